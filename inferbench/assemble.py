@@ -16,7 +16,7 @@ from inferbench.records.network import Network, NetworkFile
 from inferbench.records.plugins import Workload
 from inferbench.records.precision import FORMATS
 from inferbench.records.scenario import Scenario, ScenarioFile, Suite, SuiteFile
-from inferbench.records.stack import TIMES, Curve, Stack, StackFile
+from inferbench.records.stack import TABLES, TIMES, Curve, Stack, StackFile
 from inferbench.specs import Walked, read_toml, structure, walk
 from inferbench.units import ByteCount, Seconds, Unit, parse
 
@@ -178,14 +178,10 @@ def stack_from(text: bytes, name: str, where: str, find: Find) -> Stack:
     faults = list(outer.faults)
     values = outer.values
     efficiency = _efficiencies(values.get("efficiency", {}), f"{where}: efficiency", faults)
-    overlap = _entries(values.get("overlap", {}), f"{where}: overlap", faults, _exponent, "2")
-    tables = {"overlap": overlap}
-    for table in (*TIMES, "ramp_bytes"):
-        unit = _BYTES if table == "ramp_bytes" else _SECONDS
-        read = partial(parse, unit=unit)
-        tables[table] = _entries(
-            values.get(table, {}), f"{where}: {table}", faults, read, f'"{unit.example}"'
-        )
+    tables = {
+        table: _entries(values.get(table, {}), f"{where}: {table}", faults, *_reader(table))
+        for table in TABLES
+    }
     _raise_if(faults)
     bare = {**values, **{key: {} for key in ("efficiency", *tables)}}
     file: StackFile = structure(bare, StackFile, where)
@@ -202,10 +198,7 @@ def _inherit(stack: Stack, base: Stack, raw: Mapping[str, Any]) -> Stack:
         engine: {**base.efficiency.get(engine, {}), **stack.efficiency.get(engine, {})}
         for engine in {**base.efficiency, **stack.efficiency}
     }
-    tables: dict[str, Any] = {
-        table: {**getattr(base, table), **getattr(stack, table)}
-        for table in ("overlap", *TIMES, "ramp_bytes")
-    }
+    tables: dict[str, Any] = {table: {**getattr(base, table), **getattr(stack, table)} for table in TABLES}
     kernel = base.fit.kernel if math.isnan(stack.fit.kernel) else stack.fit.kernel
     kernels = {**base.fit.kernels, **stack.fit.kernels}
     return attrs.evolve(
@@ -262,6 +255,14 @@ def _entries(
     return entries
 
 
+def _reader(table: str) -> tuple[Callable[[Any], float], str]:
+    """How an entry of a table is read, and an example of one."""
+    if table in TIMES or table == "ramp_bytes":
+        unit = _SECONDS if table in TIMES else _BYTES
+        return partial(parse, unit=unit), f'"{unit.example}"'
+    return {"overlap": (_exponent, "2"), "tail": (_share, "0.5"), "piece": (_steps, "512")}[table]
+
+
 def _fraction(raw: Any) -> float:
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 < raw <= 1:
         raise ValueError(f"{raw!r} is no efficiency; a number above 0 and up to 1 was expected")
@@ -276,6 +277,18 @@ def _fraction_or_none(raw: Any) -> float:
 def _exponent(raw: Any) -> float:
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not raw >= 1:
         raise ValueError(f"{raw!r} is no overlap exponent; a number of at least 1, or inf, was expected")
+    return float(raw)
+
+
+def _share(raw: Any) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 <= raw <= 1:
+        raise ValueError(f"{raw!r} is no share; a number from 0 to 1 was expected")
+    return float(raw)
+
+
+def _steps(raw: Any) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not raw >= 1:
+        raise ValueError(f"{raw!r} is no number of steps; at least 1, or inf, was expected")
     return float(raw)
 
 

@@ -139,7 +139,10 @@ def cost_rows(
 def _flat(cost: Cost, rows: int) -> Cost:
     """The cost with every part spread over the rows."""
     groups = ("busy", "exposed", "actions", "detail")
-    return attrs.evolve(cost, **{g: {k: _rows(v, rows) for k, v in getattr(cost, g).items()} for g in groups})
+    busy, exposed, actions, detail = (
+        {name: _rows(value, rows) for name, value in getattr(cost, group).items()} for group in groups
+    )
+    return Cost(busy, exposed, actions, detail)
 
 
 def _checked(kind: str, columns: Mapping[str, Array]) -> dict[str, Array]:

@@ -112,7 +112,8 @@ def calibrate(
         software: Beginnings of the software's names; needed where the rows are of several.
         spellings: Precisions to take, as the source writes them; none: all.
         kinds: Beginnings of the kernels' keys to take (`gemm`, `attention.context`); none: all.
-        tuning: The stack's `[tuning.<architecture>]`; its tiles are taken as given, how they fill is fitted.
+        tuning: The stack's `[tuning.<architecture>]`; its tiles are taken as given, how they fill is fitted. What it
+            leaves open is as the architecture says is usual.
         progress: Told the key of each kernel before it is fitted.
 
     Raises:
@@ -126,6 +127,7 @@ def calibrate(
     rows: list[Measurement] = []
     for file in files:
         rows += read_rows(file, registry, given={"chip": chip.name})
+    tuning = {**registry.architecture(chip.architecture_type).usual, **(tuning or {})}
     found, left = kernels(rows, chip, registry, software, spellings, tuning)
     wanted = _wanted(found, kinds, left)
     doubts = _doubts(wanted, chip)
@@ -147,7 +149,9 @@ def calibrate(
         )
     digests = {Path(file).name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}
     versions = tuple(dict.fromkeys(fitted.kernel.software for fitted in fits))
-    return Calibration(chip, tuple(fits), refused, left, digests, versions, dict(tuning or {}), doubts)
+    if all(fitted.kernel.flavour.startswith("collective") for fitted in fits):
+        tuning = {}  # exchanges know no tiles
+    return Calibration(chip, tuple(fits), refused, left, digests, versions, tuning, doubts)
 
 
 def _wanted(found: Sequence[Kernel], kinds: Sequence[str], left: dict[str, int]) -> list[Kernel]:

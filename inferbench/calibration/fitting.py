@@ -12,6 +12,7 @@ import numpy as np
 from inferbench.calibration.forms import Free, form
 from inferbench.calibration.kernels import Kernel
 from inferbench.errors import InferBenchError
+from inferbench.intervals import INTERVAL
 from inferbench.num import Array
 from inferbench.records.fit import FitPart
 from inferbench.records.stack import Stack
@@ -54,11 +55,12 @@ def stack_of(key: str, values: Mapping[str, float]) -> Stack:
     """
     tables: dict[str, Any] = {"efficiency": {}}
     for table, value in values.items():
+        table, _, of = table.partition("@")
         name, _, engine = table.partition(".")
         if name == "tuning":
             continue
         if engine:
-            tables[name][engine] = {key: value}
+            tables[name].setdefault(engine, {})[of or key] = value
         else:
             tables[name] = {key: value}
     return Stack(name="fit", title="fit", **tables)
@@ -81,14 +83,19 @@ def fit(kernel: Kernel) -> Fitted:
         loose = _loosest(frees, solution)
         if loose is None or len(frees) == 1:
             break
-        dropped = {loose, RAMPS.get(loose, loose)}
-        defaults += [free.table for free in frees if free.table in dropped]
-        frees = tuple(free for free in frees if free.table not in dropped)
+        dropped = {loose, *MEANINGLESS.get(loose, ())}
+        defaults += [free.path for free in frees if free.path in dropped]
+        frees = tuple(free for free in frees if free.path not in dropped)
     return _scored(kernel, frees, solution, tuple(defaults))
 
 
-# What means nothing without the other.
-RAMPS = {"ramp": "ramp_bytes", "ramp_bytes": "ramp"}
+# What means nothing without what was dropped.
+MEANINGLESS = {
+    "ramp": ("ramp_bytes",),
+    "ramp_bytes": ("ramp",),
+    "serial": ("piece",),
+    "depth": ("tail",),
+}
 
 
 def _enough(kernel: Kernel, frees: Sequence[Free], rows: int) -> None:
@@ -96,7 +103,7 @@ def _enough(kernel: Kernel, frees: Sequence[Free], rows: int) -> None:
         return
     gone = len(kernel.measured) - rows
     beside = f", {gone} more were screened" if gone else ""
-    wanted = "; ".join(f"{free.table}: {free.settled}" for free in frees)
+    wanted = "; ".join(f"{free.path}: {free.settled}" for free in frees)
     raise InferBenchError.at(
         kernel.key, f"{rows} rows for {len(frees)} parameters; at least {2 * len(frees)} were expected{beside}",
         f"measure what would settle them ({wanted})",
@@ -137,7 +144,7 @@ def _solve(kernel: Kernel, frees: Sequence[Free], used: Any, start: Array | None
 
 
 def _predict(kernel: Kernel, frees: Sequence[Free], values: Sequence[float] | Array) -> Array:
-    named = {free.table: float(value) for free, value in zip(frees, values, strict=True)}
+    named = {free.path: float(value) for free, value in zip(frees, values, strict=True)}
     return kernel.time(stack_of(kernel.key, named), _tuned(named))
 
 
@@ -152,7 +159,7 @@ def _loosest(frees: Sequence[Free], solution: _Solution) -> str | None:
         nothing = value <= 1e-3 * free.start and free.absent == 0.0
         ratio = np.inf if nothing else deviation / max(abs(value), 1e-300)
         if ratio > worst:
-            worst, name = ratio, free.table
+            worst, name = ratio, free.path
             if nothing:
                 break
     return name
@@ -171,8 +178,8 @@ def _scored(
     part = FitPart(
         rows=int(used.sum()), screened=int((~used).sum()), error=_mape(by_group, scored), error_rows=_mape(by_row, scored),
         error_all=_mape(by_group, np.ones_like(used)), constant=_mape(constant - measured, scored),
-        roofline=_mape(roofline - measured, scored), sd=_sd(by_group[scored]),
-        regimes=_regimes(kernel, frees, solution, by_group, scored), parameters=tuple(free.table for free in frees),
+        roofline=_mape(roofline - measured, scored), sd=_sd(by_group[scored]), coverage=_coverage(by_group[scored]),
+        regimes=_regimes(kernel, frees, solution, by_group, scored), parameters=tuple(free.path for free in frees),
         deviations=tuple(_relative(solution)), correlation=tuple(tuple(row) for row in solution.correlation.tolist()),
         defaults=defaults, at_bound=tuple(_at_bound(frees, solution.values)),
     )  # fmt: skip
@@ -191,7 +198,7 @@ def _relative(solution: _Solution) -> list[float]:
 
 def _at_bound(frees: Sequence[Free], values: Array) -> list[str]:
     return [
-        free.table
+        free.path
         for free, value in zip(frees, values, strict=True)
         if value >= free.high * (1 - 1e-3)
         or value <= free.low + 1e-3 * min(free.start, abs(free.low) or free.start)
@@ -223,11 +230,16 @@ def _sd(logs: Array) -> float:
     return float(np.sqrt(np.mean(np.square(logs))))
 
 
+def _coverage(logs: Array) -> float:
+    """Share of residuals inside the 90% interval that their own standard deviation gives."""
+    return float(np.mean(np.abs(logs) <= INTERVAL * _sd(logs)))
+
+
 def _regimes(
     kernel: Kernel, frees: Sequence[Free], solution: _Solution, logs: Array, scored: Any
 ) -> dict[str, float]:
     """Residuals by what takes longest: an engine's busy time, or everything that is no engine's."""
-    named = {free.table: float(value) for free, value in zip(frees, solution.values, strict=True)}
+    named = {free.path: float(value) for free, value in zip(frees, solution.values, strict=True)}
     only = stack_of(
         kernel.key, {table: value for table, value in named.items() if table.startswith("efficiency")}
     )

@@ -20,6 +20,7 @@ class Free:
         low, high: The physical range.
         absent: The value that says nothing: what the parameter is where the data can't fix it.
         settled: Which measurements would fix it.
+        of: Flavour that the entry is for, where the kernel runs operators of another one beside its own.
     """
 
     table: str
@@ -28,6 +29,12 @@ class Free:
     high: float
     absent: float
     settled: str
+    of: str = ""
+
+    @property
+    def path(self) -> str:
+        """The table, and after an @ for what: two parameters may stand in one table."""
+        return f"{self.table}@{self.of}" if self.of else self.table
 
 
 COMPUTE = Free("efficiency.compute", 0.7, 0.005, 1.0, 1.0, "shapes so large that arithmetic takes longest")
@@ -39,7 +46,12 @@ DEPTH = Free("depth", 2.5e-10, 0.0, 1e-7, 0.0, "small results with long inner lo
 SERIAL = Free("serial", 1e-10, 0.0, 1e-7, 0.0, "one sequence of each of many lengths")
 RAMP = Free("ramp", 5e-6, 0.0, 1e-3, 0.0, "shapes of a few to hundreds of megabytes")
 RAMP_BYTES = Free("ramp_bytes", 2e7, 1e5, 1e9, 0.0, "shapes of a few to hundreds of megabytes")
+LAST = Free("tail", 0.5, 0.0, 1.0, 0.0, "a few waves of tiles beside many")
+PIECE = Free("piece", 1e3, 64.0, 1e6, math.inf, "few sequences of each of many lengths")
 CONVERT = Free("efficiency.convert", 0.5, 0.02, 1.0, math.inf, "large activations")
+COMBINE = Free(
+    "efficiency.memory", 0.5, 0.02, 1.0, 1.0, "many tokens to narrow experts", of="elementwise.experts"
+)
 NETWORK = Free("efficiency.network", 0.8, 0.02, 1.0, 1.0, "messages of a hundred megabytes")
 
 PROLOGUE = Free("tuning.prologue", 100.0, 0.0, 3000.0, 0.0, "short inner loops beside long ones")
@@ -48,8 +60,10 @@ SHRINK = Free("tuning.shrink", 0.2, 0.0, 2.0, 0.0, "small results beside large o
 
 FORMS: Mapping[str, tuple[Free, ...]] = {
     "gemm": (COMPUTE, MEMORY, OVERLAP, LAUNCH, DEPTH),
-    "attention.context": (COMPUTE, MEMORY, OVERLAP, LAUNCH, DEPTH, CONVERT),
-    "attention.generation": (COMPUTE, MEMORY, OVERLAP, LAUNCH, STARTUP, SERIAL, RAMP, RAMP_BYTES),
+    "gemm.experts": (COMPUTE, MEMORY, OVERLAP, LAUNCH, DEPTH, CONVERT, COMBINE),
+    "attention.context": (COMPUTE, MEMORY, OVERLAP, LAUNCH, DEPTH, LAST, CONVERT),
+    "attention.encoder": (COMPUTE, MEMORY, OVERLAP, LAUNCH, DEPTH, LAST),
+    "attention.generation": (COMPUTE, MEMORY, OVERLAP, LAUNCH, STARTUP, SERIAL, PIECE, RAMP, RAMP_BYTES),
     "collective": (NETWORK, OVERLAP, LAUNCH, STARTUP, RAMP, RAMP_BYTES),
 }
 

@@ -33,8 +33,6 @@ WIDEST_GROUP = 32.0
 MESSAGE = 64 * 1024
 PLAIN = ("bf16", "fp16")
 FASTER = "faster than the roofline"
-# No tile is smaller: the roofline of the floor.
-UNTILED: Mapping[str, Any] = {"tiles": [], "tile_m": 0, "tile_n": 0}
 
 _IDEAL = Stack(name="ideal", title="ideal")
 
@@ -49,6 +47,7 @@ class Kernel:
         spelled: As the source writes it.
         key: Under which a stack holds it: the flavour, with the precision after it unless that is plain 16 bits.
         ops, costs: What was measured together, each with arrays of shape (1, rows).
+        bare: The costs without any tuning: what the hardware does by itself.
         formats: What the chip computes in.
         measured: Seconds, of shape (rows,).
         groups: What a row belongs to when whole groups are left out: a shape, heads, a network.
@@ -66,6 +65,7 @@ class Kernel:
     key: str
     ops: tuple[Op, ...]
     costs: tuple[Cost, ...]
+    bare: tuple[Cost, ...]
     formats: tuple[str, ...]
     measured: Array
     groups: tuple[str, ...]
@@ -78,8 +78,10 @@ class Kernel:
 
     def time(self, stack: Stack, tuning: Mapping[str, float] | None = None) -> Array:
         """Seconds under a stack, of shape (rows,); `tuning` replaces fields of the architecture's."""
+        return self._sum(stack, self.recost(tuning) if tuning and self.recost is not None else self.costs)
+
+    def _sum(self, stack: Stack, costs: tuple[Cost, ...]) -> Array:
         total: Any = 0.0
-        costs = self.recost(tuning) if tuning and self.recost is not None else self.costs
         for op, cost in zip(self.ops, costs, strict=True):
             total = total + stack.time(cost, op, self.formats) * op.repeat
         every: Array = np.broadcast_to(np.asarray(total, dtype=np.float64), (1, len(self.measured)))[0]
@@ -88,12 +90,17 @@ class Kernel:
     @property
     def roofline(self) -> Array:
         """Seconds under ideal software: the floor."""
-        return self.time(_IDEAL) if self.recost is None else self.time(_IDEAL, UNTILED)
+        return self._sum(_IDEAL, self.bare)
 
     @property
     def fitted(self) -> Any:
         """Mask of the rows to fit."""
         return np.array([not why for why in self.screened])
+
+    @property
+    def suffix(self) -> str:
+        """What the key adds to the flavour: a dot and the precision, or nothing."""
+        return self.key.removeprefix(self.flavour)
 
     @property
     def narrow(self) -> bool:
@@ -251,25 +258,30 @@ def _kernel(
     ops = BUILD[rows[0].op](
         {name: values[None, :] for name, values in fields.items()}, precision, sort, rows, registry
     )
-    tiled = (
-        sort.flavour == "gemm"
-        and bool(tuning)
-        and sort.precision in tuning.get("precisions", (sort.precision,))
-    )
 
-    def costs(values: Mapping[str, float]) -> tuple[Cost, ...]:
-        typed = _tuning(chip, registry, {**tuning, **values} if tiled else {})
+    def costs(table: Mapping[str, Any]) -> tuple[Cost, ...]:
+        typed = _tuning(chip, registry, table)
         return tuple(cost(op, chip, registry, typed)[0] for op in ops)
 
+    bare, tuned = costs({}), costs(tuning)
+    tiled = sort.flavour == "gemm" and _differ(bare, tuned)
     formats = cost(ops[0], chip, registry)[1]
     key = f"{sort.flavour}.{sort.suffix}" if sort.suffix else sort.flavour
     measured = np.array([row.latency_s for row in rows])
-    bare = Kernel(
-        sort.flavour, sort.precision, sort.spelled, key, tuple(ops), costs({}), formats, measured,
+    kernel = Kernel(
+        sort.flavour, sort.precision, sort.spelled, key, tuple(ops), tuned, bare, formats, measured,
         tuple(_group(row) for row in rows), ("",) * len(rows), np.zeros(len(rows), dtype=bool), fields,
-        rows[0].software, tiled, costs if tiled else None,
+        rows[0].software, tiled, (lambda values: costs({**tuning, **values})) if tiled else None,
     )  # fmt: skip
-    return _screen(bare)
+    return _screen(kernel)
+
+
+def _differ(some: Sequence[Cost], others: Sequence[Cost]) -> bool:
+    """Whether a tuning changes what arithmetic costs."""
+    pairs = zip(some, others, strict=True)
+    return any(
+        bool(np.any(one.busy.get("compute", 0.0) != other.busy.get("compute", 0.0))) for one, other in pairs
+    )
 
 
 def _screen(kernel: Kernel) -> Kernel:

@@ -71,10 +71,11 @@ def _tables(found: Calibration) -> list[str]:
     """A table per kind of parameter, an entry per kernel; defaults too, else a more general key would fill them in."""
     tables: dict[str, dict[str, str]] = {}
     for fitted in found.fits:
-        values = dict(zip((free.table for free in fitted.frees), fitted.values, strict=True))
+        values = dict(zip((free.path for free in fitted.frees), fitted.values, strict=True))
         for free in form(fitted.kernel.flavour, fitted.kernel.narrow):
-            value = values.get(free.table, free.absent)
-            tables.setdefault(free.table, {})[fitted.kernel.key] = _value(free.table, value)
+            value = values.get(free.path, free.absent)
+            key = free.of + fitted.kernel.suffix if free.of else fitted.kernel.key
+            tables.setdefault(free.table, {})[key] = _value(free.table, value)
     _fill_collectives(tables)
     lines = _tuning(found)
     for table in sorted(tables, key=lambda name: (not name.startswith("efficiency"), name)):
@@ -109,9 +110,11 @@ def _tuning(found: Calibration) -> list[str]:
 def _value(table: str, value: float) -> str:
     if math.isinf(value):
         return "inf"
-    if value == 0:
-        return '"1 B"' if table == "ramp_bytes" else '"0 s"'
+    if table == "ramp_bytes" and value == 0:
+        return '"1 B"'
     if table in TIMES:
+        if value == 0:
+            return '"0 s"'
         for unit, size in (("us", 1e-6), ("ns", 1e-9), ("ps", 1e-12)):
             if value >= 0.1 * size or unit == "ps":
                 return f'"{value / size:.4g} {unit}"'

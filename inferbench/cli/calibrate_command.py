@@ -106,14 +106,14 @@ def _row(fitted: Fitted) -> dict[str, Any]:
     part, kernel = fitted.part, fitted.kernel
     row: dict[str, Any] = {
         "kernel": kernel.key, "spelled": kernel.spelled, "rows": part.rows, "screened": part.screened,
-        **{f"mape_{field}": getattr(part, field) for _, field in ERRORS}, "sd": part.sd,
+        **{f"mape_{field}": getattr(part, field) for _, field in ERRORS}, "sd": part.sd, "coverage": part.coverage,
     }  # fmt: skip
-    row |= {free.table: value for free, value in zip(fitted.frees, fitted.values, strict=True)}
+    row |= {free.path: value for free, value in zip(fitted.frees, fitted.values, strict=True)}
     return row | {"defaults": " ".join(part.defaults), "at_bound": " ".join(part.at_bound)}
 
 
 def _errors(found: Calibration, name: str) -> Table:
-    columns = ("", "rows", "screened", *(title for title, _ in ERRORS))
+    columns = ("", "rows", "screened", *(title for title, _ in ERRORS), "in 90 % interval")
     rows = []
     for fitted in found.fits:
         part = fitted.part
@@ -123,7 +123,7 @@ def _errors(found: Calibration, name: str) -> Table:
         rows.append(
             (
                 Cell(fitted.kernel.key, notes=said), Cell(f"{part.rows:,}"), Cell(f"{part.screened:,}", notes=gone),
-                *(Cell(f"{getattr(part, field):.3g} %") for _, field in ERRORS),
+                *(Cell(f"{getattr(part, field):.3g} %") for _, field in ERRORS), Cell(f"{100 * part.coverage:.0f} %"),
             )
         )  # fmt: skip
     notes = [f"{key}: {text.splitlines()[0]}" for key, text in found.refused.items()]
@@ -151,7 +151,7 @@ def _parameters(found: Calibration) -> Table:
             unit = "s" if free.table in TIMES else "B" if free.table == "ramp_bytes" else ""
             rows.append(
                 (
-                    Cell(f"{fitted.kernel.key} {free.table}"),
+                    Cell(f"{fitted.kernel.key} {free.path}"),
                     Cell(show(value, unit)),
                     Cell(f"{100 * deviation:.2g} %"),
                 )

@@ -25,6 +25,8 @@ class Cost:
         actions: Counts for the power model: `ops`, `bytes.<level>`, `bytes.network`, and an
             architecture's own (`adc.conversions`). Precision is an axis, never part of a key.
         detail: Figures an architecture can tell beside them (`cycles`, `passes`, `tiles`); shown, never summed.
+        waves: Tiles of the result over the units that work on one each at a time, not rounded; None where work is not
+            said to be tiled. Up to 1, one tile's inner loop is the whole kernel.
 
     Example:
         >>> Cost(busy={"compute": 1e-6, "memory.hbm": 3e-6}, actions={"ops": 2e9}).bound
@@ -35,6 +37,7 @@ class Cost:
     exposed: Mapping[str, Numeric] = _NONE
     actions: Mapping[str, Numeric] = _NONE
     detail: Mapping[str, Numeric] = _NONE
+    waves: Numeric | None = None
 
     @property
     def bound(self) -> str:

@@ -67,6 +67,7 @@ class FitPart:
         error_all: MAPE with the screened rows scored as well.
         constant, roofline: MAPE of the two trivial predictors: a constant, the roofline alone.
         sd: Standard deviation of the logarithm of left-out residuals.
+        coverage: Share of the scored rows, groups left out, within 1.645 of it: what a 90% interval really holds.
         regimes: The same by what takes longest: an engine, or `latency`.
         parameters: Key paths of what was fitted.
         deviations: Their relative standard errors.
@@ -83,6 +84,7 @@ class FitPart:
     constant: Deviation = math.nan
     roofline: Deviation = math.nan
     sd: Deviation = math.nan
+    coverage: Deviation = math.nan
     regimes: Mapping[str, float] = attrs.field(factory=dict)
     parameters: tuple[str, ...] = ()
     deviations: tuple[float, ...] = ()

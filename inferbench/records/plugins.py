@@ -103,12 +103,17 @@ class Architecture(ABC):
 
     A subclass writes a method per operator kind it models (`def gemm(self, op, site) -> Cost`); kinds it
     does not know are lowered to primitives and their costs added.
+
+    Attributes:
+        usual: Fields of the tuning that `calibrate` takes where it is given none: how common kernels tile work. A stack
+            that was fitted says them; `ideal` has none of it.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     params: ClassVar[type]
     tuning: ClassVar[type] = Nothing
+    usual: ClassVar[Mapping[str, Any]] = {}
     impossible: ClassVar[Mapping[str, str]] = {}
 
     def peak(self, chip: Chip, precision: str) -> float:
@@ -173,7 +178,7 @@ def add(parts: list[tuple[Cost, Numeric]]) -> Cost:
             for key, value in getattr(cost, group).items():
                 into[key] = into.get(key, 0.0) + value * repeat
     merged["exposed"]["sequence"] = np.maximum(serial - maximum_of(list(merged["busy"].values())), 0.0)
-    return Cost(**merged)
+    return Cost(merged["busy"], merged["exposed"], merged["actions"], merged["detail"])
 
 
 class Fabric(ABC):

@@ -24,6 +24,8 @@ __all__ = ["Curve", "Domain", "Fit", "FitPart", "Host", "Stack", "StackFile"]
 OUTSIDE = 0.25
 # What else than engines a stack knows in seconds, by op kind.
 TIMES = ("launch", "startup", "depth", "serial", "ramp")
+# Everything that has an entry per kind of kernel, beside efficiencies.
+TABLES = ("overlap", *TIMES, "ramp_bytes", "tail", "piece")
 
 
 @attrs.frozen
@@ -106,6 +108,12 @@ class Stack:
         depth: Table of seconds per element of the loop that each tile runs through (the reduced dimension, the keys),
             beside busy times: with few tiles the loop is longer than the work shared by all multiprocessors.
         serial: The same, after the busy times: what the loop leaves uncovered.
+        tail: Table of shares, 0 to 1, of one tile's loop by which the last tile outlasts the mean where there are more
+            tiles than units (Graham 1969). With an entry, arithmetic and loop don't overlap: up to one wave the longer
+            of both counts, beyond it `compute + tail depth n`. Needs an architecture that says how it tiles.
+        piece: Table of the fewest steps of the loop that are worth a unit of their own: where tiles are fewer than
+            units, the loop of n steps is cut up (flash decoding), which leaves `n / (1 + n / (piece + n waves))` to
+            each; infinity: never cut.
         ramp: Table of seconds lost until bandwidth is reached: `ramp b / (b + ramp_bytes)` for b bytes.
         ramp_bytes: Table of bytes at which half of `ramp` is lost.
         tuning: Architecture type to its raw `[tuning.<type>]` table, structured by the plugin's class.
@@ -126,6 +134,8 @@ class Stack:
     serial: Mapping[str, float] = attrs.field(factory=dict)
     ramp: Mapping[str, float] = attrs.field(factory=dict)
     ramp_bytes: Mapping[str, float] = attrs.field(factory=dict)
+    tail: Mapping[str, float] = attrs.field(factory=dict)
+    piece: Mapping[str, float] = attrs.field(factory=dict)
     host: Host = Host()
     tuning: Mapping[str, Any] = attrs.field(factory=dict)
     energy: Mapping[str, float] = attrs.field(factory=dict)
@@ -182,16 +192,15 @@ class Stack:
 
     def _time(self, cost: Cost, op: Op, names: Names, formats: tuple[str, ...]) -> Numeric:
         at = _Lookup(op, names, formats, self._cache)
-        parts = [self._over(seconds, engine, at) for engine, seconds in cost.busy.items()]
+        loop = self._loop(cost, op, at)
+        parts = self._parts(cost, loop, at)
         if self.startup:
             parts.append(at.find("startup", self.startup, 0.0))
-        if self.depth:
-            parts.append(at.find("depth", self.depth, 0.0) * length(op))
         p = at.find("overlap", self.overlap, math.inf)
         together = maximum_of(parts) if np.all(np.isinf(p)) else power_sum(parts, p)
         together = _total(together, cost) + at.find("launch", self.launch, 0.0)
         if self.serial:
-            together = together + at.find("serial", self.serial, 0.0) * length(op)
+            together = together + at.find("serial", self.serial, 0.0) * loop
         if self.ramp:
             moved = op.bytes.total
             half = at.find("ramp_bytes", self.ramp_bytes, 0.0)
@@ -200,6 +209,28 @@ class Stack:
         if "convert" in self.efficiency:
             together = together + _pass(cost, op) / at.find("convert", self.efficiency["convert"], math.inf)
         return together
+
+    def _loop(self, cost: Cost, op: Op, at: _Lookup) -> Numeric:
+        """Steps of the loop that one unit runs through: all of one tile's, or a piece where units would idle."""
+        whole: Numeric = length(op)
+        if not self.piece or cost.waves is None:
+            return whole
+        piece = at.find("piece", self.piece, math.inf)
+        return whole / (1.0 + whole / (piece + whole * cost.waves))
+
+    def _parts(self, cost: Cost, loop: Numeric, at: _Lookup) -> list[Numeric]:
+        """Seconds of what runs side by side: engines, and the loop that a tile runs through."""
+        busy = {engine: self._over(seconds, engine, at) for engine, seconds in cost.busy.items()}
+        if not self.depth:
+            return list(busy.values())
+        deep = at.find("depth", self.depth, 0.0) * loop
+        tail = at.find("tail", self.tail, -1.0)
+        if cost.waves is None or "compute" not in busy or np.all(np.asarray(tail) < 0):
+            return [*busy.values(), deep]
+        work = busy["compute"]
+        tiled = np.where(cost.waves <= 1.0, np.maximum(work, deep), work + tail * deep)
+        busy["compute"] = np.where(np.asarray(tail) < 0, work, tiled)
+        return [*busy.values(), np.where(np.asarray(tail) < 0, deep, 0.0)]
 
     def _over(self, seconds: Numeric, engine: str, at: _Lookup) -> Numeric:
         table = self.efficiency.get(engine)
@@ -322,6 +353,8 @@ class StackFile:
     serial: Mapping[str, Any] = attrs.field(factory=dict)
     ramp: Mapping[str, Any] = attrs.field(factory=dict)
     ramp_bytes: Mapping[str, Any] = attrs.field(factory=dict)
+    tail: Mapping[str, Any] = attrs.field(factory=dict)
+    piece: Mapping[str, Any] = attrs.field(factory=dict)
     host: Host = Host()
     tuning: Mapping[str, Any] = attrs.field(factory=dict)
     energy: Mapping[str, float] = attrs.field(factory=dict)

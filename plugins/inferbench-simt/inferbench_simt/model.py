@@ -45,6 +45,10 @@ class Tuning:
         tail: Share of the last wave's idle time that is really lost; the rest is filled with what comes next.
         shrink: How much longer small tiles take per operation: `1 + shrink (64/rows + 64/columns)`.
         precisions: Names of the precisions whose kernels are tiled so; empty: all.
+        attention_rows: Query rows of a tile of attention, one tile per SM at a time; heads that share keys fill a tile
+            together. 0: attention is not tiled.
+        attention_keys: Keys that such a tile takes at a time; what is masked or beyond the end is computed with it.
+        head_multiple: Head widths are rounded up to a multiple of it.
 
     Example:
         >>> Tuning(tile_m=128, tile_n=256).tiled
@@ -59,6 +63,9 @@ class Tuning:
     tail: float = 1.0
     shrink: float = 0.0
     precisions: tuple[str, ...] = ()
+    attention_rows: int = 0
+    attention_keys: int = 1
+    head_multiple: int = 1
 
     def __attrs_post_init__(self) -> None:
         for rows, columns in self.shapes:
@@ -67,6 +74,10 @@ class Tuning:
             raise ValueError(f"splits are {list(self.splits)}; expected at least one, each of at least 1")
         if self.prologue < 0 or self.shrink < 0 or not 0 <= self.tail <= 1:
             raise ValueError("expected prologue and shrink of at least 0, and a tail between 0 and 1")
+        if self.attention_rows < 0 or min(self.attention_keys, self.head_multiple) < 1:
+            raise ValueError(
+                "expected attention_rows of at least 0, and attention_keys and head_multiple of at least 1"
+            )
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -99,6 +110,10 @@ class Simt(ib.Architecture):
     title = "SIMT (GPU)"
     params = Params
     tuning = Tuning
+    # FlashAttention-2 and -3 and TensorRT-LLM's fused attention give a thread block 128 query rows and take 128 keys at
+    # a time at these head widths (Shah et al. 2024, section 4); widths in steps of 32 are 64 bytes of 16 bits, a row
+    # of the swizzled shared-memory layout.
+    usual = {"attention_rows": 128, "attention_keys": 128, "head_multiple": 32}  # noqa: RUF012
 
     def gemm(self, op: ib.Gemm, site: ib.Site) -> ib.Cost:
         """Cost a matrix product.
@@ -133,8 +148,25 @@ class Simt(ib.Architecture):
         return _cost(op, site, ib.maximum(op.useful, occupied), detail)
 
     def attention(self, op: ib.Attention, site: ib.Site) -> ib.Cost:
-        """Cost attention whose scores stay on chip: useful operations at peak, KV cache and activations once."""
-        return _cost(op, site, op.useful, {})
+        """Cost attention whose scores stay on chip: useful operations at peak, KV cache and activations once.
+
+        Tiled (`attention_rows`): `batch kv_heads ceil(queries heads/kv_heads / rows)` tiles, of which every SM has one
+        at a time. Several queries per sequence fill whole tiles: rows and keys are rounded up, and half a tile of keys
+        per row is computed and masked along a causal diagonal. One query per sequence is computed without padding.
+
+        Example:
+            Causal, 128 queries on 128 keys, tiles of 128 x 128: 16,384 pairs are computed of which 8,256 are used.
+        """
+        tuning: Tuning = site.tuning
+        width = op.qk_dim + op.v_dim
+        wide = sum(ib.ceil_div(d, tuning.head_multiple) * tuning.head_multiple for d in (op.qk_dim, op.v_dim))
+        occupied = op.useful * (wide / width)
+        if not tuning.attention_rows:
+            return _cost(op, site, occupied, {})
+        group = op.heads / op.kv_heads
+        tiles = op.batch * op.kv_heads * ib.ceil_div(op.queries * group, tuning.attention_rows)
+        padded = ib.where(op.queries > 1, occupied * _padding(op, tuning), op.useful)
+        return _cost(op, site, padded, {"tiles": tiles}, waves=tiles / site.chip.architecture.sms)
 
     def elementwise(self, op: ib.Elementwise, site: ib.Site) -> ib.Cost:
         """Cost element-wise work: its bytes; vector units keep up with memory."""
@@ -169,12 +201,28 @@ def _tiled(op: ib.Gemm, sms: int, tuning: Tuning) -> tuple[ib.Numeric, dict[str,
     return best, detail
 
 
-def _cost(op: ib.Op, site: ib.Site, occupied: ib.Numeric, detail: dict[str, ib.Numeric]) -> ib.Cost:
+def _padding(op: ib.Attention, tuning: Tuning) -> ib.Numeric:
+    """Pairs that whole tiles compute, over the pairs that count; at least 1."""
+    rows, keys = tuning.attention_rows, tuning.attention_keys
+    masked = ib.minimum(op.queries * rows / 2.0, ib.maximum(op.queries * op.keys - op.pairs, 0.0))
+    group = op.heads / op.kv_heads
+    rounded = ib.ceil_div(op.queries * group, rows) * rows / (op.queries * group)
+    return (1.0 + masked / op.pairs) * rounded * (ib.ceil_div(op.keys, keys) * keys / op.keys)
+
+
+def _cost(
+    op: ib.Op,
+    site: ib.Site,
+    occupied: ib.Numeric,
+    detail: dict[str, ib.Numeric],
+    waves: ib.Numeric | None = None,
+) -> ib.Cost:
     """Cost from the operations for which the matrix units are occupied, padding included."""
     return ib.Cost(
         busy={"compute": occupied / site.rate(op), **site.memory_time(op)},
         actions={"ops": op.useful, **_bytes(op, site)},
         detail=detail,
+        waves=waves,
     )
 
 

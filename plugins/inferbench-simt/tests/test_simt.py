@@ -221,3 +221,65 @@ def test_grouped_experts_are_not_tiled():
 def test_impossible_tuning_is_refused(wrong):
     with pytest.raises(ValueError, match="expected"):
         Tuning(**wrong)
+
+
+TILED = Tuning(attention_rows=128, attention_keys=128, head_multiple=32)
+
+
+def attention(queries, keys, pairs, heads=8.0, kv_heads=8.0, width=64.0, batch=1.0) -> ib.Attention:
+    return ib.Attention(
+        name="a", precision=BF16, batch=batch, heads=heads, kv_heads=kv_heads, queries=queries, keys=keys, pairs=pairs,
+        qk_dim=width, v_dim=width,
+    )  # fmt: skip
+
+
+def padding(op: ib.Attention, tuning: Tuning = TILED) -> float:
+    """Operations for which the chip is occupied, over those that count."""
+    return float(Simt().cost(op, site(tuning)).busy["compute"].item()) * 1e12 / op.useful
+
+
+@pytest.mark.parametrize(
+    ("op", "expected"),
+    [
+        (
+            attention(128.0, 128.0, 128 * 129 / 2),
+            128 * 128 / (128 * 129 / 2),
+        ),  # one causal tile is computed whole
+        (attention(256.0, 256.0, 256.0 * 256.0), 1.0),  # full tiles
+        (attention(104.0, 104.0, 104.0 * 104.0), (128 / 104) ** 2),
+        (attention(256.0, 256.0, 65536.0, width=72.0), 96 / 72),  # 72 and 80 cost as much as 96
+        (attention(256.0, 256.0, 65536.0, width=80.0), 96 / 80),
+        (attention(1.0, 1000.0, 1000.0), 1.0),  # one new token: no tile of queries
+    ],
+)
+def test_tiles_of_attention_are_computed_whole(op, expected):
+    assert padding(op) == pytest.approx(expected)
+    assert padding(op, Tuning()) == pytest.approx(1.0)
+
+
+def test_causal_padding_tends_to_nothing_for_long_prompts():
+    """Half a tile of 128 keys per row of 8,192 on average: 64 / 4,096.5."""
+    assert padding(attention(8192.0, 8192.0, 8192 * 8193 / 2)) == pytest.approx(1 + 64 / 4096.5)
+
+
+@pytest.mark.parametrize(
+    ("op", "tiles"),
+    [
+        (attention(256.0, 256.0, 65536.0, batch=4.0), 64.0),  # 4 sequences, 8 heads, 2 tiles each
+        (
+            attention(256.0, 256.0, 65536.0, kv_heads=2.0),
+            16.0,
+        ),  # sharing keys changes nothing for long prompts
+        (attention(1.0, 100.0, 100.0, kv_heads=2.0), 2.0),  # four heads of one token share a tile
+    ],
+)
+def test_waves_of_attention(op, tiles):
+    cost = Simt().cost(op, site(TILED))
+    assert float(np.asarray(cost.waves)) == pytest.approx(tiles / 10)
+    assert Simt().cost(op, site()).waves is None
+
+
+@pytest.mark.parametrize("bad", [{"attention_rows": -1}, {"attention_keys": 0}, {"head_multiple": 0}])
+def test_tiles_of_no_size_are_refused(bad):
+    with pytest.raises(ValueError, match="attention_rows"):
+        Tuning(**bad)
