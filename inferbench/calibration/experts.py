@@ -89,10 +89,15 @@ def expert_layer(c: Mapping[str, Any], precision: Precision, rows: Sequence[Meas
     powers = (exponent(str(row.extra.get("distribution", ""))) or 0.0 for row in rows)
     drawn = np.array([busiest(*shape, power) for shape, power in zip(shapes, powers, strict=True)])
     touched, received = drawn[:, 0][None, :], drawn[:, 1][None, :]
+    wide = 2.0 / precision.activations
     inner, each = c["inter"] / c["tp"], received / touched
     return [
         Gemm(name="up", precision=precision, m=each, n=2.0 * inner, k=c["hidden"], count=touched, split=("experts", "n")),
         Elementwise(name="activation", precision=precision, elements=received * inner, reads=2.0),
         Gemm(name="down", precision=precision, m=each, n=c["hidden"], k=inner, count=touched, split=("experts", "k")),
-        Elementwise(name="combine", precision=precision, elements=c["tokens"] * c["hidden"], reads=c["topk"]),
+        # Results are summed in 16 bits: the rows that this chip's experts made are read, every token's is written.
+        Elementwise(
+            name="combine", precision=precision, elements=c["tokens"] * c["hidden"], of="experts",
+            reads=received / c["tokens"] * wide, writes=wide,
+        ),
     ]  # fmt: skip

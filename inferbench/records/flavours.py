@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from inferbench.records.op import Attention, Collective, Op
+from inferbench.records.op import Attention, Collective, Elementwise, Op
 
 __all__ = ["Names", "flavours", "length"]
 
@@ -29,6 +29,7 @@ def flavours(op: Op) -> tuple[tuple[Names, Any], ...]:
       head has keys of its own: libraries have another kernel for grouped heads), `attention.encoder` where nothing
       is cached, else `attention.context`.
     - Products of touched experts: `gemm.experts`.
+    - Element-wise work that is part of something: `elementwise.experts` (the weighted sum of experts' results).
     - Collectives: `collective.all_reduce.8` (of 8 chips), `collective.all_reduce`.
 
     Example:
@@ -43,6 +44,8 @@ def flavours(op: Op) -> tuple[tuple[Names, Any], ...]:
         return (((f"{name}.{op.group}", name, "collective"), True),)
     if op.kind == "gemm" and "experts" in op.split:
         return ((("gemm.experts", "gemm"), True),)
+    if isinstance(op, Elementwise) and op.of:
+        return (((f"{op.kind}.{op.of}", op.kind), True),)
     return (((op.kind,), True),)
 
 

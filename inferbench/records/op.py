@@ -281,6 +281,7 @@ class Elementwise(Op):
         reads, writes: Activation tensors of that size read and written, in elements per element.
         held: Resident weights it uses (a norm's scale), in elements.
         flops: Vector operations per element, not counted as useful.
+        of: What it is a part of (`experts`), where software has a kernel of its own for that; else empty.
     """
 
     elements: Numeric
@@ -288,6 +289,7 @@ class Elementwise(Op):
     writes: Numeric = 1.0
     held: Numeric = 0.0
     flops: Numeric = 1.0
+    of: str = ""
 
     divides: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "n": ("elements",),

@@ -110,7 +110,7 @@ class ExpertLayers:
                 yield base.gemm("shared_gate", layers, 1.0, p.hidden_size)
         if base.options.elementwise:
             reads = p.num_experts_per_tok + (1.0 if p.shared_width else 0.0)
-            yield base.elementwise("combine", layers, p.hidden_size, reads=reads, split=("n",))
+            yield base.elementwise("combine", layers, p.hidden_size, reads=reads, split=("n",), of="experts")
 
     def _routed(self, layers: float) -> Iterator[ib.Op]:
         p, base = self.params, self.base
