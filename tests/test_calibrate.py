@@ -12,7 +12,7 @@ import pytest
 
 import inferbench as ib
 from inferbench.calibration import calibrate
-from inferbench.calibration.experts import busiest
+from inferbench.calibration.experts import busiest, expert_layer
 from inferbench.errors import InferBenchError
 
 pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench[calibrate]'")
@@ -77,6 +77,9 @@ def test_known_parameters_of_products_are_found_again(fitted):
     assert one.part.error < 1.1
     assert one.part.error_rows < 1.1
     assert 0.008 < one.part.sd < 0.016
+    assert (
+        0.82 < one.part.coverage <= 1.0
+    )  # 84 rows of normal noise: 0.9 within two and a half standard errors
     assert not one.part.defaults
     assert not one.part.at_bound
 
@@ -224,6 +227,68 @@ def test_generation_attention_is_fitted_by_kernel_and_refused_beyond_32_heads(fi
         assert one.part.error < 1.0
         assert values(one)["efficiency.memory"] == pytest.approx(0.8, rel=0.02)
     assert found.domain.ops["attention.generation"]["group"] == (4.0, 32.0)
+
+
+def context_rows(ec=0.5, depth=1.2e-8, tail=0.6, t0=1.2e-5, eq=0.5):
+    """List scheduling on 132 SMs: one tile's loop up to one wave, work and a part of the loop beyond."""
+    for h in (4, 8, 16, 32, 64):
+        for batch in (1, 2, 4, 16, 64):
+            for q in (128, 256, 512, 1024, 4096):
+                tiles = batch * h * q / 128
+                pairs = q * (q + 1) / 2 + min(64 * q, q * (q - 1) / 2)  # diagonal tiles are computed whole
+                work = 4 * batch * h * pairs * 128 / PEAK / ec
+                loop = depth * q
+                compute = max(work, loop) if tiles <= 132 else work + tail * loop
+                moved = 4 * batch * h * q * 128 * 2 / HBM / 0.7
+                convert = batch * h * q * 128 * 2 * 2 / HBM / eq
+                seconds = t0 + (compute**2 + moved**2) ** 0.5 + convert
+                yield ("H100", "Lib-1.0", "bfloat16", "prefill", "context_attention", seconds * 1e3,
+                       batch, q, h, h, 128, "bfloat16")  # fmt: skip
+
+
+def test_waves_of_context_attention_are_found_again(fitted):
+    (one,) = fitted(context_rows(), head=ATTENTION).fits
+    found = values(one)
+    assert one.part.error < 0.2
+    assert found["efficiency.compute"] == pytest.approx(0.5, rel=0.01)
+    assert found["depth"] == pytest.approx(1.2e-8, rel=0.02)
+    assert found["tail"] == pytest.approx(0.6, rel=0.05)
+
+
+def test_tiles_that_were_assumed_are_written(cli, tmp_path):
+    source, out = write(tmp_path / "rows.csv", context_rows(), ATTENTION), tmp_path / "my.toml"
+    assert cli("calibrate", str(source), "--chip", "h100-sxm", "--stack", "mine", "--out", str(out))[0] == 0
+    stack = ib.installed().stack(str(out))
+    assert stack.tuning["simt"] == {"attention_rows": 128, "attention_keys": 128, "head_multiple": 32}
+    assert stack.tail["attention.context"] == pytest.approx(0.6, rel=0.05)
+
+
+def test_pieces_of_generation_attention_are_found_again(fitted):
+    """A loop of 4 ns per key, cut for idle multiprocessors into pieces of about 1,000 keys."""
+    rows = []
+    for row in attention_rows(groups=(1,), serial=0.0):
+        batch, keys, heads = row[6:9]
+        loop = keys / (1 + keys / (1000 + keys * batch * heads / 132))
+        rows.append((*row[:5], row[5] + 4e-9 * loop * 1e3, *row[6:]))
+    (one,) = fitted(rows, head=ATTENTION).fits
+    assert one.part.error < 1.0
+    assert values(one)["piece"] == pytest.approx(1000, rel=0.1)
+    assert values(one)["serial"] == pytest.approx(4e-9, rel=0.1)
+
+
+def test_the_weighted_sum_reads_what_the_chip_made_and_writes_every_token():
+    """Four tokens to two of four experts each, on two chips, 8 wide, fp8: 4 rows of 16 bits are read, 4 written."""
+    c = {
+        name: np.array([[value]])
+        for name, value in (("tokens", 4.0), ("hidden", 8.0), ("inter", 16.0), ("topk", 2.0), ("experts", 4.0),
+                            ("tp", 1.0), ("ep", 2.0))
+    }  # fmt: skip
+    row = ib.Measurement(
+        source="test", chip="H100", latency_s=1e-3, op="moe", extra={"distribution": "balanced"}
+    )
+    combine = expert_layer(c, ib.Precision.of(["fp8"], (-1, 1)), [row])[-1]
+    assert float(np.squeeze(combine.bytes.inputs)) == 4 * 8 * 2
+    assert float(np.squeeze(combine.bytes.outputs)) == 4 * 8 * 2
 
 
 def test_collectives_are_fitted_by_group_and_scored_from_64_kib(fitted):

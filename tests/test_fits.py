@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -31,15 +32,21 @@ BARS = (
     ("trtllm-1.3-b200", ("gemm.fp8",), 9.0),
     ("trtllm-1.3-b200", ("gemm.nvfp4",), 12.0),
     ("trtllm-1.3-b200-block", ("gemm.fp8",), 12.0),
-    *((name, ("attention.context", "attention.context.fp8", "attention.context.kv8"), 4.0) for name in
-      ("trtllm-1.0", "trtllm-1.3", "trtllm-1.3-b200")),
+    *((name, (key,), 4.0) for name in ("trtllm-1.3", "trtllm-1.3-b200") for key in
+      ("attention.context", "attention.context.fp8", "attention.context.kv8")),
+    ("trtllm-1.0", ("attention.context",), 4.0),
+    *(("trtllm-1.0", (key,), 12.0) for key in ("attention.generation", "attention.generation.mha")),
+    *(("trtllm-1.3", (key,), 12.0) for key in ("attention.generation", "attention.generation.mha")),
+    # No bar is set for encoders; widths of 72 and 80 had 13 % before whole tiles were counted.
+    ("trtllm-1.3", ("attention.encoder",), 6.0),
     *((name, ("attention.generation", "attention.generation.kv8", "attention.generation.mha",
               "attention.generation.mha.kv8"), 12.0) for name in ("trtllm-1.0", "trtllm-1.3", "trtllm-1.3-b200")),
     ("trtllm-1.0", ("gemm.experts",), 16.0),
+    ("trtllm-1.3", ("gemm.experts.fp8",), 16.0),
     ("trtllm-1.3-block", ("gemm.experts.fp8",), 16.0),
 )  # fmt: skip
 # Where a bar is not met, and by how much: the figure is held so that it can't grow unseen.
-MISSED = (("trtllm-1.3", "gemm.experts", 16.0, 20.5), ("trtllm-1.3", "gemm.experts.fp8", 16.0, 16.5))
+MISSED = (("trtllm-1.3", "gemm.experts", 16.0, 19.7),)
 
 
 def pooled(parts, keys):
@@ -79,6 +86,13 @@ class TestShipped:
             assert part.error < 0.6 * part.roofline, key
             assert part.error < 0.6 * part.constant, key
 
+    def test_intervals_hold_what_they_say(self, name):
+        """85 to 95 % of left-out rows lie in the 90 % intervals, give or take two standard errors of counting."""
+        for key, part in ib.installed().stack(name).fit.parts.items():
+            if not math.isnan(part.coverage):
+                chance = 2.0 * math.sqrt(0.9 * 0.1 / part.rows)
+                assert 0.85 - chance <= part.coverage <= 0.95 + chance, key
+
     def test_it_says_what_it_was_fitted_on(self, name):
         stack = ib.installed().stack(name)
         assert "sha256" in stack.fit.on
@@ -96,6 +110,8 @@ class TestShipped:
             stack.depth,
             stack.serial,
             stack.ramp,
+            stack.tail,
+            stack.piece,
             stack.overlap,
         )
         for part in stack.fit.parts.values():
@@ -169,6 +185,7 @@ def test_the_page_shows_the_figures_that_ship():
                 part.error_all,
                 part.constant,
                 part.roofline,
+                100.0 * part.coverage,
             )
             assert [float(cell) for cell in cells] == pytest.approx(figures, abs=0.5, rel=0.02), (name, key)
         else:

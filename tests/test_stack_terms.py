@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -52,6 +53,10 @@ BUSY = ib.Cost(busy={"compute": 3.0, "memory.hbm": 4.0}, actions={"bytes.hbm": 4
         (attention(kv_heads=8.0), "attention.generation.mha"),
         (attention(queries=128.0, cached=False), "attention.encoder"),
         (reduce(), "collective.all_reduce.8"),
+        (
+            ib.Elementwise(name="e", precision=precision("bf16"), elements=8.0, of="experts"),
+            "elementwise.experts",
+        ),
     ],
 )
 def test_kinds_of_a_kind(op, first):
@@ -133,6 +138,61 @@ def test_a_norm_does_not_depend_on_the_order(p):
     expected = sum(part**p for part in parts) ** (1 / p)
     for order in (parts, parts[::-1]):
         np.testing.assert_allclose(power_sum(order, p), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("waves", "seconds"),
+    [
+        (0.5, 50.0),  # a loop of 100 steps of half a second; 3 s of work hide in it
+        (1.0, 50.0),
+        (4.0, 3.0 + 0.2 * 50.0),  # work, and the last tile outlasts the mean by a fifth of its loop
+    ],
+)
+def test_up_to_one_wave_a_tile_is_the_kernel_and_beyond_it_work_and_a_tail(waves, seconds):
+    stack = read('[depth]\nattention = "0.5 s"\n[tail]\nattention = 0.2\n[overlap]\nattention = inf')
+    cost = ib.Cost(busy={"compute": 3.0, "memory.hbm": 4.0}, waves=waves)
+    assert stack.time(cost, attention(queries=128.0)) == pytest.approx(seconds)
+
+
+def test_without_tiles_or_without_a_tail_the_loop_runs_beside_the_engines():
+    tail = "[tail]\nattention = 0.2\n[overlap]\nattention = inf\n"
+    depth = '[depth]\nattention = "0.5 s"\ngemm = "0.5 s"\n'
+    untiled = ib.Cost(busy={"compute": 60.0})
+    assert read(tail + depth).time(untiled, attention(queries=128.0)) == pytest.approx(60.0)
+    tiled = ib.Cost(busy={"compute": 60.0}, waves=4.0)
+    assert read(depth + "[overlap]\nattention = inf").time(tiled, attention(queries=128.0)) == pytest.approx(
+        60.0
+    )
+    assert read(tail + depth).time(tiled, attention(queries=128.0)) == pytest.approx(60.0 + 0.2 * 50.0)
+
+
+@given(waves=st.floats(0.01, 100.0), tail=st.floats(0.0, 1.0), depth=st.floats(0.0, 1.0))
+def test_tiles_never_make_a_kernel_faster_than_its_work(waves, tail, depth):
+    stack = read(f"[tail]\nattention = {tail}\n[overlap]\nattention = inf")
+    stack = attrs.evolve(stack, depth={"attention": depth})
+    cost = ib.Cost(busy={"compute": 3.0, "memory.hbm": 4.0}, waves=waves)
+    assert stack.time(cost, attention(queries=128.0)) >= 4.0
+
+
+@pytest.mark.parametrize(
+    ("piece", "waves", "steps"),
+    [
+        ("inf", 0.0, 100.0),  # never cut
+        ("25", 0.0, 20.0),  # units without end: 100 / (1 + 100/25)
+        ("25", 0.75, 50.0),  # 100 / (1 + 100/(25 + 75))
+        ("1", 1e9, 100.0),  # nobody idles
+    ],
+)
+def test_a_long_loop_is_cut_for_idle_units(piece, waves, steps):
+    stack = read(f'[serial]\nattention = "1 s"\n[piece]\nattention = {piece}')
+    cost = ib.Cost(busy={"memory.hbm": 4.0}, waves=waves)
+    assert stack.time(cost, attention()) == pytest.approx(4.0 + steps)
+
+
+@pytest.mark.parametrize("text", ["[tail]\ngemm = 1.5", "[tail]\ngemm = true", "[piece]\ngemm = 0.5"])
+def test_unphysical_tails_and_pieces_are_refused(text):
+    with pytest.raises(ib.InferBenchError):
+        read(text)
 
 
 def test_based_on_merges_every_table():

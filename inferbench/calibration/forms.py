@@ -60,7 +60,7 @@ SHRINK = Free("tuning.shrink", 0.2, 0.0, 2.0, 0.0, "small results beside large o
 
 FORMS: Mapping[str, tuple[Free, ...]] = {
     "gemm": (COMPUTE, MEMORY, OVERLAP, LAUNCH, DEPTH),
-    "gemm.experts": (COMPUTE, MEMORY, OVERLAP, LAUNCH, DEPTH, CONVERT, COMBINE),
+    "gemm.experts": (COMPUTE, MEMORY, OVERLAP, LAUNCH, DEPTH, COMBINE),
     "attention.context": (COMPUTE, MEMORY, OVERLAP, LAUNCH, DEPTH, LAST, CONVERT),
     "attention.encoder": (COMPUTE, MEMORY, OVERLAP, LAUNCH, DEPTH, LAST),
     "attention.generation": (COMPUTE, MEMORY, OVERLAP, LAUNCH, STARTUP, SERIAL, PIECE, RAMP, RAMP_BYTES),
@@ -84,6 +84,6 @@ def form(flavour: str, narrow: bool = False, tiled: bool = False) -> tuple[Free,
     while name not in FORMS and "." in name:
         name = name.rpartition(".")[0]
     frees = FORMS.get(name, (COMPUTE, MEMORY, OVERLAP, LAUNCH))
-    if name != "gemm":
+    if not name.startswith("gemm"):
         return frees
     return (*frees, *((CONVERT,) if narrow else ()), *((PROLOGUE, TAIL, SHRINK) if tiled else ()))
