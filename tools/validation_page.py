@@ -145,8 +145,17 @@ def _part(parts: Sequence[FitPart], most: float) -> list[str]:
     error, *others = (sum(getattr(part, name) * part.rows for part in parts) / rows for name in names)
     verdict = "–" if math.isnan(most) else "yes" if error <= most else "**no**"
     screened = str(sum(part.screened for part in parts))
+    inside = sum(part.coverage * part.rows for part in parts) / rows
     figure = f"{error:.2f}" if 0.0 < abs(error - most) < 0.2 else digit(error)
-    return [str(rows), screened, figure, digit(most), verdict, *map(digit, others)]
+    return [
+        str(rows),
+        screened,
+        figure,
+        digit(most),
+        verdict,
+        *map(digit, others),
+        f"{100 * inside:.0f}" if inside == inside else "–",
+    ]
 
 
 def covered() -> Iterator[list[str]]:
@@ -249,6 +258,7 @@ def _kernels(registry: Registry) -> list[str]:
         "with screened",
         "constant",
         "roofline",
+        "in 90%",
     )
     return ["### Kernels", "", *table(heads, parts)] if parts else []
 
