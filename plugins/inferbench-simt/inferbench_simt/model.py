@@ -110,9 +110,8 @@ class Simt(ib.Architecture):
     title = "SIMT (GPU)"
     params = Params
     tuning = Tuning
-    # FlashAttention-2 and -3 and TensorRT-LLM's fused attention give a thread block 128 query rows and take 128 keys at
-    # a time at these head widths (Shah et al. 2024, section 4); widths in steps of 32 are 64 bytes of 16 bits, a row
-    # of the swizzled shared-memory layout.
+    # What fits TensorRT-LLM's fused attention on the H100 and B200 best among 64, 128 and 256 rows, and widths of 64,
+    # 72 and 80 best among steps of 1, 16, 32 and 64 (docs/calibration.md); an assumption for other libraries.
     usual = {"attention_rows": 128, "attention_keys": 128, "head_multiple": 32}  # noqa: RUF012
 
     def gemm(self, op: ib.Gemm, site: ib.Site) -> ib.Cost:
