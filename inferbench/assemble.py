@@ -201,8 +201,9 @@ def _inherit(stack: Stack, base: Stack, raw: Mapping[str, Any]) -> Stack:
     tables: dict[str, Any] = {table: {**getattr(base, table), **getattr(stack, table)} for table in TABLES}
     kernel = base.fit.kernel if math.isnan(stack.fit.kernel) else stack.fit.kernel
     kernels = {**base.fit.kernels, **stack.fit.kernels}
+    energy = stack.fit if stack.energy else base.fit  # errors go with the energies that they are of
     return attrs.evolve(
-        stack, efficiency=merged, **tables, fit=attrs.evolve(stack.fit, kernel=kernel, kernels=kernels),
+        stack, efficiency=merged, **tables, fit=attrs.evolve(stack.fit, kernel=kernel, kernels=kernels, power=energy.power, energy=energy.energy),
         host=stack.host if "host" in raw else base.host, tuning={**base.tuning, **stack.tuning}, energy={**base.energy, **stack.energy},
         architectures=stack.architectures or base.architectures,
     )  # fmt: skip

@@ -32,6 +32,7 @@ class Case:
         fabric: Fabric plugin by name.
         ignore_capacity: Whether everything fits by decree.
         breakdown: Whether to keep a row per operator.
+        intervals: Whether to ask how far power may be off; sweeps, which write no intervals, don't.
     """
 
     system: System
@@ -49,6 +50,7 @@ class Case:
     registry: Registry
     ignore_capacity: bool = False
     breakdown: bool = False
+    intervals: bool = True
 
     @property
     def chip(self) -> Chip:

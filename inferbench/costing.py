@@ -245,10 +245,13 @@ def _power(
     """Ask the power model; a cap that binds stretches both the ideal step and the stack's."""
     if case.power is None:
         return Energy(np.nan, np.nan, 1.0, case.power_why), model, seconds
-    ideal = case.power.energy(Tally(actions, model, case.system.count, at.precision, formats), case.system)
+    tally = Tally(actions, model, case.system.count, at.precision, formats)
+    ideal = case.power.energy(tally, case.system)
     model_stretched = model * ideal.throttle
     if seconds is model:
         return ideal, model_stretched, model_stretched
-    spent = {name: count * case.stack.energy.get(name, 1.0) for name, count in actions.items()}
-    real = case.power.energy(Tally(spent, seconds, case.system.count, at.precision, formats), case.system)
+    tally = attrs.evolve(tally, seconds=seconds, factors=case.stack.energy)
+    real = case.power.energy(tally, case.system)
+    if case.intervals and case.stack.fit.rows:
+        real = attrs.evolve(real, spread=case.power.spread(tally, case.system, real))
     return real, model_stretched, seconds * real.throttle

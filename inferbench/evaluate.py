@@ -17,7 +17,7 @@ from inferbench.case import Case, prepare
 from inferbench.costing import Pass, one_layout, placed
 from inferbench.errors import InferBenchError
 from inferbench.grid import Grid, Point
-from inferbench.intervals import MATERIAL, inside, other_kernel, unlike
+from inferbench.intervals import MATERIAL, inside, other_kernel, step_spreads, unlike
 from inferbench.records.energy import Energy
 from inferbench.records.op import ROLES, Op
 from inferbench.records.placement import Placement, Reason, Site
@@ -121,7 +121,9 @@ def _fields(done: Pass) -> dict[str, Any]:
         name: getattr(done, name)
         for name in ("seconds", "model", "roofline", "silicon", "compulsory", "fits", "held", "spread")
     }
-    energy = {"joules": done.energy.joules, "watts": done.energy.watts, "throttle": done.energy.throttle}
+    said = done.energy
+    energy = {"joules": said.joules, "watts": said.watts, "throttle": said.throttle, "doubt": said.spread,
+              "waiting": said.parts.get("idle", np.nan)}  # fmt: skip
     return {**named, **energy, **{f"busy {engine}": seconds for engine, seconds in done.busy.items()}}
 
 
@@ -154,7 +156,7 @@ def _run(case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best) 
     first, merged = best.first, best.fields
     energy = attrs.evolve(
         first.energy, joules=merged["joules"], watts=merged["watts"], throttle=merged["throttle"],
-        parts=first.energy.parts if len(best.layouts) == 1 else {},
+        spread=merged["doubt"], parts=first.energy.parts if len(best.layouts) == 1 else {},
     )  # fmt: skip
     busy = {name.removeprefix("busy "): value for name, value in merged.items() if name.startswith("busy ")}
     chip, architecture = case.chip, case.architecture
@@ -180,14 +182,25 @@ def _run(case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best) 
         useful = useful + op.useful * op.repeat
     formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
     strange, other = _strange(case, at, best)
+    spread, of_power, of_energy = _spreads(case, at, merged, energy, other)
     return Run(
         system=case.system, network=case.network, workload=case.workload.name, phase=case.phase.name, latency=case.phase.latency,
         item=case.phase.item, stack=case.stack, scenario=case.scenario, grid=grid, seconds=merged["seconds"], model=merged["model"],
         roofline=merged["roofline"], silicon=merged["silicon"], useful=useful, peak=rate * case.system.count,
         ridge=rate / site.bandwidth(home), compulsory=merged["compulsory"], items=items, batch=at["batch"], busy=busy, energy=energy,
-        feasible=feasible, held=merged["held"], reasons=reasons, layouts=best.layouts, layout=best.chosen, formats=formats, spread=np.hypot(merged["spread"], other), options=_named(case),
+        feasible=feasible, held=merged["held"], reasons=reasons, layouts=best.layouts, layout=best.chosen, formats=formats, spread=spread, power_spread=of_power, energy_spread=of_energy, options=_named(case),
         flags=_flags(case, at, energy, formats, strange), ops=best.rows, chain=first.chain,
     )  # fmt: skip
+
+
+def _spreads(
+    case: Case, at: Point, merged: dict[str, Any], energy: Energy, other: Any
+) -> tuple[Any, Any, Any]:
+    """Log standard errors of time, power and energy; of the latter two NaN where nobody asks."""
+    spread = np.hypot(merged["spread"], other)
+    if not case.intervals or not case.stack.fit.rows:
+        return spread, np.asarray(np.nan), np.asarray(np.nan)
+    return spread, *step_spreads(case, at, spread, energy, merged["waiting"])
 
 
 def _named(case: Case) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from inferbench.errors import InferBenchError, suggest
 from inferbench.grid import Grid
+from inferbench.intervals import ISOLATED, ends, energy_spreads, longest
 from inferbench.num import Array
 from inferbench.options import structured_tuning
 from inferbench.records.chip import Chip
@@ -23,7 +24,7 @@ from inferbench.records.stack import Stack
 from inferbench.records.system import Layout, System
 from inferbench.registry import Registry
 
-__all__ = ["FIELDS", "OpResult", "cost_rows"]
+__all__ = ["FIELDS", "OpResult", "between", "cost_rows"]
 
 # Kind -> field to default; NaN must be given.
 FIELDS: Mapping[str, Mapping[str, float]] = {
@@ -50,6 +51,8 @@ class OpResult:
         energy: Of one execution.
         error: Log standard error of `seconds`; 0 where the stack was not fitted on such operators.
         inside: 1 where a row lies in the box of operators in which the stack was fitted, else 0.
+        power_error, energy_error: Log standard error of watts and of joules; NaN where not known.
+        limit: Watts at most; NaN where not published.
     """
 
     columns: Mapping[str, Array]
@@ -63,6 +66,17 @@ class OpResult:
     energy: Energy
     error: Array
     inside: Array
+    power_error: Array
+    energy_error: Array
+    limit: float = math.nan
+
+    def between(self, of: str) -> tuple[Array, Array]:
+        """Factors between which nine in ten measured figures lie; NaN where not known.
+
+        Args:
+            of: `time`, `power` or `energy`.
+        """
+        return between(self, of, self.limit)
 
     @property
     def watts(self) -> Array:
@@ -116,24 +130,33 @@ def cost_rows(
     formats = tuple(site.computes_in(p.compute) for p in point.points)
     cost = _exchange(op, site, registry) if isinstance(op, Collective) else architecture.cost(op, site)
     seconds = _rows(stack.time(cost, op, formats), rows)
+    error = _rows(stack.kernel_error(op, formats), rows)
+    known = np.where(error > 0, error, np.nan)
     energy, seconds = _energy(cost, seconds, chip, point, formats, registry, rows)
+    spreads = energy_spreads(known, energy, energy.parts.get("idle", np.nan), chip.power.tdp)
     rate = _rows(site.rate(op), rows)
     useful = _rows(op.useful, rows)
     utilization = np.where(useful > 0, useful / (rate * seconds), np.nan)
     flat = _flat(cost, rows)
     return OpResult(
-        full,
-        precision,
-        seconds,
-        useful,
-        _rows(op.bytes.total, rows),
-        flat,
-        _bounds(flat, rows),
-        utilization,
-        energy,
-        _rows(stack.kernel_error(op, formats), rows),
-        np.asarray(_rows(stack.domain.holds(op), rows)),
-    )
+        full, precision, seconds, useful, _rows(op.bytes.total, rows), flat, _bounds(flat, rows), utilization, energy, error,
+        np.asarray(_rows(stack.domain.holds(op), rows)), *spreads, limit=chip.power.tdp,
+    )  # fmt: skip
+
+
+def between(costed: Any, of: str, limit: float) -> tuple[Array, Array]:
+    """Factors on the `time`, `power` or `energy` of costed rows between which nine in ten measured ones lie.
+
+    Args:
+        costed: With `error` (0 is unknown), `power_error`, `energy_error` and `watts`.
+        of: Which figure.
+        limit: Watts at most; NaN where not published.
+    """
+    time = np.where(costed.error > 0, costed.error, np.nan)
+    if of == "time":
+        return ends(time)
+    room = limit / costed.watts
+    return ends(costed.power_error, room) if of == "power" else ends(costed.energy_error, longest(room, time))
 
 
 def _flat(cost: Cost, rows: int) -> Cost:
@@ -241,9 +264,15 @@ def _energy(
     if model is None:
         unknown = np.full(rows, np.nan)
         return Energy(unknown, unknown, np.ones(rows), why), seconds
-    energy = model.energy(Tally(cost.actions, seconds[None, :], 1, point, formats), System(chip, 1))
-    watts, joules, throttle = (_rows(value, rows) for value in (energy.watts, energy.joules, energy.throttle))
-    return attrs.evolve(energy, watts=watts, joules=joules, throttle=throttle), seconds * throttle
+    tally = Tally(cost.actions, seconds[None, :], 1, point, formats)
+    energy = model.energy(tally, System(chip, 1))
+    spread = np.hypot(model.spread(tally, System(chip, 1), energy), ISOLATED)
+    watts, joules, throttle, doubt = (
+        _rows(value, rows) for value in (energy.watts, energy.joules, energy.throttle, spread)
+    )
+    parts = {name: _rows(part, rows) for name, part in energy.parts.items()}
+    flat = attrs.evolve(energy, watts=watts, joules=joules, throttle=throttle, spread=doubt, parts=parts)
+    return flat, seconds * throttle
 
 
 def _bounds(cost: Cost, rows: int) -> list[str]:

@@ -16,11 +16,14 @@ from inferbench.records.run import Metric, Run
 from inferbench.registry import Registry
 from inferbench.units import show
 
-__all__ = ["LATENCIES", "SCHEMA", "document", "provenance", "results", "write_number"]
+__all__ = ["INTERVALS", "SCHEMA", "document", "provenance", "results", "write_number"]
 
 SCHEMA = "inferbench.run/1"
-# Metrics that have `<key>_low` and `<key>_high` beside them under a fitted stack.
-LATENCIES = ("tpot_s", "ttft_s", "latency_s")
+# Metrics that have `<key>_low` and `<key>_high` beside them under a fitted stack, and whose error they share.
+INTERVALS: Mapping[str, str] = {
+    "tpot_s": "time", "ttft_s": "time", "latency_s": "time", "power_w": "power", "joules_per_token": "energy",
+    "joules_per_item": "energy",
+}  # fmt: skip
 
 
 def document(runs: Iterable[Run], metrics: list[Metric], registry: Registry) -> dict[str, Any]:
@@ -122,13 +125,13 @@ def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
 
 
 def _between(run: Run, columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Ends of the 90% intervals of latencies; none under a stack that was not fitted."""
+    """Ends of the 90% intervals of latencies, power and energy; none under a stack that was not fitted."""
     if not run.stack.fit.rows:
         return {}
-    low, high = bounds(run)
     found: dict[str, Any] = {}
-    for name in LATENCIES:
+    for name, of in INTERVALS.items():
         if name in columns:
+            low, high = bounds(run, of)
             found |= {f"{name}_low": columns[name] * low, f"{name}_high": columns[name] * high}
     return found
 

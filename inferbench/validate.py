@@ -18,8 +18,8 @@ from inferbench.case import Case, prepare
 from inferbench.errors import InferBenchError
 from inferbench.evaluate import evaluate
 from inferbench.grid import Grid
-from inferbench.intervals import INTERVAL, bounds
-from inferbench.operators import FIELDS, OpResult, cost_rows
+from inferbench.intervals import bounds
+from inferbench.operators import FIELDS, OpResult, between, cost_rows
 from inferbench.records.measurement import Measurement
 from inferbench.registry import Registry
 from inferbench.resolve import Situation, Target, situate, targets
@@ -38,10 +38,22 @@ RULES: Mapping[str, str] = {
     "host-bound": "under a stack without host time, less than 5 us of chip time per kernel",
     "beats-floor": "faster than operations at peak and compulsory bytes at full bandwidth allow",
     "no-power": "no power model serves the chip",
+    "boundary": "power or energy counted at another boundary than the model's, with no figure that converts one to the other",
 }
+# What a figure shares its interval with; every other one is a time.
+KINDS: Mapping[str, str] = {"power_w": "power", "energy_j": "energy"}
 LAUNCH_BOUND = 10e-6
 HOST_BOUND = 5e-6
 SCREENED = ("launch-bound", "host-bound", "beats-floor", "infeasible")
+
+# What would turn the first boundary's figure into the board's; a scenario's overheads are assumptions, not this machine's.
+CONVERTS: Mapping[str, str] = {
+    "chip": "the board's memory and regulators beside the chip",
+    "board": "the share of the chip in its board's power",
+    "server": "the power of host, fans and network beside the boards",
+    "wall": "the losses of the power supplies, and the power of host and fans",
+    "facility": "the facility's PUE, the losses of the power supplies, and the power of host and fans",
+}
 
 Progress = Callable[[int, int], None]
 
@@ -200,7 +212,7 @@ class _Predicted:
     """What the model says of one point."""
 
     seconds: float
-    factor: tuple[float, float]
+    factors: Mapping[str, tuple[float, float]]
     inside: bool
     watts: float
     joules: float
@@ -211,6 +223,7 @@ class _Predicted:
     tdp: float
     per_kernel: float
     hosted: bool
+    boundary: str
 
 
 def _predict(s: Situation, target: Target, registry: Registry) -> _Predicted | InferBenchError:
@@ -224,18 +237,21 @@ def _predict(s: Situation, target: Target, registry: Registry) -> _Predicted | I
         run = evaluate(case, Grid.of({name: [value] for name, value in axes.items()}, [s.precision]))
     except InferBenchError as error:
         return error
-    low, high = bounds(run)
     one = _first(run.values)
+    factors = {
+        of: (one(low), one(high)) for of in ("time", *KINDS.values()) for low, high in [bounds(run, of)]
+    }
     flags = {name: bool(one(mask)) for name, mask in run.flags.items()}
     reasons = [r for r in run.reasons if bool(one(r.where))]
     weights, kernels = _streamed(case, run.grid)
     power = run.energy
     return _Predicted(
-        seconds=one(run.seconds), factor=(float(low.ravel()[0]), float(high.ravel()[0])),
+        seconds=one(run.seconds), factors=factors,
         inside=bool(s.stack.fit.rows) and not flags.get("extrapolated", True),
         watts=one(power.watts), joules=one(power.joules), why_power=power.why, floor=one(run.roofline),
         reason=reasons[0].code if reasons else "", weights=weights, tdp=s.system.chip.power.tdp * s.system.count,
         per_kernel=one(run.seconds) / kernels, hosted=s.stack.host.step > 0 or s.stack.host.kernel > 0,
+        boundary=power.boundary,
     )  # fmt: skip
 
 
@@ -262,23 +278,27 @@ def _row(name: str, m: Measurement, s: Situation, target: Target, found: _Predic
     if isinstance(found, InferBenchError):
         fault = found.faults[0]
         return attrs.evolve(row, code="not-modelled", why=f"{fault.where}: {fault.found}")
-    low, high = found.factor
-    if target.metric == "power_w":
-        row = attrs.evolve(row, predicted=found.watts, inside=found.inside, trivial={"tdp": found.tdp})
-    elif target.metric == "energy_j":
-        row = attrs.evolve(row, predicted=found.joules, inside=found.inside)
-    else:
-        t = found.seconds
-        row = attrs.evolve(
-            row,
-            predicted=t,
-            low=t * low,
-            high=t * high,
-            inside=found.inside,
-            trivial={"bandwidth": found.weights},
-        )
+    kind = KINDS.get(target.metric, "time")
+    value = {"power": found.watts, "energy": found.joules, "time": found.seconds}[kind]
+    trivial = {"power": {"tdp": found.tdp}, "energy": {}, "time": {"bandwidth": found.weights}}[kind]
+    low, high = found.factors[kind]
+    row = attrs.evolve(
+        row, predicted=value, low=value * low, high=value * high, inside=found.inside, trivial=trivial
+    )
     code, why = _screen(row, found)
+    if not code and kind != "time":
+        code, why = _apart(m.boundary, found.boundary)
     return attrs.evolve(row, code=code, why=why)
+
+
+def _apart(measured: str, predicted: str) -> tuple[str, str]:
+    """The rule for boundaries: figures of different ones never meet without conversion."""
+    if measured == predicted:
+        return "", ""
+    return (
+        "boundary",
+        f"measured at the {measured}, predicted at the {predicted}; {CONVERTS[measured]} would convert it",
+    )
 
 
 def _screen(row: Row, found: _Predicted) -> tuple[str, str]:
@@ -313,6 +333,8 @@ def _operators(
         return
     bandwidth = chip.memory[chip.outermost].bandwidth
     known = bool(s.stack.fit.rows) and s.inside
+    boundary = real.energy.boundary if isinstance(real, OpResult) else "board"
+    ends = {of: between(real, of, chip.power.tdp) for of in ("time", *KINDS.values())}
     for k, (i, name, m, _) in enumerate(group):
         rows = []
         for target in targets(m):
@@ -321,12 +343,15 @@ def _operators(
             )
             values = {"power_w": real.watts[k], "energy_j": real.joules[k]}
             t = float(values.get(target.metric, real.seconds[k]))
-            sigma = float(real.error[k]) or math.nan
-            wide = math.exp(INTERVAL * sigma) if target.metric == "latency_s" else math.nan
+            low, high = (float(end[k]) for end in ends[KINDS.get(target.metric, "time")])
             row = attrs.evolve(
-                row, predicted=t, low=t / wide, high=t * wide, inside=known and bool(real.inside[k]), trivial={"bandwidth": float(real.moved[k]) / bandwidth}
+                row, predicted=t, low=t * low, high=t * high, inside=known and bool(real.inside[k]), trivial={"bandwidth": float(real.moved[k]) / bandwidth}
             )  # fmt: skip
-            rows.append(_screened(row, float(floor[k])))
+            row = _screened(row, float(floor[k]))
+            if not row.code and target.metric in KINDS:
+                code, why = _apart(m.boundary, boundary)
+                row = attrs.evolve(row, code=code, why=why)
+            rows.append(row)
         yield i, rows
 
 

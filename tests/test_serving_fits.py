@@ -94,6 +94,19 @@ def test_images_hold_on_networks_left_out(images, software, seconds, joules):
         assert np.mean(found) <= most
 
 
+def test_power_and_energy_of_images_cover_networks_that_had_no_part_in_their_width(images):
+    fit, every = images
+    hits = {"power": 0, "joules": 0}
+    for software in ("diffusers", "xDiT"):
+        lines = [line for line in every if line.software == software]
+        found = [
+            one for chip in fit.CHIPS for one in fit.unseen([line for line in lines if line.chip == chip])
+        ]
+        for what in hits:
+            hits[what] += fit.covered([(one.line, getattr(one, what)) for one in found])[0]
+    assert all(0.85 <= some / 86 <= 0.95 for some in hits.values())
+
+
 def seconds(stack, **axes):
     run = ib.run("h100-sxm", "llama3-8b/generate", stack=stack, context=512.0, **axes)
     return float(np.ravel(run.seconds)[0])

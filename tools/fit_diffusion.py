@@ -158,18 +158,41 @@ def fit_power(lines: Sequence[Line]) -> float:
     return float(FACTORS[int(np.argmin(total))])
 
 
-def joules_left_out(lines: Sequence[Line]) -> list[tuple[Line, float]]:
-    """Error in energy of every line, seconds and power both by the fits on the other networks."""
-    errors = []
+@attrs.frozen(eq=False)
+class Unseen:
+    """An image batch predicted by the fits on the other networks, mean power at the predicted seconds."""
+
+    line: Line
+    seconds: float
+    watts: float
+
+    @property
+    def power(self) -> float:
+        """Error of mean power."""
+        return self.watts / self.line.power.measured - 1
+
+    @property
+    def joules(self) -> float:
+        """Error of energy."""
+        return self.watts * self.seconds / (self.line.power.measured * self.line.measured) - 1
+
+
+def unseen(lines: Sequence[Line]) -> list[Unseen]:
+    """Every line by the fits on the other networks."""
+    found = []
     for network in sorted({line.network for line in lines}):
         others = [line for line in lines if line.network != network]
-        found, factor = fit(others), fit_power(others)
+        times, factor = fit(others), fit_power(others)
         for line in lines:
             if line.network == network:
-                t = predict(line, *found)
-                spent = line.power.watts(factor, t) * t
-                errors.append((line, spent / (line.power.measured * line.measured) - 1))
-    return errors
+                t = predict(line, *times)
+                found.append(Unseen(line, t, line.power.watts(factor, t)))
+    return found
+
+
+def joules_left_out(lines: Sequence[Line]) -> list[tuple[Line, float]]:
+    """Error in energy of every line, seconds and power both by the fits on the other networks."""
+    return [(one.line, one.joules) for one in unseen(lines)]
 
 
 def left_out(lines: Sequence[Line]) -> list[tuple[Line, float]]:
@@ -229,6 +252,7 @@ def write(
     errors: Sequence[tuple[Line, float]],
     file: Path,
     pooled: Sequence[tuple[Line, float]],
+    spent: Sequence[Unseen],
 ) -> None:
     """Write a stack's TOML."""
     share, tau = fit(lines)
@@ -269,6 +293,8 @@ on = "ml-energy/leaderboard, {", ".join(sorted({line.network for line in lines})
 date = "{datetime.date.today()}"
 error = {100 * mape:.2f}
 step = {half_width(pooled) / INTERVAL:.4f}
+power = {half_width([(one.line, one.power) for one in spent]) / INTERVAL:.4f}
+energy = {half_width([(one.line, one.joules) for one in spent]) / INTERVAL:.4f}
 '''
     (OUT / f"{software.lower()}-{short}.toml").write_text(text + parts_of(lines, errors))
 
@@ -310,7 +336,9 @@ def main() -> None:
         }
         mine = {chip: some for chip, some in mine.items() if some}
         errors = {chip: left_out(some) for chip, some in mine.items()}
-        joules = {chip: joules_left_out(some) for chip, some in mine.items()}
+        others = {chip: unseen(some) for chip, some in mine.items()}
+        joules = {chip: [(one.line, one.joules) for one in some] for chip, some in others.items()}
+        together = [one for some in others.values() for one in some]
         pooled = [one for some in errors.values() for one in some]
         spent = np.array([error for some in joules.values() for _, error in some])
         for chip, some in mine.items():
@@ -320,9 +348,12 @@ def main() -> None:
             )
             table(some, errors[chip], joules[chip])
             if given.write:
-                write(software, chip, some, errors[chip], given.file, pooled)
+                write(software, chip, some, errors[chip], given.file, pooled, together)
         print(f"{software}: {len(pooled)} rows, seconds {_said(np.array([e for _, e in pooled]))}, joules {_said(spent)}, "
-              "covered {} of {}".format(*covered(pooled)))  # fmt: skip
+              "seconds in their intervals {} of {}".format(*covered(pooled)))  # fmt: skip
+        for what in ("power", "joules"):
+            some = [(one.line, getattr(one, what)) for one in together]
+            print("   {} in their intervals {} of {}".format(what, *covered(some)))
 
 
 if __name__ == "__main__":

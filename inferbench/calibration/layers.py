@@ -35,6 +35,7 @@ class Layers:
         error: Log standard error of `seconds`; 0 where the stack was not fitted on such layers.
         inside: Whether both products lie in the box in which the stack was fitted.
         watts, joules: NaN: no power model is calibrated on such layers.
+        power_error, energy_error: NaN as well.
     """
 
     seconds: Array
@@ -44,6 +45,8 @@ class Layers:
     inside: Array
     watts: Array
     joules: Array
+    power_error: Array
+    energy_error: Array
 
 
 def layer_rows(
@@ -85,7 +88,7 @@ def layer_rows(
     unknown = np.full(len(rows), np.nan)
     # The error of the experts' products is that of whole layers: they were fitted as one.
     error = np.maximum.reduce([_flat(stack.kernel_error(op, formats), rows) for op in products])
-    return Layers(seconds, floor, moved, error, inside, unknown, unknown)
+    return Layers(seconds, floor, moved, error, inside, unknown, unknown, unknown, unknown)
 
 
 def _column(rows: Sequence[Measurement], name: str) -> Array:

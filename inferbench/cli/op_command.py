@@ -15,6 +15,7 @@ from inferbench.cli import common
 from inferbench.errors import InferBenchError
 from inferbench.num import Array
 from inferbench.operators import FIELDS, OpResult, cost_rows, product_rows
+from inferbench.report.intervals import ends_text
 from inferbench.report.model import DASH, Cell, Report, Table
 from inferbench.report.runs import engine_title
 from inferbench.units import show
@@ -189,8 +190,32 @@ def _flat(kind: str, result: OpResult) -> list[dict[str, Any]]:
         "power_w": _nulls(result.watts),
         "energy_j": _nulls(result.joules),
     }
+    columns |= _between(result)
     names = list(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _between(result: OpResult) -> dict[str, list[float | None]]:
+    """Ends of the 90% intervals; none under a stack that was not fitted on such operators."""
+    found: dict[str, list[float | None]] = {}
+    for name, of, values in (
+        ("time_s", "time", result.seconds), ("power_w", "power", result.watts), ("energy_j", "energy", result.joules),
+    ):  # fmt: skip
+        low, high = result.between(of)
+        if np.isfinite(low).any():
+            found |= {f"{name}_low": _nulls(values * low), f"{name}_high": _nulls(values * high)}
+    return found
+
+
+def _figures(result: OpResult, i: int) -> list[str]:
+    """Time, power and energy of a row with their intervals."""
+    texts = []
+    for values, unit, of in (
+        (result.seconds, "s", "time"), (result.watts, "W", "power"), (result.joules, "J", "energy"),
+    ):  # fmt: skip
+        value = float(values[i])
+        texts.append(show(value, unit) + ends_text(value, *(float(end[i]) for end in result.between(of))))
+    return texts
 
 
 def _nulls(values: Array) -> list[float | None]:
@@ -220,12 +245,13 @@ def _table(title: str, results: Sequence[OpResult], kind: str, verbose: bool, as
         for i in range(min(len(result.seconds), MOST_SHOWN - len(rows))):
             label = " · ".join(f"{name} {result.columns[name][i]:,.0f}" for name in varying)
             used = float(result.utilization[i])
+            time, power, energy = _figures(result, i)
             texts = [
-                label, result.precision, show(float(result.seconds[i]), "s"), engine_title(result.bound[i]), DASH if np.isnan(used) else f"{show(100 * used)} %",
+                label, result.precision, time, engine_title(result.bound[i]), DASH if np.isnan(used) else f"{show(100 * used)} %",
                 *(f"{float(np.asarray(result.cost.detail[d])[i]):,.0f}" if d in result.cost.detail else DASH for d in details),
                 *(show(float(np.asarray(result.cost.busy[p])[i]), "s") if p in result.cost.busy else DASH for p in parts),
                 *(show(float(np.asarray(result.cost.exposed[e])[i]), "s") if e in result.cost.exposed else DASH for e in exposed),
-                show(float(result.watts[i]), "W"), show(float(result.joules[i]), "J"),
+                power, energy,
             ]  # fmt: skip
             rows.append(tuple(Cell(text) for text in texts))
     total = sum(len(result.seconds) for result in results)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,8 @@ class Tally:
         chips: Number of chips.
         precision: The precision axis (an operation's energy depends on its width).
         formats: Compute format per precision on this chip.
+        factors: Action to a factor on what the chip spends for it: what the software spends beside what is counted. It
+            changes joules and watts, never what the power limit does to time.
     """
 
     actions: Mapping[str, Numeric]
@@ -30,6 +33,18 @@ class Tally:
     chips: int
     precision: Precision
     formats: tuple[str, ...] = ()
+    factors: Mapping[str, Numeric] = attrs.field(factory=dict)
+
+    def spent(self, action: str) -> Numeric:
+        """Count of an action times its factor.
+
+        Example:
+            >>> from inferbench import Precision
+            >>> Tally({"ops": 4.0}, 1.0, 1, Precision.of(["bf16"]), factors={"ops": 2.5}).spent("ops")
+            10.0
+        """
+        factor = self.factors.get(action)
+        return self.actions[action] if factor is None else self.actions[action] * factor
 
 
 @attrs.frozen(eq=False)
@@ -43,7 +58,9 @@ class Energy:
         why: Why it is not known, or what it rests on ("coefficients estimated, not calibrated for this chip").
         estimated: Whether the coefficients were not calibrated on this very chip.
         boundary: Where the watts are counted: `chip`, `board`, `server`, `wall`.
-        parts: Name of the share (`idle`, `ops`, `bytes.hbm`) to joules.
+        parts: Name of the share (`idle`, `ops`, `bytes.hbm`) to joules. `idle` is what passing time alone costs.
+        spread: Log standard error of `watts` at the step's true duration, which is what the coefficients leave open;
+            NaN where not known or not asked for. The core joins it with the error of the duration.
     """
 
     joules: Numeric
@@ -53,3 +70,4 @@ class Energy:
     estimated: bool = False
     boundary: str = "board"
     parts: Mapping[str, Any] = attrs.field(factory=dict)
+    spread: Any = math.nan

@@ -105,6 +105,8 @@ class Fit:
         kernel: Relative standard error of one kernel's time (log).
         kernels: The same by op kind, flavour and precision, looked up like efficiencies.
         step: Relative standard error of a whole step beside the kernels' (log).
+        power, energy: Relative standard errors of a step's mean power and joules (log), errors of its duration in them,
+            where the stack has energies of its own; NaN: the power model's, joined with the duration's.
         parts: Kind and precision (`gemm.fp8`) to how it was fitted.
     """
 
@@ -115,4 +117,6 @@ class Fit:
     kernel: Deviation = math.nan
     kernels: Mapping[str, float] = attrs.field(factory=dict)
     step: Deviation = math.nan
+    power: Deviation = math.nan
+    energy: Deviation = math.nan
     parts: Mapping[str, FitPart] = attrs.field(factory=dict)

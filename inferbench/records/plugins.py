@@ -217,6 +217,21 @@ class PowerModel(ABC):
     def energy(self, tally: Tally, system: System) -> Energy:
         """Joules, watts and throttle of a step."""
 
+    def spread(self, tally: Tally, system: System, energy: Energy) -> Numeric:
+        """Log standard error of the watts that the coefficients leave open, the duration taken as true.
+
+        Asked only where an interval is wanted: under stacks that were fitted. NaN, the default, is not known.
+
+        Args:
+            tally: What `energy` was asked about.
+            system: Its chips.
+            energy: What it answered.
+
+        Returns:
+            Broadcastable to the grid.
+        """
+        return float("nan")
+
 
 @attrs.frozen
 class Renderer:

@@ -10,13 +10,13 @@ import numpy as np
 from inferbench.intervals import bounds
 from inferbench.records.run import Run
 from inferbench.records.stack import Host
-from inferbench.results import LATENCIES
+from inferbench.results import INTERVALS
 
-__all__ = ["domain_text", "interval_text"]
+__all__ = ["domain_text", "ends_text", "interval_text"]
 
 
 def interval_text(name: str, value: float, run: Run, index: tuple[int, ...]) -> str:
-    """Return ` [6.6, 7.6] 90%` for a latency under a fitted stack, in the unit in which the value is shown; else nothing.
+    """Return ` [6.6, 7.6] 90%` for a latency, power or energy under a fitted stack, in the unit of the value; else nothing.
 
     Args:
         name: Key of the metric.
@@ -24,10 +24,20 @@ def interval_text(name: str, value: float, run: Run, index: tuple[int, ...]) -> 
         run: For the interval.
         index: Of the point.
     """
-    if name not in LATENCIES or not value > 0:
+    if name not in INTERVALS:
         return ""
-    low, high = (float(factor[index]) for factor in bounds(run))
-    if math.isnan(low):
+    low, high = (float(factor[index]) for factor in bounds(run, INTERVALS[name]))
+    return ends_text(value, low, high)
+
+
+def ends_text(value: float, low: float, high: float) -> str:
+    """Write factors on a value as its interval; nothing where they are not known.
+
+    Example:
+        >>> ends_text(0.0071, 0.93, 1.07)
+        ' [6.6, 7.6] 90%'
+    """
+    if math.isnan(low) or not value > 0:
         return ""
     scale = _scale(value)
     return f" [{_number(value * low * scale)}, {_number(value * high * scale)}] 90%"

@@ -139,15 +139,16 @@ class Plan:
         )
 
     def case(self, work: Work, registry: Registry) -> Case:
-        """Look up the plugins of a work.
+        """Look up the plugins of a work; a sweep writes no intervals, so none are computed.
 
         Raises:
             InferBenchError: As `prepare`.
         """
-        return prepare(
+        case = prepare(
             work.system, work.network, work.phase, stack=self.stack, registry=registry, options=self.request.options,
             scenario=self.scenario, ignore_capacity=self.request.ignore_capacity,
         )  # fmt: skip
+        return attrs.evolve(case, intervals=False)
 
     def dumps(self) -> bytes:
         """Pickle for a worker: the plugin files first, for the rest may need them to be read."""

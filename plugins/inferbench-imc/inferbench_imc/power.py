@@ -63,7 +63,7 @@ class ArrayPower(ib.PowerModel):
         """
         chip, seconds = system.chip, tally.seconds
         prices = self.prices(chip)
-        parts = {key: count * prices[key] for key, count in tally.actions.items() if key in prices}
+        parts = {key: tally.spent(key) * prices[key] for key in tally.actions if key in prices}
         left_out = [key for key in tally.actions if key not in prices and key != "ops"]
         dynamic = sum(parts.values(), np.float64(0.0))
         idle = chip.power.idle * tally.chips

@@ -37,6 +37,8 @@ class Own:
         op: Joules per 16-bit operation.
         bytes: Memory level, or `network`, to joules per byte.
         floor: `ops` or memory level to joules that are certainly spent: what alone may slow the chip down.
+        spread: Log standard error of mean power on runs left out of the fit; None for figures that were not fitted here.
+        rates: As `Classes.rates`, of this chip's runs; empty for figures that were not fitted here.
     """
 
     calibrated: bool
@@ -46,16 +48,26 @@ class Own:
     op: Figure
     bytes: Mapping[str, Figure]
     floor: Mapping[str, Figure]
+    spread: Figure | None = None
+    rates: Mapping[str, tuple[float, float]] = ib.field(factory=dict)
 
 
 @ib.frozen(kw_only=True)
 class Classes:
-    """Estimates for chips without figures of their own: by process (nm, ascending), memory level and action."""
+    """Estimates for chips without figures of their own: by process (nm, ascending), memory level and action.
+
+    Attributes:
+        rates: `ops` (in 16 bits) and `bytes` (of the outermost memory) to the lowest and highest share of the datasheet's
+            rate at which the energies of any chip were fitted.
+        spread: Log standard error of the fits; what carrying them over adds is the model's rule.
+    """
 
     baseline_of_tdp: Figure
     process: tuple[tuple[float, Figure], ...]
     bytes: Mapping[str, Figure]
     actions: Mapping[str, Figure]
+    rates: Mapping[str, tuple[float, float]]
+    spread: Figure
 
 
 @ib.frozen(kw_only=True)
@@ -70,6 +82,9 @@ class Coefficients:
         bytes: Memory level, or `network`, to joules per byte.
         actions: Other actions to joules each.
         floor: Action to joules certainly spent (of `ops`: in 16 bits); empty if not calibrated: a guess slows no chip.
+        kin: Whether they are another chip's, named in the chip's own file, and not its class's.
+        spread: Log standard error of mean power on left-out runs of the chips that were fitted.
+        rates: Action to the lowest and highest rate of one chip (per second, of `ops` in 16 bits) in the fits.
     """
 
     calibrated: bool
@@ -79,6 +94,9 @@ class Coefficients:
     bytes: Mapping[str, float]
     actions: Mapping[str, float]
     floor: Mapping[str, float] = ib.field(factory=dict)
+    kin: bool = False
+    spread: float = math.nan
+    rates: Mapping[str, tuple[float, float]] = ib.field(factory=dict)
 
     def energy(self, action: str) -> float:
         """Joules of one action other than `ops`; NaN where no energy is known.
@@ -105,6 +123,10 @@ def _figures(
     return {name: _figure(table, sources, scale) for name, table in tables.items()}
 
 
+def _shares(table: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    return {name: (float(low), float(high)) for name, (low, high) in table.items()}
+
+
 @cache
 def own() -> Mapping[str, Own]:
     """Chip name to its own figures."""
@@ -121,6 +143,8 @@ def own() -> Mapping[str, Own]:
             op=_figure(raw["op_pj"], raw["sources"], PICO),
             bytes=_figures(raw["bytes_pj"], raw["sources"], PICO),
             floor=_figures(raw.get("floor_pj", {}), raw["sources"], PICO),
+            spread=_figure(raw["log_error"], raw["sources"], 1.0) if "log_error" in raw else None,
+            rates=_shares(raw.get("rates", {})),
         )
         found |= dict.fromkeys(raw["chips"], record)
     return found
@@ -136,6 +160,8 @@ def classes() -> Classes:
         process=tuple((float(p["up_to_nm"]), _figure(p["op_pj"], sources, PICO)) for p in raw["process"]),
         bytes=_figures(raw["bytes_pj"], sources, PICO),
         actions=_figures(raw["actions_pj"], sources, PICO),
+        rates=_shares(raw["rates"]),
+        spread=_figure(raw["log_error"], sources, 1.0),
     )
 
 
@@ -175,7 +201,28 @@ def resolve(chip: ib.Chip) -> Coefficients:
         bytes=energies,
         actions=actions,
         floor=floor,
+        kin=mine is not None and not calibrated,
+        spread=(mine.spread if mine and mine.spread else general.spread).value,
+        rates=_rates(
+            chip,
+            rate * ib.FORMATS[reference] / ib.FORMATS["bf16"],
+            (mine.rates if mine else {}) or general.rates,
+        ),
     )
+
+
+def _rates(
+    chip: ib.Chip, rate: float, shares: Mapping[str, tuple[float, float]]
+) -> dict[str, tuple[float, float]]:
+    """Rates of a chip at which energies were fitted, from shares of its datasheet's figures; `rate` is of 16 bits."""
+    full = {"ops": (rate, shares["ops"])}
+    if chip.memory:
+        full[f"bytes.{chip.outermost}"] = (chip.memory[chip.outermost].bandwidth, shares["bytes"])
+    return {
+        action: (low * most, high * most)
+        for action, (most, (low, high)) in full.items()
+        if math.isfinite(most)
+    }
 
 
 def _by_process(node: float) -> float:

@@ -43,11 +43,11 @@ class NoteLinear(ib.PowerModel):
         """Mean watts of all chips; `idle` is that of a chip where the model has none."""
         base = idle if math.isnan(self.idle) else self.idle
         total: ib.Numeric = base * tally.chips
-        for action, count in tally.actions.items():
+        for action in tally.actions:
             if action == "ops":
-                total = total + self.op * count / tally.seconds
+                total = total + self.op * tally.spent(action) / tally.seconds
             elif action.startswith("bytes.") and action != "bytes.network":
-                total = total + self.byte * count / tally.seconds
+                total = total + self.byte * tally.spent(action) / tally.seconds
         return total
 
     def energy(self, tally: ib.Tally, system: ib.System) -> ib.Energy:

@@ -57,6 +57,26 @@ class TestFit:
             assert record.op.value == pytest.approx(op, rel=0.005)
             assert record.bytes["hbm"].value == pytest.approx(byte, rel=0.005)
 
+    def test_the_files_hold_the_error_and_the_rates_of_these_rows(self, fit):
+        pooled = []
+        for chip, board in fit.BOARDS.items():
+            record, rows = own()[board.name], fit.read(TABLE, chip)
+            pooled += fit.left_out_logs(board, rows).values()
+            lowest, highest, least, most = fit.shares(board, rows)
+            assert record.rates["ops"] == pytest.approx((lowest, highest), rel=0.01)
+            assert record.rates["bytes"] == pytest.approx((least, most), rel=0.01)
+        for board in fit.BOARDS.values():
+            assert own()[board.name].spread.value == pytest.approx(fit.rms(np.concatenate(pooled)), rel=0.002)
+
+    def test_intervals_cover_the_network_that_had_no_part_in_their_width(self, fit):
+        pooled = {}
+        for chip, board in fit.BOARDS.items():
+            for network, logs in fit.left_out_logs(board, fit.read(TABLE, chip)).items():
+                pooled[network] = np.concatenate([pooled.get(network, np.empty(0)), logs])
+        inside, n = fit.covered(pooled)
+        assert n == 26
+        assert 0.85 <= inside / n <= 0.95
+
     def test_left_out_networks_are_within_eight_percent_and_beat_what_needs_no_physics(self, fit):
         ours, constant, tdp, note = [], [], [], []
         for chip, board in fit.BOARDS.items():

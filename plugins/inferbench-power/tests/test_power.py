@@ -209,6 +209,50 @@ def test_every_figure_is_cited_and_positive():
     assert {name for name, record in own().items() if record.calibrated} == {"a100-sxm-40gb", "h100-sxm"}
 
 
+def spread(one, actions, seconds=1.0, formats=("bf16",), precision=BF16):
+    tally = ib.Tally(actions, seconds, 1, precision, formats)
+    system = ib.System(one)
+    return float(np.ravel(Linear().spread(tally, system, Linear().energy(tally, system)))[0])
+
+
+DECODING = {"ops": 20e12, "bytes.hbm": 2e12}  # a second of an H100 within the rates of the fit
+
+
+def test_within_the_fit_only_its_own_error_is_left():
+    assert spread(H100, DECODING) == pytest.approx(own()["h100-sxm"].spread.value)
+
+
+def test_what_decoding_never_did_is_unsure_in_proportion_to_its_share():
+    # 128 W and 400 TOP/s x 0.692 pJ = 277 W of operations, two doublings beyond the 113 TOP/s of the fit: wholly unsure.
+    assert spread(H100, {"ops": 400e12}) == pytest.approx(math.hypot(0.0859, 276.8 / 404.8), rel=1e-3)
+    # Half a doubling beyond, half as unsure: 112.7 x sqrt(2) TOP/s, 110.4 W of 238.4 W.
+    assert spread(H100, {"ops": 112.746e12 * math.sqrt(2)}) == pytest.approx(
+        math.hypot(0.0859, 0.5 * 110.4 / 238.4), rel=2e-3
+    )
+
+
+def test_few_operations_below_the_fit_matter_little():
+    # A tenth of the fit's lowest rate of operations: their 0.25 W of 414 W leave the error as it is.
+    assert spread(H100, {"ops": 0.36e12, "bytes.hbm": 2e12}) == pytest.approx(0.0859, rel=1e-3)
+
+
+def test_a_narrow_format_is_unsure_by_its_share():
+    # 20 TOP/s in fp8 at 0.346 pJ: 6.9 W of 128 + 6.9 + 285.6 W, an operation unsure by a factor of e.
+    found = spread(H100, DECODING, formats=("fp8",))
+    assert found == pytest.approx(math.hypot(0.0859, 6.92 / 420.5), rel=1e-3)
+
+
+def test_figures_of_a_sibling_are_surer_than_those_of_a_class():
+    sibling = chip("h200", 700.0, 75.0, memory={"hbm": ib.MemoryLevel(141e9, 4.8e12)})
+    other = chip("somebody-else", 700.0, 75.0, memory={"hbm": ib.MemoryLevel(141e9, 4.8e12)})
+    actions = {"ops": 20e12, "bytes.hbm": 3e12}
+    assert spread(H100, DECODING) < spread(sibling, actions) < spread(other, actions)
+
+
+def test_a_chip_that_is_declined_has_no_error_either():
+    assert math.isnan(spread(chip("tpu-v5p", math.nan), {"ops": 1e12}))
+
+
 def test_older_processes_take_more():
     nodes = [
         resolve(chip("x", 1e6, math.nan, {"bf16": 1e12}, node=node)).ops["bf16"]

@@ -43,13 +43,15 @@ class Shape:
 
 @attrs.frozen
 class Board:
-    """What is known of a board beforehand: limit, idle and P0 (W), sustained GEMM rate (OP/s)."""
+    """What is known of a board beforehand: limit, idle and P0 (W), sustained GEMM rate (OP/s), datasheet's peak and bandwidth."""
 
     name: str
     tdp: float
     idle: float
     baseline: float
     gemm: float
+    peak: float
+    bandwidth: float
 
 
 @attrs.frozen
@@ -69,10 +71,11 @@ NETWORKS = {
     "meta-llama/Meta-Llama-3-8B": Shape(32, 4096, 32, 8, 128, 14336, 128256),
 }
 BOARDS = {
-    "A100-SXM4-40GB": Board("a100-sxm-40gb", 400.0, 60.0, 110.0, 290e12),
-    "H100-SXM5-80GB": Board("h100-sxm", 700.0, 70.0, 128.0, 826e12),
+    "A100-SXM4-40GB": Board("a100-sxm-40gb", 400.0, 60.0, 110.0, 290e12, 312e12, 1.555e12),
+    "H100-SXM5-80GB": Board("h100-sxm", 700.0, 70.0, 128.0, 826e12, 989.4e12, 3.35e12),
 }
 HBM_DEVICE = 48e-12
+INTERVAL = 1.6449  # standard errors of a normal distribution on either side of nine in ten
 
 
 def count(net: Shape, batch: float, prompt: float, tokens: float) -> tuple[float, float]:
@@ -145,6 +148,31 @@ def left_out(board: Board, rows: list[Row]) -> tuple[Array, Array]:
     return np.concatenate(ours), np.concatenate(constant)
 
 
+def left_out_logs(board: Board, rows: list[Row]) -> dict[str, Array]:
+    """Network to log of model over measured on its rows, the network left out of the fit."""
+    found = {}
+    for network in sorted({row.network for row in rows}):
+        test = [row for row in rows if row.network == network]
+        coefficients = fit(board, [row for row in rows if row.network != network])
+        model = watts(board, *(np.asarray(value) for value in coefficients), test)
+        found[network] = np.log(model / np.array([row.watts for row in test]))
+    return found
+
+
+def rms(logs: Array) -> float:
+    """Log standard error: the root of the mean square, biases of left-out networks in it."""
+    return float(np.sqrt(np.mean(np.square(logs))))
+
+
+def covered(pooled: dict[str, Array]) -> tuple[int, int]:
+    """Left-out rows inside 90% intervals whose width comes from the other networks' errors alone, both boards together."""
+    hits = 0
+    for network, logs in pooled.items():
+        others = np.concatenate([other for name, other in pooled.items() if name != network])
+        hits += int(np.sum(np.abs(logs) <= INTERVAL * rms(others)))
+    return hits, sum(len(logs) for logs in pooled.values())
+
+
 def trivial(board: Board, rows: list[Row]) -> dict[str, Array]:
     """Errors of what needs no fit: the TDP, and the design note's idle + 0.2 mW/GFLOPS + 50 mW/(GB/s)."""
     measured = np.array([row.watts for row in rows])
@@ -152,9 +180,21 @@ def trivial(board: Board, rows: list[Row]) -> dict[str, Array]:
     return {"tdp": np.abs(board.tdp / measured - 1), "note": np.abs(note / measured - 1)}
 
 
+def shares(board: Board, rows: list[Row]) -> tuple[float, float, float, float]:
+    """Lowest and highest rate of operations and of bytes, as shares of the datasheet's."""
+    ops, moved = ([getattr(row, name) for row in rows] for name in ("ops", "bytes"))
+    return (
+        min(ops) / board.peak,
+        max(ops) / board.peak,
+        min(moved) / board.bandwidth,
+        max(moved) / board.bandwidth,
+    )
+
+
 def main(table: Path) -> None:
     """Print coefficients and errors per board and over both."""
     columns: dict[str, list[Array]] = {}
+    pooled: dict[str, list[Array]] = {}
     for chip, board in BOARDS.items():
         rows = read(table, chip)
         found = fit(board, rows)
@@ -172,9 +212,20 @@ def main(table: Path) -> None:
                 f"   without the {len(rows) - len(kept)} rows at 448 to 452 W: P0 {again[0]:.1f} W, "
                 f"{again[1] * 1e12:.3f} pJ/OP, {again[2] * 1e12:.1f} pJ/B, left out {100 * flat.mean():.1f}%"
             )
+        print(
+            "   of the datasheet's rates: operations {:.4f} to {:.3f}, bytes {:.3f} to {:.3f}".format(
+                *shares(board, rows)
+            )
+        )
+        for network, logs in left_out_logs(board, rows).items():
+            pooled.setdefault(network, []).append(logs)
         for name, value in shown.items():
             columns.setdefault(name, []).append(value)
     print("both: " + ", ".join(f"{n} {100 * np.concatenate(v).mean():.1f}%" for n, v in columns.items()))
+    logs = {network: np.concatenate(some) for network, some in pooled.items()}
+    inside, n = covered(logs)
+    print(f"log standard error {rms(np.concatenate(list(logs.values()))):.4f} with the network left out; "
+          f"{inside} of {n} rows in intervals made from the other network")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,0 +1,183 @@
+"""Intervals of power and energy: laws of `E = P0 t + E_dyn`, the power limit, what widens them, and who has none."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+import numpy as np
+import pytest
+
+import inferbench as ib
+from inferbench.intervals import INTERVAL, bounds, energy_spreads
+from inferbench.operators import cost_rows
+from inferbench.records.measurement import Measurement
+from inferbench.results import results
+from inferbench.validate import validate
+
+pytestmark = pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100")
+
+
+def run(stack="vllm-h100", system="h100-sxm", phase="decode", **axes):
+    return ib.run(system, f"llama3-8b/{phase}", stack=stack, **axes)
+
+
+def first(run, array):
+    return float(np.ravel(run.values(array))[0])
+
+
+def row(**fields):
+    common = {
+        "source": "here", "chip": "H100", "software": "vLLM", "network": "llama3-8b", "phase": "generate",
+        "axes": {"batch": 1.0, "context": 1024.0, "output": 512.0}, "power_w": 400.0,
+    }  # fmt: skip
+    return next(iter(validate({"s": [Measurement(**{**common, **fields})]}, ib.installed())))
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 4.0])
+def test_an_error_of_time_moves_power_and_energy_as_the_model_itself_does(seconds):
+    # A millionth more time through the power model, against what the standard errors say of such an error.
+    chip = ib.installed().chip("h100-sxm")
+    model, _ = ib.installed().power_model(chip)
+    counts = {"ops": 4e13, "bytes.hbm": 1e12}
+
+    def at(t):
+        return model.energy(ib.Tally(counts, t, 1, ib.Precision.of(["bf16"]), ("bf16",)), ib.System(chip))
+
+    here, later = at(seconds), at(seconds * (1 + 1e-6))
+    sure = attrs.evolve(here, spread=0.0)
+    power, energy = energy_spreads(1e-6, sure, here.parts["idle"], chip.power.tdp)
+    assert power == pytest.approx(abs(np.log(later.watts / here.watts)), rel=1e-3)
+    assert energy == pytest.approx(np.log(later.joules / here.joules), rel=1e-3)
+
+
+def test_errors_of_time_and_of_coefficients_are_joined_in_quadrature():
+    # A quarter of the energy is baseline. Time 0.4: power 0.3, energy 0.1; with 0.4 of the coefficients' own 0.5 and 0.412.
+    one = ib.Energy(100.0, 100.0, spread=0.4)
+    power, energy = energy_spreads(0.4, one, 25.0, 700.0)
+    assert power == pytest.approx(0.5)
+    assert energy == pytest.approx(math.sqrt(0.17))
+
+
+def test_at_the_limit_energy_follows_time_and_power_does_not_rise():
+    at_limit = ib.Energy(700.0, 700.0, spread=0.0)
+    assert energy_spreads(0.1, at_limit, 100.0, 700.0)[1] == pytest.approx(0.1)
+
+
+def test_no_interval_reaches_beyond_the_limit():
+    found = run(phase="prefill", batch=[1.0, 4.0], context=[128.0, 2048.0])
+    limit = 700.0 * (1 + 1e-12)
+    high = found.values(found.energy.watts) * bounds(found, "power")[1]
+    assert np.all(high <= limit)
+    assert np.any(high >= 700.0 * (1 - 1e-12))  # it is needed: some would reach beyond
+    most = found.values(found.energy.joules) * bounds(found, "energy")[1]
+    longest = found.values(found.seconds) * bounds(found)[1]
+    assert np.all(most <= longest * limit)
+
+
+def test_every_figure_under_a_fitted_stack_has_its_ends_and_none_under_the_ideal():
+    metrics = ib.installed().metrics()
+    (fitted,) = results(run(), metrics)
+    (ideal,) = results(run("ideal"), metrics)
+    for name in ("tpot_s", "power_w", "joules_per_token"):
+        found = fitted["metrics"]
+        assert found[f"{name}_low"] < found[name] < found[f"{name}_high"]
+        assert f"{name}_low" not in ideal["metrics"]
+    assert math.isnan(first(run("ideal"), run("ideal").power_spread))
+
+
+def test_a_grid_has_the_spreads_of_its_points():
+    whole = run(batch=[1.0, 16.0, 64.0], context=[512.0, 4096.0])
+    for i, batch in enumerate((1.0, 16.0, 64.0)):
+        point = run(batch=batch, context=4096.0)
+        for name in ("power_spread", "energy_spread"):
+            assert whole.values(getattr(whole, name))[i, 1, 0] == first(point, getattr(point, name))
+
+
+def test_a_searched_layout_has_the_spread_of_the_layout_named():
+    searched = run("trtllm-1.3", "4xh100-sxm")
+    layout = searched.layouts[int(np.ravel(searched.values(searched.layout))[0])]
+    named = run("trtllm-1.3", f"4xh100-sxm:{layout}")
+    assert first(searched, searched.power_spread) == first(named, named.power_spread)
+    assert first(searched, searched.energy_spread) == first(named, named.energy_spread)
+
+
+@pytest.mark.needs_plugins("chips/b200", "stacks/trtllm-1.3")
+def test_borrowed_figures_narrow_formats_and_unseen_rates_are_less_sure():
+    known = run("trtllm-1.3", batch=16.0)
+    own = first(known, known.energy.spread)
+    assert math.exp(INTERVAL * own) < 1.25
+    for other in (
+        run("trtllm-1.3", "b200", batch=16.0), run("trtllm-1.3", batch=16.0, precision="fp8"),
+        run("trtllm-1.3", phase="prefill"),
+    ):  # fmt: skip
+        assert first(other, other.energy.spread) > 1.05 * own
+
+
+@pytest.mark.needs_plugins("networks/sdxl", "stacks/diffusers-h100", "chips/a100-sxm-40gb")
+def test_a_stack_with_energies_brings_its_own_error_and_widens_outside_its_box():
+    # `energy` 0.1067 in the file; another chip adds 0.25 in quadrature.
+    here, there = (
+        ib.run(chip, "sdxl/image", stack="diffusers-h100") for chip in ("h100-sxm", "a100-sxm-40gb")
+    )
+    own = here.stack.fit.energy
+    assert first(here, here.energy_spread) == pytest.approx(own)
+    assert first(there, there.energy_spread) == pytest.approx(math.hypot(own, 0.25))
+
+
+def test_what_software_spends_beside_the_counts_slows_no_chip():
+    # At the H100's limit: 1 POP in a second, 0.59 pJ of it certainly spent, 572 W left for it: 590 / 572 times as long.
+    chip = ib.installed().chip("h100-sxm")
+    model, _ = ib.installed().power_model(chip)
+    plain = ib.Tally({"ops": 1e15}, 1.0, 1, ib.Precision.of(["bf16"]), ("bf16",))
+    dear = attrs.evolve(plain, factors={"ops": 3.0})
+    assert model.energy(plain, ib.System(chip)).throttle[0] == pytest.approx(590 / 572)
+    assert model.energy(dear, ib.System(chip)).throttle[0] == pytest.approx(590 / 572)
+
+
+@pytest.mark.needs_plugins("stacks/trtllm-1.3")
+def test_a_kernel_alone_is_wider_than_a_step_and_within_the_limit():
+    registry = ib.installed()
+    columns = {"m": np.array([1.0, 128.0, 4096.0]), "n": np.full(3, 4096.0), "k": np.full(3, 4096.0)}
+    chip = registry.chip("h100-sxm")
+    found = cost_rows("gemm", columns, "bf16", chip, registry.stack("trtllm-1.3"), registry)
+    low, high = found.between("power")
+    assert np.all(found.watts * high <= 700.0 * (1 + 1e-12))
+    assert np.all(low < math.exp(-INTERVAL * 0.5))
+    ideal = cost_rows("gemm", columns, "bf16", chip, registry.stack("ideal"), registry)
+    assert np.isnan(ideal.between("energy")[0]).all()
+
+
+def test_measured_power_is_scored_against_its_interval():
+    inside = row()
+    assert inside.low < inside.predicted < inside.high
+    assert row(power_w=inside.high * 0.999).covered
+    assert not row(power_w=inside.high * 1.001).covered
+
+
+@pytest.mark.parametrize("boundary", ["chip", "server", "wall", "facility"])
+def test_figures_of_different_boundaries_never_meet(boundary):
+    found = row(boundary=boundary)
+    assert (found.code, found.scored) == ("boundary", False)
+    assert f"measured at the {boundary}, predicted at the board" in found.why
+    assert "would convert it" in found.why
+    assert row(boundary="board").scored
+
+
+def test_a_boundary_of_power_says_nothing_of_time():
+    assert row(power_w=math.nan, latency_s=4.0, boundary="wall").scored
+
+
+@pytest.mark.needs_plugins("chips/b200", "stacks/trtllm-1.3-b200")
+def test_a_kernels_power_at_the_wall_is_not_scored():
+    axes = {"m": 512.0, "n": 2048.0, "k": 8192.0}
+    common = {
+        "chip": "B200",
+        "software": "TRTLLM-1.3.0rc15",
+        "network": "",
+        "phase": "op",
+        "op": "gemm",
+        "axes": axes,
+    }
+    assert row(**common, boundary="wall").code == "boundary"
+    assert row(**common).scored
