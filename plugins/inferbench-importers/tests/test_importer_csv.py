@@ -36,6 +36,19 @@ def test_gemm_power_only_where_trusted(read):
     assert (trusted.power_w, trusted.energy_j, trusted.latency_s) == (600.0, 0.3, 0.0005)
 
 
+def test_power_over_a_window_that_a_sensor_cannot_resolve_is_refused(tmp_path):
+    file = tmp_path / "attention.csv"
+    head = (
+        "chip,phase,op,latency_ms,batch,input_len,num_heads,kv_heads,power_w,power_suspect,power_window_s\n"
+    )
+    rows = "B200,prefill,context_attention,0.0143,1,128,4,1,456.5,0.0,{}\n"
+    file.write_text(head + rows.format("0.043") + rows.format("0.25"))
+    short, enough = ib.read_measurements(file, ib.installed())
+    assert math.isnan(short.power_w)
+    assert short.caveats == ("power refused: averaged over 43 ms, less than 250",)
+    assert enough.power_w == 456.5
+
+
 def test_generation_attention_has_one_query_on_its_cache(read):
     row = read("table.csv")[5]
     assert (row.phase, row.op) == ("op", "attention")
