@@ -18,7 +18,7 @@ from inferbench.records.precision import FORMATS
 from inferbench.records.scenario import Scenario, ScenarioFile, Suite, SuiteFile
 from inferbench.records.stack import TABLES, TIMES, Curve, Stack, StackFile
 from inferbench.specs import Walked, read_toml, structure, walk
-from inferbench.units import ByteCount, Seconds, Unit, parse
+from inferbench.units import ByteCount, Joules, JoulesPerByte, JoulesPerOp, Seconds, Unit, Watts, parse
 
 __all__ = ["chip_from", "claims_from", "network_from", "scenario_from", "stack_from", "suite_from"]
 
@@ -182,28 +182,31 @@ def stack_from(text: bytes, name: str, where: str, find: Find) -> Stack:
         table: _entries(values.get(table, {}), f"{where}: {table}", faults, *_reader(table))
         for table in TABLES
     }
+    spent = _energies(values.get("kernel_energy", {}), f"{where}: kernel_energy", faults)
     _raise_if(faults)
-    bare = {**values, **{key: {} for key in ("efficiency", *tables)}}
+    bare = {**values, **{key: {} for key in ("efficiency", "kernel_energy", *tables)}}
     file: StackFile = structure(bare, StackFile, where)
     stack = Stack(
         name=name, title=file.title, architectures=file.architectures, efficiency=efficiency, **tables,
-        host=file.host, tuning=file.tuning, energy=file.energy, domain=file.domain, fit=file.fit, based_on=file.based_on, software=file.software,
-        facts=outer.facts, note=file.note, origin=where,
+        host=file.host, tuning=file.tuning, energy=file.energy, kernel_energy=spent, domain=file.domain, fit=file.fit, based_on=file.based_on,
+        software=file.software, facts=outer.facts, note=file.note, origin=where,
     )  # fmt: skip
     return _inherit(stack, find(file.based_on), raw) if file.based_on else stack
 
 
 def _inherit(stack: Stack, base: Stack, raw: Mapping[str, Any]) -> Stack:
-    merged = {
-        engine: {**base.efficiency.get(engine, {}), **stack.efficiency.get(engine, {})}
-        for engine in {**base.efficiency, **stack.efficiency}
-    }
+    merged, spent = (
+        {key: {**theirs.get(key, {}), **mine.get(key, {})} for key in {**theirs, **mine}}
+        for theirs, mine in ((base.efficiency, stack.efficiency), (base.kernel_energy, stack.kernel_energy))
+    )
     tables: dict[str, Any] = {table: {**getattr(base, table), **getattr(stack, table)} for table in TABLES}
     kernel = base.fit.kernel if math.isnan(stack.fit.kernel) else stack.fit.kernel
     kernels = {**base.fit.kernels, **stack.fit.kernels}
     energy = stack.fit if stack.energy else base.fit  # errors go with the energies that they are of
     return attrs.evolve(
-        stack, efficiency=merged, **tables, fit=attrs.evolve(stack.fit, kernel=kernel, kernels=kernels, power=energy.power, energy=energy.energy),
+        stack, efficiency=merged, **tables, fit=attrs.evolve(stack.fit, kernel=kernel, kernels=kernels, power=energy.power, energy=energy.energy,
+                                                                 kernel_power={**base.fit.kernel_power, **stack.fit.kernel_power}),
+        kernel_energy=spent,
         host=stack.host if "host" in raw else base.host, tuning={**base.tuning, **stack.tuning}, energy={**base.energy, **stack.energy},
         architectures=stack.architectures or base.architectures,
     )  # fmt: skip
@@ -225,6 +228,21 @@ def _efficiencies(tables: Mapping[str, Any], where: str, faults: list[Fault]) ->
         else:
             read = _fraction_or_none if engine == "convert" else _fraction
             found[engine] = _entries(table, f"{where}.{engine}", faults, read, "0.85")
+    return found
+
+
+def _energies(tables: Mapping[str, Any], where: str, faults: list[Fault]) -> dict[str, Any]:
+    """Read a table per action: watts of the baseline, joules per operation, per byte, or per any other count."""
+    found = {}
+    for action, table in tables.items():
+        kind = Watts if action == "baseline" else JoulesPerOp if action == "ops" else JoulesPerByte if action.startswith("bytes.") else Joules  # fmt: skip
+        unit: Unit = get_args(kind)[1]
+        if isinstance(table, Mapping):
+            read = partial(parse, unit=unit)
+            found[action] = _entries(table, f"{where}.{action}", faults, read, f'"{unit.example}"')
+        else:
+            remedy = f'write it like [kernel_energy.{action}] gemm = "{unit.example}"'
+            faults.append(Fault(f"{where}.{action}", f"{table!r} stands where a table was expected", remedy))
     return found
 
 

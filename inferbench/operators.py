@@ -132,7 +132,7 @@ def cost_rows(
     seconds = _rows(stack.time(cost, op, formats), rows)
     error = _rows(stack.kernel_error(op, formats), rows)
     known = np.where(error > 0, error, np.nan)
-    energy, seconds = _energy(cost, seconds, chip, point, formats, registry, rows)
+    energy, seconds = _energy(cost, seconds, op, chip, stack, formats, registry)
     spreads = energy_spreads(known, energy, energy.parts.get("idle", np.nan), chip.power.tdp)
     rate = _rows(site.rate(op), rows)
     useful = _rows(op.useful, rows)
@@ -252,21 +252,22 @@ def _rows(value: Any, rows: int) -> Array:
 
 
 def _energy(
-    cost: Cost,
-    seconds: Array,
-    chip: Chip,
-    point: Precision,
-    formats: tuple[str, ...],
-    registry: Registry,
-    rows: int,
-) -> tuple[Energy, Array]:
+    cost: Cost, seconds: Array, op: Op, chip: Chip, stack: Stack, formats: tuple[str, ...], registry: Registry
+) -> tuple[Energy, Array]:  # fmt: skip
+    """Energy of one execution and its seconds within the power limit; a kernel's own energies where the stack has them."""
+    rows = len(seconds)
     model, why = registry.power_model(chip)
     if model is None:
         unknown = np.full(rows, np.nan)
         return Energy(unknown, unknown, np.ones(rows), why), seconds
-    tally = Tally(cost.actions, seconds[None, :], 1, point, formats)
+    own = chip.name in stack.domain.chips
+    energies = stack.kernel_energies(op, formats) if own else {}
+    tally = Tally(cost.actions, seconds[None, :], 1, op.precision, formats, energies=energies)
     energy = model.energy(tally, System(chip, 1))
     spread = np.hypot(model.spread(tally, System(chip, 1), energy), ISOLATED)
+    if own:
+        fitted = stack.power_error(op, formats)
+        spread = np.where(np.isnan(fitted), spread, fitted)
     watts, joules, throttle, doubt = (
         _rows(value, rows) for value in (energy.watts, energy.joules, energy.throttle, spread)
     )

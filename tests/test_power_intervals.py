@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import inferbench as ib
+from inferbench.evaluate import evaluate, prepare
 from inferbench.intervals import INTERVAL, bounds, energy_spreads
 from inferbench.operators import cost_rows
 from inferbench.records.measurement import Measurement
+from inferbench.records.system import System
 from inferbench.results import results
 from inferbench.validate import validate
 
@@ -181,3 +183,76 @@ def test_a_kernels_power_at_the_wall_is_not_scored():
     }
     assert row(**common, boundary="wall").code == "boundary"
     assert row(**common).scored
+
+
+def kernel(stack, precision="bf16", chip="b200", **shape):
+    """A product on one chip, and the ends of its power."""
+    registry = ib.installed()
+    columns = {name: np.array([float(size)]) for name, size in shape.items()}
+    found = cost_rows("gemm", columns, precision, registry.chip(chip), stack, registry)
+    low, high = found.between("power")
+    return found.watts[0], found.watts[0] * low[0], found.watts[0] * high[0]
+
+
+@pytest.mark.needs_plugins("chips/b200", "stacks/trtllm-1.3-b200")
+class TestKernelEnergies:
+    @pytest.fixture
+    def stack(self):
+        return ib.installed().stack("trtllm-1.3-b200")
+
+    @pytest.fixture
+    def bare(self, stack):
+        return attrs.evolve(stack, kernel_energy={}, fit=attrs.evolve(stack.fit, kernel_power={}))
+
+    # ai-dynamo/aiconfigurator, GEMM of TensorRT-LLM 1.3.0rc15 on the B200: m, n, k, mean watts over a second.
+    @pytest.mark.parametrize(("m", "watts"), [(8192, 986.4), (4096, 986.6)])
+    def test_published_readings_lie_in_the_interval(self, stack, bare, m, watts):
+        power, low, high = kernel(stack, m=m, n=2048, k=16384)
+        assert low <= watts <= high
+        assert abs(power / watts - 1) < abs(kernel(bare, m=m, n=2048, k=16384)[0] / watts - 1)
+
+    def test_a_whole_network_keeps_the_chips_energies(self, stack, bare):
+        registry = ib.installed()
+        system = System(registry.chip("b200"))
+        grid = ib.Grid.of({"batch": [8.0], "context": [2048.0]}, ["bf16"])
+        watts = [
+            first(found, found.energy.watts)
+            for one in (stack, bare)
+            for found in [evaluate(prepare(system, registry.network("llama3-8b"), "decode", stack=one, registry=registry), grid)]
+        ]  # fmt: skip
+        assert watts[0] == watts[1]
+        assert kernel(stack, m=512, n=2048, k=8192)[0] != kernel(bare, m=512, n=2048, k=8192)[0]
+
+    @pytest.mark.parametrize("other", [{"precision": "w4a16"}, {"chip": "h100-sxm"}])
+    def test_where_nothing_was_read_the_chips_energies_hold(self, stack, bare, other):
+        shape = {"m": 4096, "n": 2048, "k": 8192}
+        assert kernel(stack, **shape, **other) == kernel(bare, **shape, **other)
+        assert kernel(stack, **shape, **other)[1] < kernel(stack, **shape)[1]
+
+    def test_outside_the_box_the_interval_is_wider(self, stack):
+        inside, outside = (kernel(stack, m=64, n=n, k=2048, precision="nvfp4") for n in (2048, 65536))
+        assert outside[1] / outside[0] < inside[1] / inside[0]
+
+    def test_a_stack_on_top_inherits_them(self, stack, tmp_path):
+        file = tmp_path / "mine.toml"
+        file.write_text(
+            'title = "Mine"\nbased_on = "trtllm-1.3-b200"\n[kernel_energy.baseline]\ngemm = "300 W"\n'
+            '[domain]\nchips = ["b200"]\n'
+        )
+        mine = ib.installed().stack(str(file))
+        assert mine.kernel_energy["baseline"]["gemm"] == 300.0
+        assert mine.kernel_energy["ops"] == stack.kernel_energy["ops"]
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ('[kernel_energy.ops]\ngemm = "2 W"\n', "is a power"),
+            ('[kernel_energy.ops]\ngemm = "-1 pJ/OP"\n', "is negative"),
+            ('[kernel_energy]\nops = "1 pJ/OP"\n', "stands where a table was expected"),
+        ],
+    )
+    def test_faults_are_named(self, tmp_path, text, said):
+        file = tmp_path / "mine.toml"
+        file.write_text('title = "Mine"\n' + text)
+        with pytest.raises(ib.InferBenchError, match=said):
+            ib.installed().stack(str(file))

@@ -69,6 +69,11 @@ KERNEL_BARS = (
 POWER = (
     "language models, mean power, network left out", "26", "7.2", "–", "8.0", "yes", "9.2", "–",
 )  # fmt: skip
+# The same of tools/fit_kernel_power.py, with shapes or heads left out; no bar is set.
+KERNEL_POWER = (
+    ("matrix products on B200, mean power, shape left out", "376", "13.0", "12.7", "–", "–", "31.3", "–"),
+    ("attention over prompts on B200, mean power, heads left out", "505", "4.9", "4.9", "–", "–", "5.1", "–"),
+)
 # Measurements inside their 90% intervals with their network left out, as tools/fit_serving.py and tools/fit_diffusion.py
 # print them on the tables that the stacks cite.
 COVERAGE = (
@@ -76,6 +81,12 @@ COVERAGE = (
     ("UNets, seconds", 43, 45, "tools/fit_diffusion.py"),
     ("diffusion transformers, seconds", 37, 41, "tools/fit_diffusion.py"),
     ("language models, mean power", 23, 26, "plugins/inferbench-power/tools/fit_power.py"),
+    (
+        "kernels on B200, mean power, shape or heads left out",
+        804,
+        881,
+        "plugins/inferbench-power/tools/fit_kernel_power.py",
+    ),
     ("UNets, mean power", 41, 45, "tools/fit_diffusion.py"),
     ("UNets, joules", 43, 45, "tools/fit_diffusion.py"),
     ("diffusion transformers, mean power", 36, 41, "tools/fit_diffusion.py"),
@@ -292,8 +303,9 @@ def page(rows: Sequence[Row], registry: Registry) -> str:
         "Mean absolute error in per cent; each stack's fit was repeated without one network and scored on it (`rows`: without a fifth of",
         "the rows at random instead, an easier test). Beside it a constant (the geometric mean of the other rows) and the physical floor.", "",
         *table(("what", "n", "network left out", "rows left out", "at most", "holds", "constant", "floor"),
-               [*bars(registry), POWER]),
-        "Power is from `plugins/inferbench-power/tools/fit_power.py`, over 26 runs; how far to trust it says docs/power.md.", "",
+               [*bars(registry), POWER, *KERNEL_POWER]),
+        "Power is from `plugins/inferbench-power/tools/fit_power.py`, over 26 runs, and from `fit_kernel_power.py` beside it; how far to trust",
+        "it says docs/power.md.", "",
     ]  # fmt: skip
     lines += _kernels(registry)
     lines += [

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
+import numpy as np
 
 from inferbench.num import Numeric
 from inferbench.records.precision import Precision
@@ -26,6 +27,8 @@ class Tally:
         formats: Compute format per precision on this chip.
         factors: Action to a factor on what the chip spends for it: what the software spends beside what is counted. It
             changes joules and watts, never what the power limit does to time.
+        energies: Action to joules per count, `baseline` to watts of one chip, that the software's own readings put in the
+            place of the chip's; NaN at points where it has none. As with factors, time doesn't depend on them.
     """
 
     actions: Mapping[str, Numeric]
@@ -34,6 +37,18 @@ class Tally:
     precision: Precision
     formats: tuple[str, ...] = ()
     factors: Mapping[str, Numeric] = attrs.field(factory=dict)
+    energies: Mapping[str, Numeric] = attrs.field(factory=dict)
+
+    def each(self, action: str, chips_own: Numeric) -> Numeric:
+        """Energy of an action, or watts of the `baseline`: the software's own where it has one, else the chip's.
+
+        Example:
+            >>> from inferbench import Precision
+            >>> float(Tally({}, 1.0, 1, Precision.of(["bf16"]), energies={"baseline": 215.0}).each("baseline", 194.0))
+            215.0
+        """
+        own = self.energies.get(action)
+        return chips_own if own is None else np.where(np.isnan(own), chips_own, own)
 
     def spent(self, action: str) -> Numeric:
         """Count of an action times its factor.

@@ -107,6 +107,8 @@ class Fit:
         step: Relative standard error of a whole step beside the kernels' (log).
         power, energy: Relative standard errors of a step's mean power and joules (log), errors of its duration in them,
             where the stack has energies of its own; NaN: the power model's, joined with the duration's.
+        kernel_power: Relative standard error of one kernel's mean power at its true duration (log), by op kind, flavour and
+            precision, where the stack has `kernel_energy`.
         parts: Kind and precision (`gemm.fp8`) to how it was fitted.
     """
 
@@ -119,4 +121,5 @@ class Fit:
     step: Deviation = math.nan
     power: Deviation = math.nan
     energy: Deviation = math.nan
+    kernel_power: Mapping[str, float] = attrs.field(factory=dict)
     parts: Mapping[str, FitPart] = attrs.field(factory=dict)

@@ -119,6 +119,8 @@ class Stack:
         tuning: Architecture type to its raw `[tuning.<type>]` table, structured by the plugin's class.
         energy: Action (`ops`, `bytes.hbm`) to a factor on the chip's energy for it: what this software spends beside
             what is counted. It changes power, never time.
+        kernel_energy: Action, or `baseline`, to table of joules per count (watts of a chip) of a kernel alone in a loop, on
+            the chips of the stack's box. Applications at the same counts draw other power: only single operators use it.
         software: Beginnings of the names under which measurements cite this software (`vLLM`); case doesn't matter.
         ideal: Efficiency 1, p infinite, no launch, no host: hardware against hardware.
     """
@@ -139,6 +141,7 @@ class Stack:
     host: Host = Host()
     tuning: Mapping[str, Any] = attrs.field(factory=dict)
     energy: Mapping[str, float] = attrs.field(factory=dict)
+    kernel_energy: Mapping[str, Table] = attrs.field(factory=dict)
     domain: Domain = attrs.field(factory=Domain)
     fit: Fit = attrs.field(factory=Fit)
     based_on: str = ""
@@ -182,13 +185,45 @@ class Stack:
         Outside the box of its kind (more query heads per key head, a longer inner loop) 0.25 more, in quadrature.
         """
         rest = 0.0 if math.isnan(self.fit.kernel) else self.fit.kernel
-        found = flavours(op)
-        error = _Lookup(op, found[0][0], formats, self._cache).find("kernels", self.fit.kernels, rest)
-        for names, mask in found[1:]:
-            other = _Lookup(op, names, formats, self._cache).find("kernels", self.fit.kernels, rest)
-            error = np.where(mask, other, error)
+        error = self._figure("kernels", self.fit.kernels, op, formats, rest)
         inside = self.domain.holds(op) if self.domain.ops else np.asarray(True)
         return error if inside.all() else np.where(inside, error, np.hypot(error, OUTSIDE))
+
+    def kernel_energies(self, op: Op, formats: tuple[str, ...] = ()) -> dict[str, Numeric]:
+        """Energies of one kernel alone: action, or `baseline`, to joules per count (watts).
+
+        NaN where it has none, and in precisions that its box doesn't have: a format's energy says little of another's.
+        """
+        return {
+            action: np.where(
+                self._boxed(op), self._figure(f"energy {action}", table, op, formats, math.nan), math.nan
+            )
+            for action, table in self.kernel_energy.items()
+        }
+
+    def power_error(self, op: Op, formats: tuple[str, ...] = ()) -> Numeric:
+        """Log standard error of one kernel's mean power at its true duration; NaN where it has no energies of its own.
+
+        Outside the box of its kind 0.25 more, in quadrature.
+        """
+        error = self._figure("power", self.fit.kernel_power, op, formats, math.nan)
+        wide = np.where(np.asarray(self.domain.holds(op)), error, np.hypot(error, OUTSIDE))
+        return np.where(self._boxed(op), wide, math.nan)
+
+    def _boxed(self, op: Op) -> Any:
+        """Whether the box has the precision, along the precision axis."""
+        known = [not self.domain.precisions or name in self.domain.precisions for name in op.precision.names]
+        return op.precision.spread([float(one) for one in known]) > 0
+
+    def _figure(self, label: str, table: Table, op: Op, formats: tuple[str, ...], default: float) -> Numeric:
+        """An entry of a table for each point's flavour of the operator."""
+        found = flavours(op)
+        value = _Lookup(op, found[0][0], formats, self._cache).find(label, table, default)
+        for names, mask in found[1:]:
+            value = np.where(
+                mask, _Lookup(op, names, formats, self._cache).find(label, table, default), value
+            )
+        return value
 
     def _time(self, cost: Cost, op: Op, names: Names, formats: tuple[str, ...]) -> Numeric:
         at = _Lookup(op, names, formats, self._cache)
@@ -358,5 +393,6 @@ class StackFile:
     host: Host = Host()
     tuning: Mapping[str, Any] = attrs.field(factory=dict)
     energy: Mapping[str, float] = attrs.field(factory=dict)
+    kernel_energy: Mapping[str, Any] = attrs.field(factory=dict)
     domain: Domain = attrs.field(factory=Domain)
     fit: Fit = attrs.field(factory=Fit)

@@ -89,15 +89,17 @@ class Linear(ib.PowerModel):
         active = tally.seconds * tally.chips
         parts, unknown = _parts(c, tally, formats)
         dynamic: Any = sum(parts.values(), start=0.0)
-        room = (c.limit - c.baseline) * active
-        throttle = _throttle(c, tally, formats, room) if c.floor else 1.0
+        throttle = _throttle(c, tally, formats, (c.limit - c.baseline) * active) if c.floor else 1.0
+        baseline = ib.minimum(tally.each("baseline", c.baseline), c.limit)
+        room = (c.limit - baseline) * active
         share = ib.minimum(1.0, room * throttle / ib.maximum(dynamic, _TINY))
         parts = {
-            "idle": c.baseline * active * throttle,
+            "idle": baseline * active * throttle,
             **{name: part * share for name, part in parts.items()},
         }
         joules = parts["idle"] + dynamic * share
-        estimated = not c.calibrated or not _CALIBRATED_FORMATS.issuperset(formats)
+        measured = _measured(tally)
+        estimated = not measured and (not c.calibrated or not _CALIBRATED_FORMATS.issuperset(formats))
         why = [OTHER_WIDTH if c.calibrated else ESTIMATED] if estimated else []
         why += [f"no energy known for {', '.join(unknown)}"] if unknown else []
         return ib.Energy(
@@ -140,7 +142,7 @@ class Linear(ib.PowerModel):
         formats = tally.formats or ("bf16",) * len(tally.precision.points)
         active = tally.seconds * tally.chips
         parts, _ = _parts(c, tally, formats)
-        total = c.baseline * active + sum(parts.values(), start=0.0)
+        total = tally.each("baseline", c.baseline) * active + sum(parts.values(), start=0.0)
         square: Any = c.spread**2 + (0.0 if c.calibrated else KIN**2 if c.kin else CLASS**2)
         for action, part in parts.items():
             unsure = _unsure(c, action, tally.actions[action], active, tally, formats)
@@ -190,11 +192,19 @@ def _parts(
     for action in tally.actions:
         count = tally.spent(action)
         if action == "ops":
-            parts[action] = count * tally.precision.spread([c.ops.get(name, math.nan) for name in formats])
+            own = tally.precision.spread([c.ops.get(name, math.nan) for name in formats])
+            parts[action] = count * tally.each(action, own)
             continue
-        each = c.energy(action)
-        if math.isnan(each):
+        each = tally.each(action, c.energy(action))
+        if np.any(np.isnan(each)):
             unknown.append(action)
-        elif each:
+        elif np.any(each):
             parts[action] = count * each
     return parts, tuple(unknown)
+
+
+def _measured(tally: ib.Tally) -> bool:
+    """Whether the software has readings of its own for everything that is counted, at every point."""
+    return bool(tally.energies) and all(
+        np.all(np.isfinite(tally.energies.get(name, math.nan))) for name in ("baseline", *tally.actions)
+    )
