@@ -67,6 +67,17 @@ class PowerModelContract:
             energy.joules, np.asarray(energy.watts) * 0.1 * np.asarray(energy.throttle), rtol=1e-9
         )
 
+    def test_its_error_is_an_error(self) -> None:
+        """Where it says how far power may be off, that is a standard error: not negative, of the shape of the watts."""
+        chip = self.the_chip()
+        at = Grid.of({}, ["bf16"]).at
+        scale = np.array([0.0, 0.1, 1.0, 100.0])
+        tally = Tally({name: n * scale for name, n in self.actions.items()}, 0.1, 1, at.precision, ("bf16",))
+        energy = self.power_model.energy(tally, System(chip))
+        spread = np.asarray(self.power_model.spread(tally, System(chip), energy), dtype=np.float64)
+        assert np.all(np.isnan(spread) | (spread >= 0.0))
+        assert np.broadcast_shapes(spread.shape, np.shape(energy.watts)) == np.shape(energy.watts)
+
     def test_chips_add_up(self) -> None:
         """Eight chips that do the same draw eight times as much."""
         np.testing.assert_allclose(self.energy(chips=8).watts, 8 * np.asarray(self.energy().watts), rtol=1e-9)

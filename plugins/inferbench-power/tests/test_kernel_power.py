@@ -81,7 +81,13 @@ class TestFit:
         results |= fit.study(fit.read(DATA / "attention.csv", fit.attention), results["fp8"].byte)
         for stack in {stack for stack, _ in fit.HOMES.values()}:
             assert fit.block(results, stack) in (fit.STACKS / f"{stack}.toml").read_text()
-        assert "345 in their intervals" in capsys.readouterr().out
+        # What docs/power.md and tools/validation_page.py say of them.
+        said = capsys.readouterr().out
+        assert "345 in their intervals" in said
+        assert "459 in their intervals" in said
+        page = (ROOT / "docs" / "power.md").read_text()
+        for one in results.values():
+            assert f"| {one.baseline:.1f} W | {one.op * 1e12:.3f} pJ | {one.byte * 1e12:.1f} pJ" in page
 
     def test_shapes_left_out_are_within_fourteen_percent_and_beat_what_needs_no_physics(self, fit, products):
         some = products.trusted

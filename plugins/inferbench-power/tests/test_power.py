@@ -8,6 +8,7 @@ from inferbench_power import Linear, NoteLinear, inferbench_power_models
 from inferbench_power.coefficients import classes, own, resolve
 
 import inferbench as ib
+from inferbench import testing as contracts
 
 BF16 = ib.Precision.of(["bf16"])
 
@@ -33,6 +34,11 @@ OTHER = chip("somebody-else", 500.0, math.nan, {"bf16": 400e12, "fp8": 800e12})
 
 def run(one, actions, seconds=1.0, chips=1, precision=BF16, formats=("bf16",)):
     return Linear().energy(ib.Tally(actions, seconds, chips, precision, formats), ib.System(one, chips))
+
+
+class TestContract(contracts.PowerModelContract):
+    power_model = Linear()
+    chip = "h100-sxm"
 
 
 def test_two_models_are_offered_and_the_note_declines():
