@@ -200,6 +200,10 @@ def _inherit(stack: Stack, base: Stack, raw: Mapping[str, Any]) -> Stack:
         for theirs, mine in ((base.efficiency, stack.efficiency), (base.kernel_energy, stack.kernel_energy))
     )
     tables: dict[str, Any] = {table: {**getattr(base, table), **getattr(stack, table)} for table in TABLES}
+    tuning = {
+        name: {**base.tuning.get(name, {}), **stack.tuning.get(name, {})}
+        for name in {**base.tuning, **stack.tuning}
+    }
     kernel = base.fit.kernel if math.isnan(stack.fit.kernel) else stack.fit.kernel
     kernels = {**base.fit.kernels, **stack.fit.kernels}
     energy = stack.fit if stack.energy else base.fit  # errors go with the energies that they are of
@@ -207,7 +211,7 @@ def _inherit(stack: Stack, base: Stack, raw: Mapping[str, Any]) -> Stack:
         stack, efficiency=merged, **tables, fit=attrs.evolve(stack.fit, kernel=kernel, kernels=kernels, power=energy.power, energy=energy.energy,
                                                                  kernel_power={**base.fit.kernel_power, **stack.fit.kernel_power}),
         kernel_energy=spent,
-        host=stack.host if "host" in raw else base.host, tuning={**base.tuning, **stack.tuning}, energy={**base.energy, **stack.energy},
+        host=stack.host if "host" in raw else base.host, tuning=tuning, energy={**base.energy, **stack.energy},
         architectures=stack.architectures or base.architectures,
     )  # fmt: skip
 

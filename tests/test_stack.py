@@ -56,6 +56,15 @@ def test_overlap_is_a_p_norm(p, seconds):
     assert stack.time(COST, gemm()) == pytest.approx(seconds + 0.5, rel=1e-15)
 
 
+def test_levels_of_memory_are_one_path():
+    """3 s of arithmetic beside 4 and 2 s on two levels, the second at half of its rate: Pythagoras of 3 and 4."""
+    stack = read('title = "S"\n[overlap]\ndefault = 2\n[efficiency."memory.l2"]\ndefault = 0.5\n')
+    cost = ib.Cost(busy={"compute": 3.0, "memory.hbm": 4.0, "memory.l2": 2.0})
+    assert stack.time(cost, gemm()) == pytest.approx(5.0)
+    slower = ib.Cost(busy={"compute": 3.0, "memory.hbm": 1.0, "memory.l2": 2.0})
+    assert stack.time(slower, gemm()) == pytest.approx(5.0)
+
+
 @given(st.lists(st.floats(0, 1e300), min_size=1, max_size=4), st.floats(1, 100))
 def test_a_p_norm_lies_between_the_maximum_and_the_sum(parts, p):
     together = float(power_sum([np.array(part) for part in parts], p))
@@ -147,6 +156,10 @@ def test_based_on_takes_what_it_does_not_say_itself():
     assert one.efficiency["compute"] == {"gemm": 0.6, "default": 0.9}
     assert (one.overlap, one.host.step, one.architectures) == ({"default": 2.0}, 1e-3, ("toy",))
     assert one.tuning == {"toy": {"tile": 8}}
+    tuned = read(
+        'title = "S"\nbased_on = "b"\n[tuning.toy]\nfold = 2\n[tuning.other]\nx = 1\n', lambda name: base
+    )
+    assert tuned.tuning == {"toy": {"tile": 8, "fold": 2}, "other": {"x": 1}}
     other = read('title = "S"\nbased_on = "b"\n[host]\nstep = "2 ms"\n', lambda name: base)
     assert other.host == ib.Host(step=2e-3)
 

@@ -2,11 +2,13 @@
 
     python tools/fit_serving.py ../shared/data/llm_end_to_end.csv ../shared/data/llm_ttft_tpot.csv [--write]
 
-A step is the sum of its kernels, as the kernel stack beneath says, and `h0 + h1 batch` of host time. The end-to-end
-data free h0 and h1 of each chip and nothing else; one thing of the framework's kernels is free beside them: how many
-times longer generation attention takes to read a cache shared by several query heads (`kappa`, one figure for all
-chips of a framework). All three enter linearly, so the fit is a non-negative least-squares problem on relative
-errors, solved again with the weights of a soft-L1 loss until it stands. Beside it stands the fit without `kappa`.
+A step is the sum of its kernels and `h0 + h1 batch` of host time. The data free h0 and h1 of each chip and nothing
+else: both enter linearly, so the fit is a non-negative least-squares problem on relative errors, solved again with the
+weights of a soft-L1 loss until it stands.
+
+The kernels are those of the kernel stack beneath, which was measured with a newer library. Where the measured software
+is known to run another kernel, figures are transferred from one that behaves alike, never fitted (`transferred`).
+Beside it stands the fit to the kernels as they are.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from __future__ import annotations
 import argparse
 import datetime
 import hashlib
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +31,7 @@ from inferbench.evaluate import evaluate
 from inferbench.importing import read_measurements
 from inferbench.intervals import INTERVAL, conformal
 from inferbench.records.measurement import Measurement
-from inferbench.records.stack import Host, Stack
+from inferbench.records.stack import TABLES, TIMES, Host, Stack
 from inferbench.records.system import System
 from inferbench.resolve import Situation, situate, targets
 
@@ -38,12 +42,17 @@ FRAMEWORKS = {"TensorRT-LLM": "tensorrt-llm", "vLLM": "vllm"}
 HERE = Path(__file__).parents[1]
 OUT = HERE / "specs/inferbench_specs/stacks"
 SCALE = 0.05
-GROUPED = "attention.generation"
+GROUPED, ALONE = "attention.generation", "attention.generation.mha"
+# Plain loads of an A100 pass one sector of 32 bytes per slice and cycle, 2560 bytes a cycle and 3.61 of the 7.22 TB/s
+# (smallscientist1/cuda_microbenchmark, analysis_A100.md). The H100's bandwidth is a measured one already.
+CACHE = {"a100-sxm-40gb": 0.5, "h100-sxm": 1.0}
+# A figure counts for a phase if that phase is most of what was measured: a generation is nearly all decode steps.
+SEEN = {"latency_s": ("decode", "generate"), "tpot_s": ("decode",), "ttft_s": ("prefill",)}
 
 
 @attrs.frozen(eq=False)
 class Line:
-    """One figure, linear in what is fitted: `fixed + kappa_part (kappa - 1) + passes (h0 + h1 batch)` seconds."""
+    """One figure, linear in what is fitted: `fixed + passes (h0 + h1 batch)` seconds; `plain` with kernels as they are."""
 
     file: str
     chip: str
@@ -52,7 +61,7 @@ class Line:
     metric: str
     batch: float
     fixed: float
-    shared: float
+    plain: float
     passes: float
     measured: float
     floor: float
@@ -60,35 +69,54 @@ class Line:
 
 @attrs.frozen(eq=False)
 class Found:
-    """A fit: kappa, and per chip h0 and h1 in seconds."""
+    """A fit: per chip h0 and h1 in seconds."""
 
-    kappa: float
     host: dict[str, tuple[float, float]]
 
     def predict(self, lines: Sequence[Line]) -> Array:
         """Seconds of each line."""
+        hosts = [self.host[line.chip] for line in lines]
         return np.array(
-            [line.fixed + line.shared * (self.kappa - 1) + line.passes * (self.host[line.chip][0] + self.host[line.chip][1] * line.batch)
-             for line in lines]
-        )  # fmt: skip
+            [
+                line.fixed + line.passes * (h0 + h1 * line.batch)
+                for line, (h0, h1) in zip(lines, hosts, strict=True)
+            ]
+        )
 
 
-def kernels(chip: str, registry: Any, shared: float) -> Stack:
-    """The kernel stack without host time; reading a shared cache takes `shared` times as long as it says."""
-    base: Stack = registry.stack(KERNELS[chip])
-    memory = {**base.efficiency["memory"], GROUPED: grouped(base) / shared}
-    return attrs.evolve(base, efficiency={**base.efficiency, "memory": memory}, host=Host())
+def transferred(base: Stack, chip: str, framework: str) -> Stack:
+    """Give a kernel stack what the measured software is known to do otherwise; nothing here is fitted.
+
+    - Attention of a new token reads its keys at the share of the bandwidth that is measured where every query head has
+      keys of its own. Where heads share keys, the tables have runs faster than the memory, and their figure is too good.
+    - TensorRT-LLM 0.11 (the benchmark's requirements.txt) runs the kernel for heads with keys of their own for heads
+      that share them too, and loads the keys once per query head, from the cache where they are there
+      (NVIDIA/TensorRT-LLM#407). So all figures are that kernel's. vLLM's (vllm-flash-attn 2.6.1) shares.
+    - Element-wise kernels, which no table has, reach the share of the bandwidth that products reach.
+    """
+    efficiency = {engine: dict(table) for engine, table in base.efficiency.items()}
+    memory = efficiency["memory"]
+    memory |= {GROUPED: memory[ALONE], "elementwise": memory["gemm"], "reduce": memory["gemm"]}
+    if framework != "TensorRT-LLM":
+        return attrs.evolve(base, efficiency=efficiency, host=Host())
+    for table in efficiency.values():
+        _as_alone(table)
+    efficiency["memory.l2"] = {"default": CACHE[chip]}
+    tables: dict[str, Any] = {name: dict(getattr(base, name)) for name in TABLES}
+    for table in tables.values():
+        _as_alone(table)
+    tuning = {"simt": {**base.tuning.get("simt", {}), "shares_keys": False}}
+    return attrs.evolve(base, efficiency=efficiency, **tables, tuning=tuning, host=Host())
 
 
-def grouped(base: Stack) -> float:
-    """The share of the bandwidth at which a kernel stack reads caches that query heads share."""
-    share = base.efficiency["memory"][GROUPED]
-    assert isinstance(share, float)
-    return share
+def _as_alone(table: dict[str, Any]) -> None:
+    """Take the figure of heads with keys of their own for heads that share them, also where there is none."""
+    if ALONE in table:
+        table[GROUPED] = table[ALONE]
 
 
 def lines_of(file: Path, registry: Any) -> list[Line]:
-    """Every comparable figure of a table, with what the kernels take at kappa 1 and 2."""
+    """Every comparable figure of a table, with what the kernels take."""
     found: list[Line] = []
     for m in read_measurements(file, registry):
         chip = registry.alias("chips", m.chip)
@@ -100,35 +128,34 @@ def lines_of(file: Path, registry: Any) -> list[Line]:
     return found
 
 
-def _lines(file: str, m: Measurement, s: Situation, registry: Any) -> list[Line]:
+def _lines(file: str, m: Measurement, s: Situation, registry: Any) -> Iterator[Line]:
     assert s.network is not None
-    chip, lines = s.system.chip.name, []
+    chip = s.system.chip.name
+    base: Stack = attrs.evolve(registry.stack(KERNELS[chip]), host=Host())
     for target in targets(m):
         if target.metric in ("power_w", "energy_j"):
             continue
         grid = ib.Grid.of({name: [value] for name, value in target.axes.items()}, [s.precision])
-        runs = []
-        for shared in (1.0, 2.0):
-            system = System(s.system.chip, 1)
-            case = prepare(
-                system, s.network, target.phase, stack=kernels(chip, registry, shared), registry=registry
-            )
-            runs.append(evaluate(case, grid))
+        system = System(s.system.chip, 1)
+        cases = [
+            prepare(system, s.network, target.phase, stack=stack, registry=registry)
+            for stack in (transferred(base, chip, m.software), base)
+        ]
+        runs = [evaluate(case, grid) for case in cases]
         if not bool(np.all(runs[0].feasible)):
             continue
-        seconds = [float(np.ravel(run.seconds)[0]) for run in runs]
-        passes = float(np.ravel(case.workload.passes(s.network, grid.at, target.phase, case.options))[0])
-        lines.append(
-            Line(file, chip, m.software, s.network.name, target.metric, target.axes["batch"], seconds[0], seconds[1] - seconds[0],
-                 passes, target.measured, float(np.ravel(runs[0].roofline)[0]))
+        fixed, plain = (float(np.ravel(run.seconds)[0]) for run in runs)
+        passes = cases[0].workload.passes(s.network, grid.at, target.phase, cases[0].options)
+        yield Line(
+            file, chip, m.software, s.network.name, target.metric, target.axes["batch"], fixed, plain,
+            float(np.ravel(passes)[0]), target.measured, float(np.ravel(runs[0].roofline)[0]),
         )  # fmt: skip
-    return lines
 
 
-def fit(lines: Sequence[Line], shared: bool) -> Found:
+def fit(lines: Sequence[Line]) -> Found:
     """Non-negative least squares on relative errors, soft-L1 by reweighting."""
     chips = sorted({line.chip for line in lines})
-    columns = [np.array([line.shared * shared for line in lines])]
+    columns = []
     for chip in chips:
         here = np.array([line.chip == chip for line in lines], dtype=float)
         columns += [here * np.array([line.passes for line in lines])]
@@ -141,8 +168,7 @@ def fit(lines: Sequence[Line], shared: bool) -> Found:
         root = np.sqrt(weights)
         x = nonnegative(a * root[:, None], b * root)
         weights = 1.0 / np.sqrt(1.0 + ((a @ x - b) / SCALE) ** 2)
-    host = {chip: (float(x[1 + 2 * i]), float(x[2 + 2 * i])) for i, chip in enumerate(chips)}
-    return Found(1.0 + float(x[0]), host)
+    return Found({chip: (float(x[2 * i]), float(x[2 * i + 1])) for i, chip in enumerate(chips)})
 
 
 def nonnegative(a: Array, b: Array) -> Array:
@@ -160,11 +186,11 @@ def nonnegative(a: Array, b: Array) -> Array:
     return x / scale
 
 
-def left_out(lines: Sequence[Line], shared: bool) -> list[tuple[Line, float]]:
+def left_out(lines: Sequence[Line]) -> list[tuple[Line, float]]:
     """Error of every line by the fit on the other networks."""
     errors: list[tuple[Line, float]] = []
     for network in sorted({line.network for line in lines}):
-        found = fit([line for line in lines if line.network != network], shared)
+        found = fit([line for line in lines if line.network != network])
         test = [line for line in lines if line.network == network and line.chip in found.host]
         errors += [
             (line, float(p / line.measured - 1)) for line, p in zip(test, found.predict(test), strict=True)
@@ -172,11 +198,11 @@ def left_out(lines: Sequence[Line], shared: bool) -> list[tuple[Line, float]]:
     return errors
 
 
-def rows_left_out(lines: Sequence[Line], shared: bool) -> list[tuple[Line, float]]:
+def rows_left_out(lines: Sequence[Line]) -> list[tuple[Line, float]]:
     """Error of every line by the fit on four fifths of the rows, its own fifth left out."""
     errors: list[tuple[Line, float]] = []
     for fold in range(5):
-        found = fit([line for i, line in enumerate(lines) if i % 5 != fold], shared)
+        found = fit([line for i, line in enumerate(lines) if i % 5 != fold])
         test = lines[fold::5]
         errors += [
             (line, float(p / line.measured - 1)) for line, p in zip(test, found.predict(test), strict=True)
@@ -253,41 +279,52 @@ def write(
     """Write a stack's TOML."""
     mine = [line for line in lines if line.chip == chip]
     own = [(line, error) for line, error in errors if line.chip == chip]
-    mape = float(np.mean([abs(error) for _, error in own]))
-    share = grouped(registry.stack(KERNELS[chip]))
-    hashes = ", ".join(
-        f"{file.name} sha256:{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}" for file in files
-    )
-    h0, h1 = found.host[chip]
-    short = CHIPS[chip]
-    names = registry.stack(KERNELS[chip]).fit.kernels
-    zeros = "\n".join(f'"{name}" = 0.0' for name in names if not name.startswith("collective"))
-    text = f'''title = "{framework} serving static batches on {short.upper()}"
+    base = registry.stack(KERNELS[chip])
+    seen = {phase for line in mine for phase in SEEN[line.metric]}
+    phases = [phase for phase in ("prefill", "decode", "generate") if phase in seen]
+    text = f'''title = "{framework} serving static batches on {CHIPS[chip].upper()}"
 based_on = "{KERNELS[chip]}"
 software = ["{framework}"]
-note = """Host time fitted on whole batches; kernels are those of the stack it is based on. Reading a cache that several query
-heads share takes {found.kappa:.2f} times as long as in those kernels: one figure for both chips, fitted with the host time. The
-error of a step has that of its kernels in it. Written by tools/fit_serving.py."""
+note = """{NOTES[framework]}"""
 
 [host]
-step = "{h0 * 1e6:.1f} us"
-sequence = "{h1 * 1e6:.2f} us"
-
-[efficiency.memory]
-"attention.generation" = {share / found.kappa:.3f}
-
+step = "{found.host[chip][0] * 1e6:.1f} us"
+sequence = "{found.host[chip][1] * 1e6:.2f} us"
+{otherwise(transferred(base, chip, framework), base)}
 [domain]
 chips = ["{chip}"]
 counts = [1, 1]
 precisions = ["bf16", "fp16"]
-phases = ["prefill", "decode", "generate"]
+phases = {json.dumps(phases)}
 
 [domain.axes]
 batch = [1, {max(line.batch for line in mine):g}]
 context = [128, 4096]
 output = [128, 4096]
 
-[fit]
+[domain.ops."attention.generation"]
+group = [1, 4]
+
+'''
+    random = [one for one in rows_left_out(lines) if one[0].chip == chip]
+    text += record(mine, own, errors, files, base) + parts(mine, own, random)
+    (OUT / f"{FRAMEWORKS[framework]}-{CHIPS[chip]}.toml").write_text(text)
+
+
+def record(
+    mine: Sequence[Line],
+    own: Sequence[tuple[Line, float]],
+    errors: Sequence[tuple[Line, float]],
+    files: Sequence[Path],
+    base: Stack,
+) -> str:
+    """What the stack was fitted on; a step's error has that of its kernels in it."""
+    hashes = ", ".join(
+        f"{file.name} sha256:{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}" for file in files
+    )
+    mape = float(np.mean([abs(error) for _, error in own]))
+    zeros = "\n".join(f'"{name}" = 0.0' for name in base.fit.kernels if not name.startswith("collective"))
+    return f'''[fit]
 rows = {len(mine)}
 on = "argonne-lcf/LLM-Inference-Bench, static batches; {hashes}"
 date = "{datetime.date.today()}"
@@ -297,9 +334,46 @@ step = {half_width(errors) / INTERVAL:.4f}
 [fit.kernels]
 {zeros}
 '''
-    random = [one for one in rows_left_out(lines, True) if one[0].chip == chip]
-    text += parts(mine, own, random)
-    (OUT / f"{FRAMEWORKS[framework]}-{short}.toml").write_text(text)
+
+
+def otherwise(stack: Stack, base: Stack) -> str:
+    """The tables in which a stack differs from the one it is based on."""
+    tables: dict[str, Mapping[str, Any]] = {f"efficiency.{_key(e)}": t for e, t in stack.efficiency.items()}
+    before: dict[str, Mapping[str, Any]] = {f"efficiency.{_key(e)}": t for e, t in base.efficiency.items()}
+    tables |= {name: getattr(stack, name) for name in TABLES}
+    before |= {name: getattr(base, name) for name in TABLES}
+    text = ""
+    for name, table in tables.items():
+        new = {key: value for key, value in table.items() if before.get(name, {}).get(key) != value}
+        if new:
+            text += f"\n[{name}]\n" + "".join(f"{_key(k)} = {_value(name, v)}\n" for k, v in new.items())
+    if stack.tuning != base.tuning:
+        text += "\n[tuning.simt]\nshares_keys = false\n"
+    return text
+
+
+def _key(name: str) -> str:
+    return name if name.isalnum() else f'"{name}"'
+
+
+def _value(table: str, value: float) -> str:
+    if math.isinf(value):
+        return "inf"
+    unit = " s" if table in TIMES else " B" if table == "ramp_bytes" else ""
+    return f'"{value:.6g}{unit}"' if unit else f"{value:.6g}"
+
+
+NOTES = {
+    "TensorRT-LLM": """Host time fitted on whole batches; nothing else is. The kernels are those of the stack it is based on. TensorRT-LLM 0.11,
+which was measured, runs the kernel for heads with keys of their own where heads share keys too, and loads the keys once per
+query head (NVIDIA/TensorRT-LLM#407): attention of a new token has that kernel's figures, and the L2 cache is in its way.
+Element-wise kernels, which were not measured, reach the share of the bandwidth that products reach. The error of a step
+has that of its kernels in it. Written by tools/fit_serving.py.""",
+    "vLLM": """Host time fitted on whole batches; nothing else is. The kernels are those of the stack it is based on; attention of a new
+token reads its keys at the share of the bandwidth measured where every query head has keys of its own. Element-wise kernels,
+which were not measured, reach the share that products reach. The error of a step has that of its kernels in it. Written by
+tools/fit_serving.py.""",
+}
 
 
 def main() -> None:
@@ -310,17 +384,19 @@ def main() -> None:
     given = parser.parse_args()
     registry = ib.installed()
     lines = [line for file in given.files for line in lines_of(file, registry)]
-    for shared in (False, True):
-        print("host time and kappa" if shared else "host time alone")
+    for plain in (True, False):
+        print("kernels as they are" if plain else "kernels of the measured software")
         everything: list[tuple[Line, float]] = []
         for framework in FRAMEWORKS:
             mine = [line for line in lines if line.framework == framework]
-            errors, found = left_out(mine, shared), fit(mine, shared)
+            if plain:
+                mine = [attrs.evolve(line, fixed=line.plain) for line in mine]
+            errors, found = left_out(mine), fit(mine)
             report(framework, errors)
-            print(f"  {framework}: kappa {found.kappa:.2f}", {c: (round(a * 1e3, 3), round(b * 1e6, 1)) for c, (a, b) in found.host.items()},
-                  "covered {} of {}".format(*coverage(errors)))  # fmt: skip
+            hosts = {c: (round(a * 1e3, 3), round(b * 1e6, 1)) for c, (a, b) in found.host.items()}
+            print(f"  {framework}: ms per step, us per sequence {hosts}, covered {coverage(errors)}")
             everything += errors
-            if shared and given.write:
+            if given.write and not plain:
                 for chip in found.host:
                     write(framework, chip, found, mine, errors, given.files, registry)
         total(everything)

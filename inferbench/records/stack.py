@@ -161,7 +161,8 @@ class Stack:
         """Turn a cost into seconds, never fewer than the cost alone takes.
 
         `launch + |busy_i / efficiency_i, startup, depth n|_p + serial n + ramp b/(b + ramp_bytes) + convert + exposed`
-        with n the length of the inner loop, b the bytes touched and |.|_p the p-norm.
+        with n the length of the inner loop, b the bytes touched and |.|_p the p-norm. Levels of memory are one engine,
+        the slowest of them: the same bytes stream through all.
 
         Args:
             cost: Of one execution.
@@ -255,7 +256,7 @@ class Stack:
 
     def _parts(self, cost: Cost, loop: Numeric, at: _Lookup) -> list[Numeric]:
         """Seconds of what runs side by side: engines, and the loop that a tile runs through."""
-        busy = {engine: self._over(seconds, engine, at) for engine, seconds in cost.busy.items()}
+        busy = _one_path({engine: self._over(seconds, engine, at) for engine, seconds in cost.busy.items()})
         if not self.depth:
             return list(busy.values())
         deep = at.find("depth", self.depth, 0.0) * loop
@@ -272,6 +273,15 @@ class Stack:
         if table is None:
             table = self.efficiency.get(engine.split(".")[0])
         return seconds if table is None else seconds / at.find(engine, table, 1.0)
+
+
+def _one_path(busy: dict[str, Numeric]) -> dict[str, Numeric]:
+    """Join the levels of memory: bytes stream through all of them at the pace of the slowest."""
+    levels = [engine for engine in busy if engine.startswith("memory.")]
+    if len(levels) < 2:
+        return busy
+    slowest = maximum_of([busy.pop(level) for level in levels])
+    return {**busy, "memory": slowest}
 
 
 @attrs.frozen(eq=False)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import attrs
 
 import inferbench as ib
 
 __all__ = ["Params", "Simt", "Tuning"]
+
+# The level that all multiprocessors of a GPU share.
+CACHE = "l2"
 
 
 @attrs.frozen
@@ -49,6 +53,8 @@ class Tuning:
             together. 0: attention is not tiled.
         attention_keys: Keys that such a tile takes at a time; what is masked or beyond the end is computed with it.
         head_multiple: Head widths are rounded up to a multiple of it.
+        shares_keys: Whether attention of one new token reads keys once for all query heads that share them. Where not,
+            each query head reads them for itself: once from their home, every time from the level `l2`.
 
     Example:
         >>> Tuning(tile_m=128, tile_n=256).tiled
@@ -66,6 +72,7 @@ class Tuning:
     attention_rows: int = 0
     attention_keys: int = 1
     head_multiple: int = 1
+    shares_keys: bool = True
 
     def __attrs_post_init__(self) -> None:
         for rows, columns in self.shapes:
@@ -153,19 +160,34 @@ class Simt(ib.Architecture):
         at a time. Several queries per sequence fill whole tiles: rows and keys are rounded up, and half a tile of keys
         per row is computed and masked along a causal diagonal. One query per sequence is computed without padding.
 
+        Where query heads don't share the reading of keys (`shares_keys = false`), one query of every head is a tile, and
+        the keys and values of a group pass through the cache once per query head:
+        `memory.l2 = state bytes * heads / kv_heads / bandwidth of l2`.
+
         Example:
             Causal, 128 queries on 128 keys, tiles of 128 x 128: 16,384 pairs are computed of which 8,256 are used.
+            Eight query heads on two of keys, 4 GB of keys and values, an L2 of 8 TB/s, not shared: 16 GB in 2 ms.
         """
         tuning: Tuning = site.tuning
         width = op.qk_dim + op.v_dim
         wide = sum(ib.ceil_div(d, tuning.head_multiple) * tuning.head_multiple for d in (op.qk_dim, op.v_dim))
         occupied = op.useful * (wide / width)
-        if not tuning.attention_rows:
-            return _cost(op, site, occupied, {})
+        detail: dict[str, ib.Numeric] = {}
+        waves: ib.Numeric | None = None
         group = op.heads / op.kv_heads
-        tiles = op.batch * op.kv_heads * ib.ceil_div(op.queries * group, tuning.attention_rows)
-        padded = ib.where(op.queries > 1, occupied * _padding(op, tuning), op.useful)
-        return _cost(op, site, padded, {"tiles": tiles}, waves=tiles / site.chip.architecture.sms)
+        # A latent that all heads share (MLA) has a kernel of its own.
+        apart: Any = (op.queries <= 1) & (not tuning.shares_keys and op.cached and op.width is None)
+        if tuning.attention_rows:
+            together = ib.where(apart, 1.0, group)
+            tiles = (
+                op.batch
+                * ib.where(apart, op.heads, op.kv_heads)
+                * ib.ceil_div(op.queries * together, tuning.attention_rows)
+            )
+            occupied = ib.where(op.queries > 1, occupied * _padding(op, tuning), op.useful)
+            detail, waves = {"tiles": tiles}, tiles / site.chip.architecture.sms
+        cost = _cost(op, site, occupied, detail, waves)
+        return cost if tuning.shares_keys else _read_by_each(op, site, cost, apart & (group > 1))
 
     def elementwise(self, op: ib.Elementwise, site: ib.Site) -> ib.Cost:
         """Cost element-wise work: its bytes; vector units keep up with memory."""
@@ -207,6 +229,19 @@ def _padding(op: ib.Attention, tuning: Tuning) -> ib.Numeric:
     group = op.heads / op.kv_heads
     rounded = ib.ceil_div(op.queries * group, rows) * rows / (op.queries * group)
     return (1.0 + masked / op.pairs) * rounded * (ib.ceil_div(op.keys, keys) * keys / op.keys)
+
+
+def _read_by_each(op: ib.Attention, site: ib.Site, cost: ib.Cost, apart: Any) -> ib.Cost:
+    """Add what passes through the cache where (`apart`) every query head reads the keys of its group by itself."""
+    cache = site.chip.memory.get(CACHE)
+    if cache is None or math.isnan(cache.bandwidth):
+        return cost
+    moved = ib.where(apart, op.bytes.state * (op.heads / op.kv_heads), 0.0)
+    return attrs.evolve(
+        cost,
+        busy={**cost.busy, f"memory.{CACHE}": moved / cache.bandwidth},
+        actions={**cost.actions, f"bytes.{CACHE}": moved},
+    )
 
 
 def _cost(

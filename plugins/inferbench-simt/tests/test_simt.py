@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import attrs
 import inferbench_simt
 import numpy as np
 import pytest
@@ -27,9 +28,9 @@ HOMES = dict.fromkeys(("weights", "state", "inputs", "outputs"), "hbm")
 BF16 = ib.Precision.of(["bf16"])
 
 
-def site(tuning: Tuning | None = None) -> ib.Site:
+def site(tuning: Tuning | None = None, chip: ib.Chip = CHIP) -> ib.Site:
     return ib.Site(
-        chip=CHIP,
+        chip=chip,
         layout=ib.Layout(),
         placement=ib.Placement(homes=HOMES, held={}),
         tuning=tuning or Tuning(),
@@ -283,3 +284,42 @@ def test_waves_of_attention(op, tiles):
 def test_tiles_of_no_size_are_refused(bad):
     with pytest.raises(ValueError, match="attention_rows"):
         Tuning(**bad)
+
+
+CACHED = attrs.evolve(CHIP, memory={**CHIP.memory, "l2": ib.MemoryLevel(40e6, 2e12)})
+APART = Tuning(shares_keys=False)
+
+
+@pytest.mark.parametrize(
+    ("op", "passes"),
+    [
+        (attention(1.0, 1000.0, 1000.0, kv_heads=2.0), 4.0),  # four query heads on each head of keys
+        (attention(1.0, 1000.0, 1000.0), 0.0),  # heads with keys of their own read them once anyway
+        (attention(1000.0, 1000.0, 1e6, kv_heads=2.0), 0.0),  # a prompt's queries fill tiles together
+    ],
+)
+def test_keys_pass_the_cache_once_per_query_head_where_they_are_not_shared(op, passes):
+    """1000 positions x heads of keys x 2 x 64 x 2 bytes, at 2 TB/s."""
+    cost = Simt().cost(op, site(APART, CACHED))
+    moved = passes * 1000 * 2 * 2 * 64 * 2
+    assert float(np.asarray(cost.busy["memory.l2"]).item()) == pytest.approx(moved / 2e12)
+    assert float(np.asarray(cost.busy["memory.hbm"]).item()) == float(
+        np.asarray(Simt().cost(op, site(chip=CACHED)).busy["memory.hbm"]).item()
+    )
+
+
+def test_keys_that_are_shared_or_a_cache_that_is_not_known_cost_nothing_more():
+    op = attention(1.0, 1000.0, 1000.0, kv_heads=2.0)
+    assert "memory.l2" not in Simt().cost(op, site(Tuning(), CACHED)).busy
+    assert "memory.l2" not in Simt().cost(op, site(APART)).busy
+
+
+def test_a_latent_that_all_heads_share_is_read_once():
+    op = attrs.evolve(attention(1.0, 1000.0, 1000.0, kv_heads=1.0), width=576.0)
+    assert not np.any(Simt().cost(op, site(APART, CACHED)).busy["memory.l2"])
+
+
+def test_query_heads_that_read_apart_are_tiles_apart():
+    op = attention(1.0, 100.0, 100.0, kv_heads=2.0)
+    cost = Simt().cost(op, site(Tuning(attention_rows=128, shares_keys=False), CACHED))
+    assert float(np.asarray(cost.waves).item()) == pytest.approx(8 / 10)
