@@ -12,7 +12,7 @@ import inferbench as ib
 from inferbench.assemble import stack_from
 from inferbench.records.fit import Domain
 from inferbench.records.flavours import flavours
-from inferbench.records.stack import power_sum
+from inferbench.records.overlap import power_sum
 
 
 def read(text, find=None):

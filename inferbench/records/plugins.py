@@ -18,8 +18,8 @@ from inferbench.records.cost import Cost
 from inferbench.records.energy import Energy, Tally
 from inferbench.records.network import Network
 from inferbench.records.op import Collective, Op
+from inferbench.records.overlap import maximum_of
 from inferbench.records.placement import Graph, Placement, Site
-from inferbench.records.stack import maximum_of
 from inferbench.records.system import Layout, System
 
 __all__ = ["Architecture", "Fabric", "Nothing", "Phase", "PowerModel", "Renderer", "Support", "Workload"]

@@ -15,6 +15,7 @@ from inferbench.records.facts import Fact, Source
 from inferbench.records.fit import Domain, Fit, FitPart
 from inferbench.records.flavours import Names, flavours, length
 from inferbench.records.op import Op
+from inferbench.records.overlap import maximum_of, one_path, power_sum
 from inferbench.records.precision import FORMATS, PrecisionName
 from inferbench.units import Count, Seconds
 
@@ -256,7 +257,7 @@ class Stack:
 
     def _parts(self, cost: Cost, loop: Numeric, at: _Lookup) -> list[Numeric]:
         """Seconds of what runs side by side: engines, and the loop that a tile runs through."""
-        busy = _one_path({engine: self._over(seconds, engine, at) for engine, seconds in cost.busy.items()})
+        busy = one_path({engine: self._over(seconds, engine, at) for engine, seconds in cost.busy.items()})
         if not self.depth:
             return list(busy.values())
         deep = at.find("depth", self.depth, 0.0) * loop
@@ -273,15 +274,6 @@ class Stack:
         if table is None:
             table = self.efficiency.get(engine.split(".")[0])
         return seconds if table is None else seconds / at.find(engine, table, 1.0)
-
-
-def _one_path(busy: dict[str, Numeric]) -> dict[str, Numeric]:
-    """Join the levels of memory: bytes stream through all of them at the pace of the slowest."""
-    levels = [engine for engine in busy if engine.startswith("memory.")]
-    if len(levels) < 2:
-        return busy
-    slowest = maximum_of([busy.pop(level) for level in levels])
-    return {**busy, "memory": slowest}
 
 
 @attrs.frozen(eq=False)
@@ -345,38 +337,6 @@ def _total(together: Numeric, cost: Cost) -> Numeric:
     for seconds in cost.exposed.values():
         together = together + seconds
     return together
-
-
-def maximum_of(parts: list[Numeric]) -> Numeric:
-    """Largest of several broadcastable arrays; 0 for none."""
-    if not parts:
-        return 0.0
-    largest = parts[0]
-    for part in parts[1:]:
-        largest = np.maximum(largest, part)
-    return largest
-
-
-def power_sum(parts: list[Numeric], p: Numeric) -> Numeric:
-    """`(sum x^p)^(1/p)`, two at a time: `high (1 + (low/high)^p)^(1/p)`, so that nothing overflows.
-
-    Two powers per pair; none at all for p of 1 and 2.
-    """
-    together = maximum_of(parts[:1])
-    for part in parts[1:]:
-        together = _norm(together, part, p)
-    return together
-
-
-def _norm(one: Numeric, other: Numeric, p: Numeric) -> Numeric:
-    if isinstance(p, float | int) and p == 1:
-        return one + other
-    high, low = np.maximum(one, other), np.minimum(one, other)
-    ratio = low / np.where(high > 0, high, 1.0)
-    if isinstance(p, float | int) and p == 2:
-        return high * np.sqrt(1.0 + ratio * ratio)
-    joined: Numeric = high * (1.0 + ratio**p) ** (1.0 / np.asarray(p))
-    return joined
 
 
 @attrs.frozen(kw_only=True)
