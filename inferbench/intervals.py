@@ -30,7 +30,7 @@ from inferbench.records.run import Run
 from inferbench.records.stack import Stack
 
 __all__ = [
-    "INTERVAL", "ISOLATED", "LEVEL", "bounds", "conformal", "ends", "energy_spreads", "inside", "longest", "other_kernel",
+    "INTERVAL", "ISOLATED", "LEVEL", "bounds", "conformal", "held", "ends", "energy_spreads", "inside", "longest", "other_kernel",
     "outside", "spread", "step_spreads", "unfitted", "unlike",
 ]  # fmt: skip
 
@@ -239,6 +239,31 @@ def conformal(errors: Sequence[float], groups: int) -> float:
     logs = np.sort(np.abs(np.log1p(np.asarray(errors, dtype=np.float64))))
     rank = min(len(logs), int(np.ceil((len(logs) + 1) * LEVEL)))
     return float(logs[rank - 1] * np.sqrt(1.0 + 1.0 / groups))
+
+
+def held(errors: Sequence[float], groups: Sequence[str]) -> Array:
+    """Which errors lie in 90% intervals that are made of the errors of all other groups: an interval's honest test.
+
+    Args:
+        errors: Predicted over measured, less one, of rows whose group took no part in the fit.
+        groups: What each row is of.
+
+    Returns:
+        Booleans of shape (rows,).
+
+    Example:
+        What a network errs by holds the other's only if that one errs no more.
+
+        >>> held([0.1, 0.1, 0.5], ["a", "a", "b"]).tolist()
+        [True, True, False]
+    """
+    of, found = np.asarray(groups), np.asarray(errors, dtype=np.float64)
+    inside = np.zeros(len(found), dtype=bool)
+    for group in set(groups):
+        others = of != group
+        wide = conformal(found[others].tolist(), len(set(of[others].tolist())))
+        inside[~others] = np.abs(np.log1p(found[~others])) <= wide
+    return inside
 
 
 def bounds(run: Run, of: str = "time") -> tuple[Array, Array]:

@@ -26,7 +26,7 @@ import inferbench as ib
 from inferbench.case import prepare
 from inferbench.evaluate import evaluate
 from inferbench.importing import read_measurements
-from inferbench.intervals import INTERVAL, conformal
+from inferbench.intervals import INTERVAL, conformal, held
 from inferbench.records.measurement import Measurement
 from inferbench.records.stack import Stack
 from inferbench.resolve import Situation, situate
@@ -215,16 +215,20 @@ def rows_left_out(lines: Sequence[Line]) -> list[tuple[Line, float]]:
     return errors
 
 
-def parts_of(lines: Sequence[Line], errors: Sequence[tuple[Line, float]]) -> str:
-    """How well seconds and joules are met, as tables of the fit."""
+def parts_of(
+    lines: Sequence[Line],
+    errors: Sequence[tuple[Line, float]],
+    pooled: Sequence[tuple[Line, float]],
+    spent: Sequence[Unseen],
+) -> str:
+    """How well seconds, watts and joules are met on networks left out, as tables of the fit."""
     rows = np.array([error for _, error in rows_left_out(lines)])
-    joules = np.array([error for _, error in joules_left_out(lines)])
     out = np.array([error for _, error in errors])
     measured = np.array([line.measured for line in lines])
     logs = np.log(measured)
     others = np.exp((logs.sum() - logs) / (len(logs) - 1))
     floor = np.array([line.floor for line in lines])
-    return f"""
+    text = f"""
 [fit.parts.image]
 rows = {len(lines)}
 error = {100 * np.abs(out).mean():.2f}
@@ -232,12 +236,26 @@ error_rows = {100 * np.abs(rows).mean():.2f}
 roofline = {100 * np.abs(floor / measured - 1).mean():.2f}
 constant = {100 * np.abs(others / measured - 1).mean():.2f}
 sd = {np.std(np.log1p(out)):.4f}
-
-[fit.parts."image.joules"]
-rows = {len(lines)}
-error = {100 * np.abs(joules).mean():.2f}
-sd = {np.std(np.log1p(joules)):.4f}
+coverage = {share_inside(lines, pooled):.4f}
 """
+    for what in ("power", "joules"):
+        every = [(one.line, float(getattr(one, what))) for one in spent]
+        mine = np.array([error for line, error in every if line in lines])
+        text += f"""
+[fit.parts."image.{what}"]
+rows = {len(lines)}
+error = {100 * np.abs(mine).mean():.2f}
+sd = {np.std(np.log1p(mine)):.4f}
+coverage = {share_inside(lines, every):.4f}
+"""
+    return text
+
+
+def share_inside(lines: Sequence[Line], pooled: Sequence[tuple[Line, float]]) -> float:
+    """Share of some lines that lie in intervals made of the other networks' errors on all chips."""
+    return float(
+        np.mean([hit for (line, _), hit in zip(pooled, inside(pooled), strict=True) if line in lines])
+    )
 
 
 def half_width(errors: Sequence[tuple[Line, float]]) -> float:
@@ -296,7 +314,7 @@ step = {half_width(pooled) / INTERVAL:.4f}
 power = {half_width([(one.line, one.power) for one in spent]) / INTERVAL:.4f}
 energy = {half_width([(one.line, one.joules) for one in spent]) / INTERVAL:.4f}
 '''
-    (OUT / f"{software.lower()}-{short}.toml").write_text(text + parts_of(lines, errors))
+    (OUT / f"{software.lower()}-{short}.toml").write_text(text + parts_of(lines, errors, pooled, spent))
 
 
 def table(
@@ -314,13 +332,10 @@ def _said(errors: Array) -> str:
     return f"MAPE {100 * np.abs(errors).mean():5.1f} bias {100 * errors.mean():+5.1f}"
 
 
-def covered(pooled: Sequence[tuple[Line, float]]) -> tuple[int, int]:
-    """Left-out rows inside intervals whose width comes from the errors of the other networks alone."""
-    hits = 0
-    for network in {line.network for line, _ in pooled}:
-        wide = half_width([one for one in pooled if one[0].network != network])
-        hits += sum(abs(np.log1p(error)) <= wide for line, error in pooled if line.network == network)
-    return hits, len(pooled)
+def inside(pooled: Sequence[tuple[Line, float]]) -> list[bool]:
+    """Whether each left-out row lies in an interval whose width comes from the errors of the other networks alone."""
+    found: list[bool] = held([e for _, e in pooled], [line.network for line, _ in pooled]).tolist()
+    return found
 
 
 def main() -> None:
@@ -350,10 +365,10 @@ def main() -> None:
             if given.write:
                 write(software, chip, some, errors[chip], given.file, pooled, together)
         print(f"{software}: {len(pooled)} rows, seconds {_said(np.array([e for _, e in pooled]))}, joules {_said(spent)}, "
-              "seconds in their intervals {} of {}".format(*covered(pooled)))  # fmt: skip
+              f"seconds in their intervals {sum(inside(pooled))} of {len(pooled)}")  # fmt: skip
         for what in ("power", "joules"):
             some = [(one.line, getattr(one, what)) for one in together]
-            print("   {} in their intervals {} of {}".format(what, *covered(some)))
+            print(f"   {what} in their intervals {sum(inside(some))} of {len(some)}")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ import inferbench as ib
 from inferbench.case import prepare
 from inferbench.evaluate import evaluate
 from inferbench.importing import read_measurements
-from inferbench.intervals import INTERVAL, conformal
+from inferbench.intervals import INTERVAL, conformal, held
 from inferbench.records.measurement import Measurement
 from inferbench.records.stack import TABLES, TIMES, Host, Stack
 from inferbench.records.system import System
@@ -211,7 +211,10 @@ def rows_left_out(lines: Sequence[Line]) -> list[tuple[Line, float]]:
 
 
 def parts(
-    lines: Sequence[Line], errors: Sequence[tuple[Line, float]], random: Sequence[tuple[Line, float]]
+    lines: Sequence[Line],
+    errors: Sequence[tuple[Line, float]],
+    random: Sequence[tuple[Line, float]],
+    covered: Mapping[int, bool],
 ) -> str:
     """How well each figure is met, as tables of the fit."""
     text = ""
@@ -222,10 +225,12 @@ def parts(
         out, rows = (np.array([error for line, error in some if line in mine]) for some in (errors, random))
         measured = np.array([line.measured for line in mine])
         floor = np.array([line.floor for line in mine])
+        share = np.mean([covered[id(line)] for line in mine])
         text += f"\n[fit.parts.{phase}]\nrows = {len(mine)}\nerror = {100 * np.abs(out).mean():.2f}\nerror_rows = {100 * np.abs(rows).mean():.2f}\n"
         text += (
             f"roofline = {100 * np.abs(floor / measured - 1).mean():.2f}\nsd = {np.std(np.log1p(out)):.4f}\n"
         )
+        text += f"coverage = {share:.4f}\n"
         if len(mine) > 1:
             logs = np.log(measured)
             others = np.exp((logs.sum() - logs) / (len(logs) - 1))
@@ -238,14 +243,10 @@ def half_width(errors: Sequence[tuple[Line, float]]) -> float:
     return conformal([error for _, error in errors], len({line.network for line, _ in errors}))
 
 
-def coverage(errors: Sequence[tuple[Line, float]]) -> tuple[int, int]:
-    """Left-out rows inside intervals whose width comes from the errors of the other networks alone."""
-    hits = 0
-    for network in {line.network for line, _ in errors}:
-        others = [one for one in errors if one[0].network != network]
-        wide = half_width(others)
-        hits += sum(abs(np.log1p(error)) <= wide for line, error in errors if line.network == network)
-    return hits, len(errors)
+def inside(errors: Sequence[tuple[Line, float]]) -> list[bool]:
+    """Whether each left-out row lies in an interval whose width comes from the errors of the other networks alone."""
+    found: list[bool] = held([e for _, e in errors], [line.network for line, _ in errors]).tolist()
+    return found
 
 
 def report(name: str, errors: Sequence[tuple[Line, float]]) -> None:
@@ -306,8 +307,9 @@ output = [128, 4096]
 group = [1, 4]
 
 '''
+    covered = {id(line): hit for (line, _), hit in zip(errors, inside(errors), strict=True)}
     random = [one for one in rows_left_out(lines) if one[0].chip == chip]
-    text += record(mine, own, errors, files, base) + parts(mine, own, random)
+    text += record(mine, own, errors, files, base) + parts(mine, own, random, covered)
     (OUT / f"{FRAMEWORKS[framework]}-{CHIPS[chip]}.toml").write_text(text)
 
 
@@ -394,7 +396,9 @@ def main() -> None:
             errors, found = left_out(mine), fit(mine)
             report(framework, errors)
             hosts = {c: (round(a * 1e3, 3), round(b * 1e6, 1)) for c, (a, b) in found.host.items()}
-            print(f"  {framework}: ms per step, us per sequence {hosts}, covered {coverage(errors)}")
+            print(
+                f"  {framework}: ms per step, us per sequence {hosts}, covered {sum(inside(errors))} of {len(errors)}"
+            )
             everything += errors
             if given.write and not plain:
                 for chip in found.host:
