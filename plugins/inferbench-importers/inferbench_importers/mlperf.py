@@ -10,7 +10,7 @@ from typing import Any
 
 import inferbench as ib
 from inferbench_importers.edges import NAN, NANO, Row, gather
-from inferbench_importers.power import Log, Trace, integrate
+from inferbench_importers.power import GAP, Log, Trace, drawn, integrate
 
 __all__ = ["IMPORTER"]
 
@@ -57,6 +57,8 @@ def _build(row: Row, path: Path) -> ib.Measurement:
         "ttft_s": first,
         "tpot_s": step,
         "tokens_per_s": tokens,
+        # One query at a time is a batch of one.
+        "axes": {"batch": 1.0} if scenario in ("SingleStream", "Single Stream") and tokens > 0 else {},
         # Every query of Offline waits from the start; Server and Interactive arrive at random.
         "queueing": scenario not in ("SingleStream", "Single Stream", "MultiStream", "Multistream"),
         **_power(path),
@@ -119,15 +121,15 @@ def _power(path: Path) -> dict[str, Any]:
 
 
 def _aligned(text: str, spl: Path, window: tuple[float, float]) -> Log:
-    """Read the dates so that the log covers the window."""
-    refused: ib.InferBenchError | None = None
-    for form in (MONTH_FIRST, DAY_FIRST):
-        try:
-            return integrate([_spl(text, spl, form)], spl.name, window)
-        except ib.InferBenchError as error:
-            refused = refused or error
-    assert refused is not None
-    raise refused
+    """Read the dates so that the log covers the window; what is then wrong with it is of the log."""
+    read = [_spl(text, spl, form) for form in (MONTH_FIRST, DAY_FIRST)]
+    covering = [trace for trace in read if _covers(trace, window)]
+    return integrate([(covering or read)[0]], spl.name, window)
+
+
+def _covers(trace: Trace, window: tuple[float, float]) -> bool:
+    seconds = trace.seconds
+    return bool(seconds.size) and bool(seconds[0] <= window[0] + GAP and seconds[-1] >= window[1] - GAP)
 
 
 def _window(detail: Path) -> tuple[float, float] | None:
@@ -148,12 +150,13 @@ def _spl(text: str, path: Path, form: str) -> Trace:
         pairs = dict(zip(cells[::2], cells[1::2], strict=False))
         try:
             moment = _moment(pairs["Time"], form)
-            samples.append(((moment - EPOCH).total_seconds(), float(pairs["Watts"])))
+            watts = float(pairs["Watts"])
         except (KeyError, ValueError):
             raise ib.InferBenchError.at(
                 f"{path.name}: line {number}", f"'{line[:60]}' is no line 'Time,<date>,Watts,<number>,…'",
                 "remove the line",
             ) from None  # fmt: skip
+        samples.append(((moment - EPOCH).total_seconds(), drawn(watts, f"{path.name}: line {number}")))
     return Trace.of("analyzer", samples)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import inferbench as ib
-from inferbench_importers.power import Trace, integrate
+from inferbench_importers.power import Trace, drawn, integrate
 
 __all__ = ["IMPORTER", "traces"]
 
@@ -87,11 +87,12 @@ def _time(text: str, path: Path, number: int) -> float:
 def _watts(text: str, path: Path, number: int) -> float:
     value = text.strip().removesuffix("W").strip()
     try:
-        return float(value)
+        watts = float(value)
     except ValueError:
         raise ib.InferBenchError.at(
             f"{path.name}: line {number}", f"'{text.strip()}' is no power like 412.34 W", "remove the line"
         ) from None
+    return drawn(watts, f"{path.name}: line {number}")
 
 
 def _read(path: Path) -> list[ib.Measurement]:

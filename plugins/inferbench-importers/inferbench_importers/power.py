@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import inferbench as ib
 
-__all__ = ["GAP", "Log", "Trace", "check_counter", "integrate"]
+__all__ = ["GAP", "Log", "Trace", "check_counter", "drawn", "integrate"]
 
 # Longest time between samples, and between a window's edge and the nearest sample, in seconds.
 GAP = 3.0
@@ -36,10 +36,37 @@ class Trace:
 
     @classmethod
     def of(cls, device: str, samples: Iterable[tuple[float, float]]) -> Trace:
-        """Sort samples by time; of samples at the same time the last one stands."""
+        """Sort samples by time; of samples at the same time the last one stands.
+
+        Raises:
+            InferBenchError: A power that is negative or not finite; readers say in which line (`drawn`).
+        """
         unique = dict(samples)
+        for moment, watts in unique.items():
+            drawn(watts, f"device {device} at {moment:g} s")
         times = sorted(unique)
         return cls(device, np.array(times, dtype=float), np.array([unique[t] for t in times], dtype=float))
+
+
+def drawn(watts: float, where: str) -> float:
+    """Return the power of a sample.
+
+    Args:
+        watts: As read.
+        where: File and line, for messages.
+
+    Raises:
+        InferBenchError: Negative or not finite.
+
+    Example:
+        >>> drawn(412.3, "log.csv: line 2")
+        412.3
+    """
+    if not 0.0 <= watts < math.inf:
+        raise ib.InferBenchError.at(
+            where, f"{watts:g} W; a power of at least 0 was expected", "remove the line"
+        )
+    return watts
 
 
 @attrs.frozen

@@ -12,7 +12,7 @@ import attrs
 
 import inferbench as ib
 from inferbench_importers.edges import MILLI, mean
-from inferbench_importers.power import Trace, check_counter, integrate
+from inferbench_importers.power import Trace, check_counter, drawn, integrate
 
 __all__ = ["IMPORTER"]
 
@@ -53,6 +53,8 @@ def _samples(path: Path) -> Iterator[Sample]:
             value = math.nan
         if metric in (POWER, ENERGY) and not math.isfinite(value):
             raise ib.InferBenchError.at(where, f"'{text}' is not a finite number", "remove the line")
+        if metric == POWER:
+            drawn(value, where)
         yield Sample(
             metric, *_who(dict(_LABEL.findall(labels))), value, float(stamp) * MILLI if stamp else math.nan
         )

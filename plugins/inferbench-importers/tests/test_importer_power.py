@@ -134,3 +134,28 @@ def test_dcgm_scrape_without_times(read):
     assert (row.power_w, row.chips) == (700.0, 2)  # GPU 0 of two hosts are two
     assert row.caveats[0].startswith("no time stamps")
     assert row.energy_j != row.energy_j
+
+
+@pytest.mark.parametrize(("watts", "said"), [("-400 W", "-400 W"), ("nan", "nan W"), ("inf W", "inf W")])
+def test_a_power_that_can_not_be_is_refused_with_its_line(read, written, watts, said):
+    path = written(smi((0, 0, "400 W"), (1, 0, watts), (2, 0, "400 W")), "smi.csv")
+    with pytest.raises(
+        ib.InferBenchError, match=f"smi.csv: line 3: {said}; a power of at least 0 was expected"
+    ):
+        read(path)
+
+
+def test_a_trace_takes_no_negative_power_from_anyone():
+    with pytest.raises(ib.InferBenchError, match="device 7 at 1 s: -1 W"):
+        Trace.of("7", [(0.0, 5.0), (1.0, -1.0)])
+
+
+def test_a_gap_in_a_log_is_called_a_gap_and_not_another_day(fixtures, tmp_path, read):
+    """Read with the day first the log covers the window, and it is silent for four seconds of it."""
+    run = fixtures / "mlperf/results/acme-8xH200/llama2-70b/Server/performance/run_1"
+    for name in ("mlperf_log_summary.txt", "mlperf_log_detail.txt"):
+        (tmp_path / name).write_text((run / name).read_text())
+    lines = (run / "spl.txt").read_text().splitlines()
+    (tmp_path / "spl.txt").write_text("\n".join([lines[0], lines[2]]) + "\n")
+    with pytest.raises(ib.InferBenchError, match="silent for 4 s"):
+        read(tmp_path / "mlperf_log_summary.txt")
