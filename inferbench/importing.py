@@ -1,7 +1,6 @@
 """Files of measured results to `Measurement`s: the first importer that does not decline reads the file.
 
-What every importer's rows must obey is checked here once: a time is above zero and finite, a row measures
-something, and what can't be right for its unit is warned about.
+What every importer's rows must obey is checked here once, by `inferbench.plausible`.
 """
 
 from __future__ import annotations
@@ -14,24 +13,17 @@ from typing import Any
 import attrs
 
 from inferbench.errors import Fault, InferBenchError, suggest
+from inferbench.plausible import doubts
+from inferbench.plausible import faults as faults_of
 from inferbench.records.measurement import Importer, Measurement
 from inferbench.registry import Registry
 
-__all__ = ["read_measurements"]
+__all__ = ["NAMES", "read_measurements", "renamed"]
 
 HEAD = 64 * 1024
 MOST_FAULTS = 20
-FIGURES = ("latency_s", "ttft_s", "tpot_s", "tokens_per_s", "power_w", "energy_j")
-# Slower and faster than anything plausible for a step of a language model: the fastest published decoding needs
-# about 50 us per token, and a step longer than a minute is a time-out. Beyond these a unit was mistaken.
-STEP = (10e-6, 60.0)
-FIRST = (20e-6, 3600.0)
-LANGUAGE = ("decode", "prefill", "generate")
-PLAUSIBLE = (
-    ("a decode step", "latency_s", STEP, ("decode",)),
-    ("a time per output token", "tpot_s", STEP, LANGUAGE),
-    ("a time to first token", "ttft_s", FIRST, LANGUAGE),
-)
+# Fields that hold names, which a source may spell in its own way.
+NAMES = ("chip", "network", "software", "precision")
 
 
 def read_measurements(
@@ -47,7 +39,7 @@ def read_measurements(
         registry: Where the importers are; doubtful units are added to its `warnings`.
         importer: Name of the importer to use; empty: ask each.
         given: Fields of `Measurement` that the file leaves empty (`chip`, `network`, `software`, `layout`,
-            `precision`); what the file says stays.
+            `precision`, and in `axes` single axes); what the file says stays.
 
     Returns:
         Rows in the file's order, at least one; SI units.
@@ -67,10 +59,10 @@ def read_measurements(
         raise InferBenchError.at(
             str(file), f"'{chosen.name}' found no measurement in it", "give a file with at least one result"
         )
-    faults = [fault for row in rows for fault in _faults(row)]
+    faults = [fault for row in rows for fault in faults_of(row)]
     if faults:
         raise InferBenchError(_shortened(faults, str(file)))
-    registry.warnings.extend(_doubts(rows))
+    registry.warnings.extend(doubts(rows))
     return rows
 
 
@@ -131,50 +123,29 @@ def _with(row: Measurement, given: Mapping[str, Any]) -> Measurement:
         if name not in known:
             raise InferBenchError.at(name, "no field of a measurement", suggest(name, known))
     missing = {name: value for name, value in given.items() if getattr(row, name) == ""}
-    return attrs.evolve(row, **missing) if missing else row
+    axes = {} if row.op or row.phase == "log" else given.get("axes", {})
+    more = {name: value for name, value in axes.items() if math.isnan(row.axes.get(name, math.nan))}
+    return attrs.evolve(row, **missing, axes={**row.axes, **more}) if missing or more else row
 
 
-def _faults(row: Measurement) -> Iterable[Fault]:
-    measured = 0
-    for name in FIGURES:
-        value = getattr(row, name)
-        if math.isnan(value):
-            continue
-        measured += 1
-        if not 0.0 < value < math.inf:
-            yield Fault(
-                row.source,
-                f"{name} is {value:g}; a figure above 0 was expected",
-                "leave it out where it was not measured",
-            )
-    if not measured:
-        yield Fault(row.source, "measures nothing: no time, rate, power or energy", "remove the row")
-    if row.chips < 1:
-        yield Fault(row.source, f"{row.chips} chips; at least 1 was expected", "correct the number of chips")
+def renamed(row: Measurement, names: Mapping[str, str]) -> Measurement:
+    """Return the row with other names.
+
+    Args:
+        row: As read.
+        names: Name of a chip, a network, a software or a precision, to the one that it means.
+
+    Example:
+        >>> renamed(Measurement(source="s", chip="H100 PCIe"), {"H100 PCIe": "h100-pcie"}).chip
+        'h100-pcie'
+    """
+    changed: dict[str, Any] = {
+        name: names[getattr(row, name)] for name in NAMES if getattr(row, name) in names
+    }
+    return attrs.evolve(row, **changed) if changed else row
 
 
 def _shortened(faults: Sequence[Fault], where: str) -> list[Fault]:
     if len(faults) <= MOST_FAULTS:
         return list(faults)
     return [*faults[:MOST_FAULTS], Fault(where, f"{len(faults) - MOST_FAULTS} more faults of this kind")]
-
-
-def _doubts(rows: Iterable[Measurement]) -> list[Fault]:
-    """One warning per kind of doubt, with the first row and the number of rows."""
-    timed = [row for row in rows if not row.op and row.phase in LANGUAGE]
-    doubts = []
-    for what, figure, (low, high), phases in PLAUSIBLE:
-        hits = [row for row in timed if row.phase in phases and _outside(getattr(row, figure), low, high)]
-        if hits:
-            others = f" (and {len(hits) - 1} more rows)" if len(hits) > 1 else ""
-            found = (
-                f"{what} of {getattr(hits[0], figure):.3g} s can't be right for a language model: {low:g} to "
-                f"{high:g} s is plausible; was the unit mistaken?{others}"
-            )
-            remedy = "check whether the file gives seconds, milliseconds or nanoseconds"
-            doubts.append(Fault(hits[0].source, found, remedy))
-    return doubts
-
-
-def _outside(value: float, low: float, high: float) -> bool:
-    return value < low or value > high

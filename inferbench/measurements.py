@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import attrs
 
 from inferbench.errors import Fault, InferBenchError, suggest
+from inferbench.plausible import faults as faults_of
 from inferbench.records.facts import Source
 from inferbench.records.measurement import Boundary, Measurement
 from inferbench.specs import read_toml, structure, walk
@@ -165,19 +167,18 @@ def _measurement(
     series: Series, source: Source, columns: list[tuple[str, float, bool]], row: tuple[float, ...], i: int,
     place: str, faults: list[Fault],
 ) -> Measurement:  # fmt: skip
-    axes, figures = dict(series.axes), {}
+    axes: dict[str, float] = dict(series.axes)
+    figures: dict[str, Any] = {}
     for (name, factor, figure), value in zip(columns, row, strict=True):
         if not figure:
             axes[name] = value
         elif not math.isnan(value):
             figures[name] = value * factor
-            if not 0 < value < math.inf:
-                faults.append(Fault(place, f"{name} is {value:g}; a figure above 0 was expected"))
-    if not figures:
-        faults.append(Fault(place, "measures nothing", "remove the row"))
-    return Measurement(
+    made = Measurement(
         source=f"{source.title}, {series.where}, row {i + 1}", chip=series.chip, chips=series.chips, layout=series.layout,
         software=series.software, network=series.network, phase=series.phase, op=series.op, precision=series.precision,
         axes=axes, boundary=series.boundary, statistic=series.statistic, queueing=series.queueing, caveats=series.caveats,
         fitted=series.fitted, extra={"options": dict(series.options)} if series.options else {}, **figures,
     )  # fmt: skip
+    faults.extend(attrs.evolve(fault, where=place) for fault in faults_of(made))
+    return made

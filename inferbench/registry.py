@@ -277,10 +277,14 @@ class Registry:
         if not installed:
             package = "inferbench-specs" if kind in ("chips", "networks") else "inferbench[all]"
             return InferBenchError.at(name, f"no {singular} is installed", f"pip install '{package}'")
-        hint = suggest(name, installed) or (
-            f"pip install inferbench-{name} might bring it"
-            if kind in ("architectures", "workloads", "fabrics")
-            else ""
+        hint = (
+            suggest(name, installed)
+            or suggest(name.lower(), installed)
+            or (
+                f"pip install inferbench-{name} might bring it"
+                if kind in ("architectures", "workloads", "fabrics")
+                else ""
+            )
         )
         shown = ", ".join(installed[:12]) + (", …" if len(installed) > 12 else "")
         doctor = f"problems found: {len(self.problems)}, see inferbench doctor" if self.problems else ""

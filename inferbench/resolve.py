@@ -1,17 +1,18 @@
-"""What a measurement is of, in our names: chip, network, stack, precision; and which figures it has."""
+"""What a measurement is of, in our names: chip, network, stack, precision."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from inferbench.errors import InferBenchError
+from inferbench.figures import Target, settled, targets
 from inferbench.importing import read_measurements
 from inferbench.records.chip import Chip
 from inferbench.records.measurement import Measurement
@@ -26,7 +27,7 @@ __all__ = ["Situation", "Target", "read_rows", "situate", "stack_for", "targets"
 LANGUAGE = ("decode", "prefill", "generate")
 # A whole image is measured with all that its pipeline runs; options a workload doesn't have are left out.
 WHOLE = {"image": ("cfg", "text_encoder", "vae"), "video": ("cfg", "text_encoder")}
-COMPARABLE = ("kv cache = fp8", "kv cache = int8", "speculative")
+COMPARABLE = ("kv cache = fp8", "kv cache = int8", "speculative", "disagg")
 
 
 def read_rows(
@@ -60,6 +61,8 @@ def _broken(text: str) -> str:
             break
         try:
             _, position = decoder.raw_decode(text, match.end())
+        except RecursionError:
+            return "values are nested too deeply"
         except ValueError as error:
             at = getattr(error, "pos", 0)
             cut = at >= len(text.rstrip()) - 1 or "Unterminated" in str(error)
@@ -67,48 +70,6 @@ def _broken(text: str) -> str:
             said = "the file ends in the middle of a value: it is cut short" if cut else str(error)
             return f"line {line}: {said}"
     return ""
-
-
-@attrs.frozen
-class Target:
-    """One figure of a measurement: which phase yields it, at which axes, how much it is."""
-
-    metric: str
-    phase: str
-    axes: Mapping[str, float]
-    measured: float
-
-
-def targets(m: Measurement) -> Iterator[Target]:
-    """Yield the figures of a measurement.
-
-    TTFT of a generation is the prefill of its prompt, TPOT a decode step in the middle of the answer.
-
-    Example:
-        >>> one = Measurement(source="s", chip="c", phase="generate", axes={"context": 100.0, "output": 20.0}, tpot_s=0.01)
-        >>> next(targets(one)).axes["context"]
-        110.0
-    """
-    axes = dict(m.axes)
-    if m.phase == "generate":
-        prompt = {name: value for name, value in axes.items() if name != "output"}
-        middle = {**prompt, "context": prompt.get("context", math.nan) + axes.get("output", math.nan) / 2.0}
-        yield from _some(m.ttft_s, "ttft_s", "prefill", prompt)
-        yield from _some(m.tpot_s, "tpot_s", "decode", middle)
-        yield from _some(m.latency_s, "latency_s", "generate", axes)
-    elif m.phase in ("prefill", "decode"):
-        name = "ttft_s" if m.phase == "prefill" else "tpot_s"
-        own = getattr(m, name)
-        yield from _some(m.latency_s if math.isnan(own) else own, name, m.phase, axes)
-    else:
-        yield from _some(m.latency_s, "latency_s", m.phase, axes)
-    yield from _some(m.power_w, "power_w", m.phase, axes)
-    yield from _some(m.energy_j, "energy_j", m.phase, axes)
-
-
-def _some(value: float, metric: str, phase: str, axes: Mapping[str, float]) -> Iterator[Target]:
-    if not math.isnan(value):
-        yield Target(metric, phase, axes, value)
 
 
 @attrs.frozen(eq=False)
@@ -141,6 +102,7 @@ def situate(m: Measurement, registry: Registry, stack: str = "") -> Situation | 
     Returns:
         The situation, or the code of the rule that keeps the row out and why.
     """
+    m = settled(m)
     refused = _refused(m)
     if refused:
         return refused
@@ -150,7 +112,7 @@ def situate(m: Measurement, registry: Registry, stack: str = "") -> Situation | 
         precision = _precision(m, registry)
         system = _system(chip, m)
     except InferBenchError as error:
-        return "name", f"{error.faults[0].where}: {error.faults[0].found.split(';')[0]}"
+        return "name", _misnamed(error)
     chosen = (
         registry.stack(stack) if stack else stack_for(registry, chip, m.software, "op" if m.op else m.phase)
     )
@@ -177,23 +139,44 @@ def _refused(m: Measurement) -> tuple[str, str] | None:
         return "incomplete", "a power log knows no work"
     if m.phase == "part":
         return "not-comparable", f"part of a pipeline: {m.extra.get('variant', '')}"
-    if m.queueing:
-        return (
-            "not-comparable",
-            "in a closed loop: time to first token has waiting in it, batches are the scheduler's",
-        )
     said = " ".join((*m.caveats, *(str(value) for value in m.extra.values()))).lower()
     for mark in COMPARABLE:
         if mark in said:
             return "not-comparable", f"the source says: {mark}"
-    if not m.op and m.phase in LANGUAGE:
-        needed = ("batch", "context", *(("output",) if m.phase == "generate" else ()))
+    return _incomplete(m)
+
+
+def _incomplete(m: Measurement) -> tuple[str, str] | None:
+    """What a row doesn't say and must."""
+    if not m.chip:
+        return "incomplete", "no chip is given; add --chip"
+    if m.op:
+        return None
+    if not m.phase:
+        return "incomplete", "no phase is given"
+    if not m.network:
+        return "incomplete", "no network is given; add --network"
+    if m.phase in LANGUAGE:
+        # Under load the batch is judged figure by figure.
+        needed = (
+            *(() if m.queueing else ("batch",)),
+            "context",
+            *(("output",) if m.phase == "generate" else ()),
+        )
         missing = [name for name in needed if math.isnan(m.axes.get(name, math.nan))]
         if missing:
-            return "incomplete", f"no {', '.join(missing)} is given"
-    if not m.op and not m.phase:
-        return "incomplete", "no phase is given"
+            return "incomplete", f"no {', '.join(missing)} is given; add " + " ".join(
+                f"--axis {one}=…" for one in missing
+            )
     return None
+
+
+def _misnamed(error: InferBenchError) -> str:
+    """What name is not known, and which is near."""
+    fault = error.faults[0]
+    near = fault.remedy.split(" · ")[0]
+    hint = f"; {near}" if near.startswith("did you mean") else ""
+    return f"{fault.where}: {fault.found.split(';')[0]}{hint}"
 
 
 def _scaled(stack: Stack, precision: str, registry: Registry) -> Stack:
@@ -208,9 +191,10 @@ def _scaled(stack: Stack, precision: str, registry: Registry) -> Stack:
 
 def _system(chip: Chip, m: Measurement) -> System:
     """The chips with their layout; where none is given the model searches."""
-    if m.op or not m.layout or m.chips == 1:
+    if m.op or not m.layout:
         return System(chip, m.chips)
-    return System(chip, m.chips, SystemName.parse(f"{m.chips}x{chip.name}:{m.layout}").layout)
+    layout = SystemName.parse(f"{m.chips}x{chip.name}:{m.layout}").layout
+    return System(chip, m.chips, None if m.chips == 1 else layout)
 
 
 def _precision(m: Measurement, registry: Registry) -> str:

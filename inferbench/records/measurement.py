@@ -41,7 +41,10 @@ class Measurement:
         statistic: `mean`, `median`, `p99`, … of the latency figures.
         queueing: Whether TTFT includes waiting in a queue.
         extra: Fields nobody interpreted, kept, and figures that were refused.
-        caveats: What one must know before comparing: `speculative decoding: …`, `power refused: …`.
+        caveats: What one must know before comparing: `speculative decoding: …`, `power refused: …`. `steady state: …`:
+            `batch` is an average over time and may be a fraction.
+        refused: Figures that the source gives and that must not be used: name (`power_w`) to value, NaN where its unit
+            isn't known, and why. They are listed, never scored.
         fitted: Whether it took part in fitting a shipped stack.
 
     Example:
@@ -71,6 +74,7 @@ class Measurement:
     queueing: bool = False
     extra: Mapping[str, Any] = attrs.field(factory=dict)
     caveats: tuple[str, ...] = ()
+    refused: Mapping[str, tuple[float, str]] = attrs.field(factory=dict)
     fitted: bool = False
 
 

@@ -30,7 +30,7 @@ def _build(row: Row) -> ib.Measurement:
     statistic = "avg" if any("avg" in _metric(row, name) for name in TIMES) else "p50"
     config = Row(row.get("input_config") or {}, row.where)
     prompt, output = _plain(row, "input_sequence_length"), _plain(row, "output_sequence_length")
-    axes = {"context": prompt, "output": output, "concurrency": _concurrency(config)}
+    axes = {"context": prompt, "output": output, **_load(config)}
     power = _power(row)
     chips = config.count(*CHIPS, default=power.pop("chips", 1))
     return ib.Measurement(
@@ -74,11 +74,14 @@ def _plain(row: Row, name: str) -> float:
     return Row(metric, f"{row.where}: {name}").positive("avg", "p50") if metric else NAN
 
 
-def _concurrency(config: Row) -> float:
+def _load(config: Row) -> dict[str, float]:
+    """Requests in flight, and per second where they arrive at a rate."""
     nested = config.values.get("perf_analyzer") or config.values.get("loadgen") or {}
     stimulus = nested.get("stimulus") if isinstance(nested, dict) else None
     found = stimulus if isinstance(stimulus, dict) else nested if isinstance(nested, dict) else {}
-    return Row({"concurrency": config.values.get("concurrency"), **found}, config.where).number("concurrency")
+    names = ("concurrency", "request_rate")
+    row = Row({**{name: config.values.get(name) for name in names}, **found}, config.where)
+    return {name: row.number(name) for name in names}
 
 
 def _model(config: Row) -> str:
@@ -95,7 +98,8 @@ def _power(row: Row) -> dict[str, Any]:
         return {}
     each = [Row(one, row.where).positive("avg") for one in metric.values() if isinstance(one, dict)]
     if not each:
-        return {}
+        why = "power refused: one mean without its GPUs; it may be of one GPU or of all"
+        return {"refused": {"power_w": (NAN, why)}} if "avg" in metric else {}
     unit = UNITS.get(str(metric.get("unit", "W")).lower(), NAN)
     return {"power_w": math.fsum(each) * unit, "chips": len(each), "boundary": "board"}
 

@@ -149,6 +149,9 @@ def objects(path: Path) -> list[dict[str, Any]]:
             break
         try:
             value, position = decoder.raw_decode(text, position)
+        except RecursionError:
+            deep = "its values are nested too deeply to be a benchmark's"
+            raise ib.InferBenchError.at(str(path), deep, "check the file") from None
         except ValueError as error:
             raise _broken(path, text, error, len(found)) from None
         found.extend(value if isinstance(value, list) else [value])

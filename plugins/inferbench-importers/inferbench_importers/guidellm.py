@@ -29,7 +29,11 @@ def _build(row: Row) -> ib.Measurement:
     config = row.values.get("config")
     strategy = _strategy(config if isinstance(config, dict) else {})
     prompt, output = _mean(row, metrics, "prompt_token_count"), _mean(row, metrics, "output_token_count")
-    axes = {"context": prompt, "output": output, "concurrency": _mean(row, metrics, "request_concurrency")}
+    axes = {
+        "context": prompt,
+        "output": output,
+        **_load(strategy, _mean(row, metrics, "request_concurrency")),
+    }
     return ib.Measurement(
         source=row.where,
         chip=row.text(*CHIP),
@@ -60,6 +64,13 @@ def _mean(row: Row, metrics: Mapping[str, Any], name: str, unit: float = 1.0) ->
 def _strategy(config: Mapping[str, Any]) -> str:
     strategy = config.get("strategy")
     return str(strategy.get("type_", "")) if isinstance(strategy, dict) else str(strategy or "")
+
+
+def _load(strategy: str, running: float) -> dict[str, float]:
+    """How many requests there are: one, as many as streams, or as many as happen to be in flight."""
+    if strategy == "synchronous":
+        return {"batch": 1.0, "concurrency": running}
+    return {"concurrency" if strategy == "concurrent" else "in_flight": running}
 
 
 def _model(row: Row) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import inferbench as ib
-from inferbench_importers.edges import Row, gather, has, lacks, layout, objects
+from inferbench_importers.edges import NAN, Row, gather, has, lacks, layout, objects
 
 __all__ = ["IMPORTER"]
 
@@ -54,7 +54,7 @@ def _build(row: Row) -> ib.Measurement:
         tokens_per_s=row.positive("output_tput_per_gpu") * decoding,
         statistic=statistic,
         queueing=True,
-        caveats=(*_speculation(row), *caveats),
+        caveats=(*_speculation(row), *_apart(row), *caveats),
         **power,
         extra=row.extra(),
     )
@@ -100,7 +100,8 @@ def _power(row: Row, chips: int) -> tuple[dict[str, Any], list[str]]:
             if version != SCHEMA
             else "the file says that its power is not valid (power_valid)"
         )
-        return {}, [f"power refused: {why}"]
+        caveat = f"power refused: {why}"
+        return {"refused": {"power_w": (NAN, caveat), "energy_j": (NAN, caveat)}}, [caveat]
     total, each = row.positive("avg_total_gpu_power_w"), row.positive("avg_power_w")
     if not math.isnan(total) and not math.isnan(each) and abs(total / (each * chips) - 1.0) > 0.05:
         raise row.fault(
@@ -110,6 +111,11 @@ def _power(row: Row, chips: int) -> tuple[dict[str, Any], list[str]]:
         )
     energy = row.positive("joules_per_successful_query")
     return {"power_w": each * chips if math.isnan(total) else total, "energy_j": energy}, []
+
+
+def _apart(row: Row) -> list[str]:
+    separate = str(row.values.get("disagg")).lower() in ("true", "1")
+    return ["disaggregated: prompts and steps run on different chips"] if separate else []
 
 
 def _speculation(row: Row) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,11 @@ def _run(row: Row) -> ib.Measurement:
         **base,
         software=row.text("software", "version"),
         phase="decode",
-        axes={} if math.isnan(running) else {"batch": running},
+        axes={
+            name: value
+            for name, value in {"batch": running, "context": _held(requests)}.items()
+            if not math.isnan(value)
+        },
         latency_s=step,
         tpot_s=step,
         ttft_s=mean(first),
@@ -88,6 +92,17 @@ def _run(row: Row) -> ib.Measurement:
         caveats=("steady state: prefill of new requests is interleaved",),
         extra={**row.extra(), "energy_per_token_joules": each},
     )
+
+
+def _held(requests: Sequence[Mapping[str, Any]]) -> float:
+    """Positions held in the mean step: each request's prompt and half its answer, as often as it has tokens."""
+    pairs = [
+        (float(one["input_len"]), float(one["output_len"]))
+        for one in requests
+        if one.get("input_len") is not None and one.get("output_len")
+    ]
+    steps = math.fsum(output for _, output in pairs)
+    return math.fsum((prompt + output / 2.0) * output for prompt, output in pairs) / steps if steps else NAN
 
 
 def _decode(row: Row) -> ib.Measurement:

@@ -18,6 +18,9 @@ FIGURES = (
     *(f"{name}_{prefix}" for name in ("latency", "ttft", "tpot") for prefix in PREFIXES),
     "tokens_per_s", "power_w", "power_per_chip_w", "energy_j",
 )  # fmt: skip
+# What beside a figure makes a table one of measurements, where no column says the chip.
+SUBJECTS = ("chip", "model", "network", "op", "phase")
+DELIMITERS = (",", ";", "\t")
 BOUNDARIES = ("chip", "board", "server", "wall", "facility")
 ASSUMED = "(assumed)"
 TRUE = ("1", "1.0", "true", "yes")
@@ -27,26 +30,33 @@ SHORTEST = 0.25
 
 
 def _sniff(path: Path, text: str) -> str:
-    header = _header(text.split("\n", 1)[0])
+    header = _header(text)[0]
     if len(header) < 2:
-        return "no CSV: one column in its first line"
-    if "chip" not in header:
-        return "no column 'chip' in its first line"
+        return "no CSV: one column in its first line, whether by comma, semicolon or tab"
+    if not any(name in header for name in SUBJECTS):
+        return f"none of the columns {', '.join(SUBJECTS)} in its first line"
     if not any(name in header for name in FIGURES):
         return f"none of the columns {', '.join(FIGURES)}"
     return ""
 
 
-def _header(line: str) -> list[str]:
-    return [cell.strip() for cell in next(csv.reader([line]), [])]
+def _header(text: str) -> tuple[list[str], str]:
+    """Names of the columns in small letters, and what stands between them: that which makes the most columns."""
+    line = text.split("\n", 1)[0]
+    parted = {sign: next(csv.reader([line], delimiter=sign), []) for sign in DELIMITERS}
+    sign = max(DELIMITERS, key=lambda one: len(parted[one]))
+    return [cell.strip().lower() for cell in parted[sign]], sign
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        lines = csv.reader(stream)
-        header = [cell.strip() for cell in next(lines)]
+        header, sign = _header(stream.readline())
+        _twice(header, path)
+        stream.seek(0)
+        lines = csv.reader(stream, delimiter=sign)
+        next(lines)
         for cells in lines:
-            if not cells:
+            if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(header):
                 raise ib.InferBenchError.at(
@@ -55,6 +65,18 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
                     "the file is cut short, or a comma stands outside quotes",
                 )
             yield _known(dict(zip(header, cells, strict=True)))
+
+
+def _twice(header: list[str], path: Path) -> None:
+    """Refuse two columns of one name: which of them is meant, nobody knows."""
+    for name in header:
+        places = [str(i) for i, other in enumerate(header, start=1) if other == name]
+        if name and len(places) > 1:
+            raise ib.InferBenchError.at(
+                f"{path.name}: line 1",
+                f"columns {' and '.join(places)} are both called '{name}'",
+                "rename or remove one",
+            )
 
 
 def _known(values: dict[str, Any]) -> dict[str, Any]:
@@ -75,8 +97,11 @@ def _build(row: Row) -> ib.Measurement:
     shape = op_fields(row, chips) if single else work_fields(row, latency)
     variant = shape.pop("variant")
     power, caveats = _power(row, chips, latency, shape)
+    refused = {**shape.pop("refused"), **power.pop("refused", {})}
     if row.text("spec_decode").lower() not in ("", "no", "none", "false", "0"):
         caveats.append("speculative decoding: the row says so; a time per token is not a step")
+    if _averaged(row):
+        caveats.append("steady state: the row says so; its batch is an average over time")
     return ib.Measurement(
         source=f"{origin} ({row.where})" if origin else row.where,
         chip=row.text("chip"),
@@ -88,6 +113,7 @@ def _build(row: Row) -> ib.Measurement:
         latency_s=latency,
         statistic=row.text("statistic") or "mean",
         caveats=tuple(caveats),
+        refused=refused,
         **shape,
         **power,
         extra={**row.extra(), "variant": variant} if variant else row.extra(),
@@ -97,13 +123,17 @@ def _build(row: Row) -> ib.Measurement:
 def _power(row: Row, chips: int, latency: float, shape: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if not any(row.values.get(name) for name in ("power_w", "power_per_chip_w", "energy_j")):
         return {}, []
-    refused = _distrust(row)
-    if refused:
-        return {}, [f"power refused: {refused}"]
+    why = _distrust(row)
+    if why:
+        caveat = f"power refused: {why}"
+        return {"refused": _aside(row, chips, caveat)}, [caveat]
     power = row.positive("power_w")
     if math.isnan(power):
         power = row.positive("power_per_chip_w") * chips
     energy, caveats = _energy(row, latency, shape)
+    refused = {}
+    if caveats:
+        refused["energy_j"] = (NAN, f"{caveats[0]}; {row.values['energy_j']} is given")
     ratio = power * latency / energy
     if chips > 1 and abs(ratio * chips - 1.0) < 0.1:
         raise row.fault(
@@ -113,7 +143,24 @@ def _power(row: Row, chips: int, latency: float, shape: dict[str, Any]) -> tuple
         )
     if abs(ratio - 1.0) > 0.25:
         caveats.append(f"power and energy disagree: power x latency is {ratio:.3g} times the energy")
-    return {"power_w": power, "energy_j": energy, "boundary": _boundary(row)}, caveats
+    return {"power_w": power, "energy_j": energy, "boundary": _boundary(row), "refused": refused}, caveats
+
+
+def _aside(row: Row, chips: int, why: str) -> dict[str, tuple[float, str]]:
+    """Figures of power that are refused with their values; their fields stay among those that nobody used."""
+    watts = Row(row.values, row.where)
+    power = watts.number("power_w")
+    if math.isnan(power):
+        power = watts.number("power_per_chip_w") * chips
+    found = {"power_w": power, "energy_j": NAN if row.values.get("energy_unit") else watts.number("energy_j")}
+    given = {"power_w": not math.isnan(power), "energy_j": bool(row.values.get("energy_j"))}
+    return {name: (value, why) for name, value in found.items() if given[name]}
+
+
+def _averaged(row: Row) -> bool:
+    """Whether the source says that its batch is an average of the requests that ran."""
+    said = str(row.values.get("notes", "")).lower()
+    return any(word in said for word in ("steady-state", "steady state", "time-avg", "average batch"))
 
 
 def _distrust(row: Row) -> str:
@@ -135,8 +182,10 @@ def _energy(row: Row, latency: float, shape: dict[str, Any]) -> tuple[float, lis
     batch = axes.get("batch", NAN)
     if not unit:
         if math.isnan(latency):
-            # Joules of what? Without a time and a unit they belong to nothing and stay in `extra`.
-            return NAN, []
+            if not row.values.get("energy_j"):
+                return NAN, []
+            # They stay in `extra`.
+            return NAN, ["energy refused: joules of what? neither a time nor a unit is given"]
         return row.positive("energy_j"), []
     if "token" in unit:
         tokens = 1.0 if shape["phase"] == "decode" else axes.get("output", NAN)

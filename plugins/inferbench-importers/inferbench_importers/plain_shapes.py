@@ -23,13 +23,31 @@ ATTENTION = {
 NEAR = 0.05
 
 
+# How far two columns of one time may be apart: what rounding leaves.
+ROUNDED = 0.01
+
+
 def time(row: Row, name: str) -> float:
-    """Return seconds from the column whose name says the unit; NaN if there is none."""
-    for prefix, unit in PREFIXES.items():
-        key = f"{name}_{prefix}"
-        if row.values.get(key):
-            return row.positive(key, unit=unit)
-    return NAN
+    """Return seconds from the column whose name says the unit; NaN if there is none.
+
+    Raises:
+        InferBenchError: Two columns with different units don't say the same.
+    """
+    found = {
+        f"{name}_{prefix}": unit for prefix, unit in PREFIXES.items() if row.values.get(f"{name}_{prefix}")
+    }
+    seconds = {key: row.positive(key, unit=unit) for key, unit in found.items()}
+    if not seconds:
+        return NAN
+    first, *others = seconds
+    for other in others:
+        if abs(seconds[other] / seconds[first] - 1.0) > ROUNDED:
+            raise row.fault(
+                other,
+                f"{seconds[other]:g} s, and {first} says {seconds[first]:g} s",
+                "remove the column that is wrong",
+            )
+    return seconds[first]
 
 
 def op_fields(row: Row, chips: int) -> dict[str, Any]:
@@ -51,7 +69,7 @@ def op_fields(row: Row, chips: int) -> dict[str, Any]:
 
 
 def _op(kind: str, axes: dict[str, float], variant: str = "") -> dict[str, Any]:
-    return {"phase": "op", "op": kind, "variant": variant, "axes": axes}
+    return {"phase": "op", "op": kind, "variant": variant, "axes": axes, "refused": {}}
 
 
 def _attention(row: Row, kind: str) -> dict[str, float]:
@@ -78,13 +96,15 @@ def work_fields(row: Row, latency: float) -> dict[str, Any]:
         row.used.discard("batch")
         axes.update(row.axes(concurrency="concurrency"))
     ttft, tpot = time(row, "ttft"), time(row, "tpot")
+    rate, refused = _output_rate(row, phase, axes, latency)
     return {
         "phase": phase,
         "variant": part,
         "axes": axes,
         "ttft_s": ttft,
         "tpot_s": latency if math.isnan(tpot) and phase == "decode" else tpot,
-        "tokens_per_s": _output_rate(row, phase, axes, latency),
+        "tokens_per_s": rate,
+        "refused": refused,
         "queueing": queueing,
     }
 
@@ -121,19 +141,26 @@ def _language_axes(row: Row, phase: str) -> dict[str, float]:
     return axes
 
 
-def _output_rate(row: Row, phase: str, axes: dict[str, float], latency: float) -> float:
-    """Generated tokens per second; a rate that counts the prompt too is told by arithmetic and corrected.
+def _output_rate(
+    row: Row, phase: str, axes: dict[str, float], latency: float
+) -> tuple[float, dict[str, tuple[float, str]]]:
+    """Generated tokens per second, or why there are none; a rate that counts the prompt too is told by arithmetic and corrected.
 
     Where nothing tells what a whole request's rate counts, it stays in `extra`.
     """
     rate = row.number("tokens_per_s")
     if math.isnan(rate) or phase == "decode":
-        return row.positive("tokens_per_s")
+        return row.positive("tokens_per_s"), {}
     batch, prompt, output = (axes.get(name, NAN) for name in ("batch", "context", "output"))
     counted = rate * latency / batch
     if phase == "generate" and abs(counted / output - 1.0) < NEAR:
-        return row.positive("tokens_per_s")
+        return row.positive("tokens_per_s"), {}
     if phase == "generate" and abs(counted / (prompt + output) - 1.0) < NEAR:
-        return rate * output / (prompt + output)
+        return rate * output / (prompt + output), {}
+    row.positive("tokens_per_s")
     row.used.discard("tokens_per_s")
-    return NAN
+    if phase == "generate":
+        return NAN, {"tokens_per_s": (rate, "of whole requests: nothing tells whether the prompt is counted")}
+    timed = not math.isnan(latency) or not math.isnan(time(row, "ttft"))
+    # Beside a time it says the same again.
+    return NAN, {} if timed else {"tokens_per_s": (rate, f"of '{phase}': give the time of a batch")}

@@ -82,8 +82,9 @@ def test_a_csv_row_cut_short(written, read):
 def test_a_decode_step_of_less_than_a_microsecond_warns(written, read, registry):
     text = "chip,model,phase,latency_ms\nH100,n,decode,0.0009\nH100,n,decode,0.0008\nH100,n,decode,7\n"
     assert len(read(written(text, "t.csv"))) == 3
-    step, token = registry.warnings
-    assert (step.where, token.where) == ("t.csv: row 1", "t.csv: row 1")
+    # A step's latency and its time per token are one figure: one warning.
+    (step,) = registry.warnings
+    assert step.where == "t.csv: row 1"
     assert "a decode step of 9e-07 s can't be right for a language model" in step.found
     assert "(and 1 more rows)" in step.found
     assert "seconds, milliseconds or nanoseconds" in step.remedy
@@ -99,3 +100,55 @@ def test_a_run_without_completed_requests(fixtures, written, read):
     assert "completed: no request was completed" in refusal(
         read, written(json.dumps({**record, "completed": 0}))
     )
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "said"),
+    [
+        ("batch,latency_ms", "0,7", "batch is 0; at least 1 was expected"),
+        ("batch,latency_ms", "-4,7", "batch is -4; at least 1 was expected"),
+        ("batch,latency_ms", "1.5,7", "batch is 1.5; a whole number was expected"),
+        ("batch,input_len,output_len,latency_ms", "1,0,9,7", "context is 0; at least 1 was expected"),
+        ("batch,input_len,output_len,latency_ms", "1,9,0,7", "output is 0; at least 1 was expected"),
+        ("n_chips,tp,latency_ms", "1,4,7", "layout tp4 takes 4 chips, the row says 1"),
+        ("latency_ms,latency_s", "7,0.7", "latency_ms says 0.007 s"),
+    ],
+)
+def test_axes_and_degrees_that_can_not_be(written, read, head, row, said):
+    text = f"chip,model,phase,{head}\nH100,llama3-8b,e2e,{row}\n"
+    assert said in refusal(read, written(text, "t.csv"))
+
+
+def test_a_fraction_of_a_batch_is_an_average_where_the_source_says_so(written, read):
+    text = 'chip,phase,batch,latency_ms,notes\nH100,decode,7.9,7,"steady-state; batch=time-avg"\n'
+    (row,) = read(written(text, "t.csv"))
+    assert row.axes["batch"] == 7.9
+    assert any(caveat.startswith("steady state") for caveat in row.caveats)
+
+
+def test_one_time_in_two_units(written, read):
+    head = "chip,phase,latency_ms,latency_s\n"
+    assert read(written(f"{head}H100,decode,7,0.007\n", "t.csv"))[0].latency_s == 0.007
+    said = refusal(read, written(f"{head}H100,decode,7,0.7\n", "t.csv"))
+    assert "latency_s: 0.7 s, and latency_ms says 0.007 s" in said
+
+
+def test_parts_that_do_not_make_the_whole_warn(written, read, registry):
+    """10 ms x 99 and 50 ms are 1.04 s: with milliseconds in a column of seconds they would be 990 s."""
+    head = (
+        "chip,model,phase,batch,input_len,output_len,latency_s,ttft_s,tpot_s\nH100,n,e2e,1,100,100,1.04,0.05,"
+    )
+    read(written(f"{head}0.01\n", "t.csv"))
+    assert registry.warnings == []
+    read(written(f"{head}10\n", "t.csv"))
+    assert [fault.found.split(":")[0] for fault in registry.warnings] == [
+        "ttft + tpot x (output - 1) is 990 s, latency is 1.04 s"
+    ]
+
+
+def test_a_file_nested_too_deeply(written, read):
+    said = refusal(
+        read,
+        written('{"num_prompts": 1, "model_id": 1, "completed": 1, "duration": ' + "[" * 200000, "deep.json"),
+    )
+    assert "nested too deeply" in said or "cut short" in said

@@ -106,6 +106,51 @@ def test_speculation_is_named(written, read):
     assert row.caveats[0].startswith("speculative decoding")
 
 
+def test_rows_with_a_rate_alone_are_kept_with_why_it_is_refused(written, read):
+    whole, other = read(
+        written(HEAD + "s,H100,1,n,e2e,4,100,50,,7777,,\ns,H100,1,n,e2e,4,100,50,1000,200,,\n")
+    )
+    assert whole.refused["tokens_per_s"][0] == 7777.0
+    assert "nothing tells whether the prompt is counted" in whole.refused["tokens_per_s"][1]
+    assert other.tokens_per_s == 200.0
+
+
+def test_refused_power_keeps_its_figure_and_reason(read):
+    doubtful = read("table.csv")[3]
+    assert doubtful.refused["power_w"] == (600.0, "power refused: power_ok is not set")
+
+
+def test_joules_of_an_unknown_unit_are_named(written, read):
+    text = HEAD.strip() + ",energy_unit\ns,H100,1,n,decode,8,100,50,10,,500,5,J per step\n"
+    (row,) = read(written(text))
+    value, why = row.refused["energy_j"]
+    assert math.isnan(value)
+    assert why == "energy refused: 'j per step' is no known unit; 5 is given"
+    assert row.power_w == 500.0
+
+
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_semicolons_tabs_and_capitals(written, read, sign):
+    text = "Chip,Model,Phase,Batch,Latency_ms\nH100,n,decode,8,7\n".replace(",", sign)
+    (row,) = read(written(text))
+    assert (row.chip, row.latency_s, row.axes["batch"]) == ("H100", 0.007, 8.0)
+
+
+def test_a_row_of_empty_cells_ends_a_spreadsheet(written, read):
+    assert len(read(written("chip,phase,latency_ms\nH100,decode,7\n,,\n , ,\n"))) == 1
+
+
+def test_columns_of_one_name(written, read):
+    with pytest.raises(ib.InferBenchError, match="columns 2 and 4 are both called 'latency_ms'"):
+        read(written("chip,latency_ms,phase,latency_ms\nH100,7,decode,8\n"))
+
+
+def test_a_table_without_a_chip_is_read(written, read):
+    path = written("model,phase,batch,latency_ms\nn,decode,8,7\n")
+    assert read(path)[0].chip == ""
+    assert read(path, given={"chip": "h100"})[0].chip == "h100"
+
+
 # Row counts as in the tables' own README; phases as they were published.
 COUNTS = {
     "gemm.csv": 6876,

@@ -162,5 +162,7 @@ def test_guidellm_seconds_beside_milliseconds(read):
         alone.tpot_s == 0.008
     )  # inter_token_latency; its time_per_output_token (8.2 ms) counts the first token
     assert (alone.network, alone.queueing, loaded.queueing) == ("acme/tiny-8b", False, True)
+    assert alone.axes["batch"] == 1.0  # synchronous: one request at a time
+    assert "batch" not in loaded.axes
     assert loaded.latency_s == 1.4  # successful requests alone
     assert loaded.caveats == ("incomplete requests: 7, left out", "errored requests: 2, left out")

@@ -62,7 +62,8 @@ def test_ml_energy_run_is_a_sum_over_gpus(read):
     assert row.tpot_s == pytest.approx(0.020)
     assert row.ttft_s == pytest.approx(0.3)  # the failed request is left out
     # 0.5 J per token at 1000 W are 2000 tokens/s; at 20 ms each, 40 run at a time (the limit is 64).
-    assert row.axes == {"batch": pytest.approx(40.0)}
+    # Three steps on 100 positions and half of three tokens, two on 100 and half of two: 506.5 / 5.
+    assert row.axes == {"batch": pytest.approx(40.0), "context": pytest.approx(101.3)}
     assert row.energy_j == pytest.approx(20.0)
 
 

@@ -1,0 +1,166 @@
+"""The figures of a measurement: which phase yields each at which axes, and which of them must not be compared.
+
+No figure is dropped: what `targets` doesn't yield, `left_out` yields with a rule and a reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from inferbench.records.measurement import Measurement
+
+__all__ = ["LOOP", "STEADY", "Target", "left_out", "settled", "targets"]
+
+# Regimes that are never mixed with batches which start and end together.
+LOOP, STEADY = "closed loop", "steady state"
+TIMES = ("latency_s", "ttft_s", "tpot_s")
+# How far apart two spellings of one figure may be.
+SAME = 0.01
+UNKNOWN_BATCH = "the batch is what the scheduler makes of them"
+
+
+@attrs.frozen
+class Target:
+    """One figure of a measurement: which phase yields it, at which axes, how much it is.
+
+    Attributes:
+        regime: `closed loop`: a decode step with as many sequences as there are requests in flight, which a server only
+            approaches; `steady state`: with the average number of running requests; empty: as the axes say.
+        code, why: The rule that keeps it from being compared, and why; empty if none does.
+    """
+
+    metric: str
+    phase: str
+    axes: Mapping[str, float]
+    measured: float
+    regime: str = ""
+    code: str = ""
+    why: str = ""
+
+
+def settled(m: Measurement) -> Measurement:
+    """Take a closed loop of one request for what it is: a batch of one that waits for nobody.
+
+    Example:
+        >>> one = Measurement(source="s", chip="c", queueing=True, axes={"concurrency": 1.0, "context": 100.0})
+        >>> settled(one).queueing, settled(one).axes["batch"]
+        (False, 1.0)
+    """
+    if m.queueing and m.axes.get("concurrency") == 1.0:
+        return attrs.evolve(m, queueing=False, axes={**m.axes, "batch": 1.0})
+    return m
+
+
+def targets(m: Measurement) -> Iterator[Target]:
+    """Yield the figures of a measurement that can be compared.
+
+    TTFT of a generation is the prefill of its prompt, TPOT a decode step in the middle of the answer. Of a closed loop
+    of several requests only TPOT is comparable, with the requests in flight as its batch.
+
+    Example:
+        >>> one = Measurement(source="s", chip="c", phase="generate", axes={"context": 100.0, "output": 20.0}, tpot_s=0.01)
+        >>> next(targets(one)).axes["context"]
+        110.0
+    """
+    m = settled(m)
+    steady = any(caveat.startswith(STEADY) for caveat in m.caveats)
+    for target in _figures(m):
+        one = _in_loop(m, target) if m.queueing else attrs.evolve(target, regime=STEADY if steady else "")
+        if one is not None:
+            yield one
+
+
+def left_out(m: Measurement) -> Iterator[Target]:
+    """Yield the figures of a measurement that can't be compared, each with its rule.
+
+    Example:
+        >>> one = Measurement(source="s", chip="c", phase="generate", tokens_per_s=400.0)
+        >>> [(figure.metric, figure.code) for figure in left_out(one)]
+        [('tokens_per_s', 'rate-only')]
+    """
+    m = settled(m)
+    for name, (value, why) in m.refused.items():
+        code = "rate-only" if name == "tokens_per_s" else "power-refused"
+        yield Target(name, m.phase, m.axes, value, code=code, why=why)
+    figures = list(_figures(m))
+    if m.queueing:
+        for target in figures:
+            if _in_loop(m, target) is None:
+                yield attrs.evolve(target, code="not-comparable", why=_waiting(m, target))
+    yield from _beside(m, {target.metric: target.measured for target in figures})
+
+
+def _figures(m: Measurement) -> Iterator[Target]:
+    axes = {
+        name: value
+        for name, value in m.axes.items()
+        if name not in ("concurrency", "request_rate", "in_flight")
+    }
+    if m.phase == "generate":
+        prompt = {name: value for name, value in axes.items() if name != "output"}
+        middle = {**prompt, "context": prompt.get("context", math.nan) + axes.get("output", math.nan) / 2.0}
+        yield from _some(m.ttft_s, "ttft_s", "prefill", prompt)
+        yield from _some(m.tpot_s, "tpot_s", "decode", middle)
+        yield from _some(m.latency_s, "latency_s", "generate", axes)
+    elif m.phase in ("prefill", "decode"):
+        name = "ttft_s" if m.phase == "prefill" else "tpot_s"
+        own = getattr(m, name)
+        yield from _some(m.latency_s if math.isnan(own) else own, name, m.phase, axes)
+    else:
+        yield from _some(m.latency_s, "latency_s", m.phase, axes)
+    yield from _some(m.power_w, "power_w", m.phase, axes)
+    yield from _some(m.energy_j, "energy_j", m.phase, axes)
+
+
+def _some(value: float, metric: str, phase: str, axes: Mapping[str, float]) -> Iterator[Target]:
+    if not math.isnan(value):
+        yield Target(metric, phase, axes, value)
+
+
+def _in_loop(m: Measurement, target: Target) -> Target | None:
+    """A figure of a server under load, if it is comparable: a step whose batch was measured, or is bounded by the loop."""
+    if target.phase != "decode":
+        return None
+    if "batch" in m.axes:
+        return attrs.evolve(target, regime=STEADY)
+    if target.metric != "tpot_s" or "concurrency" not in m.axes or "request_rate" in m.axes:
+        return None
+    return attrs.evolve(target, regime=LOOP, axes={**target.axes, "batch": m.axes["concurrency"]})
+
+
+def _waiting(m: Measurement, target: Target) -> str:
+    """Why a figure of a server under load is another quantity."""
+    if "request_rate" in m.axes:
+        load = "in an open loop requests arrive at a rate of their own"
+    elif "concurrency" in m.axes:
+        load = f"in a closed loop of {m.axes['concurrency']:g} requests"
+    else:
+        load = "under a load whose requests in flight are not bounded or not given"
+    what = {
+        "ttft_s": "a first token waits for other requests' prompts and steps",
+        "latency_s": "a request waits for others' prompts and steps",
+        "power_w": "power is of prompts and steps mixed",
+        "energy_j": "energy is of prompts and steps mixed",
+    }.get(target.metric, UNKNOWN_BATCH)  # fmt: skip
+    return f"{load}: {what}"
+
+
+def _beside(m: Measurement, found: Mapping[str, float]) -> Iterator[Target]:
+    """Figures that the phase has no use for, unless another one says the same."""
+    for name in TIMES:
+        value = getattr(m, name)
+        same = any(abs(value / other - 1.0) <= SAME for key, other in found.items() if key in TIMES)
+        if not math.isnan(value) and name not in found and not same:
+            why = f"beside a figure of '{m.phase}', and not of it"
+            yield Target(name, m.phase, m.axes, value, code="not-comparable", why=why)
+    if math.isnan(m.tokens_per_s) or "tokens_per_s" in m.refused:
+        return
+    if m.queueing:
+        why = f"{_waiting(m, Target('tokens_per_s', '', {}, 0.0))}; a rate of the whole server"
+        yield Target("tokens_per_s", m.phase, m.axes, m.tokens_per_s, code="not-comparable", why=why)
+    elif not any(name in found for name in TIMES):
+        why = "tokens per second without a time: give latency, or TPOT where batches are static"
+        yield Target("tokens_per_s", m.phase, m.axes, m.tokens_per_s, code="rate-only", why=why)
