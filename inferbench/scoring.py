@@ -9,9 +9,10 @@ from typing import Any
 import attrs
 import numpy as np
 
-from inferbench.validate import RULES, SCREENED, Row
+from inferbench.rows import Row
+from inferbench.rules import RULES, SCREENED
 
-__all__ = ["SCHEMA", "Score", "document", "scores"]
+__all__ = ["SCHEMA", "Score", "document", "flat_records", "row_record", "scores"]
 
 SCHEMA = "inferbench.validation/1"
 
@@ -19,6 +20,8 @@ SCHEMA = "inferbench.validation/1"
 @attrs.frozen(kw_only=True)
 class Score:
     """Errors of one group of rows; fractions, NaN where nothing can be said.
+
+    Rows of `chip`, `stack`, `phase`, `metric`, `network`, `precision` and `domain` alike, as the rows themselves have them.
 
     Attributes:
         n: Rows scored.
@@ -37,6 +40,7 @@ class Score:
     phase: str
     metric: str
     network: str
+    precision: str
     domain: str
     n: int
     fitted: int | None
@@ -54,26 +58,27 @@ class Score:
 
 
 def scores(rows: Iterable[Row], by_network: bool = True) -> list[Score]:
-    """Group rows by chip, stack, phase, metric, network and whether they lie inside the stack's box.
+    """Group rows by chip, stack, phase, metric, network, precision and whether they lie inside the stack's box.
+
+    The phase of an operator is the name under which a stack knows it, so context, generation and encoder attention are
+    apart, and so are collectives and sizes of their groups; closed loops are a phase of their own.
 
     Args:
         rows: Of `validate`.
-        by_network: False: networks of a group together.
+        by_network: False: networks and precisions of a group together.
 
     Example:
         Two rows predicted 10% high and 10% low: MAPE 10%, bias 0.
     """
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        network = (row.network or f"{row.op} {row.precision}") if by_network else ""
-        domain = ("inside" if row.inside else "extrapolated") if row.stack and row.stack != "ideal" else ""
-        phase = f"{row.op} (op)" if row.op else row.phase
-        groups.setdefault((row.chip, row.stack, phase, row.metric, network, domain), []).append(row)
+        what = (row.network, row.precision) if by_network else ("", "")
+        groups.setdefault((row.chip, row.stack, row.phase, row.metric, *what, row.domain), []).append(row)
     return [_score(key, group) for key, group in sorted(groups.items())]
 
 
 def _score(key: tuple[str, ...], group: Sequence[Row]) -> Score:
-    chip, stack, phase, metric, network, domain = key
+    chip, stack, phase, metric, network, precision, domain = key
     counted = [row for row in group if row.scored]
     screened = [row for row in group if row.code in SCREENED and math.isfinite(row.predicted)]
     errors = np.array([row.error for row in counted])
@@ -85,7 +90,7 @@ def _score(key: tuple[str, ...], group: Sequence[Row]) -> Score:
             unscored[row.code] = unscored.get(row.code, 0) + 1
     measured = np.array([row.measured for row in counted])
     return Score(
-        chip=chip, stack=stack, phase=phase, metric=metric, network=network, domain=domain,
+        chip=chip, stack=stack, phase=phase, metric=metric, network=network, precision=precision, domain=domain,
         n=len(counted), fitted=_fitted(counted), mape=_mean(np.abs(errors)),
         median=float(np.median(np.abs(errors))) if counted else math.nan, bias=_mean(errors),
         coverage=_mean(np.array([float(row.covered) for row in bounded])), intervals=len(bounded),
@@ -130,13 +135,36 @@ def document(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def row_record(row: Row) -> dict[str, Any]:
-    """One row as a flat JSON record; null for what is not known."""
+    """One row as a JSON record; null for what is not known. Its first fields are those of the table that it is in."""
     record = attrs.asdict(row)
     code, why = record.pop("code"), record.pop("why")
     known = math.isfinite(row.predicted)
-    flat: dict[str, Any] = _plain({**record, "error": row.error if known else math.nan, "scored": row.scored,
-                   "covered": row.covered if math.isfinite(row.low) else None, "rule": code or None, "why_not": why or None})  # fmt: skip
+    flat: dict[str, Any] = _plain(
+        {**record, "domain": row.domain, "error": row.error if known else math.nan, "scored": row.scored,
+         "covered": row.covered if math.isfinite(row.low) else None, "rule": code or None, "why_not": why or None}
+    )  # fmt: skip
     return flat
+
+
+def flat_records(rows: Sequence[Row]) -> tuple[dict[str, Any], ...]:
+    """Rows as records of plain cells, all with the same columns: `axes.batch`, `trivial.bandwidth`.
+
+    Example:
+        A row with `axes = {"batch": 8.0}` has a column `axes.batch` of 8.0 and none called `axes`.
+    """
+    nested = ("axes", "trivial")
+    names = {
+        field: list(dict.fromkeys(name for row in rows for name in getattr(row, field))) for field in nested
+    }
+    found = []
+    for row in rows:
+        record = row_record(row)
+        record["caveats"] = "; ".join(record["caveats"])
+        for field, columns in names.items():
+            values = record.pop(field)
+            record.update({f"{field}.{name}": values.get(name) for name in columns})
+        found.append(record)
+    return tuple(found)
 
 
 def _counts(rows: Iterable[Row]) -> dict[str, int]:

@@ -11,11 +11,12 @@ import pytest
 
 import inferbench as ib
 from inferbench.cli.validate_command import digests_of, from_files
+from inferbench.figures import left_out, targets
 from inferbench.intervals import conformal
 from inferbench.measurements import set_from
 from inferbench.records.measurement import Measurement
 from inferbench.records.stack import Domain, Fit, Host, Stack
-from inferbench.resolve import stack_for, targets
+from inferbench.resolve import stack_for
 from inferbench.scoring import document, scores
 from inferbench.validate import RULES, Row, validate
 
@@ -91,7 +92,7 @@ def test_no_figure_is_dropped():
     registry = ib.installed()
     sets = {name: registry.get("measurements", name).rows for name in registry.names("measurements")}
     rows = validate(sets, registry)
-    assert len(rows) == sum(1 for some in sets.values() for m in some for _ in targets(m))
+    assert len(rows) == sum(1 for some in sets.values() for m in some for _ in (*targets(m), *left_out(m)))
     assert all(row.scored == (row.code == "") for row in rows)
     assert {row.code for row in rows if row.code} <= set(RULES)
     assert all(row.why for row in rows if not row.scored)
@@ -159,7 +160,7 @@ def cites(tmp_path, monkeypatch):
         table.write_text(TABLE + "".join(LINES))
         registry = ib.installed()
         stack = registry.stack("vllm-h100")
-        own = digest or digests_of([str(table)])["table.csv"][:12]
+        own = digest or digests_of([str(table)])[str(table)][:12]
         fit = attrs.evolve(stack.fit, on=f"table.csv sha256:{own}")
         monkeypatch.setattr(
             registry, "stack", lambda name: attrs.evolve(stack, fit=fit) if name == "mine" else stack
@@ -191,7 +192,7 @@ def test_kernels_beyond_the_box_and_their_power_took_part_in_no_fit(tmp_path, mo
     digests = digests_of([str(table)])
     stack = registry.stack("trtllm-1.3")
     mine = attrs.evolve(
-        stack, fit=attrs.evolve(stack.fit, on=f"gemm.csv (sha256 {digests['gemm.csv'][:16]})")
+        stack, fit=attrs.evolve(stack.fit, on=f"gemm.csv (sha256 {digests[str(table)][:16]})")
     )
     ideal = registry.stack("ideal")
     monkeypatch.setattr(registry, "stack", lambda name: ideal if name == "ideal" else mine)
