@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +14,7 @@ import rich_click
 
 from inferbench.api import run as run_once
 from inferbench.cli import common
-from inferbench.errors import InferBenchError
+from inferbench.errors import Fault, InferBenchError
 from inferbench.reconcile import Split, gap, measured_split, split
 from inferbench.records.measurement import Measurement
 from inferbench.registry import Registry
@@ -22,6 +23,7 @@ from inferbench.report.reconcile import reconciliation
 from inferbench.resolve import Situation, read_rows, situate, targets
 from inferbench.results import SCHEMA
 from inferbench.units import Seconds, Unit, parse
+from inferbench.validate import UNITS
 
 __all__ = ["command"]
 
@@ -50,11 +52,12 @@ def command(
     as factors of work, algorithm, hardware and software.
     """
     registry = common.the_registry()
-    if first.endswith(".json") and "/" not in Path(first).suffix:
+    if first.endswith(".json") or Path(first).is_file():
         predicted = _result(Path(first), result)
         chosen = "" if stack == "ideal" else stack
         m = _measurement(second, row, registry)
         one = measured_split(m, registry, chosen)
+        registry.warnings.extend([*_loop(m), *_far(one, m.source)])
         report = _warned(_report(one, gap(predicted, one)), differences(predicted, m, registry, chosen))
     else:
         seconds = _time(measured)
@@ -63,9 +66,27 @@ def command(
             options=common.options_of(pairs), ignore_capacity=ignore_capacity, breakdown=True, registry=registry,
             **common.axes_from(batch, context, axes),
         )  # fmt: skip
-        report = _report(split(run, seconds, run.latency))
+        one = split(run, seconds, run.latency)
+        registry.warnings.extend(_far(one, "--measured"))
+        report = _report(one)
     common.emit(report, form, out, registry)
     common.problems_line(registry)
+
+
+def _far(one: Split, where: str) -> Iterator[Fault]:
+    """A measured time so far from the prediction that a unit is likelier than an error."""
+    predicted = one.model if math.isnan(one.stack) else one.stack
+    if not 1.0 / UNITS <= one.measured / predicted <= UNITS:
+        found = f"{one.measured:.3g} s were measured, {predicted:.3g} s are predicted: are the units right?"
+        yield Fault(where, found, "check the units")
+
+
+def _loop(m: Measurement) -> Iterator[Fault]:
+    """What a step of a server under load is compared with."""
+    regimes = {target.regime for target in targets(m)} - {""}
+    if regimes:
+        found = f"{regimes.pop()}: a decode step at the requests in flight is compared; prompts run between measured ones"
+        yield Fault(m.source, found)
 
 
 def _time(text: str | None) -> float:
@@ -82,10 +103,10 @@ def _time(text: str | None) -> float:
 
 def _result(file: Path, number: int) -> Mapping[str, Any]:
     try:
-        document = json.loads(file.read_text())
+        document = json.loads(file.read_text(encoding="utf-8-sig", errors="replace"))
     except OSError as error:
         raise InferBenchError.at(str(file), f"can't be read: {error.strerror}", "give a run's JSON") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InferBenchError.at(
             str(file), f"not valid JSON: {error}", "write it again with run --format json"
         ) from None
