@@ -154,8 +154,9 @@ def _beside(m: Measurement, found: Mapping[str, float]) -> Iterator[Target]:
         value = getattr(m, name)
         same = any(abs(value / other - 1.0) <= SAME for key, other in found.items() if key in TIMES)
         if not math.isnan(value) and name not in found and not same:
-            why = f"beside a figure of '{m.phase}', and not of it"
-            yield Target(name, m.phase, m.axes, value, code="not-comparable", why=why)
+            figure = Target(name, m.phase, m.axes, value, code="not-comparable")
+            why = _waiting(m, figure) if m.queueing else f"beside a figure of '{m.phase}', and not of it"
+            yield attrs.evolve(figure, why=why)
     if math.isnan(m.tokens_per_s) or "tokens_per_s" in m.refused:
         return
     if m.queueing:

@@ -19,7 +19,7 @@ FILES = sorted(CORE.rglob("*.py"))
 FLOORS = (
     ("errors", "units", "num", "arithmetic", "ranges"),
     ("records", "grid"),
-    ("specs", "options"),
+    ("specs", "options", "figures", "plausible"),
     ("assemble", "entries", "hookspecs", "measurements"),
     ("registry",),
 )
