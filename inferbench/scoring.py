@@ -146,25 +146,26 @@ def row_record(row: Row) -> dict[str, Any]:
     return flat
 
 
-def flat_records(rows: Sequence[Row]) -> tuple[dict[str, Any], ...]:
-    """Rows as records of plain cells, all with the same columns: `axes.batch`, `trivial.bandwidth`.
+def flat_records(records: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Records of plain cells, all with the same columns: `axes.batch`, `trivial.bandwidth`.
+
+    Args:
+        records: Of `row_record`.
 
     Example:
-        A row with `axes = {"batch": 8.0}` has a column `axes.batch` of 8.0 and none called `axes`.
+        >>> flat_records([{"axes": {"batch": 8.0}, "trivial": {}, "caveats": ("a", "b")}])
+        ({'caveats': 'a; b', 'axes.batch': 8.0},)
     """
     nested = ("axes", "trivial")
-    names = {
-        field: list(dict.fromkeys(name for row in rows for name in getattr(row, field))) for field in nested
-    }
-    found = []
-    for row in rows:
-        record = row_record(row)
-        record["caveats"] = "; ".join(record["caveats"])
-        for field, columns in names.items():
-            values = record.pop(field)
-            record.update({f"{field}.{name}": values.get(name) for name in columns})
-        found.append(record)
-    return tuple(found)
+    names = {field: dict.fromkeys(name for one in records for name in one[field]) for field in nested}
+    return tuple(
+        {
+            **{key: value for key, value in one.items() if key not in nested},
+            "caveats": "; ".join(one["caveats"]),
+            **{f"{field}.{name}": one[field].get(name) for field in nested for name in names[field]},
+        }
+        for one in records
+    )
 
 
 def _counts(rows: Iterable[Row]) -> dict[str, int]:

@@ -141,8 +141,10 @@ def labels_of(files: Sequence[str], registry: Registry) -> dict[str, str]:
     """
     seen: dict[Path, str] = {}
     for file in files:
-        other = seen.setdefault(Path(file).resolve(), file)
-        if other is not file:
+        path = Path(file).resolve()
+        other = seen.get(path)
+        seen[path] = file
+        if other is not None:
             raise InferBenchError.at(
                 file, f"given twice (as '{other}'): its rows would count twice", "name it once"
             )

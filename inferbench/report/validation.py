@@ -48,10 +48,11 @@ def validation_report(rows: Sequence[Row], verbose: bool = False, files: Sequenc
     """
     tables = [*_errors(rows, verbose), _worst(rows), _unscored(rows, verbose)]
     said = " ".join(["inferbench validate", *map(shlex.quote, files), "--format json --out rows.json"])
+    data = document(rows)
     return Report(
         tuple(table for table in tables if table.rows),
-        document(rows),
-        flat_records(rows),
+        data,
+        flat_records(data["rows"]),
         said if len(said) <= LONGEST and any(row.scored for row in rows) else "",
     )
 

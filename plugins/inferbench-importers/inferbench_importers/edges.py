@@ -86,7 +86,9 @@ class Row:
             raise self.fault(
                 self._name(keys),
                 f"{value!r:.40} is not a finite number",
-                "leave it out where it was not measured",
+                "write decimals with a point"
+                if re.fullmatch(r"\s*-?\d+,\d+\s*", str(value))
+                else "leave it out where it was not measured",
             )
         # Division by a whole number rounds correctly: 16.7639 ms are 0.0167639 s and not 0.016763899999999998.
         return found * unit if unit >= 1.0 else found / round(1.0 / unit)

@@ -136,6 +136,11 @@ def test_semicolons_tabs_and_capitals(written, read, sign):
     assert (row.chip, row.latency_s, row.axes["batch"]) == ("H100", 0.007, 8.0)
 
 
+def test_a_decimal_comma_is_told(written, read):
+    with pytest.raises(ib.InferBenchError, match="write decimals with a point"):
+        read(written("chip;phase;latency_ms\nH100;decode;7,5\n"))
+
+
 def test_a_row_of_empty_cells_ends_a_spreadsheet(written, read):
     assert len(read(written("chip,phase,latency_ms\nH100,decode,7\n,,\n , ,\n"))) == 1
 
