@@ -166,3 +166,24 @@ def test_guidellm_seconds_beside_milliseconds(read):
     assert "batch" not in loaded.axes
     assert loaded.latency_s == 1.4  # successful requests alone
     assert loaded.caveats == ("incomplete requests: 7, left out", "errored requests: 2, left out")
+
+
+def test_one_stream_of_mlperf_is_a_batch_of_one(fixtures, written, read):
+    text = (fixtures / RUN / "mlperf_log_summary.txt").read_text()
+    (row,) = read(written(text.replace("Server", "SingleStream")))
+    assert (row.axes, row.queueing) == ({"batch": 1.0}, False)
+    assert read(f"{RUN}/mlperf_log_summary.txt")[0].axes == {}
+
+
+def test_disaggregated_rows_and_refused_power_say_so(read):
+    together, refused, separate = read("inferencex.json")
+    assert not any(caveat.startswith("disaggregated") for caveat in together.caveats)
+    assert any(caveat.startswith("disaggregated") for caveat in separate.caveats)
+    assert set(refused.refused) == {"power_w", "energy_j"}
+
+
+def test_aiperf_requests_at_a_rate_are_no_closed_loop(fixtures, written, read):
+    config = json.loads((fixtures / "aiperf.json").read_text())["input_config"]
+    path = changed(fixtures, written, "aiperf.json", input_config={**config, "request_rate": 3.0})
+    assert read(path)[0].axes["request_rate"] == 3.0
+    assert "power_w" in read("aiperf_records.json")[0].refused
