@@ -42,6 +42,9 @@ class DiTParams:
         qk_norm: Norm of queries and keys: per head (`layer_norm`), or over all heads
             (`rms_norm_across_heads`).
         qkv_bias: Whether self attention's queries, keys and values have a bias.
+        rotary: How queries and keys of self attention are rotated: `stacked` (Hunyuan, queries of cross attention too),
+            in `halves` (Wan), or `none`.
+        rescales: Whether softmax attention ends with a division by a factor of one, a kernel of its own.
         affine: Norms that have parameters of their own: all, the one before cross attention, none.
         fp32_norms: Whether norms are computed in fp32, with casts around them.
         skips: Whether blocks of the second half take the output of one of the first (Hunyuan).
@@ -71,7 +74,8 @@ class DiTParams:
     pooled_dim: int = 0
     qk_norm: Literal["none", "layer_norm", "rms_norm_across_heads"] = "none"
     qkv_bias: bool = True
-    rotary: bool = False
+    rotary: Literal["none", "stacked", "halves"] = "none"
+    rescales: bool = True
     affine: Literal["all", "cross", "none"] = "none"
     fp32_norms: bool = False
     skips: bool = False
@@ -117,9 +121,9 @@ class DiT(Sampler):
         second = net.num_layers - net.num_layers // 2 - 1 if net.skips else 0
         if second:
             skips = pen.on("skip.", second)
-            yield from skips.norm(
-                "norm", latent.batch * tokens * 2 * net.width, held=4 * net.width, fp32=net.fp32_norms
-            )
+            both = latent.batch * tokens * 2 * net.width
+            yield from skips.each("concatenate", both)
+            yield from skips.norm("norm", both, held=4 * net.width, fp32=net.fp32_norms)
             yield from skips.linear("linear", latent.batch * tokens, 2 * net.width, net.width, split=())
         block = _Block(net, pen.on("", net.num_layers), latent.batch, grid)
         yield from block.ops()
@@ -160,17 +164,29 @@ class _Block:
         held = 2.0 * net.width if affine else 0.0
         yield from self.pen.norm(name, size, held=held, fp32=net.fp32_norms)
         if modulated:
-            yield from self.pen.modulate(name, size)
+            yield from self.pen.modulate(name, size, shift_only=net.modulation == "shift")
 
     def qk_norm(self, name: str, elements: ib.Numeric) -> Iterator[ib.Op]:
-        """Write the norm of queries and keys."""
-        held = {
-            "none": 0,
-            "layer_norm": 4 * self.net.attention_head_dim,
-            "rms_norm_across_heads": 2 * self.net.width,
-        }
-        if self.net.qk_norm != "none":
-            yield from self.pen.norm(name, elements, held=held[self.net.qk_norm])
+        """Write the norms of queries and of keys, `elements` of both."""
+        net, pen, half = self.net, self.pen, elements / 2
+        if net.qk_norm == "layer_norm":
+            yield from pen.norm(name, half, held=4 * net.attention_head_dim, tensors=2.0)
+        elif net.qk_norm == "rms_norm_across_heads":
+            yield from pen.rms_norm(name, half, held=2 * net.width, tensors=2.0)
+
+    def rotate(self, name: str, tensors: float) -> Iterator[ib.Op]:
+        """Write the rotation of queries, and of keys where `tensors` is two.
+
+        In halves: each half of a result is two products in fp32 (1/2 in, 1 out each), their difference or sum
+        (2, 1), and a cast into its place (1, 1/2): 8 in and 7 out.
+        """
+        size = self.rows * self.net.width
+        if self.net.rotary == "stacked":
+            yield from rotate(self.pen, name, size, tensors)
+        elif self.net.rotary == "halves":
+            yield from self.pen.each(
+                f"{name}.rotate", size, reads=1.0, writes=7 / 8, split=("heads",), kernels=8.0 * tensors
+            )
 
     def self_attention(self) -> Iterator[ib.Op]:
         """Write self attention; the table of `single` modulation counts with its norm."""
@@ -181,15 +197,30 @@ class _Block:
             yield from pen.each("table", self.batch * 6 * width, held=6 * width)
         yield from pen.linear("qkv", self.rows, width, 3 * width, bias=net.qkv_bias)
         yield from self.qk_norm("qk_norm", 2 * self.rows * width)
-        if net.rotary:
-            yield from rotate(pen, "qk", 2 * self.rows * width)
+        yield from self.rotate("qk", 2.0)
         heads, dim = net.num_attention_heads, net.attention_head_dim
         if net.attention == "linear":
-            yield from pen.attend_linearly("attention", self.batch, heads, tokens, dim)
+            yield from self.linear_attention()
         else:
             yield from pen.attend("attention", self.batch, heads, tokens, tokens, dim)
         yield from pen.linear("out", self.rows, width, width, split=("k",))
+        if net.attention == "softmax" and net.rescales:
+            yield from pen.rescale("attention", self.rows * width)
         yield from pen.rejoin("attention", self.rows * width, gated=gated)
+
+    def linear_attention(self) -> Iterator[ib.Op]:
+        """Write linear attention in fp32, as diffusers' SanaLinearAttnProcessor spells it.
+
+        Before: ReLU of q and of k (1 in, 1 out each), q, k and v cast up (1, 2 each), v padded by a row of ones (2,
+        2), q and k copied into order (2, 2 each). After: epsilon, division (2, 2), cast down (2, 1), copied into
+        order (1, 1), and the bias of a projection that could not take it (1, 1). In 16-bit elements.
+        """
+        net, pen, size = self.net, self.pen, self.rows * self.net.width
+        heads, dim = net.num_attention_heads, net.attention_head_dim
+        split = ("heads",)
+        yield from pen.each("attention.cast", size, reads=11 / 8, writes=14 / 8, split=split, kernels=8.0)
+        yield from pen.attend_linearly("attention", self.batch, heads, self.grid[0] * self.grid[1], dim)
+        yield from pen.each("attention.uncast", size, reads=6 / 5, writes=1.0, split=split, kernels=5.0)
 
     def cross_attention(self) -> Iterator[ib.Op]:
         """Write cross attention over the prompt, whose keys and values are projected in every step."""
@@ -200,9 +231,13 @@ class _Block:
         yield from pen.linear("cross.q", self.rows, width, width)
         yield from pen.linear("cross.kv", prompt, net.cross_attention_dim, 2 * width)
         yield from self.qk_norm("cross.qk_norm", (self.rows + prompt) * width)
+        if net.rotary == "stacked":
+            yield from self.rotate("cross.q", 1.0)
         tokens = self.grid[0] * self.grid[1]
         yield from pen.attend("cross", self.batch, heads, tokens, float(net.text_tokens), width / heads)
         yield from pen.linear("cross.out", self.rows, width, width, split=("k",))
+        if net.rescales:
+            yield from pen.rescale("cross", self.rows * width)
         yield from pen.rejoin("cross", self.rows * width, gated=False)
 
     def perceptron(self) -> Iterator[ib.Op]:
@@ -267,9 +302,10 @@ def _prompt(pen: Pen, net: DiTParams, batch: ib.Numeric) -> Iterator[ib.Op]:
     rows, width = batch * (net.projected_tokens or net.text_tokens), net.cross_attention_dim
     inner = net.caption_inner or width
     yield from pen.linear("text.1", rows, net.caption_channels, inner, split=())
+    yield from pen.each("text.activation", rows * inner)
     yield from pen.linear("text.2", rows, inner, width, split=())
     if net.caption_norm:
-        yield from pen.norm("text.norm", rows * width, held=width)
+        yield from pen.rms_norm("text.norm", rows * width, held=width)
     if net.projected_tokens:
         size = net.text_tokens * width
         yield from pen.each("text.padding", batch * size, reads=2.0, held=size)

@@ -67,19 +67,20 @@ def _encoder(pen: Pen, net: TextEncoder, batch: ib.Numeric) -> Iterator[ib.Op]:
     heads, dim = net.num_attention_heads, net.head_dim
     kv = net.num_key_value_heads or heads
     norm = 2 * width if net.bias else width
-    yield from body.norm("norm1", rows * width, held=norm)
+    layer_norm = body.norm if net.bias else body.rms_norm
+    yield from layer_norm("norm1", rows * width, held=norm)
     yield from body.linear("qkv", rows, width, (heads + 2 * kv) * dim, bias=net.bias)
     yield from body.attend("attention", batch, heads, float(net.tokens), float(net.tokens), dim)
     yield from body.linear("out", rows, heads * dim, width, bias=net.bias, split=("k",))
     yield from body.rejoin("attention", rows * width, gated=False)
-    yield from body.norm("norm2", rows * width, held=norm)
+    yield from layer_norm("norm2", rows * width, held=norm)
     up = net.intermediate_size * (2 if net.gated else 1)
     yield from body.linear("up", rows, width, up, bias=net.bias)
     reads = 2.0 if net.gated else 1.0
     yield from body.each("activation", rows * net.intermediate_size, reads=reads, split=("n",))
     yield from body.linear("down", rows, net.intermediate_size, width, bias=net.bias, split=("k",))
     yield from body.rejoin("perceptron", rows * width, gated=False)
-    yield from pen.norm("norm", rows * width, held=norm)
+    yield from (pen.norm if net.bias else pen.rms_norm)("norm", rows * width, held=norm)
     if net.projection:
         yield from pen.linear("projection", batch, width, net.projection, bias=False)
 
@@ -87,17 +88,26 @@ def _encoder(pen: Pen, net: TextEncoder, batch: ib.Numeric) -> Iterator[ib.Op]:
 def decode(
     pen: Pen, network: ib.Network, batch: ib.Numeric, side: tuple[ib.Numeric, ib.Numeric], channels: float
 ) -> Iterator[ib.Op]:
-    """Write the decoder of the autoencoder that all Stable Diffusion networks share, 8 pixels per latent
-    position.
+    """Write the decoder that a network names.
 
     Raises:
-        InferBenchError: The network has another decoder, which is not modelled.
+        InferBenchError: It is not modelled.
     """
-    if network.params.vae != "kl-f8":
+    writers = {"kl-f8": _decode_kl}
+    write = writers.get(network.params.vae)
+    if write is None:
         raise ib.InferBenchError.at(
             "--option vae", f"the decoder of {network.name} is not modelled", "leave the option out"
         )
-    head = pen.on("vae.", unit="head")
+    yield from write(pen.on("vae.", unit="head"), batch, side, channels)
+
+
+def _decode_kl(
+    head: Pen, batch: ib.Numeric, side: tuple[ib.Numeric, ib.Numeric], channels: float
+) -> Iterator[ib.Op]:
+    """Write the decoder of the autoencoder that all Stable Diffusion networks share, 8 pixels per latent
+    position.
+    """
     yield from head.conv("in", batch, side, (channels, 512))
     yield from _resnet(head.on("vae.middle.", 2, "head"), batch, side, 512, 512)
     yield from _attention(head, batch, side, 512)
@@ -115,7 +125,7 @@ def decode(
     results = batch * side[0] * side[1]
     yield from head.norm("norm", results * width, held=2 * width)
     yield from head.each("silu", results * width)
-    picture = results * 3 * pen.precision.activations
+    picture = results * 3 * head.precision.activations
     yield from head.conv("out", batch, side, (width, 3), graph_bytes=picture)
 
 
@@ -131,6 +141,7 @@ def _resnet(
     if width != out:
         yield from pen.conv("shortcut", batch, side, (width, out), size=1)
     yield from pen.rejoin("block", rows * out, gated=False)
+    yield from pen.rescale("block", rows * out)
 
 
 def _attention(
@@ -143,3 +154,4 @@ def _attention(
     yield from pen.attend("attention", batch, 1, tokens, tokens, width)
     yield from pen.linear("attention.out", batch * tokens, width, width, split=())
     yield from pen.rejoin("attention", batch * tokens * width, gated=False)
+    yield from pen.rescale("attention", batch * tokens * width)

@@ -149,21 +149,64 @@ class Pen:
             )
 
     def norm(
-        self, name: str, elements: ib.Numeric, *, held: float = 0.0, fp32: bool = False
+        self,
+        name: str,
+        elements: ib.Numeric,
+        *,
+        held: float = 0.0,
+        fp32: bool = False,
+        tensors: float = 1.0,
     ) -> Iterator[ib.Op]:
-        """Write a norm; in fp32 it has casts around it, and its elements are twice as wide.
+        """Write a norm of each of `tensors`; in fp32 it has casts around it, and its elements are twice as wide.
 
         Cast up reads 1 and writes 2, the norm reads 2 and writes 2, cast down reads 2 and writes 1 (in
-        16-bit elements).
+        16-bit elements); weight and bias, where there are any, are cast too: launches that move next to nothing.
         """
         if fp32:
-            yield from self.each(name, elements, reads=5 / 3, writes=5 / 3, held=held, kernels=3.0)
+            kernels = 5.0 if held else 3.0
+            moved = 5 / kernels
+            yield from self.each(
+                name, elements, reads=moved, writes=moved, held=held, kernels=kernels * tensors
+            )
         else:
-            yield from self.each(name, elements, held=held)
+            yield from self.each(name, elements, held=held, kernels=tensors)
 
-    def modulate(self, name: str, elements: ib.Numeric) -> Iterator[ib.Op]:
-        """Write x (1 + scale) + shift: two kernels."""
-        yield from self.each(f"{name}.modulate", elements, kernels=2.0)
+    def rms_norm(
+        self,
+        name: str,
+        elements: ib.Numeric,
+        *,
+        held: float = 0.0,
+        bias: bool = False,
+        tensors: float = 1.0,
+    ) -> Iterator[ib.Op]:
+        """Write a root-mean-square norm of each of `tensors` as diffusers' and T5's modules spell it, in fp32.
+
+        Cast up (1 in, 2 out), square (2, 2), mean (2, 0), epsilon and inverse root on one figure per token, times
+        that root (1, 2), cast down (2, 1), times the weight (1, 1), plus the bias if there is one (1, 1), in
+        16-bit elements: 9 in and 8 out, 10 and 9 with bias.
+        """
+        kernels = 9.0 if bias else 8.0
+        reads, writes = (10.0, 9.0) if bias else (9.0, 8.0)
+        yield from self.each(
+            name,
+            elements,
+            reads=reads / kernels,
+            writes=writes / kernels,
+            held=held,
+            kernels=kernels * tensors,
+        )
+
+    def modulate(self, name: str, elements: ib.Numeric, *, shift_only: bool = False) -> Iterator[ib.Op]:
+        """Write x (1 + scale) + shift: two kernels, and one on the vector 1 + scale; or x + shift alone."""
+        if shift_only:
+            yield from self.each(f"{name}.modulate", elements)
+        else:
+            yield from self.each(f"{name}.modulate", elements, reads=2 / 3, writes=2 / 3, kernels=3.0)
+
+    def rescale(self, name: str, elements: ib.Numeric) -> Iterator[ib.Op]:
+        """Write the division by a factor of one that diffusers' attention and residual blocks end with."""
+        yield from self.each(f"{name}.rescale", elements)
 
     def rejoin(self, name: str, elements: ib.Numeric, *, gated: bool = True) -> Iterator[ib.Op]:
         """Write the gate (one kernel) and the residual addition (two operands)."""
@@ -195,29 +238,30 @@ class Pen:
             )
 
     def attend_linearly(
-        self, name: str, batch: ib.Numeric, heads: float, tokens: ib.Numeric, dim: float
+        self,
+        name: str,
+        batch: ib.Numeric,
+        heads: float,
+        tokens: ib.Numeric,
+        dim: float,
+        *,
+        split: tuple[str, ...] = ("heads",),
     ) -> Iterator[ib.Op]:
-        """Write linear attention, with the casts of q, k and v to fp32 and of the result back."""
-        if not self.options.attention:
-            return
-        width = heads * dim
-        yield from self.each(
-            f"{name}.cast", batch * tokens * width, writes=2.0, split=("heads",), kernels=3.0
-        )
-        yield LinearAttention(
-            name=self.prefix + name,
-            precision=self.precision,
-            repeat=self.repeat * self.loops,
-            copies=self.repeat,
-            unit=self.unit,
-            split=("heads",),
-            batch=batch,
-            heads=float(heads),
-            tokens=tokens,
-            qk_dim=float(dim),
-            v_dim=float(dim),
-        )
-        yield from self.each(f"{name}.uncast", batch * tokens * width, reads=2.0, split=("heads",))
+        """Write linear attention, without the kernels that prepare its operands."""
+        if self.options.attention:
+            yield LinearAttention(
+                name=self.prefix + name,
+                precision=self.precision,
+                repeat=self.repeat * self.loops,
+                copies=self.repeat,
+                unit=self.unit,
+                split=split,
+                batch=batch,
+                heads=float(heads),
+                tokens=tokens,
+                qk_dim=float(dim),
+                v_dim=float(dim),
+            )
 
 
 def units(axis: str, amount: ib.Numeric, unit: int, why: str, first: int = 0) -> ib.Numeric:

@@ -186,6 +186,7 @@ class _Path:
         yield from pen.each("silu1", rows * width)
         yield from pen.conv("conv1", batch, side, (width, out), split=("n",))
         if pen.options.conditioning:
+            yield from pen.each("time.silu", batch * self.net.time_dim)
             yield from pen.linear("time", batch, self.net.time_dim, out)
             yield from pen.each("time.add", rows * out, split=("n",))
         yield from pen.norm("norm2", rows * out, held=2 * out)
@@ -194,6 +195,7 @@ class _Path:
         if width != out:
             yield from pen.conv("shortcut", batch, side, (width, out), size=1)
         yield from pen.rejoin("block", rows * out, gated=False)
+        yield from pen.rescale("block", rows * out)
 
     def transformers(self, prefix: str, level: int, depths: tuple[int, ...]) -> Iterator[ib.Op]:
         """Write the transformers after the residual blocks of a level, each with a projection before and
@@ -223,6 +225,7 @@ class _Path:
         yield from body.linear("down", rows, 4 * width, width, split=("k",))
         yield from body.rejoin("perceptron", rows * width, gated=False)
         yield from pen.linear("transformer.out", rows, width, width, split=())
+        yield from pen.each("transformer.reorder", rows * width)
         yield from pen.rejoin("transformer", rows * width, gated=False)
 
     def attention(
@@ -247,4 +250,5 @@ class _Path:
             yield from pen.linear(f"{name}.qkv", rows, width, 3 * width, bias=False)
         yield from pen.attend(name, self.batch, heads, tokens, keys, width / heads)
         yield from pen.linear(f"{name}.out", rows, width, width, split=("k",))
+        yield from pen.rescale(name, rows * width)
         yield from pen.rejoin(name, rows * width, gated=False)
