@@ -81,7 +81,7 @@ class DiTParams:
     skips: bool = False
     vae_scale: int = 8
     pixels: int = 1024
-    vae: Literal["kl-f8", "other"] = "kl-f8"
+    vae: Literal["kl-f8", "dc-ae-f32c32", "other"] = "kl-f8"
     text_encoders: tuple[TextEncoder, ...] = ()
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import inferbench as ib
+from inferbench_diffusion.dcae import decode_dcae
 from inferbench_diffusion.pen import Pen
 
 
@@ -93,7 +94,7 @@ def decode(
     Raises:
         InferBenchError: It is not modelled.
     """
-    writers = {"kl-f8": _decode_kl}
+    writers = {"kl-f8": _decode_kl, "dc-ae-f32c32": decode_dcae}
     write = writers.get(network.params.vae)
     if write is None:
         raise ib.InferBenchError.at(

@@ -24,10 +24,12 @@ def test_sizes_that_do_not_tile(case, name, axes, where, remedy):
     assert (fault.where, fault.remedy) == (where, remedy)
 
 
-@pytest.mark.parametrize(("name", "option"), [("sana1.5-1.6b", "vae"), ("hunyuan-dit", "text_encoder")])
-def test_parts_that_are_not_modelled_are_refused(case, name, option):
+@pytest.mark.parametrize(
+    ("name", "phase", "option"), [("wan2.1-1.3b", "video", "vae"), ("dit-xl-2", "image", "text_encoder")]
+)
+def test_parts_that_are_not_modelled_are_refused(case, name, phase, option):
     with pytest.raises(ib.InferBenchError, match=name):
-        case(name).ops("image", **{option: True})
+        case(name).ops(phase, **{option: True})
 
 
 def test_other_sizes_than_the_networks_own_are_warned_about(case):

@@ -45,7 +45,7 @@ def ideal(network, chip, steps, batches):
     """
     pytest.importorskip("inferbench_simt", reason="the simt distribution is not installed")
     params = ib.installed().network(network).params
-    options = {"cfg": True, "vae": params.vae == "kl-f8", "text_encoder": bool(params.text_encoders)}
+    options = {"cfg": True, "vae": params.vae != "other", "text_encoder": bool(params.text_encoders)}
     run = ib.run(
         chip,
         f"{network}/image",

@@ -1,0 +1,133 @@
+"""DC-AE f32c32, the deep-compression autoencoder of SANA: its decoder, 32 pixels per latent position and side.
+
+Chen et al., Deep Compression Autoencoder for Efficient High-Resolution Diffusion Models (2024); shapes as in diffusers'
+AutoencoderDC configured for mit-han-lab/dc-ae-f32c32-sana-1.0 and 1.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+import inferbench as ib
+from inferbench_diffusion.pen import Pen
+
+WIDTHS = (1024, 1024, 512, 512, 256, 128)
+"""Channels by level, from the latents to the pixels."""
+ATTENTIVE = 3
+"""Levels of EfficientViT blocks, the first ones; the others have residual blocks."""
+LAYERS = 3
+"""Blocks of a level."""
+HEAD = 32
+SCALES = 2
+"""Sets of queries, keys and values: of a position, and of the 5 x 5 positions around it."""
+
+
+@attrs.frozen
+class _Level:
+    """Equal blocks: their pen, the batch, the grid of positions and the channels."""
+
+    pen: Pen
+    batch: ib.Numeric
+    side: tuple[ib.Numeric, ib.Numeric]
+    width: int
+
+    @property
+    def rows(self) -> ib.Numeric:
+        """Positions of all images."""
+        return self.batch * self.side[0] * self.side[1]
+
+    def residual(self) -> Iterator[ib.Op]:
+        """Write residual blocks of two convolutions."""
+        pen, width, size = self.pen, self.width, self.rows * self.width
+        yield from pen.conv("conv1", self.batch, self.side, (width, width))
+        yield from pen.each("silu", size)
+        yield from pen.conv("conv2", self.batch, self.side, (width, width), bias=False)
+        yield from pen.rms_norm("norm", size, held=2 * width, bias=True)
+        yield from pen.rejoin("block", size, gated=False)
+
+    def attention(self) -> Iterator[ib.Op]:
+        """Write linear attention over queries, keys and values of two scales, in fp32.
+
+        With T positions of C channels: 2 T (3 C^2 + 75 C + 96 C) operations for the two scales, 4 T 2 C 33 of
+        attention, 4 T C^2 on the way out.
+        """
+        pen, width, rows, three = self.pen, self.width, self.rows, 3 * self.width
+        both = rows * SCALES * width
+        yield from pen.linear("qkv", rows, width, three, bias=False, split=())
+        yield from pen.each("concatenate", rows * three)
+        yield from pen.conv("around", self.batch, self.side, (three, three), size=5, groups=three, bias=False)
+        yield from pen.conv(
+            "heads", self.batch, self.side, (three, three), size=1, groups=three / HEAD, bias=False
+        )
+        yield from pen.each("scales", 3 * both)
+        # Cast q, k, v up (3 in, 6 out), ReLU of q and k (4, 4), v padded by ones (2, 2); then epsilon, divide, cast.
+        yield from pen.each("attention.cast", both, reads=9 / 4, writes=12 / 4, kernels=4.0)
+        tokens, heads = self.side[0] * self.side[1], SCALES * width / HEAD
+        yield from pen.attend_linearly("attention", self.batch, heads, tokens, HEAD, split=())
+        yield from pen.each("attention.uncast", both, reads=4 / 3, writes=1.0, kernels=3.0)
+        yield from pen.linear("out", rows, SCALES * width, width, bias=False, split=())
+        yield from pen.rms_norm("attention.norm", rows * width, held=2 * width, bias=True)
+        yield from pen.rejoin("attention", rows * width, gated=False)
+
+    def perceptron(self) -> Iterator[ib.Op]:
+        """Write the gated perceptron with a depth-wise convolution inside: 2 T (12 C^2 + 72 C) operations."""
+        pen, width, rows = self.pen, self.width, self.rows
+        inner, both = 4 * width, 8 * width
+        yield from pen.conv("up", self.batch, self.side, (width, both), size=1)
+        yield from pen.each("silu", rows * both)
+        yield from pen.conv("depthwise", self.batch, self.side, (both, both), groups=both)
+        yield from pen.each("gate.silu", rows * inner)
+        yield from pen.each("gate", rows * inner, reads=2.0)
+        yield from pen.conv("down", self.batch, self.side, (inner, width), size=1, bias=False)
+        yield from pen.rms_norm("perceptron.norm", rows * width, held=2 * width, bias=True)
+        yield from pen.rejoin("perceptron", rows * width, gated=False)
+
+
+def decode_dcae(
+    pen: Pen, batch: ib.Numeric, side: tuple[ib.Numeric, ib.Numeric], channels: float
+) -> Iterator[ib.Op]:
+    """Write the decoder.
+
+    Args:
+        pen: Its pen, named and placed.
+        batch: Images.
+        side: Latent positions, height and width.
+        channels: Latent channels.
+    """
+    prefix, first = pen.prefix, WIDTHS[0]
+    size = batch * side[0] * side[1] * first
+    yield from pen.each("in.repeat", size, reads=channels / first)
+    yield from pen.conv("in", batch, side, (channels, first))
+    yield from pen.rejoin("in", size, gated=False)
+    width = first
+    for number, out in enumerate(WIDTHS):
+        body = pen.on(f"{prefix}level{number}.", LAYERS, pen.unit)
+        if number:
+            side = (2 * side[0], 2 * side[1])
+            yield from _upsample(pen.on(f"{prefix}up{number}.", 1, pen.unit), batch, side, (width, out))
+        width = out
+        level = _Level(body, batch, side, width)
+        if number < ATTENTIVE:
+            yield from level.attention()
+            yield from level.perceptron()
+        else:
+            yield from level.residual()
+    size = batch * side[0] * side[1] * width
+    yield from pen.rms_norm("norm", size, held=2 * width, bias=True)
+    yield from pen.each("relu", size)
+    picture = batch * side[0] * side[1] * 3 * pen.precision.activations
+    yield from pen.conv("out", batch, side, (width, 3), graph_bytes=picture)
+
+
+def _upsample(
+    pen: Pen, batch: ib.Numeric, side: tuple[ib.Numeric, ib.Numeric], channels: tuple[int, int]
+) -> Iterator[ib.Op]:
+    """Write nearest-neighbour upsampling and a convolution, beside a shortcut that turns channels into pixels."""
+    rows, (width, out) = batch * side[0] * side[1], channels
+    yield from pen.each("nearest", rows * width, reads=0.25)
+    yield from pen.conv("conv", batch, side, channels)
+    yield from pen.each("repeat", rows * out, reads=width / (4 * out))
+    yield from pen.each("shuffle", rows * out)
+    yield from pen.rejoin("shortcut", rows * out, gated=False)
