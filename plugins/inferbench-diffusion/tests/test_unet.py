@@ -13,13 +13,15 @@ COUNTED = {
     "sdxl": (6_761_236_398_080, 2_567_463_684),
     "ssd-1b": (4_207_761_817_600, 1_331_334_404),
 }
-# Text encoders, counted the same way on transformers 5.23; T5's table of 2,048 relative positions is left
-# out here.
+# Text encoders, counted the same way on transformers 5.23; T5's table of relative positions (2,048 figures, in
+# mT5-XL 1,024) is left out here.
 ENCODERS = {
     ("sd1.5", "clip-l"): (13_298_503_680, 123_060_480),
     ("sd2.1", "open-clip-h"): (45_127_233_536, 340_387_840),
     ("sdxl", "open-clip-big-g"): (97_863_106_560, 694_659_840),
     ("sd3-medium", "t5-v1.1-xxl"): (2_396_591_751_168, 4_762_310_656 - 2_048),
+    ("hunyuan-dit", "mt5-xl"): (605_590_388_736, 1_669_958_656 - 1_024),
+    ("hunyuan-dit", "bert-bilingual-clip"): (47_091_384_320, 352_035_840 - 1_024),  # the pooler's bias
 }
 
 
