@@ -22,7 +22,7 @@ _TINY = 1e-300
 KIN, CLASS = 0.15, 0.25
 # Of one action's energy, in proportion to its share of all. Formats: GEMM readings of the B200 put an operation of
 # fp8 and fp4 between 0.3 below and 1.9 above what the peak's inverse says. Outside the rates of decoding: eager
-# diffusion, one doubling above in operations, spends 2.3 to 3.3 times as much per operation, 0.8 to 1.2 in logs.
+# diffusion, one doubling above in operations, spends 2.3 to 2.9 times as much per operation, 0.8 to 1.1 in logs.
 FORMAT, STRANGE, STRANGE_BYTES, GUESSED = 1.0, 1.0, 0.5, 0.5
 
 
