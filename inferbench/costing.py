@@ -12,7 +12,7 @@ from inferbench import pipeline
 from inferbench.case import Case
 from inferbench.errors import InferBenchError, blamed_on
 from inferbench.grid import Point
-from inferbench.intervals import spread
+from inferbench.intervals import slower, spread, together
 from inferbench.num import Numeric, ceil_div
 from inferbench.records.cost import Cost
 from inferbench.records.energy import Energy, Tally
@@ -146,13 +146,15 @@ class _Ledger:
         self.rows: list[OpRow] = []
         self.kernels: Any = 0.0
         self.variance: Any = 0.0
+        self.common: Any = 0.0
         self.sent: tuple[Any, Any] = (0.0, 0.0)
 
     @property
     def error(self) -> Any:
-        """Relative standard error of the sum of all kernels."""
+        """Log standard error of the sum of all kernels."""
         total = sum(self.seconds.values())
-        return np.sqrt(self.variance) / np.where(np.asarray(total) > 0, total, 1.0)
+        share = 1.0 / np.where(np.asarray(total) > 0, total, 1.0)
+        return together(np.sqrt(self.variance) * share, self.common * share)
 
     def charge_all(self, graph: Graph, stages: int) -> _Ledger:
         """Plan and charge every operator, and what one stage hands to the next."""
@@ -191,9 +193,11 @@ class _Ledger:
         self.seconds[op.unit] = self.seconds[op.unit] + seconds
         self.kernels = self.kernels + repeat
         if self.case.stack.fit.rows:
-            self.variance = self.variance + np.square(
-                seconds * self.case.stack.kernel_error(op, self.formats)
+            own, shared = (
+                error(op, self.formats) for error in (self.case.stack.own_error, self.case.stack.shared_error)
             )
+            self.variance = self.variance + np.square(seconds * own)
+            self.common = self.common + seconds * slower(shared)
         if not isinstance(op, Collective):
             self.solo = self.solo + model
         for engine, busy in (

@@ -17,7 +17,7 @@ from inferbench.case import Case, prepare
 from inferbench.costing import Pass, one_layout, placed
 from inferbench.errors import InferBenchError
 from inferbench.grid import Grid, Point
-from inferbench.intervals import MATERIAL, inside, other_kernel, step_spreads, unlike
+from inferbench.intervals import MATERIAL, inside, step_spreads, unlike
 from inferbench.records.energy import Energy
 from inferbench.records.op import ROLES, Op
 from inferbench.records.placement import Placement, Reason, Site
@@ -181,8 +181,8 @@ def _run(case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best) 
     for op in whole:
         useful = useful + op.useful * op.repeat
     formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
-    strange, other = _strange(case, at, best)
-    spread, of_power, of_energy = _spreads(case, at, merged, energy, other)
+    strange = _strange(case, at, best)
+    spread, of_power, of_energy = _spreads(case, at, merged, energy)
     return Run(
         system=case.system, network=case.network, workload=case.workload.name, phase=case.phase.name, latency=case.phase.latency,
         item=case.phase.item, stack=case.stack, scenario=case.scenario, grid=grid, seconds=merged["seconds"], model=merged["model"],
@@ -193,11 +193,9 @@ def _run(case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best) 
     )  # fmt: skip
 
 
-def _spreads(
-    case: Case, at: Point, merged: dict[str, Any], energy: Energy, other: Any
-) -> tuple[Any, Any, Any]:
+def _spreads(case: Case, at: Point, merged: dict[str, Any], energy: Energy) -> tuple[Any, Any, Any]:
     """Log standard errors of time, power and energy; of the latter two NaN where nobody asks."""
-    spread = np.hypot(merged["spread"], other)
+    spread = merged["spread"]
     if not case.intervals or not case.stack.fit.rows:
         return spread, np.asarray(np.nan), np.asarray(np.nan)
     return spread, *step_spreads(case, at, spread, energy, merged["waiting"])
@@ -255,19 +253,16 @@ def _unsupported(known: Any, peak: Callable[[str], float]) -> tuple[Reason, ...]
     )
 
 
-def _strange(case: Case, at: Point, best: Best) -> tuple[Any, Any]:
-    """Whether a step's operators leave the boxes they were fitted in, and what another kernel adds to its error."""
+def _strange(case: Case, at: Point, best: Best) -> Any:
+    """Whether a step's operators leave the boxes they were fitted in."""
     if not case.stack.fit.rows:
-        return np.asarray(False), np.asarray(0.0)
+        return np.asarray(False)
     strange: Any = np.asarray(False)
-    other: Any = np.asarray(0.0)
     for index in set(np.ravel(best.chosen).tolist()):
         site, graph, _, _ = placed(case, at, best.layouts[int(index)])
         mine = best.chosen == index
-        widened = other_kernel(graph.ops, site)
-        off = (unlike(case.stack, graph.ops, site) > MATERIAL) | (widened > MATERIAL)
-        strange, other = np.where(mine, off, strange), np.where(mine, widened, other)
-    return strange, other
+        strange = np.where(mine, unlike(case.stack, graph.ops, site) > MATERIAL, strange)
+    return strange
 
 
 def _flags(case: Case, at: Point, energy: Energy, formats: tuple[str, ...], strange: Any) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """How far a prediction under a fitted stack may be off: residuals in quadrature, wider outside the fitted box.
 
 A step's logarithm has the standard error `sqrt(sum_i (share_i s_i)^2 + s_step^2 + s_outside^2)`: kernels of different
-shape err independently, repeats of one shape together; `s_step` is what a whole step has beside its kernels
+shape err independently, repeats of one shape together. Kinds of kernels that a stack has no figure of run at the roofline,
+which no software beats: they are all taken at the upper end of what kernels do (`together`), and the interval is as wide below,
+where nothing lies. `s_step` is what a whole step has beside its kernels
 (a stated 0.15 where only kernels were fitted).
 Nine in ten figures are then within `exp(-1.645 s)` and `exp(1.645 s)` times the prediction.
 
@@ -14,7 +16,7 @@ no measurement is expected around, and what their coefficients rest on stands be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,15 +25,14 @@ from inferbench.case import Case
 from inferbench.grid import Point
 from inferbench.num import Array, Numeric
 from inferbench.records.energy import Energy
-from inferbench.records.flavours import flavours
-from inferbench.records.op import Attention, Collective, Op
+from inferbench.records.op import Collective, Op
 from inferbench.records.placement import Site
 from inferbench.records.run import Run
 from inferbench.records.stack import Stack
+from inferbench.records.trust import OUTSIDE
 
 __all__ = [
-    "INTERVAL", "ISOLATED", "LEVEL", "bounds", "conformal", "held", "ends", "energy_spreads", "inside", "longest", "other_kernel",
-    "outside", "spread", "step_spreads", "unfitted", "unlike",
+    "INTERVAL", "ISOLATED", "LEVEL", "bounds", "conformal", "ends", "held", "energy_spreads", "inside", "longest", "outside", "slower", "spread", "step_spreads", "together", "unlike",
 ]  # fmt: skip
 
 LEVEL = 0.90
@@ -44,13 +45,9 @@ PER_DOUBLING = 0.10
 # (Llama 3 8B, one token at 2,048 of context, H100: 6.30 ms) tensorrt-llm-h100 says 7.40 ms and vllm-h100 7.96 ms:
 # 0.16 and 0.23 in logs. 90% reach the farther one at 0.23 / 1.645 = 0.14, rounded up.
 HOSTLESS = 0.15
-# One new token and more than 32 query heads per key head: libraries switch to another kernel, and its rows were left
-# out of the fits. Where ai-dynamo/aiconfigurator's tables have 64 and 32 query heads on one key head and the same keys,
-# the former take 7.5 (A100, bf16, 31 pairs) and 5.4 times (B200, 37) as long in the median; rms of the logs 2.1 and 2.4.
-WIDEST_GROUP = 32
-OTHER_KERNEL = 2.2
 # A point is outside if operators outside their boxes take more than this part of its step. Each is given 0.25 more:
-# below a tenth the step moves by less than 0.025, which is less than any stack's own residual.
+# below a tenth the step moves by less than 0.025, which is less than any stack's own residual. What errs more counts
+# as much more.
 MATERIAL = 0.10
 # A kernel alone in a loop draws other power than an application at the same counts. 933 trusted readings of the B200
 # (ai-dynamo/aiconfigurator) against energies of decoding: an rms of 0.63 in logs; products 0.46, attention over prompts 0.74.
@@ -153,57 +150,25 @@ def energy_spreads(time: Any, energy: Energy, waiting: Any, limit: float) -> tup
 
 
 def unlike(stack: Stack, ops: Sequence[Op], site: Site) -> Any:
-    """Share of a step in operators that lie outside the boxes in which a stack's kernels were fitted, 0 to 1.
+    """Share of a step in operators that lie outside the boxes in which a stack's kernels were fitted.
 
-    An operator outside the box of its flavour counts, and one with useful operations for whose kind a stack fitted on
-    kernels alone has no figure. Times are the roofline's: the larger of operations over peak and bytes over bandwidth.
+    An operator outside the box of its flavour counts once. One with useful operations counts 5.6 times where a stack
+    fitted on kernels alone has no figure of its kind, 8.8 times where software runs another kernel: as often as what is
+    added to its error is more than 0.25. Times are the roofline's: the larger of operations over peak and bytes over bandwidth.
 
     Args:
         stack: With its domain.
         ops: Of one layout, sharded.
         site: Where they run.
     """
-    if not stack.domain.ops and not np.isnan(stack.fit.step):
-        return np.asarray(0.0)
-    return _share(ops, site, lambda op: ~np.asarray(stack.domain.holds(op)) | unfitted(stack, op))
-
-
-def other_kernel(ops: Sequence[Op], site: Site) -> Any:
-    """Log standard error added for generation attention with more than 32 query heads per key head: 2.2 times its share.
-
-    Args:
-        ops: Of one layout, sharded.
-        site: Where they run.
-    """
-    if not any(np.any(_wide(op)) for op in ops):
-        return np.asarray(0.0)
-    return OTHER_KERNEL * _share(ops, site, _wide)
-
-
-def _wide(op: Op) -> Any:
-    if not isinstance(op, Attention):
-        return np.asarray(False)
-    group = np.asarray(op.heads) / np.asarray(op.kv_heads)
-    return (group > WIDEST_GROUP) & (np.asarray(op.queries) <= 1) & bool(op.cached)
-
-
-def unfitted(stack: Stack, op: Op) -> Any:
-    """Whether a stack fitted on kernels alone has neither a box nor a figure for an operator with useful work."""
-    if not np.isnan(stack.fit.step):
-        return np.asarray(False)
-    tables = (*stack.efficiency.values(), stack.launch, stack.fit.kernels, stack.domain.ops)
-    keys = {key for table in tables for key in table}
-    names = flavours(op)[0][0]
-    known = any(key == name or key.startswith((f"{name}.", "default")) for key in keys for name in names)
-    return (np.asarray(op.useful) > 0) & (not known)
-
-
-def _share(ops: Sequence[Op], site: Site, chosen: Callable[[Op], Any]) -> Any:
     total: Any = 0.0
     part: Any = 0.0
     for op in ops:
         seconds = _roughly(op, site) * op.repeat
-        total, part = total + seconds, part + seconds * chosen(op)
+        formats = tuple(site.computes_in(point.compute) for point in op.precision.points)
+        outside = ~np.asarray(stack.domain.holds(op))
+        more = stack.shared_error(op, formats) / OUTSIDE * (np.asarray(op.useful) > 0)
+        total, part = total + seconds, part + seconds * np.maximum(outside, more)
     return part / np.where(np.asarray(total) > 0, total, 1.0)
 
 
@@ -290,6 +255,28 @@ def bounds(run: Run, of: str = "time") -> tuple[Array, Array]:
 def longest(room: Any, spread: Any) -> Any:
     """Largest factor on an energy: the power limit, so many times the watts, for as long as the time's interval reaches."""
     return room * np.exp(INTERVAL * np.asarray(spread, dtype=np.float64))
+
+
+def slower(shared: Any) -> Any:
+    """How much of its time an operator may take in addition, at the upper end of an error that it shares with others."""
+    return np.expm1(INTERVAL * np.asarray(shared)) if np.any(shared) else 0.0
+
+
+def together(own: Any, slower: Any) -> Any:
+    """Log standard error of a sum of kernels.
+
+    Args:
+        own: What errs independently, in quadrature, as a share of the sum.
+        slower: What all operators without a figure add together at the upper end of their intervals, as a share of the sum:
+            they are off the same way, and by factors, so that it is the sum's logarithm that counts.
+
+    Example:
+        Half of a step at the roofline, where nine in ten kernels take up to ten times as long: 5.5 times, ln 5.5 / 1.645.
+
+        >>> round(float(together(0.0, 0.5 * 9.0)), 3)
+        1.036
+    """
+    return np.hypot(own, np.log1p(slower) / INTERVAL) if np.any(slower) else own
 
 
 def ends(spread: Any, most: Any = np.nan) -> tuple[Array, Array]:

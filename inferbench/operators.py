@@ -140,7 +140,7 @@ def cost_rows(
     flat = _flat(cost, rows)
     return OpResult(
         full, precision, seconds, useful, _rows(op.bytes.total, rows), flat, _bounds(flat, rows), utilization, energy, error,
-        np.asarray(_rows(stack.domain.holds(op), rows)), *spreads, limit=chip.power.tdp,
+        np.asarray(_rows(stack.vouches(op, formats), rows)), *spreads, limit=chip.power.tdp,
     )  # fmt: skip
 
 

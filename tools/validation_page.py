@@ -15,9 +15,10 @@ from pathlib import Path
 
 import inferbench as ib
 from inferbench.cli.validate_command import shipped
-from inferbench.intervals import HOSTLESS, ISOLATED, MATERIAL, OTHER_KERNEL, WIDEST_GROUP
+from inferbench.intervals import HOSTLESS, ISOLATED, MATERIAL
 from inferbench.records.fit import FitPart
 from inferbench.records.stack import Stack
+from inferbench.records.trust import OTHER_KERNEL, UNFITTED, UNFITTED_MOVES, WIDEST_GROUP
 from inferbench.registry import Registry
 from inferbench.scoring import Score, scores
 from inferbench.validate import KINDS, RULES, Row, validate
@@ -274,8 +275,10 @@ def _intervals() -> list[str]:
         "phase and by 0.1 per doubling beyond an axis or a number of chips, in quadrature, and the result says `extrapolated`.",
         "It says so too where operators outside the boxes of their kernels (more rows than the largest product, kinds without a figure) take",
         f"more than {100 * MATERIAL:.0f}% of a step. A stack of kernels alone has no step residual: it is given {HOSTLESS}, which reaches what the serving",
-        f"stacks on the same kernels say. Generation attention with more than {WIDEST_GROUP} query heads per key head is another kernel, which",
-        f"takes several times as long: {OTHER_KERNEL} times its share of the step is added in quadrature.", "",
+        "stacks on the same kernels say. Kinds of kernels that such a stack has no figure of run at the roofline: they get a log standard",
+        f"error of {UNFITTED} (nine in ten published kernels take up to ten times the roofline), {UNFITTED_MOVES} where they only move data. Generation attention",
+        f"with more than {WIDEST_GROUP} query heads per key head is another kernel: {OTHER_KERNEL}. Such errors are shared: the upper end of a step has all of",
+        "these operators at theirs.", "",
         "Power and energy: what the energies per action leave open at the true duration, joined in quadrature with the duration's error,",
         "which moves energy by the baseline's share of it and power by the rest, the other way. Diffusion stacks bring the errors of whole",
         "predicted steps instead. Neither passes what the power limit allows. docs/power.md has the rules that widen them; under the ideal",

@@ -21,14 +21,13 @@ from inferbench.records.placement import Footprint, Graph, Site
 from inferbench.records.precision import FORMATS, Precision
 from inferbench.records.stack import Stack
 from inferbench.records.system import Layout
+from inferbench.records.trust import WIDEST_GROUP
 from inferbench.registry import Registry
 
-__all__ = ["FASTER", "SHORT", "WIDEST_GROUP", "Kernel", "kernels"]
+__all__ = ["FASTER", "SHORT", "Kernel", "kernels"]
 
 # Below this a timer and the host show as much as the kernel.
 SHORT = 10e-6
-# More query heads than this on one head of keys run in another kernel, which the form does not describe.
-WIDEST_GROUP = 32.0
 # Collectives are scored from here on, and fitted on all sizes: a kernel of a few microseconds is all latency.
 MESSAGE = 64 * 1024
 PLAIN = ("bf16", "fp16")

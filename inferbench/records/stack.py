@@ -9,42 +9,23 @@ from typing import Any
 import attrs
 import numpy as np
 
-from inferbench.num import Array, Numeric, curve
+from inferbench.num import Array, Numeric
 from inferbench.records.cost import Cost
 from inferbench.records.facts import Fact, Source
 from inferbench.records.fit import Domain, Fit, FitPart
 from inferbench.records.flavours import Names, flavours, length
+from inferbench.records.lookup import Curve, Lookup, Table
 from inferbench.records.op import Op
 from inferbench.records.overlap import maximum_of, one_path, power_sum
-from inferbench.records.precision import FORMATS, PrecisionName
+from inferbench.records.trust import OTHER_KERNEL, OUTSIDE, UNFITTED, UNFITTED_MOVES, other_kernel
 from inferbench.units import Count, Seconds
 
 __all__ = ["Curve", "Domain", "Fit", "FitPart", "Host", "Stack", "StackFile"]
 
-# Log standard error of a kernel beyond what was seen: stacks of one chip differ by a quarter on the same work.
-OUTSIDE = 0.25
 # What else than engines a stack knows in seconds, by op kind.
 TIMES = ("launch", "startup", "depth", "serial", "ramp")
 # Everything that has an entry per kind of kernel, beside efficiencies.
 TABLES = ("overlap", *TIMES, "ramp_bytes", "tail", "piece")
-
-
-@attrs.frozen
-class Curve:
-    """An efficiency that depends on an op's size, linear between points in log size and flat outside.
-
-    Attributes:
-        over: Field of the op (`m`), or `useful` or `bytes`.
-        points: (size, efficiency) pairs, sizes rising.
-    """
-
-    over: str
-    points: tuple[tuple[float, float], ...]
-
-    def at(self, op: Op) -> Numeric:
-        """Evaluate for an op; an op without such a field gets the last point's value."""
-        size = op.bytes.total if self.over == "bytes" else getattr(op, self.over, self.points[-1][0])
-        return curve(self.points, np.maximum(size, 1e-30))
 
 
 @attrs.frozen
@@ -83,10 +64,6 @@ class Host:
         if not (self.step or self.sequence):
             return seconds
         return seconds + passes * (self.step + self.sequence * batch)
-
-
-Efficiency = float | Curve
-Table = Mapping[str, Efficiency]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -182,14 +159,47 @@ class Stack:
         return seconds
 
     def kernel_error(self, op: Op, formats: tuple[str, ...] = ()) -> Numeric:
-        """Log standard error of one kernel's time, looked up like every figure; 0 where kernels were not fitted.
+        """Log standard error of one kernel's time: its own and what it shares, in quadrature; 0 where none was fitted."""
+        shared = self.shared_error(op, formats)
+        own = self.own_error(op, formats)
+        return own if not np.any(shared) else np.hypot(own, shared)
 
-        Outside the box of its kind (more query heads per key head, a longer inner loop) 0.25 more, in quadrature.
+    def own_error(self, op: Op, formats: tuple[str, ...] = ()) -> Numeric:
+        """Log standard error that a kernel of another shape does not have, looked up like every figure.
+
+        Outside the box of its kind (a longer inner loop) 0.25 more, in quadrature.
         """
         rest = 0.0 if math.isnan(self.fit.kernel) else self.fit.kernel
         error = self._figure("kernels", self.fit.kernels, op, formats, rest)
         inside = self.domain.holds(op) if self.domain.ops else np.asarray(True)
         return error if inside.all() else np.where(inside, error, np.hypot(error, OUTSIDE))
+
+    def shared_error(self, op: Op, formats: tuple[str, ...] = ()) -> Numeric:
+        """Log standard error that all operators have which this stack knows no kernel of: they are off the same way.
+
+        1.4 where a stack fitted on kernels has no figure, so that the time is the roofline's (1.0 for what only moves data).
+        2.2 for generation attention with more than 32 query heads per key head. 0 under a stack that was not fitted.
+        """
+        if not self.fit.rows:
+            return 0.0
+        other = OTHER_KERNEL * other_kernel(op)
+        known = self.knows(op, formats)
+        each = np.where(np.asarray(op.useful) > 0, UNFITTED, UNFITTED_MOVES)
+        shared: Array = np.maximum(other, np.where(known, 0.0, each))
+        return shared
+
+    def knows(self, op: Op, formats: tuple[str, ...] = ()) -> Any:
+        """Whether there is a figure of a kernel; True under stacks that were fitted on whole steps, or not at all."""
+        if not self.fit.rows or not math.isnan(self.fit.step):
+            return np.asarray(True)
+        tables = (*self.efficiency.values(), *(getattr(self, name) for name in TIMES))
+        found = self._figure("known", {key: 1.0 for table in tables for key in table}, op, formats, 0.0)
+        return np.asarray(found) > 0
+
+    def vouches(self, op: Op, formats: tuple[str, ...] = ()) -> Any:
+        """Whether an operator lies in the box of its kind, has a figure, and runs in the kernel that was fitted."""
+        held = np.asarray(self.domain.holds(op))
+        return held if not self.fit.rows else held & self.knows(op, formats) & ~other_kernel(op)
 
     def kernel_energies(self, op: Op, formats: tuple[str, ...] = ()) -> dict[str, Numeric]:
         """Energies of one kernel alone: action, or `baseline`, to joules per count (watts).
@@ -220,15 +230,13 @@ class Stack:
     def _figure(self, label: str, table: Table, op: Op, formats: tuple[str, ...], default: float) -> Numeric:
         """An entry of a table for each point's flavour of the operator."""
         found = flavours(op)
-        value = _Lookup(op, found[0][0], formats, self._cache).find(label, table, default)
+        value = Lookup(op, found[0][0], formats, self._cache).find(label, table, default)
         for names, mask in found[1:]:
-            value = np.where(
-                mask, _Lookup(op, names, formats, self._cache).find(label, table, default), value
-            )
+            value = np.where(mask, Lookup(op, names, formats, self._cache).find(label, table, default), value)
         return value
 
     def _time(self, cost: Cost, op: Op, names: Names, formats: tuple[str, ...]) -> Numeric:
-        at = _Lookup(op, names, formats, self._cache)
+        at = Lookup(op, names, formats, self._cache)
         loop = self._loop(cost, op, at)
         parts = self._parts(cost, loop, at)
         if self.startup:
@@ -247,7 +255,7 @@ class Stack:
             together = together + _pass(cost, op) / at.find("convert", self.efficiency["convert"], math.inf)
         return together
 
-    def _loop(self, cost: Cost, op: Op, at: _Lookup) -> Numeric:
+    def _loop(self, cost: Cost, op: Op, at: Lookup) -> Numeric:
         """Steps of the loop that one unit runs through: all of one tile's, or a piece where units would idle."""
         whole: Numeric = length(op)
         if not self.piece or cost.waves is None:
@@ -255,7 +263,7 @@ class Stack:
         piece = at.find("piece", self.piece, math.inf)
         return whole / (1.0 + whole / (piece + whole * cost.waves))
 
-    def _parts(self, cost: Cost, loop: Numeric, at: _Lookup) -> list[Numeric]:
+    def _parts(self, cost: Cost, loop: Numeric, at: Lookup) -> list[Numeric]:
         """Seconds of what runs side by side: engines, and the loop that a tile runs through."""
         busy = one_path({engine: self._over(seconds, engine, at) for engine, seconds in cost.busy.items()})
         if not self.depth:
@@ -269,49 +277,11 @@ class Stack:
         busy["compute"] = np.where(np.asarray(tail) < 0, work, tiled)
         return [*busy.values(), np.where(np.asarray(tail) < 0, deep, 0.0)]
 
-    def _over(self, seconds: Numeric, engine: str, at: _Lookup) -> Numeric:
+    def _over(self, seconds: Numeric, engine: str, at: Lookup) -> Numeric:
         table = self.efficiency.get(engine)
         if table is None:
             table = self.efficiency.get(engine.split(".")[0])
         return seconds if table is None else seconds / at.find(engine, table, 1.0)
-
-
-@attrs.frozen(eq=False)
-class _Lookup:
-    """Looks up entries for one operator under one set of names."""
-
-    op: Op
-    names: Names
-    formats: tuple[str, ...]
-    cache: dict[Any, Any]
-
-    def find(self, label: str, table: Table, default: float) -> Numeric:
-        """Return the entry of a table, along the precision axis where entries differ."""
-        if not table:
-            return default
-        op, formats = self.op, self.formats
-        key = (label, self.names, op.precision.names, formats)
-        entries = self.cache.get(key)
-        if entries is None:
-            entries = self.cache[key] = [
-                _entry(table, self.names, point, formats[i] if formats else point.compute, default)
-                for i, point in enumerate(op.precision.points)
-            ]
-        if all(entry == entries[0] for entry in entries):
-            first = entries[0]
-            return first.at(op) if isinstance(first, Curve) else first
-        if not any(isinstance(entry, Curve) for entry in entries):
-            return op.precision.spread(entries)
-        return _mixed(entries, op)
-
-
-def _entry(table: Table, names: Names, point: PrecisionName, computed: str, default: float) -> Efficiency:
-    for name in names:
-        width = (f"{name}.kv{8 * FORMATS[point.kv]:g}",) if name.startswith("attention") else ()
-        for key in (f"{name}.{point.name}", *width, f"{name}.{computed}", name):
-            if key in table:
-                return table[key]
-    return table.get(f"default.{computed}", table.get("default", default))
 
 
 def _pass(cost: Cost, op: Op) -> Numeric:
@@ -323,14 +293,6 @@ def _pass(cost: Cost, op: Op) -> Numeric:
             per_byte = seconds / np.where(np.asarray(moved) > 0, moved, 1.0)
             return per_byte * op.bytes.inputs * (1.0 + 2.0 / op.precision.activations)
     return 0.0
-
-
-def _mixed(entries: list[Efficiency], op: Op) -> Array:
-    result: Any = 0.0
-    for i, entry in enumerate(entries):
-        mask = op.precision.spread([float(j == i) for j in range(len(entries))])
-        result = result + mask * (entry.at(op) if isinstance(entry, Curve) else entry)
-    return np.asarray(result)
 
 
 def _total(together: Numeric, cost: Cost) -> Numeric:
