@@ -304,8 +304,11 @@ def _exponent(raw: Any) -> float:
 
 
 def _share(raw: Any) -> float:
+    """A share, or "none" (-1): arithmetic and loop overlap as where there is no entry."""
+    if raw == "none":
+        return -1.0
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 <= raw <= 1:
-        raise ValueError(f"{raw!r} is no share; a number from 0 to 1 was expected")
+        raise ValueError(f"{raw!r} is no share; a number from 0 to 1, or 'none', was expected")
     return float(raw)
 
 

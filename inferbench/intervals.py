@@ -32,7 +32,7 @@ from inferbench.records.stack import Stack
 from inferbench.records.trust import OUTSIDE
 
 __all__ = [
-    "INTERVAL", "ISOLATED", "LEVEL", "bounds", "conformal", "ends", "held", "energy_spreads", "inside", "longest", "outside", "slower", "spread", "step_spreads", "together", "unlike",
+    "INTERVAL", "ISOLATED", "LEVEL", "bounds", "conformal", "conformal_logs", "ends", "held", "energy_spreads", "inside", "longest", "outside", "slower", "spread", "step_spreads", "together", "unlike",
 ]  # fmt: skip
 
 LEVEL = 0.90
@@ -201,9 +201,19 @@ def conformal(errors: Sequence[float], groups: int) -> float:
         >>> round(conformal([0.0] * 9 + [0.2], 10), 4)
         0.1912
     """
-    logs = np.sort(np.abs(np.log1p(np.asarray(errors, dtype=np.float64))))
-    rank = min(len(logs), int(np.ceil((len(logs) + 1) * LEVEL)))
-    return float(logs[rank - 1] * np.sqrt(1.0 + 1.0 / groups))
+    logs = np.log1p(np.asarray(errors, dtype=np.float64))
+    return float(conformal_logs(logs) * np.sqrt(1.0 + 1.0 / groups))
+
+
+def conformal_logs(logs: Array) -> float:
+    """The `(n + 1) 0.9`-th smallest of n absolute residuals; of fewer than nine the largest.
+
+    Example:
+        >>> conformal_logs(np.array([0.1] * 8 + [-0.3]))
+        0.3
+    """
+    some = np.sort(np.abs(logs))
+    return float(some[min(len(some), int(np.ceil((len(some) + 1) * LEVEL))) - 1])
 
 
 def held(errors: Sequence[float], groups: Sequence[str]) -> Array:

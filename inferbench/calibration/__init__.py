@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
 
+from inferbench.calibration.entries import beside
 from inferbench.calibration.fitting import Fitted, fit
 from inferbench.calibration.kernels import FASTER, Kernel, kernels
 from inferbench.errors import Fault, InferBenchError
@@ -22,6 +24,7 @@ from inferbench.num import Array
 from inferbench.records.chip import Chip
 from inferbench.records.fit import Domain, Fit
 from inferbench.records.measurement import Measurement
+from inferbench.records.stack import Stack
 from inferbench.registry import Registry
 from inferbench.resolve import read_rows
 
@@ -30,6 +33,8 @@ __all__ = ["Calibration", "calibrate"]
 # Shares of rows faster than the roofline above which the chip is doubted, and the fit refused. The published tables have
 # at most a tenth (caches hold what is counted as read from memory).
 DOUBTED, REFUSED = 0.3, 0.5
+# Measured over roofline, in the median of a kernel, above which the unit is doubted; published ones are at 17 at most.
+SLOW = 30.0
 
 
 @attrs.frozen(eq=False)
@@ -44,7 +49,8 @@ class Calibration:
         files: Path's name to SHA-256 of each file read.
         software: As the rows name it.
         tuning: As given.
-        warnings: What makes one doubt that the rows are of this chip.
+        warnings: What makes one doubt that the rows are of this chip, or in the unit that is taken.
+        base: What the stack is based on.
     """
 
     chip: Chip
@@ -55,6 +61,7 @@ class Calibration:
     software: tuple[str, ...]
     tuning: Mapping[str, Any] = attrs.field(factory=dict)
     warnings: tuple[str, ...] = ()
+    base: Stack | None = None
 
     @property
     def domain(self) -> Domain:
@@ -74,19 +81,21 @@ class Calibration:
 
     @property
     def fit(self) -> Fit:
-        """The record of the fit: errors weighted by rows."""
+        """The record of the fit: errors weighted by rows; a kind that the base has a figure of keeps that."""
         weights = np.array([fitted.part.rows for fitted in self.fits], dtype=np.float64)
-        sds = np.array([fitted.part.sd for fitted in self.fits])
+        sds = np.array([fitted.part.spread for fitted in self.fits])
         errors = np.array([fitted.part.error for fitted in self.fits])
+        seen = np.isfinite(errors)
         kinds = dict.fromkeys(fitted.kernel.key.partition(".")[0] for fitted in self.fits)
         of = {kind: np.array([f.kernel.key.partition(".")[0] == kind for f in self.fits]) for kind in kinds}
-        kernels = {kind: _rms(sds[mask], weights[mask]) for kind, mask in of.items()}
-        kernels |= {fitted.kernel.key: fitted.part.sd for fitted in self.fits}
+        theirs = self.base.fit.kernels if self.base is not None else {}
+        kernels = {kind: _rms(sds[mask], weights[mask]) for kind, mask in of.items() if kind not in theirs}
+        kernels |= {fitted.kernel.key: fitted.part.spread for fitted in self.fits}
         on = "; ".join(f"{name} (sha256 {digest[:16]})" for name, digest in self.files.items())
         rows = int(weights.sum())
         return Fit(
             rows=rows, on=f"{on}: {rows} rows of {self.chip.name} under {', '.join(self.software)}",
-            date=datetime.date.today().isoformat(), error=float(np.average(errors, weights=weights)),
+            date=datetime.date.today().isoformat(), error=float(np.average(errors[seen], weights=weights[seen])) if seen.any() else math.nan,
             kernel=_rms(sds, weights), kernels=kernels,
             parts={fitted.kernel.key: fitted.part for fitted in self.fits},
         )  # fmt: skip
@@ -101,6 +110,7 @@ def calibrate(
     spellings: Sequence[str] = (),
     kinds: Sequence[str] = (),
     tuning: Mapping[str, Any] | None = None,
+    base: Stack | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Calibration:
     """Fit every kind of kernel that the files have rows of.
@@ -114,6 +124,7 @@ def calibrate(
         kinds: Beginnings of the kernels' keys to take (`gemm`, `attention.context`); none: all.
         tuning: The stack's `[tuning.<architecture>]`; its tiles are taken as given, how they fill is fitted. What it
             leaves open is as the architecture says is usual.
+        base: What the stack will be based on: its entries of other kinds hold in the fit too.
         progress: Told the key of each kernel before it is fitted.
 
     Raises:
@@ -131,27 +142,53 @@ def calibrate(
     found, left = kernels(rows, chip, registry, software, spellings, tuning)
     wanted = _wanted(found, kinds, left)
     doubts = _doubts(wanted, chip)
-    fits, refused, faults = [], {}, list[Fault]()
+    fits, refused = _fits(wanted, chip, base, progress)
+    digests = {Path(file).name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}
+    versions = tuple(dict.fromkeys(fitted.kernel.software for fitted in fits))
+    if all(fitted.kernel.flavour.startswith("collective") for fitted in fits):
+        tuning = {}  # exchanges know no tiles
+    doubts = (*doubts, *(said for fitted in fits for said in _strange(fitted)))
+    return Calibration(chip, tuple(fits), refused, left, digests, versions, tuning, doubts, base)
+
+
+def _fits(
+    wanted: Sequence[Kernel], chip: Chip, base: Stack | None, progress: Callable[[str], None] | None
+) -> tuple[list[Fitted], dict[str, str]]:
+    """Fit one kernel after the other; the first tiled one fits the tuning of all.
+
+    Raises:
+        InferBenchError: None could be fitted.
+    """
+    fits, refused, faults, tuned = [], dict[str, str](), list[Fault](), dict[str, float]()
     for kernel in wanted:
         if progress is not None:
             progress(kernel.key)
         try:
             _possible([kernel], chip)
-            fits.append(fit(kernel))
+            fits.append(fit(attrs.evolve(kernel.tiled_as(tuned), beside=beside(base, kernel))))
         except InferBenchError as error:
             refused[kernel.key] = str(error)
             faults += error.faults
+        else:
+            tuned |= fits[-1].tuned
+    if faults and not fits:
+        raise InferBenchError(faults)
     if not fits:
-        if faults:
-            raise InferBenchError(faults)
         raise InferBenchError.at(
             "--kind", "no kernel of this kind in the files", "leave it out to see which there are"
         )
-    digests = {Path(file).name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}
-    versions = tuple(dict.fromkeys(fitted.kernel.software for fitted in fits))
-    if all(fitted.kernel.flavour.startswith("collective") for fitted in fits):
-        tuning = {}  # exchanges know no tiles
-    return Calibration(chip, tuple(fits), refused, left, digests, versions, tuning, doubts)
+    return fits, refused
+
+
+def _strange(fitted: Fitted) -> Iterator[str]:
+    """What can't well be: times so long that a wrong unit is likelier than bad software."""
+    key, kernel = fitted.kernel.key, fitted.kernel
+    times = float(np.median((kernel.measured / kernel.roofline)[kernel.fitted]))
+    if times > SLOW:
+        yield f"{key}: the median row takes {times:,.0f} times as long as the roofline of the chip: are its times in the unit that their column says?"
+    for free, value in zip(fitted.frees, fitted.values, strict=True):
+        if free.table.startswith("efficiency.") and value <= free.low * 1.05:
+            yield f"{key}: {free.path} ends at {value:.2g}, the lowest that is thought possible: no software is so slow; check the unit of the times, and the chip"
 
 
 def _wanted(found: Sequence[Kernel], kinds: Sequence[str], left: dict[str, int]) -> list[Kernel]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from inferbench.calibration.forms import Free, form
 from inferbench.calibration.kernels import Kernel
 from inferbench.errors import InferBenchError
-from inferbench.intervals import INTERVAL
+from inferbench.intervals import INTERVAL, conformal_logs
 from inferbench.num import Array
 from inferbench.records.fit import FitPart
 from inferbench.records.stack import Stack
@@ -24,6 +25,11 @@ FOLDS = 5
 ROBUST = 0.1
 # A parameter is fixed by the data if its standard error is below this share of it.
 LOOSE = 1.0
+# Directions whose singular value is below this share of the largest are noise of finite differences (about 1e-8), and a
+# parameter has a part in one from this on.
+RANK, WEIGHT = 1e-6, 1e-3
+# From this many residuals on their 90% quantile is not one of the few largest, which chance makes.
+MANY = 50
 SEED = 20_25
 
 
@@ -45,24 +51,44 @@ class Fitted:
     part: FitPart
     residuals: Array
 
+    @property
+    def seconds(self) -> Array:
+        """What the fit predicts for every row."""
+        return _predict(self.kernel, self.frees, self.values)
 
-def stack_of(key: str, values: Mapping[str, float]) -> Stack:
+    @property
+    def tuned(self) -> dict[str, float]:
+        """Fields of the architecture's tuning that were fitted."""
+        return _tuned(dict(zip((free.path for free in self.frees), self.values, strict=True)))
+
+
+def stack_of(
+    key: str, values: Mapping[str, float], beside: Mapping[str, Mapping[str, Any]] | None = None
+) -> Stack:
     """Build a stack that knows one key.
+
+    Args:
+        key: The kernel's.
+        values: By the paths of its parameters.
+        beside: Entries of other kinds, by table.
 
     Example:
         >>> stack_of("gemm", {"launch": 5e-6, "efficiency.compute": 0.8}).launch
         {'gemm': 5e-06}
     """
+    found = {table: dict(some) for table, some in (beside or {}).items()}
+    for path, value in values.items():
+        table, _, of = path.partition("@")
+        if not table.startswith("tuning."):
+            for name in (table, *(other for other in found if other.startswith(f"{table}."))):
+                found.setdefault(name, {})[of or key] = value
     tables: dict[str, Any] = {"efficiency": {}}
-    for table, value in values.items():
-        table, _, of = table.partition("@")
+    for table, some in found.items():
         name, _, engine = table.partition(".")
-        if name == "tuning":
-            continue
         if engine:
-            tables[name].setdefault(engine, {})[of or key] = value
+            tables[name][engine] = some
         else:
-            tables[name] = {key: value}
+            tables[name] = some
     return Stack(name="fit", title="fit", **tables)
 
 
@@ -72,7 +98,7 @@ def fit(kernel: Kernel) -> Fitted:
     Parameters that the data can't fix are set to what says nothing, the loosest first, and the rest fitted again.
 
     Raises:
-        InferBenchError: Fewer than two rows per parameter, with which rows would settle what.
+        InferBenchError: Fewer than two rows per parameter, or fewer shapes than parameters, with which rows would settle what.
     """
     frees = form(kernel.flavour, kernel.narrow, kernel.tiled)
     used = kernel.fitted
@@ -99,22 +125,28 @@ MEANINGLESS = {
 
 
 def _enough(kernel: Kernel, frees: Sequence[Free], rows: int) -> None:
-    if rows >= 2 * len(frees):
+    """Refuse too few rows, and repeats of a few shapes: they say how noisy a time is, not what it is made of."""
+    few, shapes = rows < 2 * len(frees), kernel.shapes if rows else 0
+    if not few and shapes >= len(frees):
         return
     gone = len(kernel.measured) - rows
     beside = f", {gone} more were screened" if gone else ""
     wanted = "; ".join(f"{free.path}: {free.settled}" for free in frees)
-    raise InferBenchError.at(
-        kernel.key, f"{rows} rows for {len(frees)} parameters; at least {2 * len(frees)} were expected{beside}",
-        f"measure what would settle them ({wanted})",
-    )  # fmt: skip
+    said = f"{rows} rows for {len(frees)} parameters; at least {2 * len(frees)} were expected{beside}"
+    if not few:
+        noun = "shape" if shapes == 1 else "different shapes"
+        said = f"{rows} rows of {shapes} {noun} for {len(frees)} parameters; at least {len(frees)} shapes were expected{beside}"
+    raise InferBenchError.at(kernel.key, said, f"measure what would settle them ({wanted})")
 
 
 @attrs.frozen(eq=False)
 class _Solution:
+    """Values, their standard errors and correlation; `free` is each one's part in directions that nothing fixes."""
+
     values: Array
     deviations: Array
     correlation: Array
+    free: Array
 
 
 def _solve(kernel: Kernel, frees: Sequence[Free], used: Any, start: Array | None = None) -> _Solution:
@@ -131,21 +163,29 @@ def _solve(kernel: Kernel, frees: Sequence[Free], used: Any, start: Array | None
 
     found = least_squares(residuals, first, bounds=(low, high), loss="soft_l1", f_scale=ROBUST, x_scale="jac")
     freedom = max(len(measured) - len(frees), 1)
-    covariance = np.linalg.pinv(found.jac.T @ found.jac) * (2.0 * found.cost / freedom)
-    # A column of zeros says that nothing depends on the parameter: pinv would call it certain.
-    dead = ~np.any(np.abs(found.jac) > 1e-12, axis=0)
-    deviations = np.where(dead, np.inf, np.sqrt(np.maximum(np.diag(covariance), 0.0)))
-    known = np.where(dead, 0.0, deviations)
+    return _spread(found.jac, found.x, scale, 2.0 * found.cost / freedom)
+
+
+def _spread(jac: Array, x: Array, scale: Array, variance: float) -> _Solution:
+    """Standard errors from the singular values of the derivatives by the parameters' logarithms.
+
+    A direction along which nothing changes is fixed by nothing: whatever parameter has a part in it is infinitely uncertain.
+    """
+    unit = np.where(x != 0, np.abs(x), 1.0)
+    _, sizes, directions = np.linalg.svd(jac * unit, full_matrices=False)
+    told = sizes > RANK * max(float(sizes.max()), 1e-300)
+    covariance = (directions[told].T / np.square(sizes[told])) @ directions[told] * variance
+    free = np.linalg.norm(directions[~told], axis=0) if not told.all() else np.zeros(len(x))
+    deviations = np.where(free > WEIGHT, np.inf, np.sqrt(np.maximum(np.diag(covariance), 0.0)))
+    known = np.where(np.isfinite(deviations), deviations, 0.0)
     outer = np.outer(known, known)
-    correlation = np.divide(
-        covariance, outer, out=np.zeros_like(covariance), where=np.isfinite(outer) & (outer > 0)
-    )
-    return _Solution(found.x * scale, deviations * scale, correlation)
+    correlation = np.divide(covariance, outer, out=np.zeros_like(covariance), where=outer > 0)
+    return _Solution(x * scale, deviations * unit * scale, correlation, free)
 
 
 def _predict(kernel: Kernel, frees: Sequence[Free], values: Sequence[float] | Array) -> Array:
     named = {free.path: float(value) for free, value in zip(frees, values, strict=True)}
-    return kernel.time(stack_of(kernel.key, named), _tuned(named))
+    return kernel.time(stack_of(kernel.key, named, kernel.beside), _tuned(named))
 
 
 def _tuned(named: Mapping[str, float]) -> dict[str, float]:
@@ -154,32 +194,35 @@ def _tuned(named: Mapping[str, float]) -> dict[str, float]:
 
 def _loosest(frees: Sequence[Free], solution: _Solution) -> str | None:
     """The parameter that the data fixes least, if it does not fix it; an efficiency may be fixed at its end."""
-    worst, name = LOOSE, None
-    for free, value, deviation in zip(frees, solution.values, solution.deviations, strict=True):
-        nothing = value <= 1e-3 * free.start and free.absent == 0.0
-        ratio = np.inf if nothing else deviation / max(abs(value), 1e-300)
-        if ratio > worst:
-            worst, name = ratio, free.path
-            if nothing:
-                break
+    worst, name = (LOOSE, 0.0), None
+    for free, value, deviation, part in zip(
+        frees, solution.values, solution.deviations, solution.free, strict=True
+    ):
+        nothing = value <= 1e-3 * free.start and free.absent <= 0.0
+        loose = (np.inf, 1.0) if nothing else (deviation / max(abs(value), 1e-300), round(float(part), 2))
+        if loose > worst:
+            worst, name = loose, free.path
     return name
 
 
 def _scored(
     kernel: Kernel, frees: tuple[Free, ...], solution: _Solution, defaults: tuple[str, ...]
 ) -> Fitted:
-    used, scored = kernel.fitted, kernel.fitted & ~kernel.unscored
-    if not scored.any():
-        scored = used
+    used, scored = kernel.fitted, kernel.scored
     by_group = _left_out(kernel, frees, solution, _folds(kernel.groups))
     by_row = _left_out(kernel, frees, solution, _folds([str(i) for i in range(len(used))]))
     measured, roofline = np.log(kernel.measured), np.log(kernel.roofline)
     constant = np.full_like(measured, np.median(measured[used]))
+    known = scored & np.isfinite(by_group)
+    left = (
+        by_group[known] if known.any() else by_row[scored]
+    )  # of one group no interval of new ones can be known
+    sd, spread = _sd(left), _interval(left)
     part = FitPart(
-        rows=int(used.sum()), screened=int((~used).sum()), error=_mape(by_group, scored), error_rows=_mape(by_row, scored),
+        rows=int(used.sum()), scored=int(scored.sum()), screened=int((~used).sum()), error=_mape(by_group, scored), error_rows=_mape(by_row, scored),
         error_all=_mape(by_group, np.ones_like(used)), constant=_mape(constant - measured, scored),
-        roofline=_mape(roofline - measured, scored), sd=_sd(by_group[scored]), coverage=_coverage(by_group[scored]),
-        regimes=_regimes(kernel, frees, solution, by_group, scored), parameters=tuple(free.path for free in frees),
+        roofline=_mape(roofline - measured, scored), sd=sd, spread=spread, coverage=float(np.mean(np.abs(left) <= INTERVAL * spread)),
+        regimes=_regimes(kernel, frees, solution, by_group, known), parameters=tuple(free.path for free in frees),
         deviations=tuple(_relative(solution)), correlation=tuple(tuple(row) for row in solution.correlation.tolist()),
         defaults=defaults, at_bound=tuple(_at_bound(frees, solution.values)),
     )  # fmt: skip
@@ -187,8 +230,9 @@ def _scored(
 
 
 def _mape(logs: Array, mask: Any) -> float:
-    """Mean of |predicted / measured - 1| in percent."""
-    return float(100.0 * np.mean(np.abs(np.expm1(logs[mask]))))
+    """Mean of |predicted / measured - 1| in percent; NaN where no row was left out."""
+    known = logs[mask & np.isfinite(logs)]
+    return float(100.0 * np.mean(np.abs(np.expm1(known)))) if len(known) else math.nan
 
 
 def _relative(solution: _Solution) -> list[float]:
@@ -215,12 +259,12 @@ def _folds(groups: Sequence[str]) -> list[Any]:
 
 
 def _left_out(kernel: Kernel, frees: Sequence[Free], solution: _Solution, folds: Sequence[Any]) -> Array:
-    """log(predicted / measured) of each row under a fit that never saw its fold."""
+    """log(predicted / measured) of each row under a fit that never saw its fold; NaN where too few rows were left."""
     logs = np.full(len(kernel.measured), np.nan)
     for out in folds:
         used = kernel.fitted & ~out
         if used.sum() < len(frees):
-            used = kernel.fitted
+            continue
         values = _solve(kernel, frees, used, solution.values).values
         logs[out] = np.log(_predict(kernel, frees, values)[out] / kernel.measured[out])
     return logs
@@ -230,9 +274,9 @@ def _sd(logs: Array) -> float:
     return float(np.sqrt(np.mean(np.square(logs))))
 
 
-def _coverage(logs: Array) -> float:
-    """Share of residuals inside the 90% interval that their own standard deviation gives."""
-    return float(np.mean(np.abs(logs) <= INTERVAL * _sd(logs)))
+def _interval(logs: Array) -> float:
+    """Log standard error whose 90% interval holds nine in ten left-out rows: the conformal quantile where tails are heavy."""
+    return _sd(logs) if len(logs) < MANY else max(_sd(logs), conformal_logs(logs) / INTERVAL)
 
 
 def _regimes(

@@ -56,6 +56,7 @@ class Kernel:
         software: Under which.
         tiled: Whether the tuning given counts tiles and waves for it.
         recost: Costs under other values of the tuning's fields.
+        beside: Entries of other kinds, by table, from what the stack is based on; see `entries.beside`.
     """
 
     flavour: str
@@ -74,6 +75,7 @@ class Kernel:
     software: str = ""
     tiled: bool = False
     recost: Callable[[Mapping[str, float]], tuple[Cost, ...]] | None = None
+    beside: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
 
     def time(self, stack: Stack, tuning: Mapping[str, float] | None = None) -> Array:
         """Seconds under a stack, of shape (rows,); `tuning` replaces fields of the architecture's."""
@@ -95,6 +97,24 @@ class Kernel:
     def fitted(self) -> Any:
         """Mask of the rows to fit."""
         return np.array([not why for why in self.screened])
+
+    @property
+    def scored(self) -> Any:
+        """Mask of the rows to score: the fitted ones but those that are fitted only, unless there are no others."""
+        some = self.fitted & ~self.unscored
+        return some if some.any() else self.fitted
+
+    @property
+    def shapes(self) -> int:
+        """How many different things were measured among the rows to fit."""
+        columns = np.nan_to_num(np.stack([values[self.fitted] for values in self.fields.values()]))
+        return len(set(zip(*columns.tolist(), strict=True)))
+
+    def tiled_as(self, values: Mapping[str, float]) -> Kernel:
+        """The kernel under a tuning that another one has fitted: a chip's products have one."""
+        if self.recost is None or not values:
+            return self
+        return attrs.evolve(self, costs=self.recost(values), tiled=False, recost=None)
 
     @property
     def suffix(self) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 import attrs
 
 from inferbench.calibration import Calibration
-from inferbench.calibration.forms import form
+from inferbench.calibration.entries import entries
 from inferbench.records.fit import FitPart
 from inferbench.records.stack import TIMES
 
-__all__ = ["Labels", "stack_toml"]
+__all__ = ["Labels", "energy_toml", "stack_toml"]
 
 
 @attrs.frozen
@@ -27,6 +27,7 @@ class Labels:
         based_on: Stack that fills in what was not fitted.
         cite, url: Who measured, and where it is published.
         software: Beginnings of the names by which measurements cite it.
+        command: What fits it again.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Labels:
     cite: str = ""
     url: str = ""
     software: tuple[str, ...] = ()
+    command: str = ""
 
 
 def stack_toml(found: Calibration, labels: Labels) -> str:
@@ -64,31 +66,40 @@ def stack_toml(found: Calibration, labels: Labels) -> str:
     for kind, box in found.domain.ops.items():
         lines += ["", f"[domain.ops.{_key(kind)}]"]
         lines += [f"{name} = [{_short(low)}, {_short(high)}]" for name, (low, high) in box.items()]
-    return "\n".join([*lines, *_fit(found)]) + "\n"
+    return "\n".join([*lines, *_fit(found, labels.command)]) + "\n"
+
+
+def energy_toml(text: str) -> str:
+    """The energies of kernels in a stack's file, to stand at the end of another as they are; empty where it has none.
+
+    Args:
+        text: The file: its tables `kernel_energy` and `fit.kernel_power` with the comments before them are taken.
+
+    Example:
+        >>> print(energy_toml('title = "S"\\n[kernel_energy.ops]\\ngemm = "0.5 pJ/OP"').strip())
+        [kernel_energy.ops]
+        gemm = "0.5 pJ/OP"
+    """
+    kept, waiting, taken = list[str](), list[str](), False
+    for line in text.splitlines():
+        if line.startswith("["):
+            taken = line.startswith(("[kernel_energy", "[fit.kernel_power"))
+        if not line.strip() or line.startswith("#"):
+            waiting.append(line)
+            continue
+        kept += [*waiting, line] if taken else []
+        waiting = []
+    return "\n" + "\n".join(kept).strip() + "\n" if kept else ""
 
 
 def _tables(found: Calibration) -> list[str]:
-    """A table per kind of parameter, an entry per kernel; defaults too, else a more general key would fill them in."""
-    tables: dict[str, dict[str, str]] = {}
-    for fitted in found.fits:
-        values = dict(zip((free.path for free in fitted.frees), fitted.values, strict=True))
-        for free in form(fitted.kernel.flavour, fitted.kernel.narrow):
-            value = values.get(free.path, free.absent)
-            key = free.of + fitted.kernel.suffix if free.of else fitted.kernel.key
-            tables.setdefault(free.table, {})[key] = _value(free.table, value)
-    _fill_collectives(tables)
+    """A table per kind of parameter, an entry per kernel."""
+    tables = entries(found.fits, found.base)
     lines = _tuning(found)
     for table in sorted(tables, key=lambda name: (not name.startswith("efficiency"), name)):
-        lines += ["", f"[{table}]", *(f"{_key(key)} = {text}" for key, text in tables[table].items())]
+        head = ".".join(_key(part) for part in table.split(".", 1))
+        lines += ["", f"[{head}]", *(f"{_key(key)} = {_value(table, x)}" for key, x in tables[table].items())]
     return lines
-
-
-def _fill_collectives(tables: dict[str, dict[str, str]]) -> None:
-    """Give groups of other sizes what the largest measured group has."""
-    for entries in tables.values():
-        keys = [key for key in entries if key.startswith("collective.")]
-        for key in sorted(keys, key=lambda key: int(key.split(".")[2])):
-            entries[".".join(key.split(".")[:2])] = entries[key]
 
 
 def _tuning(found: Calibration) -> list[str]:
@@ -97,9 +108,7 @@ def _tuning(found: Calibration) -> list[str]:
         return []
     values: dict[str, Any] = dict(found.tuning)
     for fitted in found.fits:
-        for free, value in zip(fitted.frees, fitted.values, strict=True):
-            if free.table.startswith("tuning."):
-                values[free.table.partition(".")[2]] = float(f"{value:.4g}")
+        values |= {name: float(f"{value:.4g}") for name, value in fitted.tuned.items()}
     return [
         "",
         f"[tuning.{found.chip.architecture_type}]",
@@ -110,6 +119,8 @@ def _tuning(found: Calibration) -> list[str]:
 def _value(table: str, value: float) -> str:
     if math.isinf(value):
         return "inf"
+    if table == "tail" and value < 0:
+        return '"none"'
     if table == "ramp_bytes" and value == 0:
         return '"1 B"'
     if table in TIMES:
@@ -123,10 +134,13 @@ def _value(table: str, value: float) -> str:
     return f"{min(value, 1.0):.4g}" if table.startswith("efficiency") else f"{value:.4g}"
 
 
-def _fit(found: Calibration) -> list[str]:
+def _fit(found: Calibration, command: str) -> list[str]:
     fit = found.fit
-    lines = ["", "[fit]", f"rows = {fit.rows}", f"on = {_text(fit.on)}", f"date = {_text(fit.date)}"]
-    lines += [f"error = {_short(fit.error)}", f"kernel = {_short(fit.kernel)}", "", "[fit.kernels]"]
+    lines = ["", "[fit]", f"rows = {fit.rows}", f"on = {_text(fit.on)}"]
+    lines += [f"command = {_text(command)}"] if command else []
+    lines += [f"date = {_text(fit.date)}"]
+    lines += [f"error = {_short(fit.error)}"] if math.isfinite(fit.error) else []
+    lines += [f"kernel = {_short(fit.kernel)}", "", "[fit.kernels]"]
     lines += [f"{_key(name)} = {_short(value)}" for name, value in fit.kernels.items()]
     for key, part in fit.parts.items():
         lines += ["", f"[fit.parts.{_key(key)}]", *_part(part)]
@@ -155,6 +169,8 @@ def _item(value: Any) -> str:
 
 def _short(value: float, digits: int = 4) -> str:
     """A number of few digits, never in a form that TOML or the units don't know."""
+    if not math.isfinite(value):
+        return "inf" if value > 0 else "nan"
     if value == int(value) and abs(value) < 1e15:
         return str(int(value))
     return f"{value:.{digits}g}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +14,20 @@ import rich_click
 
 from inferbench.calibration import Calibration, calibrate
 from inferbench.calibration.fitting import Fitted
-from inferbench.calibration.writing import Labels, stack_toml
+from inferbench.calibration.writing import Labels, energy_toml, stack_toml
 from inferbench.cli import common
 from inferbench.records.stack import TIMES
+from inferbench.registry import Registry
 from inferbench.report.model import Cell, Report, Table
 from inferbench.units import show
 
 __all__ = ["command"]
 
+EXAMPLES = {
+    "gemm": "gemm --m 1,128 --n 8192 --k 8192",
+    "attention": "attention --batch 1,16 --heads 32 --kv-heads 8 --keys 2048",
+    "collective": "collective --payload 65536,1048576 --group 8",
+}
 ERRORS = (
     ("left out by group", "error"),
     ("left out at random", "error_rows"),
@@ -67,35 +76,65 @@ def command(
     shapes for products, heads for attention, networks for experts, sizes of messages for collectives.
     """
     registry = common.the_registry()
-    if based_on:
-        registry.stack(based_on)
+    common.renderer(form, registry)
+    base = registry.stack(based_on) if based_on else None
     tell = (lambda key: print(f"fitting {key}", file=sys.stderr)) if sys.stderr.isatty() else None
     the_chip = registry.chip(chip)
     tiles = registry.stack(tuning).tuning.get(the_chip.architecture_type) if tuning else None
     found = calibrate(
-        files, the_chip, registry, tuning=tiles, software=common.names(software) or (),
+        files, the_chip, registry, tuning=tiles, base=base, software=common.names(software) or (),
         spellings=common.names(precision) or (), kinds=common.names(kind) or (), progress=tell,
     )  # fmt: skip
     for warning in found.warnings:
         print(f"inferbench: warning: {warning}", file=sys.stderr)
+    after = "the same with --out my.toml to keep the stack"
     if out:
+        options = {
+            "chip": chip, "stack": name, "software": software, "precision": precision, "kind": kind, "tuning": tuning, "based-on": based_on,
+        }  # fmt: skip
         labels = Labels(
             title or f"{name}: kernels on {found.chip.title}", note, based_on, cite, url,
-            tuple(common.names(software) or ()),
+            tuple(common.names(software) or ()), _again(files, options),
         )  # fmt: skip
         path = Path(out) / f"{name}.toml" if Path(out).is_dir() else Path(out)
-        common.write_atomically(path, stack_toml(found, labels))
-        after = f"inferbench op {found.chip.name} gemm --m 1,128 --n 8192 --k 8192 --stack {path}"
-    else:
-        after = "the same with --out my.toml to keep the stack"
+        common.write_atomically(path, stack_toml(found, labels) + _energies(path, name, registry))
+        after = f"inferbench op {found.chip.name} {_example(found)} --stack {path}"
     common.emit(_report(found, name, verbose, after), form, None, registry)
     common.problems_line(registry)
+
+
+def _again(files: Sequence[str], options: Mapping[str, str | None]) -> str:
+    """The command that fits a stack again, wherever the files lie."""
+    words = ["inferbench", "calibrate", *(Path(file).name for file in files)]
+    for name, value in options.items():
+        if value:
+            words += [f"--{name}", Path(value).name if value.endswith(".toml") else value]
+    return shlex.join(words)
+
+
+def _energies(path: Path, name: str, registry: Registry) -> str:
+    """Energies of kernels in the file that is replaced: they were fitted at measured times, and hold on."""
+    kept = energy_toml(path.read_text("utf-8")) if path.is_file() else ""
+    if kept:
+        print(f"inferbench: kept the energies of kernels that stood in {path}", file=sys.stderr)
+    elif name in registry.names("stacks") and registry.stack(name).kernel_energy:
+        said = (
+            f"{name} has energies of kernels; a calibration fits none, so {path} has none (see docs/power.md)"
+        )
+        print(f"inferbench: warning: {said}", file=sys.stderr)
+    return kept
+
+
+def _example(found: Calibration) -> str:
+    """An operator of a kind that was fitted."""
+    kinds = {fitted.kernel.flavour.partition(".")[0] for fitted in found.fits}
+    return next(text for kind, text in EXAMPLES.items() if kind in kinds)
 
 
 def _report(found: Calibration, name: str, verbose: bool, after: str) -> Report:
     rows = tuple(_row(fitted) for fitted in found.fits)
     data = {
-        "schema": "inferbench.calibrate/1", "chip": found.chip.name, "stack": name, "software": list(found.software),
+        "schema": "inferbench.calibrate/2", "chip": found.chip.name, "stack": name, "software": list(found.software),
         "files": found.files, "kernels": list(rows), "refused": found.refused, "not_taken": found.left, "warnings": list(found.warnings),
     }  # fmt: skip
     tables = (_errors(found, name), *((_parameters(found),) if verbose else ()))
@@ -105,15 +144,21 @@ def _report(found: Calibration, name: str, verbose: bool, after: str) -> Report:
 def _row(fitted: Fitted) -> dict[str, Any]:
     part, kernel = fitted.part, fitted.kernel
     row: dict[str, Any] = {
-        "kernel": kernel.key, "spelled": kernel.spelled, "rows": part.rows, "screened": part.screened,
-        **{f"mape_{field}": getattr(part, field) for _, field in ERRORS}, "sd": part.sd, "coverage": part.coverage,
+        "kernel": kernel.key, "spelled": kernel.spelled, "rows": part.rows, "scored": part.scored, "screened": part.screened,
+        **{f"mape_{field}": _fraction(getattr(part, field)) for _, field in ERRORS}, "sd": part.sd, "spread": part.spread,
+        "coverage": part.coverage,
     }  # fmt: skip
     row |= {free.path: value for free, value in zip(fitted.frees, fitted.values, strict=True)}
     return row | {"defaults": " ".join(part.defaults), "at_bound": " ".join(part.at_bound)}
 
 
+def _fraction(percent: float) -> float | None:
+    """As `validate` gives it: a fraction; null where nothing is known."""
+    return percent / 100.0 if math.isfinite(percent) else None
+
+
 def _errors(found: Calibration, name: str) -> Table:
-    columns = ("", "rows", "screened", *(title for title, _ in ERRORS), "in 90 % interval")
+    columns = ("", "rows", "screened", "scored", *(title for title, _ in ERRORS), "in 90 % interval")
     rows = []
     for fitted in found.fits:
         part = fitted.part
@@ -122,8 +167,8 @@ def _errors(found: Calibration, name: str) -> Table:
         said = _said(fitted)
         rows.append(
             (
-                Cell(fitted.kernel.key, notes=said), Cell(f"{part.rows:,}"), Cell(f"{part.screened:,}", notes=gone),
-                *(Cell(f"{getattr(part, field):.3g} %") for _, field in ERRORS), Cell(f"{100 * part.coverage:.0f} %"),
+                Cell(fitted.kernel.key, notes=said), Cell(f"{part.rows:,}"), Cell(f"{part.screened:,}", notes=gone), Cell(f"{part.scored:,}"),
+                *(Cell(_percent(getattr(part, field))) for _, field in ERRORS), Cell(f"{100 * part.coverage:.0f} %"),
             )
         )  # fmt: skip
     notes = [f"{key}: {text.splitlines()[0]}" for key, text in found.refused.items()]
@@ -134,11 +179,17 @@ def _errors(found: Calibration, name: str) -> Table:
     )  # fmt: skip
 
 
+def _percent(value: float) -> str:
+    return f"{value:.3g} %" if math.isfinite(value) else "–"
+
+
 def _said(fitted: Fitted) -> tuple[str, ...]:
     part = fitted.part
     notes = []
     if part.defaults:
         notes.append(f"the data can't fix {', '.join(part.defaults)}: left at the default")
+    if math.isnan(part.error):
+        notes.append("too few groups of rows to leave one out: how well it does for others is not known")
     if part.at_bound:
         notes.append(f"at the end of its physical range: {', '.join(part.at_bound)}")
     return tuple(notes)

@@ -31,6 +31,7 @@ __all__ = [
     "point_options",
     "points",
     "problems_line",
+    "renderer",
     "terminal_width",
 ]
 
@@ -148,26 +149,30 @@ def emit(report: Report, form: str, out: str | None, registry: Registry) -> None
     Raises:
         InferBenchError: Unknown format; file not writable.
     """
-    from inferbench.errors import suggest
-    from inferbench.report.render import RENDERERS
-
-    known = {
-        **RENDERERS,
-        **(
-            {}
-            if form in RENDERERS
-            else {n: registry.get("renderers", n) for n in registry.names("renderers")}
-        ),
-    }
-    if form not in known:
-        raise InferBenchError.at(
-            "--format", f"unknown format '{form}'", suggest(form, known) or f"known are {', '.join(known)}"
-        )
-    text = known[form].render(_with_plugins(report), terminal_width())
+    text = renderer(form, registry).render(_with_plugins(report), terminal_width())
     if out is None:
         sys.stdout.write(text)
     else:
         write_atomically(Path(out), text)
+
+
+def renderer(form: str, registry: Registry) -> Any:
+    """Find what renders a format; a command that writes files asks before it does.
+
+    Raises:
+        InferBenchError: Unknown format.
+    """
+    from inferbench.errors import suggest
+    from inferbench.report.render import RENDERERS
+
+    if form in RENDERERS:
+        return RENDERERS[form]
+    known = {**RENDERERS, **{name: registry.get("renderers", name) for name in registry.names("renderers")}}
+    if form not in known:
+        raise InferBenchError.at(
+            "--format", f"unknown format '{form}'", suggest(form, known) or f"known are {', '.join(known)}"
+        )
+    return known[form]
 
 
 def _with_plugins(report: Report) -> Report:

@@ -60,13 +60,16 @@ class FitPart:
     """How one kind of kernel in one precision was fitted.
 
     Attributes:
-        rows: Measurements fitted and scored.
+        rows: Measurements fitted.
+        scored: How many of them the errors are of: collectives are fitted on all sizes and scored from 64 KiB on.
         screened: Left out by the stated rules.
-        error: MAPE with whole groups of rows left out (shapes, heads, networks).
+        error: MAPE with whole groups of rows left out (shapes, heads, networks); NaN where there is one group.
         error_rows: MAPE with random rows left out.
         error_all: MAPE with the screened rows scored as well.
         constant, roofline: MAPE of the two trivial predictors: a constant, the roofline alone.
         sd: Standard deviation of the logarithm of left-out residuals.
+        spread: Log standard error of the interval: `sd`, or where tails are so heavy that its interval would hold fewer than
+            nine in ten left-out rows, their conformal quantile (the `(n + 1) 0.9`-th smallest of n, 50 or more) over 1.645.
         coverage: Share of the scored rows, groups left out, within 1.645 of it: what a 90% interval really holds.
         regimes: The same by what takes longest: an engine, or `latency`.
         parameters: Key paths of what was fitted.
@@ -77,6 +80,7 @@ class FitPart:
     """
 
     rows: int = 0
+    scored: int = 0
     screened: int = 0
     error: Deviation = math.nan
     error_rows: Deviation = math.nan
@@ -84,6 +88,7 @@ class FitPart:
     constant: Deviation = math.nan
     roofline: Deviation = math.nan
     sd: Deviation = math.nan
+    spread: Deviation = math.nan
     coverage: Deviation = math.nan
     regimes: Mapping[str, float] = attrs.field(factory=dict)
     parameters: tuple[str, ...] = ()
@@ -100,6 +105,7 @@ class Fit:
     Attributes:
         rows: Number of measurements.
         on: What they were (source, selection, hash).
+        command: What fits them again.
         date: When.
         error: MAPE on left-out rows.
         kernel: Relative standard error of one kernel's time (log).
@@ -114,6 +120,7 @@ class Fit:
 
     rows: int = 0
     on: str = ""
+    command: str = ""
     date: str = ""
     error: Deviation = math.nan
     kernel: Deviation = math.nan

@@ -88,7 +88,7 @@ class Stack:
         serial: The same, after the busy times: what the loop leaves uncovered.
         tail: Table of shares, 0 to 1, of one tile's loop by which the last tile outlasts the mean where there are more
             tiles than units (Graham 1969). With an entry, arithmetic and loop don't overlap: up to one wave the longer
-            of both counts, beyond it `compute + tail depth n`. Needs an architecture that says how it tiles.
+            of both counts, beyond it `compute + tail depth n`; -1, written "none", is as without an entry. Needs an architecture that says how it tiles.
         piece: Table of the fewest steps of the loop that are worth a unit of their own: where tiles are fewer than
             units, the loop of n steps is cut up (flash decoding), which leaves `n / (1 + n / (piece + n waves))` to
             each; infinity: never cut.

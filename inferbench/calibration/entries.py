@@ -1,0 +1,129 @@
+"""The entries of a fitted stack: each kernel's own, and those that keep figures of other kernels away from it.
+
+A kernel without an entry in a table takes that of what it is a kind of: an encoder that of prompts, a width of the cache
+that of 16 bits, all of them `default`, or what the stack is based on has. A fit knows none of these. So wherever a
+lookup would find something else than the fit had, the entry is written, even if it is the value that says nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from inferbench.calibration.forms import form
+from inferbench.calibration.kernels import Kernel
+from inferbench.records.flavours import flavours
+from inferbench.records.lookup import entry
+from inferbench.records.stack import TABLES, Stack
+
+if TYPE_CHECKING:
+    from inferbench.calibration.fitting import Fitted
+
+__all__ = ["absent", "beside", "entries", "tables_of"]
+
+Tables = dict[str, dict[str, float]]
+NOTHING = {"overlap": math.inf, "piece": math.inf, "tail": -1.0, "efficiency.convert": math.inf}
+
+
+def absent(table: str) -> float:
+    """The value of a table's entry that says nothing.
+
+    Example:
+        >>> absent("launch"), absent("efficiency.memory"), absent("overlap")
+        (0.0, 1.0, inf)
+    """
+    return NOTHING.get(table, 1.0 if table.startswith("efficiency") else 0.0)
+
+
+def tables_of(stack: Stack | None) -> dict[str, Mapping[str, Any]]:
+    """The tables of a stack that have entries, by path: `launch`, `efficiency.memory`."""
+    if stack is None:
+        return {}
+    own = {name: getattr(stack, name) for name in TABLES}
+    every = {**own, **{f"efficiency.{engine}": table for engine, table in stack.efficiency.items()}}
+    return {path: table for path, table in every.items() if table}
+
+
+def beside(base: Stack | None, kernel: Kernel) -> dict[str, Mapping[str, Any]]:
+    """What a stack to be based on says of other kinds than the kernel's, with nothing for what the kernel fits itself.
+
+    Args:
+        base: The stack; None: nothing.
+        kernel: What is to be fitted.
+    """
+    kind = kernel.key.partition(".")[0]
+    found: dict[str, Mapping[str, Any]] = {
+        path: {**{k: v for k, v in table.items() if not _is(k, kind)}, kernel.key: absent(path)}
+        for path, table in tables_of(base).items()
+    }
+    for free in form(kernel.flavour, kernel.narrow):
+        if free.of and free.table in found:
+            kept = {key: value for key, value in found[free.table].items() if not _is(key, free.of)}
+            found[free.table] = {**kept, free.of: free.absent}
+    return found
+
+
+def _is(key: str, name: str) -> bool:
+    """Whether a key is of a kind or flavour, in whatever precision."""
+    return key == name or key.startswith(f"{name}.")
+
+
+def entries(fits: Sequence[Fitted], base: Stack | None) -> Tables:
+    """Return all entries to write, by table.
+
+    Args:
+        fits: What was fitted.
+        base: What the stack is based on.
+    """
+    tables: Tables = {}
+    theirs = tables_of(base)
+    for fitted in fits:
+        values = dict(zip((free.path for free in fitted.frees), fitted.values, strict=True))
+        for free in form(fitted.kernel.flavour, fitted.kernel.narrow):
+            key = free.of + fitted.kernel.suffix if free.of else fitted.kernel.key
+            parts = (table for table in theirs if free.of and table.startswith(f"{free.table}."))
+            for table in (free.table, *parts):
+                tables.setdefault(table, {})[key] = values.get(free.path, free.absent)
+    _fill_collectives(tables)
+    for fitted in fits:
+        wanted = {
+            free.table: value for free, value in zip(fitted.frees, fitted.values, strict=True) if not free.of
+        }
+        for table in dict.fromkeys([*tables, *theirs]):
+            _close(tables.setdefault(table, {}), theirs.get(table, {}), fitted.kernel, _value(table, wanted))
+    return {table: found for table, found in tables.items() if found}
+
+
+def _value(table: str, wanted: Mapping[str, float]) -> float:
+    """What the fit had in a table; an engine's part (`memory.hbm`) is as the engine."""
+    if table not in wanted and table.startswith("efficiency."):
+        family = ".".join(table.split(".")[:2])
+        return wanted.get(family, absent(table))
+    return wanted.get(table, absent(table))
+
+
+def _close(mine: dict[str, float], theirs: Mapping[str, Any], kernel: Kernel, value: float) -> None:
+    """Add entries until a lookup for the kernel finds the value."""
+    for key in ("", kernel.key, f"{kernel.flavour}.{kernel.precision}"):
+        if key:
+            mine[key] = value
+        found = _lookup({**theirs, **mine}, kernel)
+        if found is None or found == value:
+            return
+
+
+def _lookup(table: Mapping[str, Any], kernel: Kernel) -> Any:
+    """The entry that holds for a kernel, None where there is none."""
+    op = kernel.ops[0]
+    missing = math.nan
+    found = entry(table, flavours(op)[0][0], op.precision.points[0], kernel.formats[0], missing)
+    return None if found is missing else found
+
+
+def _fill_collectives(tables: Tables) -> None:
+    """Give groups of other sizes what the largest measured group has."""
+    for found in tables.values():
+        keys = [key for key in found if key.startswith("collective.")]
+        for key in sorted(keys, key=lambda key: int(key.split(".")[2])):
+            found[".".join(key.split(".")[:2])] = found[key]
