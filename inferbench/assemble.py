@@ -12,6 +12,7 @@ import attrs
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.chip import Chip, ChipFile
 from inferbench.records.claim import Claim, ClaimFile
+from inferbench.records.keys import key_faults
 from inferbench.records.network import Network, NetworkFile
 from inferbench.records.plugins import Workload
 from inferbench.records.precision import FORMATS
@@ -191,6 +192,7 @@ def stack_from(text: bytes, name: str, where: str, find: Find) -> Stack:
         host=file.host, tuning=file.tuning, energy=file.energy, kernel_energy=spent, domain=file.domain, fit=file.fit, based_on=file.based_on,
         software=file.software, facts=outer.facts, note=file.note, origin=where,
     )  # fmt: skip
+    _raise_if(key_faults(stack, where))
     return _inherit(stack, find(file.based_on), raw) if file.based_on else stack
 
 

@@ -181,12 +181,33 @@ def test_based_on_takes_what_it_does_not_say_itself():
         ("[efficiency.comput]\ngemm = 0.5", "efficiency.comput: unknown engine\n  did you mean 'compute'?"),
         ("[efficiency.adc]\ngemm = 0.5", "efficiency.adc: unknown engine\n  engines are compute, memory, network, convert, and parts of them like memory.hbm"),
         ("[efficency.compute]\ngemm = 0.5", "efficency: unknown key\n  did you mean 'efficiency'?"),
+        ("[overlap]\ngem = 3.956", "overlap.gem: 'gem' is no kind of operator\n  did you mean 'gemm'?"),
+        ("[efficiency.memory]\natention.context = 0.5", "efficiency.memory.atention.context: 'atention' is no kind of operator\n  did you mean 'attention'?"),
+        ("[launch]\n\"gemm.experts.f8\" = \"2 us\"", "launch.gemm.experts.f8: 'f8' is neither a flavour of gemm.experts nor a precision\n  did you mean 'fp8'?"),
+        ("[launch]\n\"attention.generaton\" = \"2 us\"", "launch.attention.generaton: 'generaton' is neither a flavour of attention nor a precision\n  did you mean 'generation'?"),
+        ("[fit.kernels]\ngmem = 0.1", "fit.kernels.gmem: 'gmem' is no kind of operator\n  did you mean 'gemm'?"),
+        ("[domain.ops.attenton]\nkeys = [1, 2]", "domain.ops.attenton: 'attenton' is no kind of operator\n  did you mean 'attention'?"),
     ],
 )  # fmt: skip
 def test_faults(text, said):
     with pytest.raises(InferBenchError) as caught:
         read(f'title = "S"\n{text}')
     assert str(caught.value) == f"s.toml: {said}"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["gemm.w4a16", "attention.generation.mha.kv8", "attention.kv16", "collective.all_reduce.8", "elementwise.experts.fp8",
+     "default.bf16", "attention.encoder.bf16", "winograd", "winograd.tiled"],
+)  # fmt: skip
+def test_keys_that_operators_have_and_kinds_of_packages_that_are_not_here(key):
+    assert read(f'title = "S"\n[overlap]\n"{key}" = 2').overlap == {key: 2.0}
+
+
+def test_all_faults_of_keys_are_listed():
+    with pytest.raises(InferBenchError) as caught:
+        read('title = "S"\n[overlap]\ngem = 2\n[launch]\ngemmm = "1 us"')
+    assert [fault.where for fault in caught.value.faults] == ["s.toml: overlap.gem", "s.toml: launch.gemmm"]
 
 
 def test_a_curve_needs_the_field_it_runs_over():
