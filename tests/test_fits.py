@@ -13,6 +13,7 @@ from inferbench.calibration import calibrate
 from inferbench.operators import cost_rows
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
+PAGE = Path(__file__).parent.parent / "docs" / "calibration.md"
 SHIPPED = ("trtllm-1.0", "trtllm-1.3", "trtllm-1.3-block", "trtllm-1.3-b200", "trtllm-1.3-b200-block")
 COLLECTIVES = (
     "nccl-2.27", "nccl-2.29", "nccl-2.29-b200",
@@ -50,10 +51,10 @@ MISSED = (("trtllm-1.3", "gemm.experts", 16.0, 19.7),)
 
 
 def pooled(parts, keys):
-    """Mean over rows of all the kernels named."""
+    """Mean over scored rows of all the kernels named."""
     some = [parts[key] for key in keys if key in parts]
     assert some
-    return float(np.average([part.error for part in some], weights=[part.rows for part in some]))
+    return float(np.average([part.error for part in some], weights=[part.scored for part in some]))
 
 
 @pytest.mark.parametrize(("name", "keys", "bar"), BARS)
@@ -89,9 +90,23 @@ class TestShipped:
     def test_intervals_hold_what_they_say(self, name):
         """85 to 95 % of left-out rows lie in the 90 % intervals, give or take two standard errors of counting."""
         for key, part in ib.installed().stack(name).fit.parts.items():
-            if not math.isnan(part.coverage):
-                chance = 2.0 * math.sqrt(0.9 * 0.1 / part.rows)
-                assert 0.85 - chance <= part.coverage <= 0.95 + chance, key
+            chance = 2.0 * math.sqrt(0.9 * 0.1 / part.scored)
+            assert 0.85 - chance <= part.coverage <= 0.95 + chance, key
+            assert part.spread >= part.sd
+            assert ib.installed().stack(name).fit.kernels[key] == part.spread
+
+    def test_it_says_how_many_rows_were_scored(self, name):
+        """Collectives are fitted on all sizes and scored from 64 KiB on; all other kernels on every fitted row."""
+        for key, part in ib.installed().stack(name).fit.parts.items():
+            collective = key.startswith("collective")
+            assert (part.scored < part.rows) if collective else (part.scored == part.rows), key
+
+    def test_it_says_the_command_that_fits_it_again(self, name):
+        """As the page has it, without a path of whoever ran it."""
+        command = ib.installed().stack(name).fit.command
+        assert f"--stack {name}" in command
+        assert command.replace("inferbench calibrate ", "") in (PAGE.read_text("utf-8"))
+        assert "/" not in command
 
     def test_it_says_what_it_was_fitted_on(self, name):
         stack = ib.installed().stack(name)
@@ -166,10 +181,9 @@ class TestAgain:
 
 
 def test_the_page_shows_the_figures_that_ship():
-    page = Path(__file__).parent.parent / "docs" / "calibration.md"
     rows = [
         line.strip("| ").split(" | ")
-        for line in page.read_text("utf-8").splitlines()
+        for line in PAGE.read_text("utf-8").splitlines()
         if line.startswith(("| trtllm", "| nccl", "| vllm"))
     ]
     assert len(rows) > 30
@@ -180,6 +194,7 @@ def test_the_page_shows_the_figures_that_ship():
             figures = (
                 part.rows,
                 part.screened,
+                part.scored,
                 part.error,
                 part.error_rows,
                 part.error_all,
@@ -194,6 +209,6 @@ def test_the_page_shows_the_figures_that_ship():
                 for kind, part in parts.items()
                 if kind.startswith("collective.all_reduce" if "all-reduce" in key else "collective")
             ]
-            assert float(cells[2]) == pytest.approx(
-                np.average([p.error for p in some], weights=[p.rows for p in some]), abs=0.06
-            )
+            for cell, field, scale in ((cells[3], "error", 1.0), (cells[8], "coverage", 100.0)):
+                mean = np.average([getattr(p, field) for p in some], weights=[p.scored for p in some])
+                assert float(cell) == pytest.approx(scale * mean, abs=0.5 if scale > 1 else 0.06)
