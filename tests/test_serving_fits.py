@@ -200,8 +200,8 @@ def test_a_fitted_stack_says_on_what(name):
     assert "sha256:" in stack.fit.on
     assert 0 < stack.fit.step < 0.25
     assert all(
-        0 < share <= 1
-        for table in stack.efficiency.values()
+        0 < share <= 1 or (engine == "convert" and share == math.inf)  # no pass over the activations at all
+        for engine, table in stack.efficiency.items()
         for share in table.values()
         if isinstance(share, float)
     )

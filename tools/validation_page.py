@@ -155,12 +155,15 @@ def kernel_bar(stack: str, kernel: str) -> float:
 
 
 def _part(parts: Sequence[FitPart], most: float) -> list[str]:
-    rows = sum(part.rows for part in parts)
+    scored = [part.scored or part.rows for part in parts]  # fits of whole steps score every row
+    rows = sum(scored)
     names = ("error", "error_rows", "error_all", "constant", "roofline")
-    error, *others = (sum(getattr(part, name) * part.rows for part in parts) / rows for name in names)
+    error, *others = (
+        sum(getattr(part, name) * n for part, n in zip(parts, scored, strict=True)) / rows for name in names
+    )
     verdict = "–" if math.isnan(most) else "yes" if error <= most else "**no**"
     screened = str(sum(part.screened for part in parts))
-    inside = sum(part.coverage * part.rows for part in parts) / rows
+    inside = sum(part.coverage * n for part, n in zip(parts, scored, strict=True)) / rows
     figure = f"{error:.2f}" if 0.0 < abs(error - most) < 0.2 else digit(error)
     return [
         str(rows),
