@@ -143,9 +143,9 @@ def energy_spreads(time: Any, energy: Energy, waiting: Any, limit: float) -> tup
     """
     share = waiting / np.where(np.asarray(energy.joules) > 0, energy.joules, 1.0)
     known = np.isfinite(share)
-    held = np.asarray(energy.watts) >= limit * (1.0 - 1e-9)
+    capped = np.asarray(energy.watts) >= limit * (1.0 - 1e-9)
     of_power = np.where(known, 1.0 - share, 1.0)
-    of_energy = np.where(known & ~held, share, 1.0)
+    of_energy = np.where(known & ~capped, share, 1.0)
     return np.hypot(of_power * time, energy.spread), np.hypot(of_energy * time, energy.spread)
 
 
