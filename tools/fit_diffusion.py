@@ -273,11 +273,16 @@ def write(
     spent: Sequence[Unseen],
 ) -> None:
     """Write a stack's TOML."""
+    text = described(software, chip, lines) + record(lines, errors, file, pooled, spent)
+    text += parts_of(lines, errors, pooled, spent)
+    (OUT / f"{software.lower()}-{CHIPS[chip]}.toml").write_text(text)
+
+
+def described(software: str, chip: str, lines: Sequence[Line]) -> str:
+    """What the stack is, its figures and the box of its rows."""
     share, tau = fit(lines)
-    mape = float(np.mean([abs(error) for _, error in errors]))
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
     short = CHIPS[chip]
-    text = f'''title = "{software} making images on {short.upper()}"
+    return f'''title = "{software} making images on {short.upper()}"
 based_on = "eager-kernels-{short}"
 software = ["{software}"]
 note = """Fitted on whole images, text encoders and decoder included where they are modelled: the bandwidth of element-wise kernels and
@@ -305,7 +310,20 @@ batch = [1, {max(line.batch for line in lines):g}]
 pixels = [512, 1024]
 steps = [20, 50]
 
-[fit]
+'''
+
+
+def record(
+    lines: Sequence[Line],
+    errors: Sequence[tuple[Line, float]],
+    file: Path,
+    pooled: Sequence[tuple[Line, float]],
+    spent: Sequence[Unseen],
+) -> str:
+    """What it was fitted on, and how far whole steps are off."""
+    mape = float(np.mean([abs(error) for _, error in errors]))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    return f'''[fit]
 rows = {len(lines)}
 on = "ml-energy/leaderboard, {", ".join(sorted({line.network for line in lines}))}; {file.name} sha256:{digest}"
 date = "{datetime.date.today()}"
@@ -314,7 +332,6 @@ step = {half_width(pooled) / INTERVAL:.4f}
 power = {half_width([(one.line, one.power) for one in spent]) / INTERVAL:.4f}
 energy = {half_width([(one.line, one.joules) for one in spent]) / INTERVAL:.4f}
 '''
-    (OUT / f"{software.lower()}-{short}.toml").write_text(text + parts_of(lines, errors, pooled, spent))
 
 
 def table(

@@ -24,6 +24,7 @@ from typing import Any
 
 import attrs
 import numpy as np
+from scipy.optimize import nnls
 
 import inferbench as ib
 from inferbench.case import prepare
@@ -39,8 +40,7 @@ Array = Any
 CHIPS = {"a100-sxm-40gb": "a100", "h100-sxm": "h100"}
 KERNELS = {"a100-sxm-40gb": "trtllm-1.0", "h100-sxm": "trtllm-1.3"}
 FRAMEWORKS = {"TensorRT-LLM": "tensorrt-llm", "vLLM": "vllm"}
-HERE = Path(__file__).parents[1]
-OUT = HERE / "specs/inferbench_specs/stacks"
+OUT = Path(__file__).parents[1] / "specs/inferbench_specs/stacks"
 SCALE = 0.05
 GROUPED, ALONE = "attention.generation", "attention.generation.mha"
 # Plain loads of an A100 pass one sector of 32 bytes per slice and cycle, 2560 bytes a cycle and 3.61 of the 7.22 TB/s
@@ -166,24 +166,9 @@ def fit(lines: Sequence[Line]) -> Found:
     weights, x = np.ones(len(lines)), np.zeros(a.shape[1])
     for _ in range(30):
         root = np.sqrt(weights)
-        x = nonnegative(a * root[:, None], b * root)
+        x = nnls(a * root[:, None], b * root)[0]
         weights = 1.0 / np.sqrt(1.0 + ((a @ x - b) / SCALE) ** 2)
     return Found({chip: (float(x[2 * i]), float(x[2 * i + 1])) for i, chip in enumerate(chips)})
-
-
-def nonnegative(a: Array, b: Array) -> Array:
-    """Least squares with x >= 0, by coordinate descent on the normal equations (at most a dozen unknowns)."""
-    scale = np.sqrt(np.sum(a**2, axis=0)) + 1e-300
-    gram, right = (a / scale).T @ (a / scale), (a / scale).T @ b
-    x = np.zeros(len(right))
-    for _ in range(5000):
-        before = x.copy()
-        for i in range(len(x)):
-            if gram[i, i] > 0.5:
-                x[i] = max(0.0, x[i] + right[i] - gram[i] @ x)
-        if np.max(np.abs(x - before)) <= 1e-12 * np.max(np.abs(x)):
-            break
-    return x / scale
 
 
 def left_out(lines: Sequence[Line]) -> list[tuple[Line, float]]:
@@ -281,8 +266,6 @@ def write(
     mine = [line for line in lines if line.chip == chip]
     own = [(line, error) for line, error in errors if line.chip == chip]
     base = registry.stack(KERNELS[chip])
-    seen = {phase for line in mine for phase in SEEN[line.metric]}
-    phases = [phase for phase in ("prefill", "decode", "generate") if phase in seen]
     text = f'''title = "{framework} serving static batches on {CHIPS[chip].upper()}"
 based_on = "{KERNELS[chip]}"
 software = ["{framework}"]
@@ -292,7 +275,18 @@ note = """{NOTES[framework]}"""
 step = "{found.host[chip][0] * 1e6:.1f} us"
 sequence = "{found.host[chip][1] * 1e6:.2f} us"
 {otherwise(transferred(base, chip, framework), base)}
-[domain]
+'''
+    covered = {id(line): hit for (line, _), hit in zip(errors, inside(errors), strict=True)}
+    random = [one for one in rows_left_out(lines) if one[0].chip == chip]
+    text += box(chip, mine) + record(mine, own, errors, files, base) + parts(mine, own, random, covered)
+    (OUT / f"{FRAMEWORKS[framework]}-{CHIPS[chip]}.toml").write_text(text)
+
+
+def box(chip: str, mine: Sequence[Line]) -> str:
+    """Where the rows lie."""
+    seen = {phase for line in mine for phase in SEEN[line.metric]}
+    phases = [phase for phase in ("prefill", "decode", "generate") if phase in seen]
+    return f'''[domain]
 chips = ["{chip}"]
 counts = [1, 1]
 precisions = ["bf16", "fp16"]
@@ -307,10 +301,6 @@ output = [128, 4096]
 group = [1, 4]
 
 '''
-    covered = {id(line): hit for (line, _), hit in zip(errors, inside(errors), strict=True)}
-    random = [one for one in rows_left_out(lines) if one[0].chip == chip]
-    text += record(mine, own, errors, files, base) + parts(mine, own, random, covered)
-    (OUT / f"{FRAMEWORKS[framework]}-{CHIPS[chip]}.toml").write_text(text)
 
 
 def record(
