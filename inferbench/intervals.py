@@ -29,7 +29,7 @@ from inferbench.records.op import Collective, Op
 from inferbench.records.placement import Site
 from inferbench.records.run import Run
 from inferbench.records.stack import Stack
-from inferbench.records.trust import OUTSIDE
+from inferbench.records.trust import OUTSIDE, UNFITTED
 
 __all__ = [
     "INTERVAL", "ISOLATED", "LEVEL", "bounds", "conformal", "conformal_logs", "ends", "held", "energy_spreads", "inside", "longest", "outside", "slower", "spread", "step_spreads", "together", "unlike",
@@ -75,7 +75,8 @@ def spread(case: Case, at: Point, kernels: Numeric) -> Any:
 def outside(case: Case, at: Point) -> Any:
     """Log standard error added outside the box in which the stack was fitted; 0 inside.
 
-    0.25 for each of an unseen chip, precision or phase, 0.1 per doubling beyond an axis or a number of chips, in quadrature.
+    0.25 for each of an unseen chip, precision or phase, 0.1 per doubling beyond an axis or a number of chips, in quadrature;
+    1.4 for a chip of another vendor, where none of the kernels is one that was fitted.
 
     Example:
         Batch 128 where 64 was the largest: one doubling, 0.1.
@@ -83,7 +84,7 @@ def outside(case: Case, at: Point) -> Any:
     domain = case.stack.domain
     total: Any = 0.0
     if domain.chips and case.chip.name not in domain.chips:
-        total = total + UNSEEN**2
+        total = total + (UNSEEN if _kindred(case) else UNFITTED) ** 2
     if domain.counts:
         beyond = max(
             np.log2(case.system.count / domain.counts[1]), np.log2(domain.counts[0] / case.system.count), 0.0
@@ -100,6 +101,12 @@ def outside(case: Case, at: Point) -> Any:
             doublings = np.maximum(np.maximum(np.log2(value / high), np.log2(low / value)), 0.0)
             total = total + np.square(PER_DOUBLING * doublings)
     return np.sqrt(total)
+
+
+def _kindred(case: Case) -> bool:
+    """Whether the stack was fitted on a chip of the same vendor, or on none that is installed."""
+    known = [name for name in case.stack.domain.chips if name in case.registry.entries("chips")]
+    return not known or any(case.registry.chip(name).vendor == case.chip.vendor for name in known)
 
 
 def step_spreads(case: Case, at: Point, time: Any, energy: Energy, waiting: Any) -> tuple[Any, Any]:

@@ -229,8 +229,12 @@ def _described(option: str, network: Network) -> bool:
 def stack_for(registry: Registry, chip: Chip, software: str, phase: str) -> Stack | None:
     """Return the stack fitted for a chip, a software and a phase; else one of the same software on a kindred chip.
 
-    Of several the longest matching beginning of the software's name wins, then the chip itself, the same vendor, the
-    name. A stack on another chip still predicts, outside its box.
+    Of several the chip itself wins, then the longest matching beginning of the software's name, the same vendor, the
+    chip that is closest by its datasheet. A stack on another chip still predicts, outside its box.
+
+    Example:
+        >>> stack_for(registry, registry.chip("h200"), "vLLM 0.6", "decode").name       # doctest: +SKIP
+        'vllm-h100'
     """
     wanted = software.lower()
     best: tuple[Any, Stack] | None = None
@@ -242,8 +246,31 @@ def stack_for(registry: Registry, chip: Chip, software: str, phase: str) -> Stac
         if stack.domain.phases and phase not in stack.domain.phases:
             continue
         own = not stack.domain.chips or chip.name in stack.domain.chips
-        vendors = {registry.chip(one).vendor for one in stack.domain.chips}
-        rank = (own, match, chip.vendor in vendors, stack.fit.rows)
+        fitted = [registry.chip(one) for one in stack.domain.chips]
+        near = -min((_apart(chip, one) for one in fitted), default=0.0)
+        rank = (own, match, any(chip.vendor == one.vendor for one in fitted), near, stack.fit.rows)
         if best is None or rank > best[0]:
             best = (rank, stack)
     return best[1] if best else None
+
+
+def _apart(one: Chip, other: Chip) -> float:
+    """How unlike two chips are: doublings between their 16-bit peaks and between their memories' bandwidths, together.
+
+    Infinite where either has no such peak or bandwidth.
+    """
+    total = 0.0
+    for figure in (_wide_peak, _streamed):
+        pair = figure(one), figure(other)
+        if not all(math.isfinite(value) and value > 0 for value in pair):
+            return math.inf
+        total += abs(math.log2(pair[0] / pair[1]))
+    return total
+
+
+def _wide_peak(chip: Chip) -> float:
+    return chip.peak.get("bf16", chip.peak.get("fp16", math.nan))
+
+
+def _streamed(chip: Chip) -> float:
+    return chip.memory[chip.outermost].bandwidth
