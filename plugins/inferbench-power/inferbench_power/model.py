@@ -161,10 +161,12 @@ def _unsure(
         count = count * tally.precision.spread(
             [c.ops.get(name, math.nan) / c.ops["bf16"] for name in formats]
         )
-    rate = ib.maximum(count / active, low / 4.0)  # all is said one doubling beyond; nothing has no logarithm
-    beyond = ib.minimum(ib.maximum(np.log2(rate / high), np.log2(low / rate)), 1.0)
+    rate = np.log2(
+        ib.maximum(count / active, low / 4.0)
+    )  # all is said one doubling beyond; nothing has no logarithm
+    beyond = ib.minimum(ib.maximum(rate - math.log2(high), math.log2(low) - rate), 1.0)
     strange = ib.maximum(beyond, 0.0) * (STRANGE if action == "ops" else STRANGE_BYTES)
-    if action != "ops":
+    if action != "ops" or _CALIBRATED_FORMATS.issuperset(formats):
         return strange
     return np.hypot(
         strange, tally.precision.spread([FORMAT * (name not in _CALIBRATED_FORMATS) for name in formats])
