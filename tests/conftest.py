@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -44,6 +45,36 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         kind, _, name = one.partition("/")
         if name not in installed().entries(kind):
             pytest.skip(f"no installed package provides {one}")
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str], ModuleType]:
+    """Load a script of the repository by its path: they are in no package."""
+
+    def load(path: str) -> ModuleType:
+        file = HERE.parent / path
+        spec = importlib.util.spec_from_file_location(file.stem, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def published() -> Callable[[str], Path]:
+    """Find a table of published measurements beside the repository, or skip."""
+
+    def find(name: str) -> Path:
+        pytest.importorskip("inferbench_importers", reason="inferbench-importers is not installed")
+        file = HERE.parents[1] / "shared" / "data" / name
+        if not file.exists():
+            pytest.skip(f"the published measurements (shared/data/{name}) are not here")
+        return file
+
+    return find
 
 
 @pytest.fixture

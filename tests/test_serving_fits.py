@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,33 +10,16 @@ import pytest
 import inferbench as ib
 from inferbench.records.stack import TABLES, Host
 
-ROOT = Path(__file__).parents[1]
-DATA = ROOT.parent / "shared" / "data"
-
 pytestmark = pytest.mark.needs_plugins(
     "chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100", "stacks/diffusers-h100"
 )
 
 
-def tool(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def data(name):
-    if not (DATA / name).exists():
-        pytest.skip(f"the published measurements (shared/data/{name}) are not here")
-    pytest.importorskip("inferbench_importers", reason="inferbench-importers is not installed")
-    return DATA / name
-
-
 @pytest.fixture(scope="module")
-def serving():
+def serving(tool, published):
     """Errors on networks left out, all frameworks together."""
-    fit = tool("fit_serving")
-    files = [data(name) for name in ("llm_end_to_end.csv", "llm_ttft_tpot.csv")]
+    fit = tool("tools/fit_serving.py")
+    files = [published(name) for name in ("llm_end_to_end.csv", "llm_ttft_tpot.csv")]
     lines = [line for file in files for line in fit.lines_of(file, ib.installed())]
     errors = [
         one
@@ -109,10 +90,10 @@ def test_keys_that_each_query_head_reads_cost_a_group_more_than_those_that_are_s
 
 
 @pytest.fixture(scope="module")
-def images():
+def images(tool, published):
     """The tool and its lines."""
-    fit = tool("fit_diffusion")
-    return fit, fit.lines_of(data("diffusion_energy.csv"), ib.installed())
+    fit = tool("tools/fit_diffusion.py")
+    return fit, fit.lines_of(published("diffusion_energy.csv"), ib.installed())
 
 
 @pytest.mark.parametrize(("software", "seconds", "joules"), [("diffusers", 0.06, 0.08), ("xDiT", 0.08, 0.08)])

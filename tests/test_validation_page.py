@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[1]
-DATA = ROOT.parent / "shared" / "data"
-POWER = ROOT / "plugins/inferbench-power/tools"
+POWER = "plugins/inferbench-power/tools"
 
 pytestmark = pytest.mark.needs_plugins("chips/b200", "stacks/trtllm-1.3-b200", "stacks/vllm-h100")
 
 
-def tool(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def data(name):
-    if not (DATA / name).exists():
-        pytest.skip(f"the published measurements (shared/data/{name}) are not here")
-    return DATA / name
-
-
 @pytest.fixture(scope="module")
-def page():
+def page(tool):
     pytest.importorskip("matplotlib")
-    return tool(ROOT / "tools/validation_page.py")
+    return tool("tools/validation_page.py")
 
 
-def test_power_of_language_models_is_what_its_tool_prints(page, capsys):
-    tool(POWER / "fit_power.py").main(data("llm_end_to_end.csv"))
+def test_power_of_language_models_is_what_its_tool_prints(page, tool, published, capsys):
+    tool(f"{POWER}/fit_power.py").main(published("llm_end_to_end.csv"))
     printed = capsys.readouterr().out
     _, rows, error, _, _, _, constant, _ = page.POWER
     _, inside, n, _ = page.POWER_COVERAGE[0]
@@ -46,12 +28,12 @@ def test_power_of_language_models_is_what_its_tool_prints(page, capsys):
 @pytest.mark.parametrize(
     ("table", "which", "k"), [("gemm.csv", "product", 0), ("attention.csv", "attention", 1)]
 )
-def test_power_of_kernels_is_what_its_tool_prints(page, capsys, table, which, k):
-    fit = tool(POWER / "fit_kernel_power.py")
-    products = fit.study(fit.read(data("gemm.csv"), fit.product))
+def test_power_of_kernels_is_what_its_tool_prints(page, tool, published, capsys, table, which, k):
+    fit = tool(f"{POWER}/fit_kernel_power.py")
+    products = fit.study(fit.read(published("gemm.csv"), fit.product))
     if which == "attention":
         capsys.readouterr()
-        fit.study(fit.read(data(table), fit.attention), next(iter(products.values())).byte)
+        fit.study(fit.read(published(table), fit.attention), next(iter(products.values())).byte)
     last = capsys.readouterr().out.splitlines()[-1]
     _, rows, error, random, _, _, constant, _ = page.KERNEL_POWER[k]
     _, inside, n, _ = page.POWER_COVERAGE[1 + k]

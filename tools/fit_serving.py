@@ -42,6 +42,8 @@ KERNELS = {"a100-sxm-40gb": "trtllm-1.0", "h100-sxm": "trtllm-1.3"}
 FRAMEWORKS = {"TensorRT-LLM": "tensorrt-llm", "vLLM": "vllm"}
 OUT = Path(__file__).parents[1] / "specs/inferbench_specs/stacks"
 SCALE = 0.05
+# Frameworks whose measured version reads keys once per query head.
+APART = ("TensorRT-LLM",)
 GROUPED, ALONE = "attention.generation", "attention.generation.mha"
 # Plain loads of an A100 pass one sector of 32 bytes per slice and cycle, 2560 bytes a cycle and 3.61 of the 7.22 TB/s
 # (smallscientist1/cuda_microbenchmark, analysis_A100.md). The H100's bandwidth is a measured one already.
@@ -97,7 +99,7 @@ def transferred(base: Stack, chip: str, framework: str) -> Stack:
     efficiency = {engine: dict(table) for engine, table in base.efficiency.items()}
     memory = efficiency["memory"]
     memory |= {GROUPED: memory[ALONE], "elementwise": memory["gemm"], "reduce": memory["gemm"]}
-    if framework != "TensorRT-LLM":
+    if framework not in APART:
         return attrs.evolve(base, efficiency=efficiency, host=Host())
     for table in efficiency.values():
         _as_alone(table)
@@ -339,9 +341,7 @@ def otherwise(stack: Stack, base: Stack) -> str:
         new = {key: value for key, value in table.items() if before.get(name, {}).get(key) != value}
         if new:
             text += f"\n[{name}]\n" + "".join(f"{_key(k)} = {_value(name, v)}\n" for k, v in new.items())
-    if stack.tuning != base.tuning:
-        text += "\n[tuning.simt]\nshares_keys = false\n"
-    return text
+    return text + ("\n[tuning.simt]\nshares_keys = false\n" if stack.tuning != base.tuning else "")
 
 
 def _key(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import attrs
 import numpy as np
@@ -59,6 +60,16 @@ class Pen:
         """Return a pen for another part of the network."""
         return attrs.evolve(self, prefix=prefix, repeat=float(repeat), unit=unit)
 
+    def _placed(self, name: str, kernels: float = 1.0) -> dict[str, Any]:
+        """What all operators of a part share: where they stand, how often they run and how many copies are held."""
+        return {
+            "name": self.prefix + name,
+            "precision": self.precision,
+            "repeat": self.repeat * self.loops * kernels,
+            "copies": self.repeat,
+            "unit": self.unit,
+        }
+
     def linear(
         self,
         name: str,
@@ -72,11 +83,7 @@ class Pen:
     ) -> Iterator[ib.Op]:
         """Write a linear layer."""
         yield ib.Gemm(
-            name=self.prefix + name,
-            precision=self.precision,
-            repeat=self.repeat * self.loops,
-            copies=self.repeat,
-            unit=self.unit,
+            **self._placed(name),
             split=split,
             m=m,
             n=float(n),
@@ -101,11 +108,7 @@ class Pen:
     ) -> Iterator[ib.Op]:
         """Write a convolution; `side` is height and width of its result, `channels` in and out."""
         yield ib.Conv2d(
-            name=self.prefix + name,
-            precision=self.precision,
-            repeat=self.repeat * self.loops,
-            copies=self.repeat,
-            unit=self.unit,
+            **self._placed(name),
             split=split,
             batch=batch,
             height=side[0],
@@ -136,11 +139,7 @@ class Pen:
         """
         if self.options.elementwise:
             yield ib.Elementwise(
-                name=self.prefix + name,
-                precision=self.precision,
-                repeat=self.repeat * self.loops * kernels,
-                copies=self.repeat,
-                unit=self.unit,
+                **self._placed(name, kernels),
                 split=split,
                 elements=elements,
                 reads=reads,
@@ -220,11 +219,7 @@ class Pen:
         """Write softmax attention over activations, scores kept on chip."""
         if self.options.attention:
             yield ib.Attention(
-                name=self.prefix + name,
-                precision=self.precision,
-                repeat=self.repeat * self.loops,
-                copies=self.repeat,
-                unit=self.unit,
+                **self._placed(name),
                 split=("heads",),
                 batch=batch,
                 heads=float(heads),
@@ -250,11 +245,7 @@ class Pen:
         """Write linear attention, without the kernels that prepare its operands."""
         if self.options.attention:
             yield LinearAttention(
-                name=self.prefix + name,
-                precision=self.precision,
-                repeat=self.repeat * self.loops,
-                copies=self.repeat,
-                unit=self.unit,
+                **self._placed(name),
                 split=split,
                 batch=batch,
                 heads=float(heads),

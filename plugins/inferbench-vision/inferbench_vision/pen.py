@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import attrs
 import numpy as np
@@ -52,6 +53,16 @@ class Pen:
         """Return a pen for another part of the network."""
         return attrs.evolve(self, prefix=prefix, repeat=float(repeat), unit=unit)
 
+    def _placed(self, name: str, kernels: float = 1.0) -> dict[str, Any]:
+        """What all operators of a part share: where they stand, how often they run and how many copies are held."""
+        return {
+            "name": self.prefix + name,
+            "precision": self.precision,
+            "repeat": self.repeat * self.loops * kernels,
+            "copies": self.repeat,
+            "unit": self.unit,
+        }
+
     def linear(
         self,
         name: str,
@@ -68,11 +79,7 @@ class Pen:
         `tied` weights are held elsewhere.
         """
         yield ib.Gemm(
-            name=self.prefix + name,
-            precision=self.precision,
-            repeat=self.repeat * self.loops,
-            copies=self.repeat,
-            unit=self.unit,
+            **self._placed(name),
             split=split,
             m=m,
             n=float(n),
@@ -95,11 +102,7 @@ class Pen:
         """Write an element-wise kernel, unless such kernels are left out; `held` counts parameters."""
         if self.options.elementwise:
             yield ib.Elementwise(
-                name=self.prefix + name,
-                precision=self.precision,
-                repeat=self.repeat * self.loops * kernels,
-                copies=self.repeat,
-                unit=self.unit,
+                **self._placed(name, kernels),
                 split=split,
                 elements=elements,
                 reads=reads,
@@ -123,11 +126,7 @@ class Pen:
             yield from self._unfused(name, batch * heads, queries, keys, dim)
             return
         yield ib.Attention(
-            name=self.prefix + name,
-            precision=self.precision,
-            repeat=self.repeat * self.loops,
-            copies=self.repeat,
-            unit=self.unit,
+            **self._placed(name),
             split=("heads",),
             batch=batch,
             heads=float(heads),
