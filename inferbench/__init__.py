@@ -18,12 +18,12 @@ __version__ = "0.1.0"
 _HOMES = {
     "inferbench.errors": ("Fault", "InferBenchError", "UnsupportedOp"),
     "inferbench.api": ("run",),
-    "inferbench.grid": ("Grid", "Point"),
-    "inferbench.hookspecs": ("hookimpl",),
-    "inferbench.importing": ("read_measurements",),
+    "inferbench.records.grid": ("Grid", "Point"),
+    "inferbench.discovery.hookspecs": ("hookimpl",),
+    "inferbench.evidence.importing": ("read_measurements",),
     "inferbench.num": ("Array", "Numeric", "ceil_div", "curve", "maximum", "minimum", "round_up", "where"),
     "inferbench.records.chip": ("Chip", "Link", "MemoryLevel", "Power", "Price", "Silicon"),
-    "inferbench.records.claim": ("Claim",),
+    "inferbench.claims.record": ("Claim",),
     "inferbench.records.convolution": ("Conv2d",),
     "inferbench.records.cost": ("Cost",),
     "inferbench.records.energy": ("Energy", "Tally"),
@@ -42,7 +42,7 @@ _HOMES = {
         "Reduce",
     ),
     "inferbench.records.placement": ("Footprint", "Graph", "Placement", "Reason", "Site"),
-    "inferbench.records.plugins": (
+    "inferbench.records.interfaces": (
         "Architecture",
         "Fabric",
         "Nothing",
@@ -57,7 +57,7 @@ _HOMES = {
     "inferbench.records.scenario": ("Scenario", "Suite", "SuitePoint"),
     "inferbench.records.stack": ("Curve", "Domain", "Fit", "Host", "Stack"),
     "inferbench.records.system": ("Layout", "System", "SystemName"),
-    "inferbench.registry": ("Registry", "installed"),
+    "inferbench.discovery.registry": ("Registry", "installed"),
     "inferbench.units": (
         "ByteCount",
         "BytesPerSecond",
@@ -102,13 +102,14 @@ if TYPE_CHECKING:
     from attrs import frozen as frozen
 
     from inferbench.api import run as run
+    from inferbench.claims.record import Claim as Claim
+    from inferbench.discovery.hookspecs import hookimpl as hookimpl
+    from inferbench.discovery.registry import Registry as Registry
+    from inferbench.discovery.registry import installed as installed
     from inferbench.errors import Fault as Fault
     from inferbench.errors import InferBenchError as InferBenchError
     from inferbench.errors import UnsupportedOp as UnsupportedOp
-    from inferbench.grid import Grid as Grid
-    from inferbench.grid import Point as Point
-    from inferbench.hookspecs import hookimpl as hookimpl
-    from inferbench.importing import read_measurements as read_measurements
+    from inferbench.evidence.importing import read_measurements as read_measurements
     from inferbench.num import Array as Array
     from inferbench.num import Numeric as Numeric
     from inferbench.num import ceil_div as ceil_div
@@ -123,7 +124,6 @@ if TYPE_CHECKING:
     from inferbench.records.chip import Power as Power
     from inferbench.records.chip import Price as Price
     from inferbench.records.chip import Silicon as Silicon
-    from inferbench.records.claim import Claim as Claim
     from inferbench.records.convolution import Conv2d as Conv2d
     from inferbench.records.cost import Cost as Cost
     from inferbench.records.energy import Energy as Energy
@@ -133,6 +133,16 @@ if TYPE_CHECKING:
     from inferbench.records.executor import Pool as Pool
     from inferbench.records.facts import Fact as Fact
     from inferbench.records.facts import Source as Source
+    from inferbench.records.grid import Grid as Grid
+    from inferbench.records.grid import Point as Point
+    from inferbench.records.interfaces import Architecture as Architecture
+    from inferbench.records.interfaces import Fabric as Fabric
+    from inferbench.records.interfaces import Nothing as Nothing
+    from inferbench.records.interfaces import Phase as Phase
+    from inferbench.records.interfaces import PowerModel as PowerModel
+    from inferbench.records.interfaces import Renderer as Renderer
+    from inferbench.records.interfaces import Support as Support
+    from inferbench.records.interfaces import Workload as Workload
     from inferbench.records.measurement import Importer as Importer
     from inferbench.records.measurement import Measurement as Measurement
     from inferbench.records.network import Network as Network
@@ -150,14 +160,6 @@ if TYPE_CHECKING:
     from inferbench.records.placement import Placement as Placement
     from inferbench.records.placement import Reason as Reason
     from inferbench.records.placement import Site as Site
-    from inferbench.records.plugins import Architecture as Architecture
-    from inferbench.records.plugins import Fabric as Fabric
-    from inferbench.records.plugins import Nothing as Nothing
-    from inferbench.records.plugins import Phase as Phase
-    from inferbench.records.plugins import PowerModel as PowerModel
-    from inferbench.records.plugins import Renderer as Renderer
-    from inferbench.records.plugins import Support as Support
-    from inferbench.records.plugins import Workload as Workload
     from inferbench.records.precision import FORMATS as FORMATS
     from inferbench.records.precision import Precision as Precision
     from inferbench.records.precision import PrecisionName as PrecisionName
@@ -175,8 +177,6 @@ if TYPE_CHECKING:
     from inferbench.records.system import Layout as Layout
     from inferbench.records.system import System as System
     from inferbench.records.system import SystemName as SystemName
-    from inferbench.registry import Registry as Registry
-    from inferbench.registry import installed as installed
     from inferbench.units import ByteCount as ByteCount
     from inferbench.units import BytesPerSecond as BytesPerSecond
     from inferbench.units import Count as Count

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from inferbench.capacity import at_largest_batch
+from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
-from inferbench.evaluate import evaluate, prepare
-from inferbench.grid import Grid
+from inferbench.model.capacity import at_largest_batch
+from inferbench.model.evaluate import evaluate, prepare
+from inferbench.records.grid import Grid
 from inferbench.records.run import Run
 from inferbench.records.system import System, SystemName
-from inferbench.registry import Registry, installed
 
 __all__ = ["run"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from inferbench.cli.app import run as run_cli
-from inferbench.registry import Registry, installed
+from inferbench.discovery.registry import Registry, installed
 
 HERE = Path(__file__).parent
 TOY = HERE / "data" / "toy.py"
@@ -137,7 +137,7 @@ def cli(
 @pytest.fixture
 def toy_cli(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Run the command line with the toy plugin as the only one."""
-    monkeypatch.setattr("inferbench.registry.entry_points", lambda group: ())
+    monkeypatch.setattr("inferbench.discovery.registry.entry_points", lambda group: ())
 
     def run(*args: str) -> tuple[int, str, str]:
         installed.cache_clear()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inferbench.arithmetic import Name, calculate, roots_in
+from inferbench.claims.arithmetic import Name, calculate, roots_in
 from inferbench.errors import InferBenchError
 
 WHERE = "ledger.toml: A1: expression"

@@ -65,7 +65,7 @@ def test_message(toy_cli, args, said):
 
 
 def test_without_any_plugin_it_says_what_to_install(cli, monkeypatch):
-    monkeypatch.setattr("inferbench.registry.entry_points", lambda group: ())
+    monkeypatch.setattr("inferbench.discovery.registry.entry_points", lambda group: ())
     for args, said in (
         (("compare", "b200"), "reference: no suite is installed\n  pip install 'inferbench[all]'"),
         (("run", "b200", "llama3-70b/decode"), "b200: no chip is installed\n  pip install 'inferbench-specs'"),

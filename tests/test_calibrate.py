@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.calibration import calibrate
+from inferbench.calibration.calibrate import calibrate
 from inferbench.calibration.experts import busiest, expert_layer
 from inferbench.errors import InferBenchError
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.calibration import calibrate
+from inferbench.calibration.calibrate import calibrate
 from inferbench.errors import InferBenchError
 
 pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench[calibrate]'")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inferbench.registry import Registry
+from inferbench.discovery.registry import Registry
 
 LEDGER = """
 title = "Toy"
@@ -59,7 +59,7 @@ assumption = "nothing"
 @pytest.fixture
 def claims(cli, plugin, tmp_path, monkeypatch):
     """Run the command with one ledger as the only thing installed."""
-    monkeypatch.setattr("inferbench.registry.entry_points", lambda group: ())
+    monkeypatch.setattr("inferbench.discovery.registry.entry_points", lambda group: ())
 
     def run(text, *args, columns=100):
         folder = tmp_path / "claims"

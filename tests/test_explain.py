@@ -8,8 +8,8 @@ import math
 import pytest
 
 import inferbench as ib
-from inferbench.reconcile import Split, gap, measured_split
 from inferbench.records.measurement import Measurement
+from inferbench.validation.reconcile import Split, gap, measured_split
 
 pytestmark = pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from inferbench.figures import left_out, settled, targets
-from inferbench.measurements import set_from
-from inferbench.plausible import faults
+from inferbench.evidence.variants import regime
 from inferbench.records.measurement import Measurement
-from inferbench.regimes import regime
+from inferbench.specs.figures import left_out, settled, targets
+from inferbench.specs.measurement_sets import set_from
+from inferbench.specs.plausible import faults
 
 SHAPE = {"context": 1000.0, "output": 100.0}
 

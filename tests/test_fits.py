@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.calibration import calibrate
-from inferbench.operators import cost_rows
+from inferbench.calibration.calibrate import calibrate
+from inferbench.model.operators import cost_rows
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 PAGE = Path(__file__).parent.parent / "docs" / "calibration.md"

@@ -5,7 +5,7 @@ import math
 import pytest
 
 import inferbench as ib
-from inferbench.importing import read_measurements
+from inferbench.evidence.importing import read_measurements
 
 
 def importer(name, word, *rows):

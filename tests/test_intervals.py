@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.intervals import slower, together, unlike
-from inferbench.operators import cost_rows
+from inferbench.model.intervals import slower, together, unlike
+from inferbench.model.operators import cost_rows
 from inferbench.records.fit import Domain, Fit
 from inferbench.records.stack import Stack
 from inferbench.records.trust import other_kernel

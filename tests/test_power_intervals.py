@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.evaluate import evaluate, prepare
-from inferbench.intervals import INTERVAL, bounds, energy_spreads
-from inferbench.operators import cost_rows
+from inferbench.model.document import results
+from inferbench.model.evaluate import evaluate, prepare
+from inferbench.model.intervals import INTERVAL, bounds, energy_spreads
+from inferbench.model.operators import cost_rows
 from inferbench.records.measurement import Measurement
 from inferbench.records.system import System
-from inferbench.results import results
-from inferbench.validate import validate
+from inferbench.validation.validate import validate
 
 pytestmark = pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100")
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from inferbench.errors import InferBenchError
-from inferbench.ranges import parse
+from inferbench.specs.ranges import parse
 from inferbench.sweeping.execute import sweep
 from inferbench.sweeping.plan import plan
 from inferbench.sweeping.query import columns, query

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from inferbench.errors import InferBenchError
-from inferbench.ranges import parse
+from inferbench.specs.ranges import parse
 
 
 @pytest.mark.parametrize(

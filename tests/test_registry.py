@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 import inferbench as ib
-from inferbench import hookspecs
+from inferbench.discovery import hookspecs
+from inferbench.discovery.registry import KINDS, Registry, installed
 from inferbench.errors import InferBenchError
-from inferbench.registry import KINDS, Registry, installed
 
 
 class Good(ib.Architecture):
@@ -215,7 +215,7 @@ def test_all_six_faults_at_once_through_entry_points(monkeypatch, plugin):
         point("a", lambda: good_one, "inferbench-good"),
         point("a", lambda: plugin(inferbench_architectures=good), "inferbench-evil"),
     ]
-    monkeypatch.setattr("inferbench.registry.entry_points", lambda group: planted)
+    monkeypatch.setattr("inferbench.discovery.registry.entry_points", lambda group: planted)
     registry = Registry()
     assert registry.names("architectures") == ["good"]
     assert registry.entries("architectures")["good"].owner == "inferbench-good"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from inferbench.errors import InferBenchError
-from inferbench.ranges import parse
+from inferbench.specs.ranges import parse
 from inferbench.sweeping import execute, parquet
 from inferbench.sweeping.execute import sweep
 from inferbench.sweeping.plan import plan
@@ -235,7 +235,7 @@ import os, signal, sys
 sys.path.insert(0, {str(tmp_path)!r})
 from fatal import once
 from inferbench.records.executor import Opening
-from inferbench.records.pools import PROCESSES
+from inferbench.discovery.pools import PROCESSES
 from concurrent.futures import BrokenExecutor
 if __name__ == "__main__":
     with PROCESSES.open(Opening(workers=2)) as pool:

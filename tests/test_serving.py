@@ -11,14 +11,22 @@ import attrs
 import numpy as np
 import pytest
 
+from inferbench.discovery.registry import installed
 from inferbench.errors import InferBenchError
-from inferbench.frontier import frontier, goodput, pareto
-from inferbench.grid import Grid
-from inferbench.options import structured
+from inferbench.records.grid import Grid
 from inferbench.records.system import Layout, System, SystemName
-from inferbench.registry import installed
-from inferbench.replica import Mixed, Question, Replica, replica
-from inferbench.serving import Steps, Traffic, at_users, chunked, disaggregated, interleaved, queue
+from inferbench.serving.frontier import frontier, goodput, pareto
+from inferbench.serving.replica import Mixed, Question, Replica, replica
+from inferbench.serving.steady_state import (
+    Steps,
+    Traffic,
+    at_users,
+    chunked,
+    disaggregated,
+    interleaved,
+    queue,
+)
+from inferbench.specs.options import structured
 
 
 def _simulation() -> Any:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inferbench.registry import installed
-from inferbench.sizing import Demand, batches, size
+from inferbench.discovery.registry import installed
+from inferbench.serving.sizing import Demand, batches, size
 
 pytestmark = pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b")
 

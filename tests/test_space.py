@@ -11,10 +11,19 @@ import numpy as np
 import pytest
 
 import inferbench as ib
+from inferbench.discovery.registry import installed
 from inferbench.errors import InferBenchError
-from inferbench.registry import installed
-from inferbench.space import DEFINITIONS, Space, densified, figures, flexibility, passes, share_by, thinned
-from inferbench.winners import Dominated, dominated, winners
+from inferbench.space.flexibility import (
+    DEFINITIONS,
+    Space,
+    densified,
+    figures,
+    flexibility,
+    passes,
+    share_by,
+    thinned,
+)
+from inferbench.space.winners import Dominated, dominated, winners
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "flexibility.md"
 

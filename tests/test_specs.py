@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import inferbench as ib
-from inferbench.assemble import chip_from, network_from, suite_from
 from inferbench.errors import InferBenchError
+from inferbench.specs.assemble import chip_from, network_from, suite_from
 
 
 @ib.frozen

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import inferbench as ib
-from inferbench.assemble import stack_from
 from inferbench.errors import InferBenchError
 from inferbench.records.overlap import power_sum
+from inferbench.specs.assemble import stack_from
 
 
 def gemm(m=1.0, precision="bf16", **more):

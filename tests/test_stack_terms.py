@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import inferbench as ib
-from inferbench.assemble import stack_from
 from inferbench.records.fit import Domain
 from inferbench.records.flavours import flavours
 from inferbench.records.overlap import power_sum
+from inferbench.specs.assemble import stack_from
 
 
 def read(text, find=None):

@@ -175,7 +175,7 @@ def test_a_plugin_imports_the_public_face_and_what_it_declares(package):
 def test_the_path_of_a_formula_imports_numpy_attrs_cattrs_and_pluggy_only(process):
     """Importing the core's whole evaluation brings no screen and no HTTP."""
     code = (
-        "import sys, inferbench.api, inferbench.registry;"
+        "import sys, inferbench.api, inferbench.discovery.registry;"
         "print([m for m in ('rich', 'rich_click', 'click', 'pandas', 'scipy', 'requests') if m in sys.modules])"
     )
     assert process("-c", code).stdout.strip() == "[]"
@@ -191,7 +191,7 @@ def test_importing_the_face_imports_nothing_heavy(process):
 def test_the_core_alone_says_what_to_install(process):
     """With no entry point at all: as if every plugin were deleted."""
     code = (
-        "import sys, inferbench.registry as r; r.entry_points = lambda group: ();"
+        "import sys, inferbench.discovery.registry as r; r.entry_points = lambda group: ();"
         "from inferbench.cli.app import run; sys.exit(run(['compare', 'b200']))"
     )
     done = process("-c", code)

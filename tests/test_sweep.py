@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from inferbench.api import run
+from inferbench.discovery.registry import installed
 from inferbench.errors import InferBenchError
-from inferbench.ranges import parse
-from inferbench.registry import installed
-from inferbench.results import flatten, results
+from inferbench.model.document import flatten, results
+from inferbench.specs.ranges import parse
 from inferbench.sweeping.execute import in_memory, sweep
 from inferbench.sweeping.plan import chunk_points, plan
 from inferbench.sweeping.request import Request, workloads
@@ -229,8 +229,8 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(toy, tmp_path, monk
 
 def test_rows_that_cannot_be_told_apart_are_written_alike(toy):
     """Reasons are written once per rounding; where that is undecided each number is written by itself."""
+    from inferbench.model.document import write_number
     from inferbench.records.placement import Reason
-    from inferbench.results import write_number
     from inferbench.sweeping.columns import Text
     from inferbench.sweeping.reasons import _sentences
 

@@ -11,14 +11,14 @@ import pytest
 
 import inferbench as ib
 from inferbench.cli.validate_command import digests_of, from_files
-from inferbench.figures import left_out, targets
-from inferbench.intervals import conformal
-from inferbench.measurements import set_from
+from inferbench.evidence.matching import stack_for
+from inferbench.model.intervals import conformal
 from inferbench.records.measurement import Measurement
 from inferbench.records.stack import Domain, Fit, Host, Stack
-from inferbench.resolve import stack_for
-from inferbench.scoring import document, scores
-from inferbench.validate import RULES, Row, validate
+from inferbench.specs.figures import left_out, targets
+from inferbench.specs.measurement_sets import set_from
+from inferbench.validation.scoring import document, scores
+from inferbench.validation.validate import RULES, Row, validate
 
 pytestmark = pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100")
 

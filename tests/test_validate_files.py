@@ -11,7 +11,7 @@ import pytest
 
 import inferbench as ib
 from inferbench.records.measurement import Measurement
-from inferbench.validate import Row, validate
+from inferbench.validation.validate import Row, validate
 
 pytestmark = [
     pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100", "importers/csv"),

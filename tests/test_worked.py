@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.capacity import smallest_layout
-from inferbench.evaluate import prepare
+from inferbench.model.capacity import smallest_layout
+from inferbench.model.evaluate import prepare
 
 pytestmark = pytest.mark.needs_plugins(
     "chips/tpu-v5p", "chips/groq-lpu", "architectures/dataflow", "architectures/systolic", "stacks/reference"

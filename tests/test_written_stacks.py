@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.calibration import calibrate
+from inferbench.calibration.calibrate import calibrate
 from inferbench.calibration.kernels import kernels
 from inferbench.calibration.writing import Labels, energy_toml, stack_toml
-from inferbench.resolve import read_rows
+from inferbench.evidence.matching import read_rows
 
 pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench[calibrate]'")
 pytestmark = pytest.mark.needs_plugins("importers/csv", "chips/h100-sxm", "architectures/simt")

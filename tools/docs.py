@@ -103,7 +103,7 @@ def _terminal(folder: Path) -> Iterator[None]:
 def printed(command: str) -> str:
     """Run one `inferbench …` line in this process; what a terminal would show, both streams."""
     from inferbench.cli.app import run
-    from inferbench.registry import installed
+    from inferbench.discovery.registry import installed
 
     arguments = shlex.split(command)[1:]
     own_plugins = "-p" in arguments

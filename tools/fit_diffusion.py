@@ -23,13 +23,13 @@ import attrs
 import numpy as np
 
 import inferbench as ib
-from inferbench.case import prepare
-from inferbench.evaluate import evaluate
-from inferbench.importing import read_measurements
-from inferbench.intervals import INTERVAL, conformal, held
+from inferbench.evidence.importing import read_measurements
+from inferbench.evidence.matching import Situation, situate
+from inferbench.model.case import prepare
+from inferbench.model.evaluate import evaluate
+from inferbench.model.intervals import INTERVAL, conformal, held
 from inferbench.records.measurement import Measurement
 from inferbench.records.stack import Stack
-from inferbench.resolve import Situation, situate
 
 Array = Any
 CHIPS = {"a100-sxm-40gb": "a100", "h100-sxm": "h100", "b200": "b200"}

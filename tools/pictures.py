@@ -21,7 +21,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 import inferbench as ib
-from inferbench.operators import cost_rows
+from inferbench.model.operators import cost_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 INK, GREY = "#1b3a57", "#9aa5b1"

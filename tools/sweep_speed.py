@@ -14,9 +14,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from inferbench.evaluate import evaluate
-from inferbench.ranges import parse
-from inferbench.registry import installed
+from inferbench.discovery.registry import installed
+from inferbench.model.evaluate import evaluate
+from inferbench.specs.ranges import parse
 from inferbench.sweeping import parquet
 from inferbench.sweeping.plan import Plan, plan
 from inferbench.sweeping.request import Request

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import inferbench as ib
 from inferbench.cli.validate_command import shipped
-from inferbench.intervals import HOSTLESS, ISOLATED, MATERIAL
+from inferbench.discovery.registry import Registry
+from inferbench.model.intervals import HOSTLESS, ISOLATED, MATERIAL
 from inferbench.records.fit import FitPart
 from inferbench.records.stack import Stack
 from inferbench.records.trust import OTHER_KERNEL, UNFITTED, UNFITTED_MOVES, WIDEST_GROUP
-from inferbench.registry import Registry
-from inferbench.scoring import Score, scores
-from inferbench.validate import KINDS, RULES, Row, validate
+from inferbench.validation.scoring import Score, scores
+from inferbench.validation.validate import KINDS, RULES, Row, validate
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/validation.md"

@@ -13,7 +13,7 @@ import numpy as np
 from inferbench.calibration.forms import Free, form
 from inferbench.calibration.kernels import Kernel
 from inferbench.errors import InferBenchError
-from inferbench.intervals import INTERVAL, conformal_logs
+from inferbench.model.intervals import INTERVAL, conformal_logs
 from inferbench.num import Array
 from inferbench.records.fit import FitPart
 from inferbench.records.stack import Stack

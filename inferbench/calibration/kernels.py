@@ -10,9 +10,9 @@ import attrs
 import numpy as np
 
 from inferbench.calibration.experts import expert_layer, exponent
+from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.num import Array
-from inferbench.options import structured_tuning
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
 from inferbench.records.measurement import Measurement
@@ -22,7 +22,7 @@ from inferbench.records.precision import FORMATS, Precision
 from inferbench.records.stack import Stack
 from inferbench.records.system import Layout
 from inferbench.records.trust import WIDEST_GROUP
-from inferbench.registry import Registry
+from inferbench.specs.options import structured_tuning
 
 __all__ = ["FASTER", "SHORT", "Kernel", "kernels"]
 

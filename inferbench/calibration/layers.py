@@ -10,6 +10,7 @@ import numpy as np
 
 from inferbench.calibration.experts import expert_layer, exponent
 from inferbench.calibration.kernels import cost
+from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.num import Array
 from inferbench.records.chip import Chip
@@ -17,7 +18,6 @@ from inferbench.records.measurement import Measurement
 from inferbench.records.op import Gemm
 from inferbench.records.precision import Precision
 from inferbench.records.stack import Stack
-from inferbench.registry import Registry
 
 __all__ = ["Layers", "layer_rows"]
 

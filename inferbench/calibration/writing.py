@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from inferbench.calibration import Calibration
+from inferbench.calibration.calibrate import Calibration
 from inferbench.calibration.entries import entries
 from inferbench.records.fit import FitPart
 from inferbench.records.stack import TIMES

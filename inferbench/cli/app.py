@@ -39,7 +39,7 @@ class Lazy(rich_click.RichGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name all commands: the core's first."""
-        from inferbench.registry import installed
+        from inferbench.discovery.registry import installed
 
         return [*COMMANDS, *installed().names("commands")]
 
@@ -49,7 +49,7 @@ class Lazy(rich_click.RichGroup):
             module = import_module(f"inferbench.cli.{name}_command")
             command: click.Command = module.command
             return command
-        from inferbench.registry import installed
+        from inferbench.discovery.registry import installed
 
         entry = installed().entries("commands").get(name)
         return entry.record if entry else None
@@ -79,7 +79,7 @@ def app(files: tuple[str, ...], debug: bool) -> None:
     Example: inferbench compare b200 groq-lpu tpu-v5p
     """
     if files:
-        from inferbench.registry import installed
+        from inferbench.discovery.registry import installed
 
         for file in files:
             installed().load_file(file)

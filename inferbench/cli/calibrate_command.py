@@ -12,12 +12,12 @@ from typing import Any
 import click
 import rich_click
 
-from inferbench.calibration import Calibration, calibrate
+from inferbench.calibration.calibrate import Calibration, calibrate
 from inferbench.calibration.fitting import Fitted
 from inferbench.calibration.writing import Labels, energy_toml, stack_toml
 from inferbench.cli import common
+from inferbench.discovery.registry import Registry
 from inferbench.records.stack import TIMES
-from inferbench.registry import Registry
 from inferbench.report.model import Cell, Report, Table
 from inferbench.units import show
 

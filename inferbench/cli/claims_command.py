@@ -10,7 +10,7 @@ from typing import Any
 import click
 import rich_click
 
-from inferbench.claims import Check, check_all
+from inferbench.claims.check import Check, check_all
 from inferbench.cli import common
 from inferbench.report.model import DASH, Cell, Report, Table
 

@@ -15,12 +15,12 @@ import attrs
 import click
 import numpy as np
 
+from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
-from inferbench.options import read_option, structured_tuning
-from inferbench.ranges import MOST_LISTED, Points, parse
 from inferbench.records.run import Run
-from inferbench.registry import Registry, installed
 from inferbench.report.model import Report
+from inferbench.specs.options import read_option, structured_tuning
+from inferbench.specs.ranges import MOST_LISTED, Points, parse
 
 __all__ = [
     "axis",

@@ -11,16 +11,16 @@ import numpy as np
 import rich_click
 
 from inferbench.api import run as run_once
-from inferbench.capacity import smallest_layout
 from inferbench.cli import common
+from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
-from inferbench.evaluate import prepare
-from inferbench.grid import Grid
+from inferbench.model.capacity import smallest_layout
+from inferbench.model.evaluate import prepare
+from inferbench.records.grid import Grid
 from inferbench.records.placement import Reason
 from inferbench.records.run import Run
 from inferbench.records.scenario import Suite
 from inferbench.records.system import System, SystemName
-from inferbench.registry import Registry
 from inferbench.report.runs import comparison
 
 __all__ = ["command"]
@@ -168,7 +168,7 @@ def _smallest(registry: Registry, run: Run, work: Work, settings: Mapping[str, A
 
 
 def _resized(run: Run, bigger: System) -> str:
-    from inferbench.results import write_number
+    from inferbench.model.document import write_number
 
     numbers = {key: float(np.max(np.asarray(value))) for key, value in run.reasons[0].numbers.items()}
     text = {key: write_number(key, value) for key, value in numbers.items()}

@@ -8,10 +8,10 @@ import click
 import rich_click
 
 from inferbench.cli import common
+from inferbench.discovery.registry import KINDS, Problem, Registry
 from inferbench.errors import InferBenchError
-from inferbench.findings import stack_findings
-from inferbench.registry import KINDS, Problem, Registry
 from inferbench.report.model import Cell, Report, Table
+from inferbench.validation.findings import stack_findings
 
 __all__ = ["command", "examine"]
 

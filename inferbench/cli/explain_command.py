@@ -14,16 +14,16 @@ import rich_click
 
 from inferbench.api import run as run_once
 from inferbench.cli import common
+from inferbench.discovery.registry import Registry
 from inferbench.errors import Fault, InferBenchError
-from inferbench.reconcile import Split, gap, measured_split, split
+from inferbench.evidence.matching import Situation, read_rows, situate, targets
+from inferbench.model.document import SCHEMA
 from inferbench.records.measurement import Measurement
-from inferbench.registry import Registry
 from inferbench.report.model import DASH, Cell, Report, Table
 from inferbench.report.reconcile import reconciliation
-from inferbench.resolve import Situation, read_rows, situate, targets
-from inferbench.results import SCHEMA
 from inferbench.units import Seconds, Unit, parse
-from inferbench.validate import UNITS
+from inferbench.validation.reconcile import Split, gap, measured_split, split
+from inferbench.validation.validate import UNITS
 
 __all__ = ["command"]
 

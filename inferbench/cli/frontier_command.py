@@ -9,14 +9,14 @@ import click
 import rich_click
 
 from inferbench.cli import common
+from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
-from inferbench.frontier import frontier
-from inferbench.ranges import parse
 from inferbench.records.system import System, SystemName
-from inferbench.registry import Registry
-from inferbench.replica import Question
 from inferbench.report.frontier import frontier_report, plot
-from inferbench.serving import Traffic
+from inferbench.serving.frontier import frontier
+from inferbench.serving.replica import Question
+from inferbench.serving.steady_state import Traffic
+from inferbench.specs.ranges import parse
 from inferbench.units import Unit
 from inferbench.units import parse as quantity
 

@@ -6,8 +6,8 @@ import click
 import rich_click
 
 from inferbench.cli import common
+from inferbench.discovery.registry import KINDS, Registry
 from inferbench.errors import InferBenchError, suggest
-from inferbench.registry import KINDS, Registry
 from inferbench.report.model import Cell, Report, Table
 
 __all__ = ["command"]

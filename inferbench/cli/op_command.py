@@ -13,8 +13,8 @@ import rich_click
 
 from inferbench.cli import common
 from inferbench.errors import InferBenchError
+from inferbench.model.operators import FIELDS, OpResult, cost_rows, product_rows
 from inferbench.num import Array
-from inferbench.operators import FIELDS, OpResult, cost_rows, product_rows
 from inferbench.report.intervals import ends_text
 from inferbench.report.model import DASH, Cell, Report, Table
 from inferbench.report.runs import engine_title

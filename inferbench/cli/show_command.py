@@ -11,11 +11,11 @@ import click
 import rich_click
 
 from inferbench.cli import common
+from inferbench.discovery.registry import KINDS as ALL
+from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
 from inferbench.records.facts import Fact
 from inferbench.records.stack import Curve, Stack
-from inferbench.registry import KINDS as ALL
-from inferbench.registry import Registry
 from inferbench.report.model import DASH, Cell, Report, Table
 from inferbench.report.plugins import KINDS as PLUGINS
 from inferbench.report.plugins import plugin_report

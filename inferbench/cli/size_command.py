@@ -10,13 +10,13 @@ import rich_click
 
 from inferbench.cli import common
 from inferbench.cli.frontier_command import duration, one_number
+from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
+from inferbench.records.interfaces import Phase
 from inferbench.records.network import Network
-from inferbench.records.plugins import Phase
 from inferbench.records.system import SystemName
-from inferbench.registry import Registry
 from inferbench.report.sizing import sizing_report
-from inferbench.sizing import Demand, size
+from inferbench.serving.sizing import Demand, size
 
 __all__ = ["command"]
 

@@ -14,14 +14,15 @@ import rich_click
 
 from inferbench.cli import common
 from inferbench.cli.progress import Progress
+from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
-from inferbench.ranges import Points, parse
 from inferbench.records.executor import Opening
-from inferbench.registry import Registry
 from inferbench.report.model import Report
 from inferbench.report.space import space_data, space_report
 from inferbench.report.sweeps import COLUMNS, counted, summary
-from inferbench.space import COORDINATES, Space, densified
+from inferbench.space.flexibility import COORDINATES, Space, densified
+from inferbench.space.winners import Equal
+from inferbench.specs.ranges import Points, parse
 from inferbench.sweeping.columns import Columns
 from inferbench.sweeping.execute import in_memory, sweep
 from inferbench.sweeping.limits import ask
@@ -31,7 +32,6 @@ from inferbench.sweeping.request import GRIDS, Request, workloads
 from inferbench.sweeping.unknown import unknown
 from inferbench.units import Unit
 from inferbench.units import parse as parse_quantity
-from inferbench.winners import Equal
 
 __all__ = ["command"]
 

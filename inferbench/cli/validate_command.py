@@ -14,13 +14,13 @@ import click
 import rich_click
 
 from inferbench.cli import common
+from inferbench.discovery.registry import Registry
 from inferbench.errors import Fault, InferBenchError, suggest
-from inferbench.importing import NAMES, renamed
+from inferbench.evidence.importing import NAMES, renamed
+from inferbench.evidence.matching import read_rows
 from inferbench.records.measurement import Measurement
-from inferbench.registry import Registry
 from inferbench.report.validation import validation_report
-from inferbench.resolve import read_rows
-from inferbench.validate import validate
+from inferbench.validation.validate import validate
 
 __all__ = ["command"]
 

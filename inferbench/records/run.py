@@ -9,8 +9,8 @@ import attrs
 import numpy as np
 
 from inferbench.errors import blamed_on
-from inferbench.grid import Grid
 from inferbench.records.energy import Energy
+from inferbench.records.grid import Grid
 from inferbench.records.network import Network
 from inferbench.records.placement import Reason
 from inferbench.records.scenario import Scenario

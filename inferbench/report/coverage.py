@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from inferbench.discovery.registry import Registry
+from inferbench.records.interfaces import Support
 from inferbench.records.op import Op
-from inferbench.records.plugins import Support
-from inferbench.registry import Registry
 from inferbench.report.model import Cell, Report, Table
 
 __all__ = ["coverage_report", "kinds"]

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from inferbench.errors import InferBenchError
-from inferbench.frontier import PAIRS, Frontier, goodput, pareto
-from inferbench.replica import Question
+from inferbench.model.document import provenance
 from inferbench.report.model import DASH, Cell, Report, Table
-from inferbench.results import provenance
+from inferbench.serving.frontier import PAIRS, Frontier, goodput, pareto
+from inferbench.serving.replica import Question
 from inferbench.units import show
 
 __all__ = ["SCHEMA", "frontier_report", "plot"]

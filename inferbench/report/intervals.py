@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from inferbench.intervals import bounds
+from inferbench.model.document import INTERVALS
+from inferbench.model.intervals import bounds
 from inferbench.records.run import Run
 from inferbench.records.stack import Host
-from inferbench.results import INTERVALS
 
 __all__ = ["domain_text", "ends_text", "interval_text"]
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import attrs
 
-from inferbench.records.plugins import Architecture, Fabric, Phase, PowerModel, Workload
+from inferbench.records.interfaces import Architecture, Fabric, Phase, PowerModel, Workload
 from inferbench.records.run import Metric
 from inferbench.report.model import DASH, Cell, Report, Table
 from inferbench.units import Range, Unit

@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 
-from inferbench.reconcile import Split
 from inferbench.report.model import DASH, Cell, Report, Table
 from inferbench.units import show
+from inferbench.validation.reconcile import Split
 
 __all__ = ["reconciliation"]
 

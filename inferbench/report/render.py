@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 
-from inferbench.records.plugins import Renderer
+from inferbench.records.interfaces import Renderer
 from inferbench.report.model import Cell, Report, Table
 
 __all__ = ["RENDERERS", "footnotes", "split_columns"]

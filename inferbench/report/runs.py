@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from inferbench.discovery.registry import Registry
+from inferbench.model.document import document, flatten, reason_at
 from inferbench.records.run import Metric, Run
-from inferbench.registry import Registry
 from inferbench.report.intervals import domain_text, interval_text
 from inferbench.report.model import DASH, Cell, Report, Table
-from inferbench.results import document, flatten, reason_at
 from inferbench.units import show
 
 __all__ = ["comparison", "grid_report", "operators"]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from inferbench.model.document import provenance
 from inferbench.report.model import DASH, Cell, Report, Table
-from inferbench.results import provenance
-from inferbench.sizing import Demand, Option, Sized
+from inferbench.serving.sizing import Demand, Option, Sized
 from inferbench.units import show
 
 __all__ = ["SCHEMA", "sizing_report"]

@@ -9,10 +9,19 @@ import numpy as np
 
 from inferbench.num import Array
 from inferbench.report.model import DASH, Cell, Table
-from inferbench.space import DEFINITIONS, Definition, Space, figures, flexibility, passes, share_by, thinned
+from inferbench.space.flexibility import (
+    DEFINITIONS,
+    Definition,
+    Space,
+    figures,
+    flexibility,
+    passes,
+    share_by,
+    thinned,
+)
+from inferbench.space.winners import TERMS, Equal, Winners, comparable, dominated, winners
 from inferbench.sweeping.unknown import Unknown
 from inferbench.units import show
-from inferbench.winners import TERMS, Equal, Winners, comparable, dominated, winners
 
 __all__ = ["THRESHOLDS", "dominated_notes", "space_data", "space_report"]
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from inferbench.registry import Registry
+from inferbench.discovery.registry import Registry
 from inferbench.report.model import DASH, Cell, Report, Table
 from inferbench.report.space import dominated_notes, gap_notes
-from inferbench.space import DEFINITIONS, Space, flexibility
+from inferbench.space.flexibility import DEFINITIONS, Space, flexibility
+from inferbench.space.winners import TERMS, comparable, winners
 from inferbench.sweeping.plan import Plan
 from inferbench.sweeping.unknown import Unknown, unknown
 from inferbench.units import show
-from inferbench.winners import TERMS, comparable, winners
 
 __all__ = ["COLUMNS", "counted", "summary"]
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from inferbench.report.model import DASH, Cell, Report, Table
-from inferbench.rows import Row
-from inferbench.rules import RULES
-from inferbench.scoring import Score, document, flat_records, scores
 from inferbench.units import show
+from inferbench.validation.rows import Row
+from inferbench.validation.rules import RULES
+from inferbench.validation.scoring import Score, document, flat_records, scores
 
 __all__ = ["validation_report"]
 

@@ -11,11 +11,11 @@ from typing import Any
 import attrs
 import numpy as np
 
-from inferbench.grid import Grid
 from inferbench.num import Array
+from inferbench.records.grid import Grid
 from inferbench.records.run import Metric, Run
 from inferbench.records.system import System
-from inferbench.space import label
+from inferbench.space.flexibility import label
 from inferbench.sweeping.reasons import reasons
 
 __all__ = ["COUNTS", "FLAGS", "HEAD", "TEXTS", "Columns", "Text", "fixed", "schema"]

@@ -11,9 +11,9 @@ from typing import Any
 
 import attrs
 
+from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.records.executor import Executor, Opening, Pool
-from inferbench.registry import Registry
 from inferbench.sweeping import parquet
 from inferbench.sweeping.columns import Columns
 from inferbench.sweeping.plan import Chunk, Plan

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import attrs
 
-from inferbench import pipeline
+from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
-from inferbench.grid import Grid
-from inferbench.registry import Registry
+from inferbench.model import partition
+from inferbench.records.grid import Grid
 from inferbench.sweeping.plan import BYTES_PER_POINT, Plan, chunk_points
 from inferbench.units import show
 
@@ -83,7 +83,7 @@ def _layouts(plan: Plan, work: int, registry: Registry) -> int:
     )
     whole = case.graph(first.at)
     experts = any("experts" in op.split for op in whole)
-    return len(pipeline.candidates(case.system.count, case.layers, pipeline.widest_tp(whole), experts))
+    return len(partition.candidates(case.system.count, case.layers, partition.widest_tp(whole), experts))
 
 
 def ask(plan: Plan, registry: Registry, out: str | None, workers: int, yes: bool) -> None:

@@ -14,15 +14,15 @@ import attrs
 import numpy as np
 
 from inferbench import __version__
-from inferbench.case import Case, prepare
+from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
-from inferbench.grid import Grid
-from inferbench.ranges import Points
+from inferbench.model.case import Case, prepare
+from inferbench.records.grid import Grid
 from inferbench.records.network import Network
 from inferbench.records.scenario import Scenario
 from inferbench.records.stack import Stack
 from inferbench.records.system import System, SystemName
-from inferbench.registry import Registry
+from inferbench.specs.ranges import Points
 from inferbench.sweeping.request import SCHEMA, Request, digest
 
 __all__ = ["Chunk", "Piece", "Plan", "Work", "plan"]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from inferbench.model.document import write_number
 from inferbench.records.placement import Reason
 from inferbench.records.run import Run
-from inferbench.results import write_number
 
 if TYPE_CHECKING:
     from inferbench.sweeping.columns import Text

@@ -10,9 +10,9 @@ from typing import Any
 
 import attrs
 
+from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
-from inferbench.ranges import Points, parse
-from inferbench.registry import Registry
+from inferbench.specs.ranges import Points, parse
 
 __all__ = ["GRIDS", "SCHEMA", "Named", "Request", "workloads"]
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from inferbench.discovery.registry import Registry
 from inferbench.errors import UnsupportedOp
-from inferbench.registry import Registry
-from inferbench.space import Space, label
+from inferbench.space.flexibility import Space, label
+from inferbench.space.winners import TERMS, Equal, comparable, quantity, winners
 from inferbench.sweeping.plan import Plan
 from inferbench.sweeping.work import Bench
-from inferbench.winners import TERMS, Equal, comparable, quantity, winners
 
 __all__ = ["Unknown", "unknown"]
 

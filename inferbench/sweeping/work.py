@@ -12,13 +12,13 @@ import attrs
 import numpy as np
 
 from inferbench import __version__
-from inferbench.capacity import at_largest_batch
-from inferbench.case import Case
+from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, UnsupportedOp
-from inferbench.evaluate import evaluate
-from inferbench.grid import Grid
+from inferbench.model.capacity import at_largest_batch
+from inferbench.model.case import Case
+from inferbench.model.evaluate import evaluate
+from inferbench.records.grid import Grid
 from inferbench.records.run import Metric, Run
-from inferbench.registry import Registry, installed
 from inferbench.sweeping.columns import Columns, fixed
 from inferbench.sweeping.plan import Chunk, Plan
 

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from inferbench.discovery.registry import installed
 from inferbench.errors import UnsupportedOp
-from inferbench.grid import Grid
 from inferbench.records.chip import Chip, MemoryLevel
 from inferbench.records.convolution import Conv2d
 from inferbench.records.cost import Cost
+from inferbench.records.grid import Grid
+from inferbench.records.interfaces import Architecture
 from inferbench.records.op import Gemm, Op
 from inferbench.records.placement import Site
-from inferbench.records.plugins import Architecture
-from inferbench.registry import installed
 from inferbench.testing.ops import Recipe, at_points, ideal_time, ops_at, recipes, same, site_for, snapshot
 
 __all__ = ["ArchitectureContract"]

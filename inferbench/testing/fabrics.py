@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from inferbench.grid import Grid
 from inferbench.records.chip import Link
+from inferbench.records.grid import Grid
+from inferbench.records.interfaces import Fabric
 from inferbench.records.op import Collective
-from inferbench.records.plugins import Fabric
 from inferbench.records.system import Layout
 from inferbench.testing.ops import ideal_time
 

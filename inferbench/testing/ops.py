@@ -9,13 +9,13 @@ import attrs
 import numpy as np
 from hypothesis import strategies as st
 
-from inferbench.grid import Grid, Point
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
+from inferbench.records.grid import Grid, Point
+from inferbench.records.interfaces import Architecture
 from inferbench.records.op import Attention, Elementwise, Gemm, Move, Op, Reduce
 from inferbench.records.overlap import maximum_of
 from inferbench.records.placement import Footprint, Graph, Site
-from inferbench.records.plugins import Architecture
 from inferbench.records.system import Layout
 
 __all__ = ["at_points", "ideal_time", "ops_at", "recipes", "site_for", "snapshot"]

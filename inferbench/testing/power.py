@@ -7,12 +7,12 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from inferbench.grid import Grid
+from inferbench.discovery.registry import installed
 from inferbench.records.chip import Chip
 from inferbench.records.energy import Energy, Tally
-from inferbench.records.plugins import PowerModel
+from inferbench.records.grid import Grid
+from inferbench.records.interfaces import PowerModel
 from inferbench.records.system import System
-from inferbench.registry import installed
 
 __all__ = ["PowerModelContract"]
 

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from inferbench.grid import Grid
+from inferbench.discovery.registry import installed
+from inferbench.records.grid import Grid
+from inferbench.records.interfaces import Workload
 from inferbench.records.network import Network
 from inferbench.records.op import Op
-from inferbench.records.plugins import Workload
 from inferbench.records.system import Layout
-from inferbench.registry import installed
 
 __all__ = ["WorkloadContract"]
 

@@ -10,7 +10,7 @@ import pytest
 
 import inferbench as ib
 from inferbench.api import run
-from inferbench.calibration import calibrate
+from inferbench.calibration.calibrate import calibrate
 
 pytestmark = pytest.mark.needs_plugins(
     "importers/csv", "chips/h100-sxm", "networks/llama3-8b", "stacks/trtllm-1.3"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.evaluate import evaluate, prepare
+from inferbench.model.evaluate import evaluate, prepare
 
 pytestmark = pytest.mark.needs_plugins(
     "networks/qwen2.5-72b", "networks/mistral-7b", "networks/gemma2-27b", "chips/groq-lpu", "chips/tpu-v5p"

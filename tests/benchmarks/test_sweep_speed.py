@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from inferbench.evaluate import evaluate
-from inferbench.ranges import parse
+from inferbench.discovery.registry import installed
+from inferbench.model.evaluate import evaluate
 from inferbench.records.system import Layout
-from inferbench.registry import installed
+from inferbench.specs.ranges import parse
 from inferbench.sweeping.columns import Columns
 from inferbench.sweeping.plan import plan
 from inferbench.sweeping.request import Request
@@ -76,8 +76,8 @@ def test_the_cost_grows_linearly(benchmark, batches):
 
 
 def test_operators_on_weights_alone_never_grow_the_context_axis():
-    from inferbench.case import prepare
-    from inferbench.grid import Grid
+    from inferbench.model.case import prepare
+    from inferbench.records.grid import Grid
     from inferbench.records.system import System
 
     known = installed()

@@ -10,8 +10,8 @@ import pytest
 from pluggy import HookspecMarker
 
 import docs
-from inferbench import hookspecs
-from inferbench.registry import KINDS
+from inferbench.discovery import hookspecs
+from inferbench.discovery.registry import KINDS
 
 COMMANDS = {name: command for name, command, owner in docs_reference.commands() if owner == "inferbench"}
 HOOKS = (docs.ROOT / "docs/reference/hooks.md").read_text()

@@ -9,7 +9,8 @@ import pytest
 
 import docs
 import inferbench as ib
-from inferbench import assemble, testing
+from inferbench import testing
+from inferbench.specs import assemble
 
 
 def snippets(page: str, language: str) -> list[str]:

@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 
 import docs
 from inferbench.cli.app import run
-from inferbench.registry import installed
+from inferbench.discovery.registry import installed
 
 _STEP = re.compile(r"^(?P<number>\d+)\. `(?P<file>[\w/.-]+\.py)`, `(?P<name>[\w.<>]+)`: ", re.MULTILINE)
 PAGE = (docs.ROOT / "docs/walk.md").read_text()

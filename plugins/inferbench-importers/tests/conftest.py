@@ -7,8 +7,8 @@ from pathlib import Path
 import inferbench_importers
 import pytest
 
-from inferbench.importing import read_measurements
-from inferbench.registry import Registry
+from inferbench.discovery.registry import Registry
+from inferbench.evidence.importing import read_measurements
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

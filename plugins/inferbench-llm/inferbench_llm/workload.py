@@ -109,7 +109,7 @@ class Transformer(ib.Workload):
 
     Example:
         >>> import inferbench
-        >>> network = inferbench.registry().network("llama3-70b")                  # doctest: +SKIP
+        >>> network = inferbench.discovery.registry().network("llama3-70b")                  # doctest: +SKIP
         >>> [op.name for op in Transformer().graph(network, at, "decode", Options())]  # doctest: +SKIP
         ['embed', 'norm', 'qkv', 'attention', 'o', 'gate_up', 'activation', 'down', 'final_norm', 'lm_head']
     """

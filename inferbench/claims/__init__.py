@@ -1,0 +1,1 @@
+"""Claims checked by the tool itself."""

@@ -1,0 +1,388 @@
+"""Discovery and ownership: who provides what, loaded one by one, so that one broken plugin costs only itself.
+
+pluggy's stock loader loses every later plugin when one import fails, and drops the second of two equal
+names in silence; this one records each failure against the distribution that caused it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from inferbench import __version__
+from inferbench.claims.record import Claim
+from inferbench.discovery import hookspecs
+from inferbench.discovery.entries import Entry, Problem, said
+from inferbench.discovery.pools import INLINE, PROCESSES, Executor
+from inferbench.errors import Fault, InferBenchError, suggest
+from inferbench.records.chip import Chip
+from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Renderer, Workload
+from inferbench.records.measurement import Importer
+from inferbench.records.network import Network
+from inferbench.records.run import Metric
+from inferbench.records.scenario import Scenario, Suite
+from inferbench.records.stack import Stack
+from inferbench.specs import assemble, toml
+from inferbench.specs.measurement_sets import set_from
+
+__all__ = ["Entry", "Problem", "Registry", "installed"]
+
+# Kind -> (record class, singular for messages); the hook is `inferbench_<kind>`.
+KINDS: dict[str, tuple[type | None, str]] = {
+    "chips": (Chip, "chip"),
+    "networks": (Network, "network"),
+    "stacks": (Stack, "stack"),
+    "scenarios": (Scenario, "scenario"),
+    "suites": (Suite, "suite"),
+    "claims": (None, "ledger"),
+    "architectures": (Architecture, "architecture"),
+    "workloads": (Workload, "workload"),
+    "fabrics": (Fabric, "fabric"),
+    "power_models": (PowerModel, "power model"),
+    "metrics": (Metric, "metric"),
+    "importers": (Importer, "importer"),
+    "measurements": (None, "measurement set"),
+    "executors": (Executor, "executor"),
+    "renderers": (Renderer, "renderer"),
+    "commands": (None, "command"),
+}
+IDEAL = Stack(
+    name="ideal", title="Ideal software: efficiency 1, full overlap, no launch, no host", origin="inferbench"
+)
+BROUGHT: dict[str, tuple[Any, ...]] = {"stacks": (IDEAL,), "executors": (INLINE, PROCESSES)}
+
+
+class Registry:
+    """All that is installed. Listing parses nothing; a record is parsed when asked for, once.
+
+    Example:
+        >>> import inferbench
+        >>> sorted(inferbench.installed().names("stacks"))[:1]                 # doctest: +SKIP
+        ['ideal']
+    """
+
+    def __init__(self, load: bool = True) -> None:
+        self.manager = pluggy.PluginManager("inferbench")
+        self.manager.add_hookspecs(hookspecs)
+        self.problems: list[Problem] = []
+        self.warnings: list[Fault] = []
+        self.plugins: dict[str, tuple[str, str]] = {}
+        self._entries: dict[str, dict[str, Entry]] = {}
+        self._records: dict[tuple[str, str], Any] = {}
+        self._aliases: dict[str, dict[str, str]] | None = None
+        if load:
+            self._load()
+
+    def _load(self) -> None:
+        for point in sorted(entry_points(group="inferbench"), key=lambda p: p.name):
+            dist = point.dist
+            owner, version = (dist.name, dist.version) if dist else (point.value, "?")
+            self.load(point.name, point.load, owner, version)
+
+    def load(self, name: str, get: Callable[[], Any], owner: str, version: str) -> None:
+        """Register one plugin; a failure is recorded against its distribution, the others live on.
+
+        Args:
+            name: Entry-point name.
+            get: Returns the plugin (imports it).
+            owner: Distribution.
+            version: Of the distribution.
+        """
+        if name in self.plugins:
+            self._problem(
+                owner,
+                name,
+                f"the plugin name '{name}' is already taken by {self.plugins[name][0]}",
+                f"uninstall {owner} or {self.plugins[name][0]}",
+            )
+            return
+        try:
+            plugin = get()
+            self.manager.register(plugin, name=name)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._problem(owner, name, said(error), f"reinstall or update {owner}, or uninstall it")
+            return
+        try:
+            self.manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            self.manager.unregister(name=name)
+            hooks = [
+                name.removeprefix("inferbench_") for name in vars(hookspecs) if name.startswith("inferbench_")
+            ]
+            wrong = re.sub(r".*hook 'inferbench_(\w+)'.*", r"\1", str(error), flags=re.S)
+            close = suggest(wrong, hooks).replace("'", "'inferbench_", 1)
+            self._problem(
+                owner, name, said(error), f"{close} the list of hooks is docs/reference/hooks.md".strip()
+            )
+            return
+        self.plugins[name] = (owner, version)
+        self._entries.clear()
+        self._aliases = None
+
+    def load_file(self, path: str) -> None:
+        """Register a single Python file as a plugin: the on-ramp before any packaging."""
+        file = Path(path)
+        spec = importlib.util.spec_from_file_location(f"inferbench_file_{file.stem}", file)
+        if not file.is_file() or spec is None or spec.loader is None:
+            remedy = "give the path of a .py file with @inferbench.hookimpl functions"
+            raise InferBenchError.at("-p", f"'{path}' is not a Python file", remedy)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        loader = spec.loader
+
+        def get() -> ModuleType:
+            loader.exec_module(module)
+            return module
+
+        before = len(self.problems)
+        self.load(f"file:{file.name}", get, str(path), "file")
+        if len(self.problems) > before:
+            raise InferBenchError.at(str(path), self.problems[-1].message, "fix the file")
+
+    def _problem(self, owner: str, where: str, message: str, remedy: str = "") -> None:
+        if os.environ.get("INFERBENCH_STRICT") == "1":
+            raise InferBenchError.at(f"{owner}: {where}", message, remedy)
+        self.problems.append(Problem(owner, where, message, remedy))
+
+    def entries(self, kind: str) -> dict[str, Entry]:
+        """Name to entry for a kind (`chips`, `metrics`, …), collected on first use."""
+        if kind not in self._entries:
+            self._entries[kind] = self._collect(kind)
+        return self._entries[kind]
+
+    def names(self, kind: str) -> list[str]:
+        """Sorted names of a kind."""
+        return sorted(self.entries(kind))
+
+    def _collect(self, kind: str) -> dict[str, Entry]:
+        found = {one.name: Entry(one.name, "inferbench", __version__, one) for one in BROUGHT.get(kind, ())}
+        hook = getattr(self.manager.hook, f"inferbench_{kind}")
+        for impl in hook.get_hookimpls():
+            owner, version = self.plugins.get(impl.plugin_name, (impl.plugin_name, "?"))
+            try:
+                entries = [
+                    entry for record in _records(impl) for entry in self._expand(kind, record, owner, version)
+                ]
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._problem(
+                    owner, f"inferbench_{kind}", said(error), f"nothing of this hook is kept; update {owner}"
+                )
+                continue
+            for entry in entries:
+                if entry.name in found:
+                    self._problem(
+                        owner,
+                        f"inferbench_{kind}",
+                        f"'{entry.name}' is already provided by {found[entry.name].owner}",
+                        f"rename it in {owner}; the first one stays",
+                    )
+                else:
+                    found[entry.name] = entry
+        return found
+
+    def _expand(self, kind: str, record: Any, owner: str, version: str) -> Iterator[Entry]:
+        expected, singular = KINDS[kind]
+        if hasattr(record, "iterdir") and hasattr(record, "joinpath"):
+            for file in sorted(record.iterdir(), key=lambda f: f.name):
+                if file.name.endswith(".toml"):
+                    yield Entry(file.name.removesuffix(".toml"), owner, version, file=file)
+        elif expected is not None and not isinstance(record, expected):
+            raise TypeError(f"expected {expected.__name__}, got {type(record).__name__} ({record!r:.60})")
+        elif getattr(record, "name", None) is None:
+            raise TypeError(f"this {singular} has no name: {record!r:.60}")
+        else:
+            yield Entry(str(record.name), owner, version, record)
+
+    def alias(self, kind: str, name: str) -> str:
+        """Our name for a foreign one; the name itself where no alias stands. Case does not matter."""
+        table = self.aliases().get(kind, {})
+        return table.get(name, table.get(name.lower(), name))
+
+    def aliases(self) -> dict[str, dict[str, str]]:
+        """Foreign name to ours, by kind."""
+        if self._aliases is None:
+            self._aliases = self._read_aliases()
+        return self._aliases
+
+    def _read_aliases(self) -> dict[str, dict[str, str]]:
+        tables: dict[str, dict[str, str]] = {}
+        owners: dict[tuple[str, str], str] = {}
+        for impl in self.manager.hook.inferbench_aliases.get_hookimpls():
+            owner, _ = self.plugins.get(impl.plugin_name, (impl.plugin_name, "?"))
+            try:
+                pairs = [pair for file in _records(impl) for pair in _alias_pairs(file, owner)]
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._problem(owner, "inferbench_aliases", said(error), f"fix or update {owner}")
+                continue
+            for kind, foreign, ours in pairs:
+                other = owners.setdefault((kind, foreign), owner)
+                if other == owner:
+                    tables.setdefault(kind, {}).setdefault(foreign.lower(), ours)
+                    tables[kind][foreign] = ours
+                    continue
+                message = f"the alias '{foreign}' already belongs to {other}"
+                self._problem(owner, "inferbench_aliases", message, f"remove it from {owner}")
+        return tables
+
+    def get(self, kind: str, name: str) -> Any:
+        """Return a record by name or alias.
+
+        Raises:
+            InferBenchError: Unknown name (with the closest spelling and what is installed), or a faulty file.
+        """
+        entries = self.entries(kind)
+        ours = name if name in entries else self.alias(kind, name)
+        entry = entries.get(ours) or entries.get(ours.lower())
+        if entry is None:
+            raise self._unknown(kind, name)
+        if entry.record is not None:
+            return entry.record
+        key = (kind, entry.name)
+        if key not in self._records:
+            self._records[key] = self._parse(kind, entry)
+        return self._records[key]
+
+    def _parse(self, kind: str, entry: Entry) -> Any:
+        text, where = entry.file.read_bytes(), f"{entry.file.name}"
+        if kind == "chips":
+            return assemble.chip_from(text, entry.name, where, self.architecture, self.warnings.append)
+        if kind == "networks":
+            return assemble.network_from(text, entry.name, where, self.workload)
+        if kind == "stacks":
+            return assemble.stack_from(text, entry.name, where, self.stack)
+        if kind == "claims":
+            return assemble.claims_from(text, where)
+        if kind == "measurements":
+            return set_from(text, entry.name, where)
+        build = {"scenarios": assemble.scenario_from, "suites": assemble.suite_from}[kind]
+        return build(text, entry.name, where)
+
+    def _unknown(self, kind: str, name: str) -> InferBenchError:
+        singular, installed = KINDS[kind][1], self.names(kind)
+        if not installed:
+            package = "inferbench-specs" if kind in ("chips", "networks") else "inferbench[all]"
+            return InferBenchError.at(name, f"no {singular} is installed", f"pip install '{package}'")
+        hint = (
+            suggest(name, installed)
+            or suggest(name.lower(), installed)
+            or (
+                f"pip install inferbench-{name} might bring it"
+                if kind in ("architectures", "workloads", "fabrics")
+                else ""
+            )
+        )
+        shown = ", ".join(installed[:12]) + (", …" if len(installed) > 12 else "")
+        doctor = f"problems found: {len(self.problems)}, see inferbench doctor" if self.problems else ""
+        return InferBenchError.at(
+            name,
+            f"unknown {singular}; installed are {shown}",
+            " · ".join(p for p in (hint, f"inferbench list {kind}", doctor) if p),
+        )
+
+    def chip(self, name: str) -> Chip:
+        """Return a chip by name or alias."""
+        return self.get("chips", name)  # type: ignore[no-any-return]
+
+    def network(self, name: str) -> Network:
+        """Return a network by name or alias, or from the path of a Hugging Face `config.json`."""
+        if name.endswith(".json") and name not in self.entries("networks"):
+            path = Path(name)
+            try:
+                config = json.loads(path.read_text())
+            except OSError as error:
+                raise InferBenchError.at(
+                    name, f"can't be read: {error.strerror}", "give the path of a Hugging Face config.json"
+                ) from None
+            except (ValueError, RecursionError) as error:
+                remedy = "download the file again"
+                raise InferBenchError.at(name, f"not valid JSON: {error}", remedy) from None
+            if not isinstance(config, dict):
+                raise InferBenchError.at(
+                    name, "no JSON object", "give the path of a Hugging Face config.json"
+                )
+            return assemble.network_from_config(
+                config, name, [self.workload(w) for w in self.names("workloads")]
+            )
+        return self.get("networks", name)  # type: ignore[no-any-return]
+
+    def stack(self, name: str) -> Stack:
+        """Return a stack by name or alias, or from the path of a TOML file (one that `calibrate` wrote)."""
+        if name.endswith(".toml") and Path(name).is_file():
+            return assemble.stack_from(Path(name).read_bytes(), Path(name).stem, name, self.stack)
+        return self.get("stacks", name)  # type: ignore[no-any-return]
+
+    def architecture(self, name: str) -> Architecture:
+        """Return an architecture plugin by name."""
+        return self.get("architectures", name)  # type: ignore[no-any-return]
+
+    def workload(self, name: str) -> Workload:
+        """Return a workload plugin by name."""
+        return self.get("workloads", name)  # type: ignore[no-any-return]
+
+    def fabric(self, name: str) -> Fabric:
+        """Return a fabric plugin by name."""
+        return self.get("fabrics", name)  # type: ignore[no-any-return]
+
+    def power_model(self, chip: Chip) -> tuple[PowerModel | None, str]:
+        """Return the most faithful power model that accepts a chip, or None and why each one declined."""
+        models = [self.get("power_models", name) for name in self.names("power_models")]
+        fitting = [
+            model
+            for model in models
+            if not model.architectures or chip.architecture_type in model.architectures
+        ]
+        declined = []
+        for model in sorted(fitting, key=lambda m: -m.fidelity):
+            why = model.accepts(chip)
+            if not why:
+                return model, ""
+            declined.append(why)
+        # The most faithful of those made for this architecture says best what is missing.
+        return None, declined[0] if declined else "no power model is installed (pip install inferbench-power)"
+
+    def metrics(self) -> list[Metric]:
+        """All metrics, in display order."""
+        return sorted(
+            (self.get("metrics", name) for name in self.names("metrics")), key=lambda m: (m.order, m.name)
+        )
+
+    def ledgers(self) -> dict[str, tuple[str, tuple[Claim, ...]]]:
+        """Ledger name to its title and claims."""
+        return {name: self.get("claims", name) for name in self.names("claims")}
+
+
+def _records(impl: Any) -> Iterator[Any]:
+    """Call one hook implementation; wrappers would see nothing to wrap, so they are refused."""
+    if impl.wrapper or impl.hookwrapper:
+        raise TypeError("hook wrappers are not supported; yield records")
+    yield from impl.function()
+
+
+def _alias_pairs(file: Any, owner: str) -> Iterator[tuple[str, str, str]]:
+    for kind, table in toml.read_toml(file.read_bytes(), f"{owner}: {file.name}")[0].items():
+        if not isinstance(table, dict):
+            raise TypeError(f"{file.name}: {kind} stands where a table of names was expected")
+        yield from ((kind, foreign, str(ours)) for foreign, ours in table.items())
+
+
+@cache
+def installed() -> Registry:
+    """The process's registry of everything installed."""
+    return Registry()

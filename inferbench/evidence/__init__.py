@@ -1,0 +1,1 @@
+"""Measured results: reading files and matching rows with what the tool predicts."""

@@ -1,0 +1,276 @@
+"""What a measurement is of, in our names: chip, network, stack, precision."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from inferbench.discovery.registry import Registry
+from inferbench.errors import InferBenchError
+from inferbench.evidence.importing import read_measurements
+from inferbench.records.chip import Chip
+from inferbench.records.measurement import Measurement
+from inferbench.records.network import Network
+from inferbench.records.precision import PrecisionName
+from inferbench.records.stack import Stack
+from inferbench.records.system import System, SystemName
+from inferbench.specs.figures import Target, settled, targets
+
+__all__ = ["Situation", "Target", "read_rows", "situate", "stack_for", "targets"]
+
+LANGUAGE = ("decode", "prefill", "generate")
+# A whole image is measured with all that its pipeline runs; options a workload doesn't have are left out.
+WHOLE = {"image": ("cfg", "text_encoder", "vae"), "video": ("cfg", "text_encoder")}
+COMPARABLE = ("kv cache = fp8", "kv cache = int8", "speculative", "disagg")
+
+
+def read_rows(
+    path: str | Path, registry: Registry, importer: str = "", given: Mapping[str, Any] | None = None
+) -> tuple[Measurement, ...]:
+    """Read a file as `read_measurements` does, and say where JSON breaks that no importer could know any more.
+
+    Raises:
+        InferBenchError: As `read_measurements`; JSON that is cut short or broken.
+
+    Example:
+        A file that holds `{"request_throughput": 1` is cut short: no key by which an importer knows it is left.
+    """
+    try:
+        return read_measurements(path, registry, importer, given)
+    except InferBenchError as error:
+        if any("no importer knows" in fault.found for fault in error.faults):
+            broken = _broken(Path(path).read_text(encoding="utf-8-sig", errors="replace"))
+            if broken:
+                raise InferBenchError.at(str(path), f"not valid JSON; {broken}", "copy it again") from None
+        raise
+
+
+def _broken(text: str) -> str:
+    """Where a text that begins like JSON, or like JSON lines, breaks; empty if it doesn't."""
+    decoder, position = json.JSONDecoder(), 0
+    if text.lstrip()[:1] not in ("{", "["):
+        return ""
+    while match := re.compile(r"[\s,]*").match(text, position):
+        if match.end() >= len(text):
+            break
+        try:
+            _, position = decoder.raw_decode(text, match.end())
+        except RecursionError:
+            return "values are nested too deeply"
+        except ValueError as error:
+            at = getattr(error, "pos", 0)
+            cut = at >= len(text.rstrip()) - 1 or "Unterminated" in str(error)
+            line = text.count("\n", 0, at) + 1
+            said = "the file ends in the middle of a value: it is cut short" if cut else str(error)
+            return f"line {line}: {said}"
+    return ""
+
+
+@attrs.frozen(eq=False)
+class Situation:
+    """A measurement in our names.
+
+    Attributes:
+        inside: For an operator: whether chip and precision are in the stack's box.
+        key: Measurements of equal keys are predicted together.
+    """
+
+    system: System
+    network: Network | None
+    op: str
+    stack: Stack
+    precision: str
+    options: Mapping[str, Any]
+    inside: bool
+    key: Any
+
+
+def situate(m: Measurement, registry: Registry, stack: str = "") -> Situation | tuple[str, str]:
+    """Resolve the names of a measurement.
+
+    Args:
+        m: The measurement.
+        registry: For aliases and records.
+        stack: Name of the stack to use; empty: the one fitted for the chip and the software.
+
+    Returns:
+        The situation, or the code of the rule that keeps the row out and why.
+    """
+    m = settled(m)
+    refused = _refused(m)
+    if refused:
+        return refused
+    try:
+        chip = registry.chip(m.chip)
+        network = None if m.op else registry.network(m.network)
+        precision = _precision(m, registry)
+        system = _system(chip, m)
+    except InferBenchError as error:
+        return "name", _misnamed(error)
+    chosen = (
+        registry.stack(stack) if stack else stack_for(registry, chip, m.software, "op" if m.op else m.phase)
+    )
+    if chosen is None:
+        return (
+            "no-stack",
+            f"no stack is fitted for software '{m.software or '(not said)'}'; name one with --stack",
+        )
+    options = {} if m.op else _options(m, network, registry)
+    chosen = _scaled(chosen, m.precision, registry)
+    domain = chosen.domain
+    inside = (not domain.chips or chip.name in domain.chips) and (
+        not domain.precisions or precision in domain.precisions
+    )
+    said = (m.extra.get("variant"), m.extra.get("distribution"))
+    variant = (*said, m.axes.get("group"), tuple(sorted(m.axes))) if m.op else ()
+    key = (str(system), m.network, m.op, chosen.name, precision, tuple(sorted(options.items())), variant)
+    return Situation(system, network, m.op, chosen, precision, options, inside, key)
+
+
+def _refused(m: Measurement) -> tuple[str, str] | None:
+    """What keeps a row out before any name is looked up."""
+    if m.phase == "log":
+        return "incomplete", "a power log knows no work"
+    if m.phase == "part":
+        return "not-comparable", f"part of a pipeline: {m.extra.get('variant', '')}"
+    said = " ".join((*m.caveats, *(str(value) for value in m.extra.values()))).lower()
+    for mark in COMPARABLE:
+        if mark in said:
+            return "not-comparable", f"the source says: {mark}"
+    return _incomplete(m)
+
+
+def _incomplete(m: Measurement) -> tuple[str, str] | None:
+    """What a row doesn't say and must."""
+    if not m.chip:
+        return "incomplete", "no chip is given; add --chip"
+    if m.op:
+        return None
+    if not m.phase:
+        return "incomplete", "no phase is given"
+    if not m.network:
+        return "incomplete", "no network is given; add --network"
+    if m.phase in LANGUAGE:
+        # Under load the batch is judged figure by figure.
+        needed = (
+            *(() if m.queueing else ("batch",)),
+            "context",
+            *(("output",) if m.phase == "generate" else ()),
+        )
+        missing = [name for name in needed if math.isnan(m.axes.get(name, math.nan))]
+        if missing:
+            return "incomplete", f"no {', '.join(missing)} is given; add " + " ".join(
+                f"--axis {one}=…" for one in missing
+            )
+    return None
+
+
+def _misnamed(error: InferBenchError) -> str:
+    """What name is not known, and which is near."""
+    fault = error.faults[0]
+    near = fault.remedy.split(" · ")[0]
+    hint = f"; {near}" if near.startswith("did you mean") else ""
+    return f"{fault.where}: {fault.found.split(';')[0]}{hint}"
+
+
+def _scaled(stack: Stack, precision: str, registry: Registry) -> Stack:
+    """The variant for scales per block of weights, where one is fitted: the same format runs in other kernels."""
+    variant = f"{stack.name}-block"
+    return (
+        registry.stack(variant)
+        if precision.endswith("_block") and variant in registry.entries("stacks")
+        else stack
+    )
+
+
+def _system(chip: Chip, m: Measurement) -> System:
+    """The chips with their layout; where none is given the model searches."""
+    if m.op or not m.layout:
+        return System(chip, m.chips)
+    layout = SystemName.parse(f"{m.chips}x{chip.name}:{m.layout}").layout
+    return System(chip, m.chips, None if m.chips == 1 else layout)
+
+
+def _precision(m: Measurement, registry: Registry) -> str:
+    """Our name of a row's format; a cache of fewer bits than 16-bit operands is part of it."""
+    ours = registry.alias("precisions", m.precision) if m.precision else "bf16"
+    cache = registry.alias("precisions", str(m.extra.get("kv_dtype", "")))
+    if ours in ("bf16", "fp16") and cache == "fp8":
+        ours = "w16a16kv8"
+    PrecisionName.parse(ours)
+    return ours
+
+
+def _options(m: Measurement, network: Network | None, registry: Registry) -> dict[str, Any]:
+    assert network is not None
+    if "options" in m.extra:
+        return dict(m.extra["options"])
+    known = {field.name for field in attrs.fields(registry.workload(network.type).options)}
+    options: dict[str, Any] = {}
+    for name in WHOLE.get(m.phase, ()):
+        if name in known and _described(name, network):
+            options[name] = True
+    return options
+
+
+def _described(option: str, network: Network) -> bool:
+    """Whether a network's spec has what an option would add."""
+    if option == "text_encoder":
+        return bool(getattr(network.params, "text_encoders", ()))
+    return option != "vae" or getattr(network.params, "vae", "other") != "other"
+
+
+def stack_for(registry: Registry, chip: Chip, software: str, phase: str) -> Stack | None:
+    """Return the stack fitted for a chip, a software and a phase; else one of the same software on a kindred chip.
+
+    Of several the chip itself wins, then the longest matching beginning of the software's name, the same vendor, the
+    chip that is closest by its datasheet. A stack on another chip still predicts, outside its box.
+
+    Example:
+        >>> stack_for(registry, registry.chip("h200"), "vLLM 0.6", "decode").name       # doctest: +SKIP
+        'vllm-h100'
+    """
+    wanted = software.lower()
+    best: tuple[Any, Stack] | None = None
+    for name in registry.names("stacks"):
+        stack = registry.stack(name)
+        match = max((len(s) for s in stack.software if wanted.startswith(s.lower())), default=0)
+        if not match or (stack.architectures and chip.architecture_type not in stack.architectures):
+            continue
+        if stack.domain.phases and phase not in stack.domain.phases:
+            continue
+        own = not stack.domain.chips or chip.name in stack.domain.chips
+        fitted = [registry.chip(one) for one in stack.domain.chips]
+        near = -min((_apart(chip, one) for one in fitted), default=0.0)
+        rank = (own, match, any(chip.vendor == one.vendor for one in fitted), near, stack.fit.rows)
+        if best is None or rank > best[0]:
+            best = (rank, stack)
+    return best[1] if best else None
+
+
+def _apart(one: Chip, other: Chip) -> float:
+    """How unlike two chips are: doublings between their 16-bit peaks and between their memories' bandwidths, together.
+
+    Infinite where either has no such peak or bandwidth.
+    """
+    total = 0.0
+    for figure in (_wide_peak, _streamed):
+        pair = figure(one), figure(other)
+        if not all(math.isfinite(value) and value > 0 for value in pair):
+            return math.inf
+        total += abs(math.log2(pair[0] / pair[1]))
+    return total
+
+
+def _wide_peak(chip: Chip) -> float:
+    return chip.peak.get("bf16", chip.peak.get("fp16", math.nan))
+
+
+def _streamed(chip: Chip) -> float:
+    return chip.memory[chip.outermost].bandwidth

@@ -1,0 +1,1 @@
+"""The one road from a case to a run: partition, step, capacity, intervals, document."""

@@ -1,0 +1,122 @@
+"""What fits: the largest batch by bisection on the mask, and the smallest system that holds a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from inferbench.errors import InferBenchError
+from inferbench.model import partition
+from inferbench.model.case import Case
+from inferbench.model.evaluate import evaluate, layouts_of
+from inferbench.model.step import placed
+from inferbench.records.grid import Grid
+from inferbench.records.run import Run
+from inferbench.records.system import Layout
+
+__all__ = ["at_largest_batch", "largest_batch", "smallest_layout"]
+
+MOST = 2.0**20
+
+
+def fits(case: Case, grid: Grid, layout: Layout) -> Any:
+    """Mask of the points whose footprint fits, without costing anything."""
+    site, *_ = placed(case, grid.at, layout)
+    return np.broadcast_to(np.asarray(site.placement.fits), grid.shape)
+
+
+def largest_batch(case: Case, grid: Grid, layout: Layout) -> Any:
+    """Largest batch that fits at every point of the other axes, all at once; 1 where not even that fits.
+
+    Args:
+        case: What to place.
+        grid: With a `batch` axis of length one, which is the dependent coordinate.
+        layout: How it is spread.
+
+    Returns:
+        Float64 array of whole numbers, of the grid's shape.
+    """
+    low, high = np.ones(grid.shape), np.full(grid.shape, 2.0)
+    while True:
+        more = fits(case, grid.solve(batch=high), layout)
+        low = np.where(more, high, low)
+        if not more.any() or high.max() >= MOST:
+            break
+        high = np.where(more, np.minimum(high * 2.0, MOST), high)
+        if np.all((high == low) | ~more):
+            break
+    while np.any(high - low > 1.0):
+        middle = np.floor((low + high) / 2.0)
+        good = fits(case, grid.solve(batch=middle), layout)
+        low, high = np.where(good, middle, low), np.where(good, high, middle)
+    return low
+
+
+def at_largest_batch(case: Case, grid: Grid) -> Run:
+    """Evaluate every layout at its own largest batch and keep, point by point, the highest throughput."""
+    best: Run | None = None
+    path = f"memory.{case.chip.outermost}.capacity"
+    if np.isnan(case.chip.memory[case.chip.outermost].capacity):
+        found = f"missing ({case.chip.missing(path)}), so that the largest batch can't be found"
+        raise InferBenchError.at(f"{case.chip.name}.toml: {path}", found, "give a number with --batch")
+    for layout in layouts_of(case, case.graph(grid.at)):
+        batch = largest_batch(case, grid, layout)
+        run = evaluate(case, grid.solve(batch=batch), [layout])
+        if best is None or _better(run, best):
+            best = run
+    assert best is not None
+    return best
+
+
+def _better(run: Run, than: Run) -> bool:
+    """Compare total throughput over the points; layouts that fit nowhere lose."""
+
+    def total(one: Run) -> float:
+        rate = np.where(one.feasible, np.asarray(one.items) / np.asarray(one.seconds), 0.0)
+        return float(np.nansum(np.broadcast_to(rate, one.grid.shape)))
+
+    return total(run) > total(than)
+
+
+@attrs.frozen
+class Smallest:
+    """The fewest chips over tensor-parallel degrees in powers of two, stages of whole layers."""
+
+    chips: int
+    layout: Layout
+
+
+def smallest_layout(case: Case, grid: Grid) -> Smallest | None:
+    """Find the smallest valid layout for a single-point grid, or None if no degree helps.
+
+    KV heads are replicated above their number; embedding and head are units of their own.
+    """
+    whole = case.graph(grid.at)
+    best: Smallest | None = None
+    tp = 1
+    while tp <= partition.widest_tp(whole):
+        for pp in _depths(case, grid, tp):
+            if best is not None and tp * pp >= best.chips:
+                break
+            layout = Layout(tp=tp, pp=pp)
+            if bool(fits(_sized(case, layout), grid, layout).all()):
+                best = Smallest(layout.chips, layout)
+                break
+        tp *= 2
+    return best
+
+
+def _sized(case: Case, layout: Layout) -> Case:
+    return attrs.evolve(case, system=attrs.evolve(case.system, count=layout.chips, layout=layout))
+
+
+def _depths(case: Case, grid: Grid, tp: int) -> Sequence[int]:
+    """Numbers of stages worth trying for a degree: from the bytes' bound to a unit per stage."""
+    site, graph, *_ = placed(_sized(case, Layout(tp=tp)), grid.at, Layout(tp=tp))
+    has = site.chip.memory[site.chip.outermost].capacity
+    need = float(np.max(np.asarray(graph.footprint.weights + graph.footprint.state)))
+    least = max(1, int(np.ceil(need / has)))
+    return range(least, case.layers + 3)

@@ -1,0 +1,96 @@
+"""`Case`: everything an evaluation needs, looked up once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from inferbench.errors import InferBenchError, blamed_on
+from inferbench.records.chip import Chip
+from inferbench.records.grid import Point
+from inferbench.records.interfaces import Architecture, Phase, PowerModel, Workload
+from inferbench.records.network import Network
+from inferbench.records.op import Op
+from inferbench.records.scenario import Scenario
+from inferbench.records.stack import Stack
+from inferbench.records.system import System
+
+if TYPE_CHECKING:
+    from inferbench.discovery.registry import Registry
+
+__all__ = ["Case", "prepare"]
+
+
+@attrs.frozen(eq=False)
+class Case:
+    """Everything an evaluation needs, looked up once.
+
+    Attributes:
+        layers: Layers that pipeline stages divide.
+        fabric: Fabric plugin by name.
+        ignore_capacity: Whether everything fits by decree.
+        breakdown: Whether to keep a row per operator.
+        intervals: Whether to ask how far power may be off; sweeps, which write no intervals, don't.
+    """
+
+    system: System
+    network: Network
+    workload: Workload
+    phase: Phase
+    options: Any
+    architecture: Architecture
+    stack: Stack
+    tuning: Any
+    power: PowerModel | None
+    power_why: str
+    scenario: Scenario | None
+    layers: int
+    registry: Registry
+    ignore_capacity: bool = False
+    breakdown: bool = False
+    intervals: bool = True
+
+    @property
+    def chip(self) -> Chip:
+        """The chip."""
+        return self.system.chip
+
+    def graph(self, at: Point) -> tuple[Op, ...]:
+        """The whole model's operators at a point."""
+        with blamed_on(f"{type(self.workload).__module__}: {self.workload.name}.graph"):
+            return tuple(self.workload.graph(self.network, at, self.phase.name, self.options))
+
+
+def prepare(
+    system: System, network: Network, phase: str, *, stack: Stack, registry: Registry,
+    options: Mapping[str, Any] | None = None, scenario: Scenario | None = None, ignore_capacity: bool = False, breakdown: bool = False,
+) -> Case:  # fmt: skip
+    """Look up the plugins that a system and a network name, and type the options.
+
+    Raises:
+        InferBenchError: Unknown phase or option; a stack that does not apply to the architecture.
+    """
+    from inferbench.specs.options import structured, structured_tuning
+
+    workload = registry.workload(network.type)
+    phases = {one.name: one for one in workload.phases}
+    if phase not in phases:
+        raise InferBenchError.at(
+            f"{network.name}/{phase}",
+            f"'{phase}' is no phase of {workload.name}",
+            f"phases are {', '.join(phases)}",
+        )
+    architecture = registry.architecture(system.chip.architecture_type)
+    if stack.architectures and architecture.name not in stack.architectures:
+        raise InferBenchError.at(
+            f"--stack {stack.name}", f"'{stack.name}' applies to {', '.join(stack.architectures)}; {system.chip.name} is {architecture.name}",
+            "use --stack ideal, or a stack fitted for this architecture",
+        )  # fmt: skip
+    power, why = registry.power_model(system.chip)
+    return Case(
+        system, network, workload, phases[phase], structured(workload, options or {}), architecture, stack,
+        structured_tuning(architecture, stack), power, why, scenario, workload.layers(network), registry,
+        ignore_capacity, breakdown,
+    )  # fmt: skip

@@ -1,0 +1,151 @@
+"""The JSON contract `inferbench.run/1`: one result per grid point, units in the key names, null with a reason."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from inferbench import __version__
+from inferbench.discovery.registry import Registry
+from inferbench.model.intervals import bounds
+from inferbench.records.run import Metric, Run
+from inferbench.units import show
+
+__all__ = ["INTERVALS", "SCHEMA", "document", "provenance", "results", "write_number"]
+
+SCHEMA = "inferbench.run/1"
+# Metrics that have `<key>_low` and `<key>_high` beside them under a fitted stack, and whose error they share.
+INTERVALS: Mapping[str, str] = {
+    "tpot_s": "time", "ttft_s": "time", "latency_s": "time", "power_w": "power", "joules_per_token": "energy",
+    "joules_per_item": "energy",
+}  # fmt: skip
+
+
+def document(runs: Iterable[Run], metrics: list[Metric], registry: Registry) -> dict[str, Any]:
+    """Build the whole JSON document of some runs."""
+    listed = list(runs)
+    return {
+        "schema": SCHEMA,
+        "provenance": provenance(listed, registry),
+        "results": [row for run in listed for row in results(run, metrics)],
+    }
+
+
+def provenance(runs: list[Run], registry: Registry) -> dict[str, Any]:
+    """Packages with versions, and the hash of every spec the runs rest on."""
+    packages = {"inferbench": __version__, **dict(sorted(registry.plugins.values()))}
+    specs: dict[str, str] = {}
+    for run in runs:
+        for kind, name in (
+            ("chips", run.system.chip.name),
+            ("networks", run.network.name),
+            ("stacks", run.stack.name),
+        ):
+            entry = registry.entries(kind).get(name)
+            if entry is not None and entry.file is not None:
+                specs[f"{kind}/{name}"] = "sha256:" + hashlib.sha256(entry.file.read_bytes()).hexdigest()
+    return {
+        "inferbench": __version__,
+        "packages": packages,
+        "specs": specs,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scenario": next((run.scenario.name for run in runs if run.scenario), None),
+    }
+
+
+def write_number(name: str, value: float) -> str:
+    """Write a number of a reason: byte counts as bytes, chip counts plainly."""
+    if name.startswith("bound"):
+        return f"{value:,.0f}"
+    return show(value, "B")
+
+
+def reason_at(run: Run, index: tuple[int, ...]) -> str | None:
+    """Why a point is infeasible; None if it is feasible."""
+    for reason in run.reasons:
+        if bool(run.values(reason.where)[index]):
+            numbers = {name: run.values(value) for name, value in reason.numbers.items()}
+            filled = type(reason)(reason.code, reason.template, numbers, reason.where)
+            return filled.at(index, write_number)
+    return None
+
+
+def domain_at(run: Run, index: tuple[int, ...]) -> str:
+    """What the point rests on: `ideal` is a bound, a fitted stack is inside or outside its domain."""
+    if run.stack.ideal:
+        return "ideal: a bound, no prediction"
+    if not run.stack.fit.rows:
+        return "uncalibrated"
+    return "extrapolated" if bool(run.values(run.flags["extrapolated"])[index]) else "inside"
+
+
+def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
+    """Yield one result per grid point, in the order of the axes as given."""
+    columns = {metric.name: run.values(metric.of(run)) for metric in metrics}
+    whys = {metric.name: metric.reason(run) for metric in metrics}
+    bound, layout, feasible = run.values(run.bound), run.values(run.layout), run.values(run.feasible)
+    flags = {name: run.values(mask) for name, mask in run.flags.items()}
+    between = _between(run, columns)
+    for at, index in run.points():
+        fits = bool(feasible[index])
+        reason = None if fits else reason_at(run, index)
+        values = {name: _plain(column[index]) if fits else None for name, column in columns.items()}
+        values |= {name: _plain(column[index]) if fits else None for name, column in between.items()}
+        extra = {name: value for name, value in at.items() if name not in ("batch", "context", "precision")}
+        yield {
+            "system": str(run.system),
+            "chip": run.system.chip.name,
+            "chips": run.system.count,
+            "layout": str(run.layouts[int(layout[index])]),
+            "network": run.network.name,
+            "workload": f"{run.network.name}/{run.phase}",
+            "phase": run.phase,
+            "stack": run.stack.name,
+            "precision": at["precision"],
+            "batch": at.get("batch"),
+            "context": at.get("context"),
+            **({"axes": extra} if extra else {}),
+            **({"options": dict(run.options)} if run.options else {}),
+            "feasible": fits,
+            "reason": reason,
+            "domain": domain_at(run, index),
+            "metrics": {**values, "bound": (str(bound[index]) or None) if fits else None},
+            "unknown": {
+                name: whys[name] or reason for name, value in values.items() if value is None and name in whys
+            },
+            "flags": [name for name, mask in flags.items() if bool(mask[index])],
+            "notes": list(run.notes.values()),
+        }
+
+
+def _between(run: Run, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Ends of the 90% intervals of latencies, power and energy; none under a stack that was not fitted."""
+    if not run.stack.fit.rows:
+        return {}
+    found: dict[str, Any] = {}
+    for name, of in INTERVALS.items():
+        if name in columns:
+            low, high = bounds(run, of)
+            found |= {f"{name}_low": columns[name] * low, f"{name}_high": columns[name] * high}
+    return found
+
+
+def _plain(value: Any) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def flatten(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One result as a flat record: metrics beside the coordinates, flags joined; what CSV and Parquet hold."""
+    flat = {
+        key: value
+        for key, value in row.items()
+        if key not in ("metrics", "unknown", "flags", "axes", "notes", "options")
+    }
+    return {**flat, **row.get("axes", {}), **row["metrics"], "flags": ";".join(row["flags"])}

@@ -1,0 +1,283 @@
+"""The one road: graph -> shard -> place -> plan -> cost -> time -> energy. No special cases, no chip's formula.
+
+utilization = useful / (peak x seconds) = algorithm x hardware x software
+algorithm = (useful / peak) / roofline,  hardware = roofline / model,  software = model / seconds
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from inferbench.errors import InferBenchError
+from inferbench.model import partition
+from inferbench.model.case import Case, prepare
+from inferbench.model.intervals import MATERIAL, inside, step_spreads, unlike
+from inferbench.model.step import Pass, one_layout, placed
+from inferbench.records.energy import Energy
+from inferbench.records.grid import Grid, Point
+from inferbench.records.op import ROLES, Op
+from inferbench.records.placement import Placement, Reason, Site
+from inferbench.records.precision import FORMATS, WIDER
+from inferbench.records.run import OpRow, Run
+from inferbench.records.system import Layout
+
+__all__ = ["Case", "evaluate", "layouts_of", "placed", "prepare"]
+
+
+def evaluate(case: Case, grid: Grid, layouts: Sequence[Layout] | None = None, prefer: str = "latency") -> Run:
+    """Evaluate a case at every point of a grid in one call.
+
+    Args:
+        case: From `prepare`.
+        grid: Axes and precisions; float64, each axis in a dimension of its own.
+        layouts: Candidates; None takes the system's own or searches all of its chip count. Point by point
+            the fastest that fits is taken.
+        prefer: `latency` (shortest step) or `throughput` (most items per second).
+
+    Returns:
+        A `Run` whose arrays broadcast to `grid.shape`; infeasible points keep their values and are masked by `feasible`.
+    """
+    at = grid.at
+    whole = case.graph(at)
+    items = case.workload.items(case.network, at, case.phase.name)
+    best = _search(
+        case, at, whole, layouts or layouts_of(case, whole), items if prefer == "throughput" else None
+    )
+    return _run(case, grid, whole, items, best)
+
+
+def layouts_of(case: Case, whole: Sequence[Op]) -> list[Layout]:
+    """Layouts to try: the system's own, or all of its chip count.
+
+    Raises:
+        InferBenchError: The system's own spreads experts, and the network has none.
+    """
+    experts = any("experts" in op.split for op in whole)
+    layout = case.system.layout
+    if layout:
+        if layout.ep > 1 and not experts:
+            where, without = f"{case.system}:{layout}", f"{case.system}:{attrs.evolve(layout, ep=1)}"
+            said = f"ep{layout.ep}: {case.network.name} has no experts to spread"
+            raise InferBenchError.at(where, said, f"leave ep out: {without}")
+        return [layout]
+    if case.system.count == 1:
+        return [Layout()]
+    return partition.candidates(case.system.count, case.layers, partition.widest_tp(whole), experts)
+
+
+@attrs.define(eq=False)
+class Best:
+    """The best layout so far at every point; only two passes are ever in memory.
+
+    Attributes:
+        first: First pass, for what all layouts share.
+        fields: Name to array, of the layout chosen at each point.
+        rank: What is minimised, infinite where nothing fits yet; None until there is a choice.
+        layouts: Layouts tried.
+        chosen: Index into them.
+        rows: Breakdown of the layout that won everywhere, if one did.
+    """
+
+    first: Pass
+    fields: dict[str, Any]
+    rank: Any
+    layouts: tuple[Layout, ...]
+    chosen: Any
+    rows: tuple[OpRow, ...]
+
+    @classmethod
+    def start(cls, done: Pass) -> Best:
+        """Begin with the first pass."""
+        return cls(done, _fields(done), None, (done.layout,), np.zeros((), dtype=np.intp), done.rows)
+
+    def add(self, done: Pass, items: Any) -> None:
+        """Take another pass where it is faster and fits, or where nothing fits and it needs less per chip."""
+        if self.rank is None:
+            self.rank = _rank(self.first, items)
+        fields, rank = _fields(done), _rank(done, items)
+        homeless = np.isinf(rank) & np.isinf(self.rank)
+        better = (rank < self.rank) | (homeless & (fields["held"] < self.fields["held"]))
+        self.layouts = (*self.layouts, done.layout)
+        if not np.any(better):
+            return
+        last = len(self.layouts) - 1
+        if np.all(better):
+            self.fields, self.rank, self.chosen, self.rows = fields, rank, np.array(last), done.rows
+            return
+        names = dict.fromkeys([*self.fields, *fields])
+        self.fields = {
+            name: np.where(better, fields.get(name, 0.0), self.fields.get(name, 0.0)) for name in names
+        }
+        self.rank, self.chosen = np.where(better, rank, self.rank), np.where(better, last, self.chosen)
+        self.rows = ()
+
+
+def _fields(done: Pass) -> dict[str, Any]:
+    named = {
+        name: getattr(done, name)
+        for name in ("seconds", "model", "roofline", "silicon", "compulsory", "fits", "held", "spread")
+    }
+    said = done.energy
+    energy = {"joules": said.joules, "watts": said.watts, "throttle": said.throttle, "doubt": said.spread,
+              "waiting": said.parts.get("idle", np.nan)}  # fmt: skip
+    return {**named, **energy, **{f"busy {engine}": seconds for engine, seconds in done.busy.items()}}
+
+
+def _rank(done: Pass, items: Any) -> Any:
+    rank = done.seconds if items is None else done.seconds / items
+    return np.where(done.fits, np.where(np.isnan(rank), np.inf, rank), np.inf)
+
+
+def _search(case: Case, at: Point, whole: tuple[Op, ...], layouts: Sequence[Layout], items: Any) -> Best:
+    """Evaluate the layouts; one of several that an operator refuses (experts that don't divide) is left out."""
+    best: Best | None = None
+    refused: InferBenchError | None = None
+    for layout in layouts:
+        try:
+            done = one_layout(case, at, whole, layout)
+        except InferBenchError as error:
+            refused = error
+            continue
+        if best is None:
+            best = Best.start(done)
+        else:
+            best.add(done, items)
+    if best is None:
+        assert refused is not None
+        raise refused
+    return best
+
+
+def _run(case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best) -> Run:
+    first, merged = best.first, best.fields
+    energy = attrs.evolve(
+        first.energy, joules=merged["joules"], watts=merged["watts"], throttle=merged["throttle"],
+        spread=merged["doubt"], parts=first.energy.parts if len(best.layouts) == 1 else {},
+    )  # fmt: skip
+    busy = {name.removeprefix("busy "): value for name, value in merged.items() if name.startswith("busy ")}
+    chip, architecture = case.chip, case.architecture
+    site = Site(
+        chip,
+        Layout(),
+        Placement(dict.fromkeys(ROLES, chip.outermost), {}),
+        None,
+        lambda name: architecture.peak(chip, name),
+    )
+    rate = site.rate(whole[0])
+    home = next(iter(first.chain["placement"].homes.values()), chip.outermost)
+    known = np.isfinite(rate)
+    feasible = np.logical_and(merged["fits"], known)
+    reasons = (
+        ()
+        if feasible.all()
+        else (*_unfit(case, whole, best, ~np.asarray(merged["fits"])), *_unsupported(known, site.peak))
+    )
+    at = grid.at
+    useful: Any = 0.0
+    for op in whole:
+        useful = useful + op.useful * op.repeat
+    formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
+    strange = _strange(case, at, best)
+    spread, of_power, of_energy = _spreads(case, at, merged, energy)
+    return Run(
+        system=case.system, network=case.network, workload=case.workload.name, phase=case.phase.name, latency=case.phase.latency,
+        item=case.phase.item, stack=case.stack, scenario=case.scenario, grid=grid, seconds=merged["seconds"], model=merged["model"],
+        roofline=merged["roofline"], silicon=merged["silicon"], useful=useful, peak=rate * case.system.count,
+        ridge=rate / site.bandwidth(home), compulsory=merged["compulsory"], items=items, batch=at["batch"], busy=busy, energy=energy,
+        feasible=feasible, held=merged["held"], reasons=reasons, layouts=best.layouts, layout=best.chosen, formats=formats, spread=spread, power_spread=of_power, energy_spread=of_energy, options=_named(case),
+        flags=_flags(case, at, energy, formats, strange), ops=best.rows, chain=first.chain,
+    )  # fmt: skip
+
+
+def _spreads(case: Case, at: Point, merged: dict[str, Any], energy: Energy) -> tuple[Any, Any, Any]:
+    """Log standard errors of time, power and energy; of the latter two NaN where nobody asks."""
+    spread = merged["spread"]
+    if not case.intervals or not case.stack.fit.rows:
+        return spread, np.asarray(np.nan), np.asarray(np.nan)
+    return spread, *step_spreads(case, at, spread, energy, merged["waiting"])
+
+
+def _named(case: Case) -> dict[str, Any]:
+    """Workload options that differ from their defaults: a result always names them."""
+    default = type(case.options)()
+    pairs = {field.name: getattr(case.options, field.name) for field in attrs.fields(type(case.options))}
+    return {name: value for name, value in pairs.items() if value != getattr(default, name)}
+
+
+def _unfit(case: Case, whole: tuple[Op, ...], best: Best, where: Any) -> tuple[Reason, ...]:
+    """The architecture's own reasons, or for a plain lack of memory what the whole network needs."""
+    own = tuple(reason for reason in best.first.reasons if reason.code != "capacity")
+    if own or not where.any():
+        return own
+    total = _capacity(case, whole, where)
+    short = where & (np.asarray(total.numbers["need"]) > total.numbers["has"])
+    each = case.chip.memory[case.chip.outermost].capacity
+    uneven = Reason(
+        "share",
+        "the fullest chip needs {held} with activations, has {each}",
+        {"held": best.fields["held"], "each": each},
+        where & ~short,
+    )
+    return tuple(reason for reason in (attrs.evolve(total, where=short), uneven) if np.any(reason.where))
+
+
+def _capacity(case: Case, whole: tuple[Op, ...], where: Any) -> Reason:
+    """Say what the whole network needs against all chips, and how many chips that is at the least."""
+    weights = sum(op.parameters * op.instances * op.precision.weights for op in whole)
+    state = sum(op.resident.state * op.instances for op in whole)
+    has = case.chip.memory[case.chip.outermost].capacity
+    numbers = {"weights": weights, "need": weights + state, "has": has * case.system.count,
+               "bound": np.ceil(weights / has), "bound_state": np.ceil((weights + state) / has)}  # fmt: skip
+    cache = (
+        (" with KV cache,", ", {bound_state} with KV cache") if np.any(np.asarray(state) > 0) else (",", "")
+    )
+    template = f"needs {{need}}{cache[0]} has {{has}}: {{bound}} chips or more for the weights alone ({{weights}}){cache[1]}"
+    return Reason("capacity", template, numbers, where)
+
+
+def _unsupported(known: Any, peak: Callable[[str], float]) -> tuple[Reason, ...]:
+    if known.all():
+        return ()
+    formats = ", ".join(name for name in FORMATS if np.isfinite(peak(name)))
+    return (
+        Reason(
+            "precision",
+            f"the chip has no format that computes this precision; it has {formats or 'none'}",
+            {},
+            ~known,
+        ),
+    )
+
+
+def _strange(case: Case, at: Point, best: Best) -> Any:
+    """Whether a step's operators leave the boxes they were fitted in."""
+    if not case.stack.fit.rows:
+        return np.asarray(False)
+    strange: Any = np.asarray(False)
+    for index in set(np.ravel(best.chosen).tolist()):
+        site, graph, _, _ = placed(case, at, best.layouts[int(index)])
+        mine = best.chosen == index
+        strange = np.where(mine, unlike(case.stack, graph.ops, site) > MATERIAL, strange)
+    return strange
+
+
+def _flags(case: Case, at: Point, energy: Energy, formats: tuple[str, ...], strange: Any) -> dict[str, Any]:
+    """Masks of what a reader must know about a point."""
+    points = at.precision.points
+    fallback = [float(WIDER[p.compute][0] != name) for p, name in zip(points, formats, strict=True)]
+    flags: dict[str, Any] = {"precision-fallback": at.precision.spread(fallback) > 0}
+    capacity = case.chip.memory[case.chip.outermost].capacity
+    if case.ignore_capacity:
+        flags["capacity-ignored"] = np.asarray(True)
+    elif np.isnan(capacity):
+        flags["capacity-unknown"] = np.asarray(True)
+    flags["throttled"] = np.asarray(energy.throttle) > 1.0 + 1e-12
+    if energy.estimated:
+        flags["power-estimated"] = np.asarray(True)
+    if case.stack.fit.rows:
+        flags["extrapolated"] = ~inside(case, at) | strange
+    return flags

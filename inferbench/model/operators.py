@@ -1,0 +1,297 @@
+"""One operator at a time: what a chip architect asks first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from inferbench.discovery.registry import Registry
+from inferbench.errors import InferBenchError, suggest
+from inferbench.model.intervals import ISOLATED, ends, energy_spreads, longest
+from inferbench.num import Array
+from inferbench.records.chip import Chip
+from inferbench.records.cost import Cost
+from inferbench.records.energy import Energy, Tally
+from inferbench.records.grid import Grid
+from inferbench.records.op import Attention, Collective, Elementwise, Gemm, Op
+from inferbench.records.placement import Footprint, Graph, Site
+from inferbench.records.precision import Precision
+from inferbench.records.stack import Stack
+from inferbench.records.system import Layout, System
+from inferbench.specs.options import structured_tuning
+
+__all__ = ["FIELDS", "OpResult", "between", "cost_rows"]
+
+# Kind -> field to default; NaN must be given.
+FIELDS: Mapping[str, Mapping[str, float]] = {
+    "gemm": {"m": math.nan, "n": math.nan, "k": math.nan, "count": 1.0},
+    "attention": {
+        "batch": 1.0, "heads": math.nan, "kv_heads": 0.0, "queries": 1.0, "keys": math.nan, "head_dim": 128.0, "causal": 1.0,
+    },
+    "elementwise": {"elements": math.nan, "reads": 1.0, "writes": 1.0},
+    "collective": {"payload": math.nan, "group": math.nan},
+}  # fmt: skip
+
+
+@attrs.frozen(eq=False)
+class OpResult:
+    """Rows of operators costed on one chip; arrays of shape (rows,).
+
+    Attributes:
+        columns: Field name to values asked for.
+        precision: Name of the precision.
+        seconds: Under the stack.
+        cost: Busy parts, exposed parts, counts, details.
+        bound: Engine with the longest busy time.
+        utilization: Useful operations over the peak times seconds; NaN for what computes nothing.
+        energy: Of one execution.
+        error: Log standard error of `seconds`; 0 where the stack was not fitted on such operators.
+        inside: 1 where a row lies in the box of operators in which the stack was fitted, else 0.
+        power_error, energy_error: Log standard error of watts and of joules; NaN where not known.
+        limit: Watts at most; NaN where not published.
+    """
+
+    columns: Mapping[str, Array]
+    precision: str
+    seconds: Array
+    useful: Array
+    moved: Array
+    cost: Cost
+    bound: Sequence[str]
+    utilization: Array
+    energy: Energy
+    error: Array
+    inside: Array
+    power_error: Array
+    energy_error: Array
+    limit: float = math.nan
+
+    def between(self, of: str) -> tuple[Array, Array]:
+        """Factors between which nine in ten measured figures lie; NaN where not known.
+
+        Args:
+            of: `time`, `power` or `energy`.
+        """
+        return between(self, of, self.limit)
+
+    @property
+    def watts(self) -> Array:
+        """Mean power."""
+        return np.asarray(self.energy.watts)
+
+    @property
+    def joules(self) -> Array:
+        """Energy."""
+        return np.asarray(self.energy.joules)
+
+
+def _exchange(op: Collective, site: Site, registry: Registry) -> Cost:
+    """Cost a collective on the chip's link."""
+    link = site.link(op.group)
+    if link is None:
+        where = f"{site.chip.name}.toml: interconnect"
+        raise InferBenchError.at(where, "the spec has no link", "add [interconnect.scale_up]")
+    return registry.fabric(link.fabric).cost(op, link, Layout(tp=op.group))
+
+
+def cost_rows(
+    kind: str,
+    columns: Mapping[str, Array],
+    precision: str,
+    chip: Chip,
+    stack: Stack,
+    registry: Registry,
+    collective: str = "all_reduce",
+) -> OpResult:
+    """Cost rows of one operator kind in one vectorised call.
+
+    Args:
+        kind: `gemm`, `attention`, `elementwise` or `collective`.
+        columns: Field to float64 array of shape (rows,); missing optional fields take their default.
+        precision: Name of a precision.
+        chip: The chip.
+        stack: Software.
+        registry: For plugins.
+        collective: Which collective, for that kind; its `group` is the same in all rows of a call.
+
+    Raises:
+        InferBenchError: Unknown kind or field, a field that must be given, a value below 1.
+    """
+    full = _checked(kind, columns)
+    rows = len(next(iter(full.values())))
+    point = Precision.of([precision], (-1, 1))
+    op = _build(kind, full, point, collective)
+    architecture = registry.architecture(chip.architecture_type)
+    site = _site(chip, stack, registry, op)
+    formats = tuple(site.computes_in(p.compute) for p in point.points)
+    cost = _exchange(op, site, registry) if isinstance(op, Collective) else architecture.cost(op, site)
+    seconds = _rows(stack.time(cost, op, formats), rows)
+    error = _rows(stack.kernel_error(op, formats), rows)
+    known = np.where(error > 0, error, np.nan)
+    energy, seconds = _energy(cost, seconds, op, chip, stack, formats, registry)
+    spreads = energy_spreads(known, energy, energy.parts.get("idle", np.nan), chip.power.tdp)
+    rate = _rows(site.rate(op), rows)
+    useful = _rows(op.useful, rows)
+    utilization = np.where(useful > 0, useful / (rate * seconds), np.nan)
+    flat = _flat(cost, rows)
+    return OpResult(
+        full, precision, seconds, useful, _rows(op.bytes.total, rows), flat, _bounds(flat, rows), utilization, energy, error,
+        np.asarray(_rows(stack.vouches(op, formats), rows)), *spreads, limit=chip.power.tdp,
+    )  # fmt: skip
+
+
+def between(costed: Any, of: str, limit: float) -> tuple[Array, Array]:
+    """Factors on the `time`, `power` or `energy` of costed rows between which nine in ten measured ones lie.
+
+    Args:
+        costed: With `error` (0 is unknown), `power_error`, `energy_error` and `watts`.
+        of: Which figure.
+        limit: Watts at most; NaN where not published.
+    """
+    time = np.where(costed.error > 0, costed.error, np.nan)
+    if of == "time":
+        return ends(time)
+    room = limit / costed.watts
+    return ends(costed.power_error, room) if of == "power" else ends(costed.energy_error, longest(room, time))
+
+
+def _flat(cost: Cost, rows: int) -> Cost:
+    """The cost with every part spread over the rows."""
+    groups = ("busy", "exposed", "actions", "detail")
+    busy, exposed, actions, detail = (
+        {name: _rows(value, rows) for name, value in getattr(cost, group).items()} for group in groups
+    )
+    return Cost(busy, exposed, actions, detail)
+
+
+def _checked(kind: str, columns: Mapping[str, Array]) -> dict[str, Array]:
+    if kind not in FIELDS:
+        raise InferBenchError.at(kind, "no such operator kind", f"kinds are {', '.join(FIELDS)}")
+    fields = FIELDS[kind]
+    for name in columns:
+        if name not in fields:
+            raise InferBenchError.at(
+                f"--{name}",
+                f"{kind} has no field '{name}'",
+                suggest(name, fields) or f"its fields are {', '.join(fields)}",
+            )
+    missing = [name for name, default in fields.items() if math.isnan(default) and name not in columns]
+    if missing:
+        raise InferBenchError.at(
+            kind, f"{', '.join(missing)} must be given", f"add --{missing[0].replace('_', '-')}"
+        )
+    rows = max((len(values) for values in columns.values()), default=1)
+    full = {
+        name: np.asarray(columns.get(name, np.full(rows, default)), dtype=np.float64)
+        for name, default in fields.items()
+    }
+    for name, values in full.items():
+        bad = ~(values >= (0 if name in ("causal", "kv_heads", "reads", "writes") else 1)) | ~np.isfinite(
+            values
+        )
+        if bad.any():
+            raise InferBenchError.at(
+                f"--{name}",
+                f"{values[bad][0]:g} is out of range (row {int(np.argmax(bad)) + 1})",
+                "numbers of at least 1 were expected",
+            )
+    return full
+
+
+def _build(kind: str, full: Mapping[str, Array], point: Precision, collective: str) -> Op:
+    c = {name: values[None, :] for name, values in full.items()}
+    if kind == "gemm":
+        return Gemm(name="gemm", precision=point, m=c["m"], n=c["n"], k=c["k"], count=c["count"])
+    if kind == "attention":
+        queries, keys = c["queries"], c["keys"]
+        pairs = np.where(c["causal"] > 0, queries * keys - queries * (queries - 1.0) / 2.0, queries * keys)
+        groups = np.where(c["kv_heads"] > 0, c["kv_heads"], c["heads"])
+        return Attention(
+            name="attention", precision=point, batch=c["batch"], heads=c["heads"], kv_heads=groups, queries=queries, keys=keys, pairs=pairs,
+            qk_dim=c["head_dim"], v_dim=c["head_dim"], cached=bool(np.any(c["causal"] > 0)),
+        )  # fmt: skip
+    if kind == "elementwise":
+        return Elementwise(
+            name="elementwise", precision=point, elements=c["elements"], reads=c["reads"], writes=c["writes"]
+        )
+    return Collective(
+        name=collective,
+        precision=point,
+        collective=collective,
+        payload=c["payload"],
+        group=int(full["group"][0]),
+    )
+
+
+def _site(chip: Chip, stack: Stack, registry: Registry, op: Op) -> Site:
+    architecture = registry.architecture(chip.architecture_type)
+    if stack.architectures and architecture.name not in stack.architectures:
+        raise InferBenchError.at(
+            f"--stack {stack.name}",
+            f"'{stack.name}' applies to {', '.join(stack.architectures)}; {chip.name} is {architecture.name}",
+            "use --stack ideal",
+        )
+    resident = op.resident
+    zero = Footprint(np.max(resident.weights), np.max(resident.state), 0.0)
+    placement = architecture.place(Graph((op,), zero, 1), chip, Layout())
+    return Site(
+        chip,
+        Layout(),
+        placement,
+        structured_tuning(architecture, stack),
+        lambda name: architecture.peak(chip, name),
+    )
+
+
+def _rows(value: Any, rows: int) -> Array:
+    return np.array(np.broadcast_to(np.asarray(value, dtype=np.float64), (1, rows))[0])
+
+
+def _energy(
+    cost: Cost, seconds: Array, op: Op, chip: Chip, stack: Stack, formats: tuple[str, ...], registry: Registry
+) -> tuple[Energy, Array]:  # fmt: skip
+    """Energy of one execution and its seconds within the power limit; a kernel's own energies where the stack has them."""
+    rows = len(seconds)
+    model, why = registry.power_model(chip)
+    if model is None:
+        unknown = np.full(rows, np.nan)
+        return Energy(unknown, unknown, np.ones(rows), why), seconds
+    own = chip.name in stack.domain.chips
+    energies = stack.kernel_energies(op, formats) if own else {}
+    tally = Tally(cost.actions, seconds[None, :], 1, op.precision, formats, energies=energies)
+    energy = model.energy(tally, System(chip, 1))
+    spread = np.hypot(model.spread(tally, System(chip, 1), energy), ISOLATED)
+    if own:
+        fitted = stack.power_error(op, formats)
+        spread = np.where(np.isnan(fitted), spread, fitted)
+    watts, joules, throttle, doubt = (
+        _rows(value, rows) for value in (energy.watts, energy.joules, energy.throttle, spread)
+    )
+    parts = {name: _rows(part, rows) for name, part in energy.parts.items()}
+    flat = attrs.evolve(energy, watts=watts, joules=joules, throttle=throttle, spread=doubt, parts=parts)
+    return flat, seconds * throttle
+
+
+def _bounds(cost: Cost, rows: int) -> list[str]:
+    names = [*cost.busy, *(f"exposed.{name}" for name in cost.exposed)]
+    if not names:
+        return [""] * rows
+    stacked = np.stack([*cost.busy.values(), *cost.exposed.values()])
+    return [names[i] for i in np.argmax(stacked, axis=0)]
+
+
+def product_rows(axes: Mapping[str, Sequence[float]]) -> dict[str, Array]:
+    """All combinations of some lists as columns, the last list varying fastest.
+
+    Example:
+        >>> product_rows({"m": [1, 8], "n": [64]})["m"].tolist()
+        [1.0, 8.0]
+    """
+    grid = Grid.of(axes, ["bf16"])
+    names = list(axes)
+    mesh = np.meshgrid(*(grid.axes[name] for name in names), indexing="ij")
+    return {name: values.reshape(-1) for name, values in zip(names, mesh, strict=True)}

@@ -1,0 +1,261 @@
+"""One layout of one case: shard, place, plan, cost, time, energy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from inferbench.errors import InferBenchError, blamed_on
+from inferbench.model import partition
+from inferbench.model.case import Case
+from inferbench.model.intervals import slower, spread, together
+from inferbench.num import Numeric, ceil_div
+from inferbench.records.cost import Cost
+from inferbench.records.energy import Energy, Tally
+from inferbench.records.grid import Point
+from inferbench.records.op import Collective, Op
+from inferbench.records.placement import Graph, Reason, Site
+from inferbench.records.run import OpRow
+from inferbench.records.stack import Stack
+from inferbench.records.system import Layout
+
+__all__ = ["Pass", "one_layout", "placed"]
+
+_IDEAL = Stack(name="ideal", title="ideal")
+
+
+@attrs.frozen(eq=False)
+class Pass:
+    """One layout evaluated; fields as in `Run`."""
+
+    layout: Layout
+    seconds: Any
+    model: Any
+    roofline: Any
+    silicon: Any
+    compulsory: Any
+    busy: Mapping[str, Any]
+    energy: Energy
+    fits: Any
+    held: Any
+    reasons: tuple[Reason, ...]
+    rows: tuple[OpRow, ...]
+    chain: Mapping[str, Any]
+    spread: Any = np.nan
+
+
+def _site(case: Case, graph: Graph, layout: Layout) -> Site:
+    with blamed_on(f"{type(case.architecture).__module__}: {case.architecture.name}.place"):
+        placement = case.architecture.place(graph, case.chip, layout)
+    chip, peak = case.chip, case.architecture.peak
+    return Site(chip, layout, placement, case.tuning, lambda precision: peak(chip, precision))
+
+
+def _untuned(case: Case, site: Site) -> Site:
+    """The site without the stack's tuning: what the hardware does by itself, which `model` is costed on."""
+    default = case.architecture.tuning()
+    return site if site.tuning == default else attrs.evolve(site, tuning=default)
+
+
+def placed(case: Case, at: Point, layout: Layout) -> tuple[Site, Graph, partition.Stages, Numeric]:
+    """Shard, cut into stages and place: all that a check of capacity needs."""
+    micro, passes = partition.microbatch(at, layout)
+    ops = partition.shard(case.graph(micro), layout)
+    graph, cut = partition.local_graph(ops, layout, case.layers, passes)
+    return _site(case, graph, layout), graph, cut, passes
+
+
+def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> Pass:
+    """Evaluate one layout at all points of a grid: time under the stack and under the ideal one, power, fit."""
+    site, graph, cut, passes = placed(case, at, layout)
+    roofline, compulsory = _roofline(whole, site, case.system.count)
+    formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
+    ledger = _Ledger(case, site, formats).charge_all(graph, cut.count)
+    bare = _untuned(case, site)
+    plain = ledger if bare is site else _Ledger(case, bare, formats).charge_all(graph, cut.count)
+    model = _step(plain.model, cut, case.layers, passes, plain.sent[0])
+    seconds = model
+    if not case.stack.ideal:
+        seconds = _step(ledger.seconds, cut, case.layers, passes, ledger.sent[1])
+        starts = case.workload.passes(case.network, at, case.phase.name, case.options)
+        seconds = case.stack.host.add(
+            seconds, ledger.kernels * passes, starts, ceil_div(at["batch"], layout.dp)
+        )
+    silicon = passes * plain.solo / cut.count
+    working = np.minimum(float(layout.dp), at["batch"]) if layout.dp > 1 else 1.0
+    scale = passes * layout.tp * working  # replicas without a sequence idle
+    size = partition.microbatch(at, layout)[0]["batch"]
+    real = at["batch"] / (size * passes * working)  # rounded-up microbatches compute nothing for nobody
+    actions = {
+        name: count * (scale if name.startswith("bytes.") else scale * real)
+        for name, count in ledger.actions.items()
+    }
+    energy, model, seconds = _power(case, at, actions, formats, model, seconds)
+    fits, reasons = (
+        (np.asarray(True), ()) if case.ignore_capacity else (site.placement.fits, site.placement.reasons)
+    )
+    held = sum(site.placement.held.values()) if site.placement.held else graph.footprint.total
+    return Pass(
+        layout, seconds, model, roofline, silicon, compulsory, {e: s * passes for e, s in ledger.busy.items()},
+        energy, fits, held, reasons, tuple(ledger.rows), {"stages": cut, "microbatches": passes, "placement": site.placement},
+        spread(case, at, ledger.error),
+    )  # fmt: skip
+
+
+def _roofline(whole: Sequence[Op], site: Site, chips: int) -> tuple[Any, Any]:
+    """Sum over ops of max(ops / rate, compulsory bytes / bandwidth), all chips perfectly shared.
+
+    Compulsory: weights and state once, and what enters or leaves the graph; no intermediates.
+    """
+    homes = site.placement.homes
+    outer = site.chip.outermost
+    total: Any = 0.0
+    compulsory: Any = 0.0
+    for op in whole:
+        levels: dict[str, Any] = {}
+        touched = op.bytes
+        for role, amount in (
+            ("weights", touched.weights),
+            ("state", touched.state),
+            ("graph", op.graph_bytes),
+        ):
+            level = homes.get(role, None) if role != "graph" else homes.get("inputs", outer)
+            if level is not None and not (isinstance(amount, float) and amount == 0.0):
+                levels[level] = levels[level] + amount if level in levels else amount
+        time: Any = op.useful / site.rate(op)
+        for level, amount in levels.items():
+            time = np.maximum(time, amount / site.bandwidth(level))
+            compulsory = compulsory + amount * op.repeat
+        total = total + time * op.repeat
+    return total / chips, compulsory
+
+
+class _Ledger:
+    """Adds up what the operators of one layout cost, on one chip, for one microbatch."""
+
+    def __init__(self, case: Case, site: Site, formats: tuple[str, ...]) -> None:
+        self.case, self.site, self.formats = case, site, formats
+        self.model: dict[str, Any] = {"embedding": 0.0, "layer": 0.0, "head": 0.0}
+        self.seconds: dict[str, Any] = dict(self.model)
+        self.solo: Any = 0.0
+        self.busy: dict[str, Any] = {}
+        self.actions: dict[str, Any] = {}
+        self.rows: list[OpRow] = []
+        self.kernels: Any = 0.0
+        self.variance: Any = 0.0
+        self.common: Any = 0.0
+        self.sent: tuple[Any, Any] = (0.0, 0.0)
+
+    @property
+    def error(self) -> Any:
+        """Log standard error of the sum of all kernels."""
+        total = sum(self.seconds.values())
+        share = 1.0 / np.where(np.asarray(total) > 0, total, 1.0)
+        return together(np.sqrt(self.variance) * share, self.common * share)
+
+    def charge_all(self, graph: Graph, stages: int) -> _Ledger:
+        """Plan and charge every operator, and what one stage hands to the next."""
+        who = self.case.architecture
+        with blamed_on(f"{type(who).__module__}: {who.name}.plan"):
+            planned = tuple(who.plan(graph.ops, self.site))
+        for op in planned:
+            self.charge(op)
+        if stages > 1:
+            self.sent = self.send(graph)
+        return self
+
+    def cost(self, op: Op) -> Cost:
+        """Ask the architecture, or the fabric for a collective."""
+        who = self.case.architecture
+        with blamed_on(f"{type(who).__module__}: {who.name}.{op.kind}({op.name})"):
+            return self.exchange(op) if isinstance(op, Collective) else who.cost(op, self.site)
+
+    def exchange(self, op: Collective) -> Cost:
+        """Cost a collective on the link its group uses."""
+        link = self.site.link(op.group)
+        if link is None:
+            raise InferBenchError.at(
+                f"{self.site.chip.name}.toml: interconnect", f"a group of {op.group} chips needs a link, and the spec has none",
+                "add [interconnect.scale_up] with fabric, bandwidth and size",
+            )  # fmt: skip
+        return self.case.registry.fabric(link.fabric).cost(op, link, self.site.layout)
+
+    def charge(self, op: Op) -> None:
+        """Add one operator, all of its executions."""
+        cost = self.cost(op)
+        repeat = op.repeat
+        model = _IDEAL.time(cost, op) * repeat
+        seconds = model if self.case.stack.ideal else self.case.stack.time(cost, op, self.formats) * repeat
+        self.model[op.unit] = self.model[op.unit] + model
+        self.seconds[op.unit] = self.seconds[op.unit] + seconds
+        self.kernels = self.kernels + repeat
+        if self.case.stack.fit.rows:
+            own, shared = (
+                error(op, self.formats) for error in (self.case.stack.own_error, self.case.stack.shared_error)
+            )
+            self.variance = self.variance + np.square(seconds * own)
+            self.common = self.common + seconds * slower(shared)
+        if not isinstance(op, Collective):
+            self.solo = self.solo + model
+        for engine, busy in (
+            *cost.busy.items(),
+            *((f"exposed.{name}", s) for name, s in cost.exposed.items()),
+        ):
+            self.busy[engine] = self.busy.get(engine, 0.0) + busy * repeat
+        for action, count in cost.actions.items():
+            self.actions[action] = self.actions.get(action, 0.0) + count * repeat
+        if self.case.breakdown:
+            self.rows.append(
+                OpRow(op.name, op.kind, repeat, op.useful * repeat, op.bytes.total * repeat, {k: v * repeat for k, v in cost.busy.items()},
+                      {k: v * repeat for k, v in cost.exposed.items()}, model, seconds)
+            )  # fmt: skip
+
+    def send(self, graph: Graph) -> tuple[Any, Any]:
+        """Seconds (ideal, stack) to hand one microbatch's activations to the next stage."""
+        last = next(op for op in reversed(graph.ops) if op.unit == "layer" and not isinstance(op, Collective))
+        op = Collective(
+            name="send",
+            precision=last.precision,
+            collective="send",
+            payload=last.bytes.outputs,
+            group=self.site.layout.chips,
+        )
+        cost = self.exchange(op)
+        for action, count in cost.actions.items():
+            self.actions[action] = self.actions.get(action, 0.0) + count * (self.site.layout.pp - 1)
+        for engine, busy in cost.busy.items():
+            self.busy[engine] = self.busy.get(engine, 0.0) + busy * (self.site.layout.pp - 1)
+        return _IDEAL.time(cost, op), self.case.stack.time(cost, op, self.formats)
+
+
+def _step(by_unit: Mapping[str, Any], cut: partition.Stages, layers: int, passes: Any, send: Any) -> Any:
+    """Duration of a step: one microbatch through all stages, or the fullest stage for every microbatch, whichever is longer."""
+    sums = partition.Sums(**by_unit)
+    if cut.count == 1:
+        return sums.total * passes
+    through = sums.total + (cut.count - 1) * send
+    slowest: Any = 0.0
+    for stage in sums.per_stage(cut, layers):
+        slowest = np.maximum(slowest, stage + send)
+    return np.maximum(through, passes * slowest)
+
+
+def _power(
+    case: Case, at: Point, actions: Mapping[str, Any], formats: tuple[str, ...], model: Any, seconds: Any
+) -> tuple[Energy, Any, Any]:
+    """Ask the power model; a cap that binds stretches both the ideal step and the stack's."""
+    if case.power is None:
+        return Energy(np.nan, np.nan, 1.0, case.power_why), model, seconds
+    tally = Tally(actions, model, case.system.count, at.precision, formats)
+    ideal = case.power.energy(tally, case.system)
+    model_stretched = model * ideal.throttle
+    if seconds is model:
+        return ideal, model_stretched, model_stretched
+    tally = attrs.evolve(tally, seconds=seconds, factors=case.stack.energy)
+    real = case.power.energy(tally, case.system)
+    if case.intervals and case.stack.fit.rows:
+        real = attrs.evolve(real, spread=case.power.spread(tally, case.system, real))
+    return real, model_stretched, seconds * real.throttle

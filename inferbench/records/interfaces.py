@@ -1,0 +1,246 @@
+"""The few classes a plugin author writes: `Workload`, `Architecture`, `Fabric`, `PowerModel`, and small records."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
+from typing import Any, ClassVar, TypeAlias
+
+import attrs
+import numpy as np
+
+from inferbench.errors import UnsupportedOp
+from inferbench.num import Numeric
+from inferbench.records.chip import Chip, Link
+from inferbench.records.cost import Cost
+from inferbench.records.energy import Energy, Tally
+from inferbench.records.grid import Point
+from inferbench.records.network import Network
+from inferbench.records.op import Collective, Op
+from inferbench.records.overlap import maximum_of
+from inferbench.records.placement import Graph, Placement, Site
+from inferbench.records.system import Layout, System
+
+__all__ = ["Architecture", "Fabric", "Nothing", "Phase", "PowerModel", "Renderer", "Support", "Workload"]
+
+
+class Support(Enum):
+    """How well an architecture handles an operator kind."""
+
+    FULL = "full"
+    LOWERED = "lowered"
+    NOT_MODELLED = "not modelled"
+    IMPOSSIBLE = "impossible"
+
+
+@attrs.frozen
+class Nothing:
+    """An empty parameter class."""
+
+
+@attrs.frozen
+class Phase:
+    """One thing a workload can do: decode, prefill, generate, forward.
+
+    Attributes:
+        name: As written after the slash: `decode`.
+        latency: JSON key of a step's duration: `tpot_s`, `ttft_s` or `latency_s`.
+        item: What it yields: `token`, `image`.
+        axes: Axis name to default value; axes not listed are errors. `batch` is the one that data
+            parallelism and pipeline microbatches divide.
+    """
+
+    name: str
+    latency: str
+    item: str
+    axes: Mapping[str, float]
+
+
+class Workload(ABC):
+    """A generator of operator graphs: network + phase + point -> the whole model, unsharded. Knows no chip."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    params: ClassVar[type]
+    options: ClassVar[type] = Nothing
+    phases: ClassVar[tuple[Phase, ...]]
+
+    @abstractmethod
+    def graph(self, network: Network, at: Point, phase: str, options: Any) -> Iterator[Op]:
+        """Yield the operators of one step at all points of `at`, in execution order, `repeat` instead of unrolled layers."""
+
+    @abstractmethod
+    def items(self, network: Network, at: Point, phase: str) -> Numeric:
+        """Items that one step yields, all sequences together: tokens of a decode step = batch."""
+
+    def defaults(self, network: Network, phase: str) -> Mapping[str, float]:
+        """Axes of a phase with their default values; a network may have its own (steps, image size)."""
+        return next(one.axes for one in self.phases if one.name == phase)
+
+    def passes(self, network: Network, at: Point, phase: str, options: Any) -> Numeric:
+        """How often the host starts the whole network in one step: 1; in a generation once per token."""
+        return 1.0
+
+    def layers(self, network: Network) -> int:
+        """Equal layers that pipeline stages may divide; ops of unit `layer` repeat over them."""
+        return 1
+
+    def warnings(self, network: Network, at: Mapping[str, float], phase: str) -> Iterable[str]:
+        """Yield what is odd about a point: a context beyond the network's maximum."""
+        return ()
+
+    def read_config(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Turn a Hugging Face `config.json` into a raw `[network]` table, or None if it is not for this generator."""
+        return None
+
+
+Coster: TypeAlias = Callable[[Op, Site], Cost]
+
+
+class Architecture(ABC):
+    """A performance model: pure hardware, no efficiencies. Sees operators, never workloads.
+
+    A subclass writes a method per operator kind it models (`def gemm(self, op, site) -> Cost`); kinds it
+    does not know are lowered to primitives and their costs added.
+
+    Attributes:
+        usual: Fields of the tuning that `calibrate` takes where it is given none: how common kernels tile work. A stack
+            that was fitted says them; `ideal` has none of it.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    params: ClassVar[type]
+    tuning: ClassVar[type] = Nothing
+    usual: ClassVar[Mapping[str, Any]] = {}
+    impossible: ClassVar[Mapping[str, str]] = {}
+
+    def peak(self, chip: Chip, precision: str) -> float:
+        """Dense operations per second at a format; NaN where the chip lacks it."""
+        return chip.peak.get(precision, float("nan"))
+
+    def place(self, graph: Graph, chip: Chip, layout: Layout) -> Placement:
+        """Say where each role lives: everything in the outermost memory, with a hard capacity."""
+        return Placement.everything_in(chip.outermost, graph, chip)
+
+    def plan(self, ops: tuple[Op, ...], site: Site) -> Iterable[Op]:
+        """Rewrite the operators before they are costed (fusion); identity here."""
+        return ops
+
+    def support(self, kind: type[Op]) -> Support:
+        """Say how an operator kind is handled: a method of its name, a lowering of its own, or not at all."""
+        key = kind.kind
+        if key in self.impossible:
+            return Support.IMPOSSIBLE
+        if callable(getattr(self, key, None)):
+            return Support.FULL
+        return Support.LOWERED if kind.lower is not Op.lower else Support.NOT_MODELLED
+
+    def remarks(self, chip: Chip, tuning: Any) -> Iterable[str]:
+        """Yield what a reader of any result of this architecture must know: what is left out, what is estimated."""
+        return ()
+
+    def cost(self, op: Op, site: Site) -> Cost:
+        """Cost one execution: dispatch to the method named like the op's kind, else lower.
+
+        Raises:
+            UnsupportedOp: The kind is impossible here, or is neither modelled nor lowers.
+        """
+        if op.kind in self.impossible:
+            raise UnsupportedOp.at(
+                f"{self.name}: {op.name}",
+                f"'{op.kind}' is impossible on {self.title}: {self.impossible[op.kind]}",
+            )
+        method: Coster | None = getattr(self, op.kind, None)
+        if method is not None:
+            return method(op, site)
+        parts = tuple(op.lower())
+        if parts == (op,):
+            raise UnsupportedOp.at(
+                f"{self.name}: {op.name}",
+                f"operators of kind '{op.kind}' are not modelled and do not lower to primitives",
+                f"give {type(self).__name__} a method `{op.kind}(self, op, site)`, or {type(op).__name__} a `lower`",
+            )
+        return add([(self.cost(part, site), part.repeat) for part in parts])
+
+
+def add(parts: list[tuple[Cost, Numeric]]) -> Cost:
+    """Add costs that run one after the other, each so many times.
+
+    Engines of one part do not overlap with another's: what the sum of maxima exceeds the maximum of sums by is exposed.
+    """
+    merged: dict[str, dict[str, Numeric]] = {"busy": {}, "exposed": {}, "actions": {}, "detail": {}}
+    serial: Numeric = 0.0
+    for cost, repeat in parts:
+        serial = serial + maximum_of(list(cost.busy.values())) * repeat
+        for group, into in merged.items():
+            for key, value in getattr(cost, group).items():
+                into[key] = into.get(key, 0.0) + value * repeat
+    merged["exposed"]["sequence"] = np.maximum(serial - maximum_of(list(merged["busy"].values())), 0.0)
+    return Cost(merged["busy"], merged["exposed"], merged["actions"], merged["detail"])
+
+
+class Fabric(ABC):
+    """How a group of chips communicates: switch, ring, torus, mesh, dragonfly."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+
+    @abstractmethod
+    def cost(self, collective: Collective, link: Link, layout: Layout) -> Cost:
+        """Cost one collective: `busy["network"]` for bytes, `exposed` for latency, `actions["bytes.network"]`."""
+
+    def remarks(self, link: Link) -> Iterable[str]:
+        """Yield what a reader of any result on this link must know: a latency that is assumed."""
+        return ()
+
+
+class PowerModel(ABC):
+    """Turns action counts and time into joules. Never sees formulas of an architecture.
+
+    Attributes:
+        fidelity: Among those that accept a chip, the highest serves it.
+        architectures: Types of chips it is made for; empty for all.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    fidelity: ClassVar[int] = 0
+    architectures: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def accepts(self, chip: Chip) -> str:
+        """Why it can't serve this chip; empty if it can."""
+
+    @abstractmethod
+    def energy(self, tally: Tally, system: System) -> Energy:
+        """Joules, watts and throttle of a step."""
+
+    def spread(self, tally: Tally, system: System, energy: Energy) -> Numeric:
+        """Log standard error of the watts that the coefficients leave open, the duration taken as true.
+
+        Asked only where an interval is wanted: under stacks that were fitted. NaN, the default, is not known.
+
+        Args:
+            tally: What `energy` was asked about.
+            system: Its chips.
+            energy: What it answered.
+
+        Returns:
+            Broadcastable to the grid.
+        """
+        return float("nan")
+
+
+@attrs.frozen
+class Renderer:
+    """A way to write a report.
+
+    Attributes:
+        name: As given to `--format`.
+        render: Report and width in columns to text.
+    """
+
+    name: str
+    render: Callable[[Any, int], str]

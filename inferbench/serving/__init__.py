@@ -1,0 +1,1 @@
+"""Steady-state serving, the frontier of speed against throughput, and sizing."""

@@ -1,0 +1,286 @@
+"""The serving frontier: every layout, policy and load of a system, and what no other point of it beats.
+
+Points are columns of arrays; a point is one precision, one layout (two where prompts have replicas of their own), one
+policy and one load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from inferbench.errors import InferBenchError
+from inferbench.model import partition
+from inferbench.model.capacity import fits
+from inferbench.num import Array
+from inferbench.records.grid import Grid
+from inferbench.records.run import Run
+from inferbench.records.system import System
+from inferbench.serving.replica import Question, Replica, replica
+from inferbench.serving.steady_state import Service, chunked, disaggregated, interleaved
+
+__all__ = ["PAIRS", "Frontier", "frontier", "goodput", "pareto"]
+
+PAIRS = ("tokens_per_s_per_chip", "usd_per_mtok", "joules_per_token")
+"""What tokens per second and user are set against."""
+
+_LOWER = {"usd_per_mtok", "usd_per_mtok_cloud", "joules_per_token"}
+
+
+@attrs.frozen(eq=False)
+class Frontier:
+    """All points of a system.
+
+    Attributes:
+        system: Its name.
+        chips: Their number.
+        points: Column to array of equal length; NaN where not known.
+        why: Column to the reason where it is not known anywhere.
+        infeasible: Reason to number of points left out.
+        notes: What a reader must know.
+    """
+
+    system: str
+    chips: int
+    points: Mapping[str, Any]
+    why: Mapping[str, str]
+    infeasible: Mapping[str, int]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Number of feasible points."""
+        return len(self.points["tpot_s"])
+
+    def best(self, against: str = PAIRS[0]) -> Any:
+        """Indices of the points that no other beats, the highest tokens per second and user first."""
+        return pareto(self.points["tokens_per_s_per_user"], self.points[against], against in _LOWER)
+
+
+def pareto(speed: Any, value: Any, lower: bool = False) -> Any:
+    """Indices of the points that none equals or beats in both, the highest `speed` first; unknown values never are.
+
+    Example:
+        >>> pareto(np.array([1.0, 2.0, 3.0, 2.5]), np.array([9.0, 5.0, 1.0, 6.0])).tolist()
+        [2, 3, 0]
+    """
+    gain = -np.asarray(value) if lower else np.asarray(value)
+    known = np.flatnonzero(np.isfinite(gain) & np.isfinite(speed))
+    order = known[np.lexsort((-gain[known], -np.asarray(speed)[known]))]
+    before = np.concatenate([[-np.inf], np.maximum.accumulate(gain[order])[:-1]])
+    return order[gain[order] > before]
+
+
+def goodput(found: Frontier, tpot: float, ttft: float) -> int | None:
+    """Index of the point of highest throughput within both limits (seconds, infinite for none), or None."""
+    good = np.flatnonzero((found.points["tpot_s"] <= tpot) & (found.points["ttft_s"] <= ttft))
+    if not len(good):
+        return None
+    return int(good[np.argmax(found.points["tokens_per_s_per_chip"][good])])
+
+
+def frontier(asked: Question, system: System) -> Frontier:
+    """Evaluate a system under every layout that fits, every policy and every load.
+
+    Raises:
+        InferBenchError: Unknown names; a workload without prefill and decode.
+    """
+    replicas, refusals = _replicas(asked, system)
+    blocks = [block for one in replicas for block in _alone(asked, system, one)]
+    blocks += _apart(asked, system, replicas)
+    names = list(blocks[0]) if blocks else list(_EMPTY)
+    columns = {
+        name: np.concatenate([block[name] for block in blocks]) if blocks else np.empty(0) for name in names
+    }
+    reasons = columns.pop("reason")
+    good = reasons == ""
+    why = {reason: int(np.sum(reasons == reason)) for reason in dict.fromkeys(reasons[~good].tolist())}
+    points = {name: values[good] for name, values in columns.items()}
+    unknown = _unknown(asked, replicas[0].decode) if replicas else {}
+    return Frontier(
+        str(system), system.count, points, unknown, {**refusals, **why}, _notes(asked, system, replicas)
+    )
+
+
+def _replicas(asked: Question, system: System) -> tuple[list[Replica], dict[str, int]]:
+    """Replicas that divide the chips evenly and hold the network with one sequence; why the others don't."""
+    case = asked.case(System(system.chip), "decode")
+    one = Grid.of({"batch": [1.0], "context": [asked.traffic.context]}, asked.precisions)
+    whole = case.graph(one.at)
+    experts = any("experts" in op.split for op in whole)
+    wanted = [system.layout] if system.layout else partition.candidates(system.count, case.layers, partition.widest_tp(whole), experts)  # fmt: skip
+    found: list[Replica] = []
+    refusals: dict[str, int] = {}
+    for layout in dict.fromkeys(attrs.evolve(layout, dp=1) for layout in wanted):
+        mine = System(system.chip, layout.chips, layout)
+        try:
+            if not asked.ignore_capacity and not fits(attrs.evolve(case, system=mine), one, layout).any():
+                refusals["weights and one request don't fit"] = (
+                    refusals.get("weights and one request don't fit", 0) + 1
+                )
+                continue
+            found.append(replica(asked, mine))
+        except InferBenchError as error:
+            reason = str(error).splitlines()[0]
+            refusals[reason] = refusals.get(reason, 0) + 1
+    return found, refusals
+
+
+_EMPTY = ("policy", "layout", "prompt_layout", "precision", "batch", "tokens_per_s_per_user", "tokens_per_s_per_chip",
+          "tpot_s", "ttft_s", "usd_per_mtok", "joules_per_token", "reason")  # fmt: skip
+
+
+def _alone(asked: Question, system: System, one: Replica) -> Iterator[dict[str, Any]]:
+    """Points of equal replicas that process prompts and tokens alike: interleaved, and chunked per size of piece."""
+    copies = system.count // one.layout.chips
+    for size, steps in one.steps.items():
+        served = chunked(steps, asked.traffic) if size else interleaved(steps, asked.traffic)
+        busy = one.watts[f"mixed {size:g}" if size else "prefill"]
+        watts = served.share * busy + (1.0 - served.share) * one.watts["decode"]
+        prompts_fit = True if size else one.fits_prompt
+        ratio = steps.occupancy * steps.batch / (asked.traffic.steps * steps.decode)
+        served = attrs.evolve(served, rate=copies * served.rate, users=copies * served.users)
+        extra = {
+            "replicas": copies,
+            "prompt_replicas": 0.0,
+            "chunk": size,
+            "prompt_chips_per_token_chip": ratio,
+        }
+        names = ("chunked" if size else "interleaved", str(one.layout), "")
+        yield _columns(
+            asked, system, one, served, copies * watts, extra, names, (one.fits[size], prompts_fit)
+        )
+
+
+def _apart(asked: Question, system: System, replicas: Sequence[Replica]) -> list[dict[str, Any]]:
+    """Points with some replicas for prompts and the others for tokens, as few for prompts as keep up."""
+    blocks = []
+    for prompts in _worth(replicas):
+        for tokens in replicas:
+            if prompts.layout.chips + tokens.layout.chips <= system.count:
+                blocks.append(_split(asked, system, prompts, tokens))
+    return blocks
+
+
+def _worth(replicas: Sequence[Replica]) -> list[Replica]:
+    """Layouts for prompts that none equals in both chip-seconds per prompt and latency."""
+    able = [one for one in replicas if np.all(one.fits_prompt)]
+    figures = [(float(np.mean(one.plain.occupancy)) * one.layout.chips, float(np.mean(one.plain.prefill))) for one in able]  # fmt: skip
+    return [
+        one
+        for one, (effort, latency) in zip(able, figures, strict=True)
+        if not any(e <= effort and t <= latency and (e, t) != (effort, latency) for e, t in figures)
+    ]
+
+
+def _split(asked: Question, system: System, prompts: Replica, tokens: Replica) -> dict[str, Any]:
+    steps, traffic = tokens.plain, asked.traffic
+    ratio = (prompts.plain.occupancy * prompts.layout.chips) / (
+        traffic.steps * steps.decode / steps.batch * tokens.layout.chips
+    )
+    wanted = np.ceil(system.count * ratio / (1.0 + ratio) / prompts.layout.chips)
+    served, x, y = _serve(asked, system, prompts, tokens, wanted)
+    less, fewer, more = _serve(asked, system, prompts, tokens, wanted - 1.0)
+    take = less.sustained & (less.rate >= served.rate)
+    served = Service(**{name: np.where(take, getattr(less, name), getattr(served, name)) for name in attrs.fields_dict(Service)})  # fmt: skip
+    x, y = np.where(take, fewer, x), np.where(take, more, y)
+    rest = system.count - x * prompts.layout.chips - y * tokens.layout.chips
+    idle = tokens.watts["idle"] / tokens.layout.chips
+    busy = np.minimum(served.share, 1.0)
+    watts = x * (busy * prompts.watts["prefill"] + (1.0 - busy) * prompts.watts["idle"]) + y * tokens.watts["decode"] + rest * idle  # fmt: skip
+    extra = {"replicas": y, "prompt_replicas": x, "chunk": 0.0, "prompt_chips_per_token_chip": ratio}
+    names = ("disaggregated", str(tokens.layout), str(prompts.layout))
+    return _columns(
+        asked, system, tokens, served, watts, extra, names, (tokens.fits[0.0], prompts.fits_prompt)
+    )
+
+
+def _serve(
+    asked: Question, system: System, prompts: Replica, tokens: Replica, x: Any
+) -> tuple[Service, Any, Any]:
+    x = np.clip(x, 1.0, max(1.0, float((system.count - tokens.layout.chips) // prompts.layout.chips)))
+    y = np.maximum(np.floor((system.count - x * prompts.layout.chips) / tokens.layout.chips), 1.0)
+    served = disaggregated(
+        prompts.plain, tokens.plain, asked.traffic, (x, y), _transfer(system, prompts, tokens)
+    )
+    return served, x, y
+
+
+def _transfer(system: System, prompts: Replica, tokens: Replica) -> Any:
+    """Seconds to move a prompt's cache over the links of the smaller replica; 0 where no link is published."""
+    links = system.chip.interconnect
+    inner, outer = links.get("scale_up"), links.get("scale_out")
+    link = inner if inner is not None and (system.count <= inner.size or outer is None) else outer
+    if link is None or not np.isfinite(link.bandwidth):
+        return 0.0
+    return tokens.cache / (link.bandwidth * min(prompts.layout.chips, tokens.layout.chips))
+
+
+def _columns(
+    asked: Question, system: System, one: Replica, served: Service, watts: Any, extra: Mapping[str, Any],
+    names: tuple[str, str, str], room: tuple[Any, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """One flat array per quantity; loads slowest, precisions fastest."""
+    shape = (len(asked.batches), len(asked.precisions))
+
+    def flat(values: Any) -> Array:
+        return np.array(np.broadcast_to(np.asarray(values, dtype=np.float64), shape)).reshape(-1)
+
+    tokens = served.rate * asked.traffic.output
+    joules = watts / tokens
+    numbers = {
+        "batch": one.batch, "users": served.users, "requests_per_s": served.rate, "ttft_s": served.ttft, "tpot_s": served.tpot,
+        "tokens_per_s_per_user": 1.0 / served.tpot, "tokens_per_s": tokens, "tokens_per_s_per_chip": tokens / system.count,
+        "power_w": watts, "joules_per_token": joules, **extra, **_dollars(asked, system, one.decode, watts, tokens, shape),
+    }  # fmt: skip
+    size = shape[0] * shape[1]
+    texts = {name: np.full(size, text, dtype=object) for name, text in zip(("policy", "layout", "prompt_layout"), names, strict=True)}  # fmt: skip
+    precision = np.tile(np.array(asked.precisions, dtype=object), shape[0])
+    reason = np.full(size, "", dtype=object)
+    for text, fine in (("prompts don't keep up with this load", served.sustained), ("a prompt's processing doesn't fit", room[1]),
+                       ("the cache of all sequences doesn't fit", room[0])):  # fmt: skip
+        reason[flat(fine) == 0] = text
+    return {**texts, "precision": precision, **{name: flat(values) for name, values in numbers.items()}, "reason": reason}  # fmt: skip
+
+
+def _dollars(asked: Question, system: System, decode: Run, watts: Any, tokens: Any, shape: tuple[int, int]) -> dict[str, Any]:  # fmt: skip
+    """Dollars per hour and per million output tokens, by the installed metrics, at the mean power."""
+    spent = attrs.evolve(decode, system=System(system.chip, system.count), energy=attrs.evolve(decode.energy, watts=watts))  # fmt: skip
+    found: dict[str, Any] = {}
+    for name in ("usd_per_hour", "usd_per_hour_cloud"):
+        metric = _metric(asked, name)
+        hourly = np.broadcast_to(metric(spent) if metric else np.nan, shape)
+        found[name] = hourly
+        found[name.replace("hour", "mtok")] = hourly / 3600.0 / tokens * 1e6
+    return found
+
+
+def _metric(asked: Question, name: str) -> Callable[[Run], Any] | None:
+    known = asked.registry.entries("metrics")
+    return known[name].record.compute if name in known else None
+
+
+def _unknown(asked: Question, run: Run) -> dict[str, str]:
+    """Why power or money isn't known, per column."""
+    known = asked.registry.entries("metrics")
+    why = {name: known[name].record.why(run) for name in ("usd_per_mtok", "usd_per_mtok_cloud", "joules_per_token") if name in known}  # fmt: skip
+    return {name: text for name, text in why.items() if text}
+
+
+def _notes(asked: Question, system: System, replicas: Sequence[Replica]) -> tuple[str, ...]:
+    notes = []
+    pieces = [one for one in replicas if not one.whole]
+    if pieces:
+        notes.append(
+            f"{system}: prompts are processed in pieces of {max(asked.chunks):,.0f} tokens where a whole one doesn't fit"
+        )
+    if any(bool(np.any(one.decode.flags.get("extrapolated", False))) for one in replicas):
+        notes.append(
+            f"{system}: the stack {asked.stack.name} is used beyond what it was fitted on at some points"
+        )
+    if replicas and replicas[0].decode.energy.estimated and replicas[0].decode.energy.why:
+        notes.append(f"{system}: power: {replicas[0].decode.energy.why}")
+    return tuple(notes)

@@ -1,0 +1,246 @@
+"""One replica of a network under serving: durations and power of its steps, all from the one operator model.
+
+A mixed step (decoding sequences and a piece of a prompt together) is a graph like any other: the products with
+weights see the rows of both, attention is that of both, and the road from graph to seconds is the usual one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import attrs
+import numpy as np
+
+from inferbench.discovery.registry import Registry
+from inferbench.errors import InferBenchError
+from inferbench.model import partition
+from inferbench.model.case import Case, prepare
+from inferbench.model.evaluate import evaluate
+from inferbench.num import Array, Numeric
+from inferbench.records.energy import Tally
+from inferbench.records.grid import Grid, Point
+from inferbench.records.interfaces import Nothing, Phase, Workload
+from inferbench.records.network import Network
+from inferbench.records.op import Attention, Op
+from inferbench.records.run import Run
+from inferbench.records.scenario import Scenario
+from inferbench.records.stack import Stack
+from inferbench.records.system import Layout, System
+from inferbench.serving.steady_state import Steps, Traffic
+from inferbench.specs.options import structured
+
+__all__ = ["Mixed", "Question", "Replica", "replica"]
+
+
+@attrs.frozen(eq=False)
+class Mixed(Workload):
+    """A decode step with a piece of a prompt in it; asked like a decode phase.
+
+    Attributes:
+        inner: The network's own workload.
+        prompt: Tokens of the whole prompt.
+        chunk: Tokens of a piece.
+        pieces: The workload's options under which a prompt goes in such pieces.
+    """
+
+    name: ClassVar[str] = "mixed"
+    title: ClassVar[str] = "decoding sequences and a piece of a prompt"
+    params: ClassVar[type] = Nothing
+    phases: ClassVar[tuple[Phase, ...]] = ()
+
+    inner: Workload
+    prompt: float
+    chunk: float
+    pieces: Any
+
+    def graph(self, network: Network, at: Point, phase: str, options: Any) -> Iterator[Op]:
+        """Yield the operators: weights once for the rows of both, attention of each, logits of the decoding ones."""
+        alone = tuple(self.inner.graph(network, at, phase, options))
+        together = self.inner.graph(network, at.replace(batch=at["batch"] + self.chunk), phase, options)
+        for op, joint in zip(alone, together, strict=True):
+            own = isinstance(op, Attention) or op.unit == "head"
+            yield op if own else joint
+        names = {op.name for op in alone}
+        times = np.ceil(self.prompt / self.chunk)
+        one = at.replace(batch=np.ones_like(at["batch"]), context=np.asarray(self.prompt))
+        for op in self.inner.graph(network, one, "prefill", self.pieces):
+            if isinstance(op, Attention):
+                yield attrs.evolve(op, name=f"chunk.{op.name}", repeat=op.repeat / times)
+            elif op.name not in names:
+                yield attrs.evolve(op, name=f"chunk.{op.name}", repeat=op.repeat / times, copies=0.0)
+
+    def items(self, network: Network, at: Point, phase: str) -> Numeric:
+        """New tokens of the decoding sequences."""
+        return self.inner.items(network, at, phase)
+
+    def layers(self, network: Network) -> int:
+        """Layers that pipeline stages may divide."""
+        return self.inner.layers(network)
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Question:
+    """What a frontier asks of every system.
+
+    Attributes:
+        network: Whose tokens are served.
+        traffic: The requests.
+        batches: Decoding sequences of one replica, rising.
+        precisions: Names.
+        chunks: Sizes of a prompt's pieces, tokens; empty: no chunked policy.
+        options: Of the workload.
+    """
+
+    network: Network
+    traffic: Traffic
+    batches: tuple[float, ...]
+    precisions: tuple[str, ...]
+    chunks: tuple[float, ...]
+    stack: Stack
+    scenario: Scenario | None
+    registry: Registry
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+    ignore_capacity: bool = False
+
+    def case(self, system: System, phase: str, **options: Any) -> Case:
+        """Look up what a run needs."""
+        return prepare(
+            system, self.network, phase, stack=self.stack, registry=self.registry, options={**self.options, **options},
+            scenario=self.scenario, ignore_capacity=self.ignore_capacity,
+        )  # fmt: skip
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Replica:
+    """One copy of the network on a few chips; arrays of shape (batches, precisions) or broadcastable to it.
+
+    Attributes:
+        layout: Tensor, pipeline and expert parallelism; no data parallelism.
+        batch: Decoding sequences.
+        steps: One for whole prompts, and one per size of piece.
+        watts: Mean power of the replica while it decodes, processes a prompt, runs a mixed step (per size), idles.
+        fits: Where the cache of all sequences fits; `fits_prompt`: where a prompt's processing does.
+        cache: Bytes of one prompt's cache.
+        whole: Whether prompts are processed in one piece (else in the largest of the sizes, for lack of room).
+    """
+
+    layout: Layout
+    batch: Array
+    steps: Mapping[float, Steps]
+    decode: Run
+    watts: Mapping[str, Any]
+    fits: Mapping[float, Any]
+    fits_prompt: Any
+    cache: Any
+    whole: bool
+
+    @property
+    def plain(self) -> Steps:
+        """Steps with whole prompts."""
+        return self.steps[0.0]
+
+
+def replica(asked: Question, system: System) -> Replica:
+    """Evaluate a replica's steps.
+
+    Args:
+        asked: Network, traffic, loads.
+        system: The replica's chips, with a layout.
+
+    Raises:
+        InferBenchError: A layout that an operator refuses; a network that has no prefill and decode.
+    """
+    assert system.layout is not None
+    traffic, layout = asked.traffic, system.layout
+    case = asked.case(system, "decode")
+    decode = _run(case, asked.batches, traffic.context, asked.precisions)
+    prompt, whole = _prompt(asked, system)
+    lanes = _lanes(case, asked, layout)
+    batch = np.asarray(asked.batches)[:, None]
+    seconds = _at(prompt, prompt.seconds)
+    plain = Steps(batch=batch, decode=_at(decode, decode.seconds), prefill=seconds[:1], occupancy=seconds[-1:] / layout.pp, lanes=lanes)  # fmt: skip
+    steps: dict[float, Steps] = {0.0: plain}
+    watts: dict[str, Any] = {
+        "decode": _at(decode, decode.energy.watts), "prefill": _at(prompt, prompt.energy.watts)[-1:], "idle": _idle(case, asked),
+    }  # fmt: skip
+    fits: dict[float, Any] = {0.0: _at(decode, decode.feasible) > 0}
+    for size in asked.chunks if _chunks(asked, system) else ():
+        mixed, pieces = _mixed(asked, case, system, size)
+        steps[size] = attrs.evolve(plain, mixed=_at(mixed, mixed.seconds), chunks=pieces)
+        watts[f"mixed {size:g}"] = _at(mixed, mixed.energy.watts)
+        fits[size] = _at(mixed, mixed.feasible) > 0
+    return Replica(
+        layout=layout, batch=batch, steps=steps, decode=decode, watts=watts, fits=fits, fits_prompt=_at(prompt, prompt.feasible)[-1:] > 0,
+        cache=_cache(asked, case), whole=whole,
+    )  # fmt: skip
+
+
+def _run(case: Case, batches: Sequence[float], context: float, precisions: Sequence[str]) -> Run:
+    assert case.system.layout is not None
+    return evaluate(case, Grid.of({"batch": batches, "context": [context]}, precisions), [case.system.layout])
+
+
+def _at(run: Run, values: Any) -> Any:
+    """Values as (batches, precisions)."""
+    return np.asarray(run.values(np.asarray(values, dtype=np.float64)))[:, 0, :]
+
+
+def _prompt(asked: Question, system: System) -> tuple[Run, bool]:
+    """Prompts in one piece, or where that doesn't fit in the largest pieces: one alone, and one per pipeline stage."""
+    assert system.layout is not None
+    depths = [1.0] if system.layout.pp == 1 else [1.0, float(system.layout.pp)]
+    run = _run(asked.case(system, "prefill"), depths, asked.traffic.prompt, asked.precisions)
+    if bool(np.asarray(run.feasible).all()) or not _chunks(asked, system):
+        return run, True
+    size = max(asked.chunks)
+    return _run(
+        asked.case(system, "prefill", chunk=size), depths, asked.traffic.prompt, asked.precisions
+    ), False
+
+
+def _chunks(asked: Question, system: System) -> bool:
+    """Whether the workload can process a prompt in pieces."""
+    workload = asked.registry.workload(asked.network.type)
+    return (
+        bool(asked.chunks) and attrs.has(workload.options) and "chunk" in attrs.fields_dict(workload.options)
+    )
+
+
+def _lanes(case: Case, asked: Question, layout: Layout) -> Any:
+    grid = Grid.of({"batch": asked.batches}, ["bf16"])
+    _, passes = partition.microbatch(grid.at, layout)
+    return np.broadcast_to(np.asarray(passes, dtype=np.float64).reshape(-1, 1), (len(asked.batches), 1))
+
+
+def _mixed(asked: Question, case: Case, system: System, size: float) -> tuple[Run, float]:
+    prompt = asked.traffic.prompt
+    pieces = float(np.ceil(prompt / size))
+    options = structured(case.workload, {**asked.options, "chunk": size})
+    joint = attrs.evolve(case, workload=Mixed(case.workload, prompt, prompt / pieces, options))
+    return _run(joint, asked.batches, asked.traffic.context, asked.precisions), pieces
+
+
+def _idle(case: Case, asked: Question) -> Any:
+    """Watts of the replica when nothing runs, as the power model says."""
+    at = Grid.of({"batch": [1.0]}, asked.precisions).at
+    if case.power is None:
+        return np.full((1, len(asked.precisions)), np.nan)
+    nothing = case.power.energy(Tally({}, 1.0, case.system.count, at.precision), case.system)
+    return np.broadcast_to(
+        np.asarray(nothing.watts, dtype=np.float64).reshape(1, -1), (1, len(asked.precisions))
+    )
+
+
+def _cache(asked: Question, case: Case) -> Any:
+    """Bytes of one prompt's keys and values, over all chips, per precision."""
+    at = Grid.of({"batch": [1.0], "context": [asked.traffic.prompt]}, asked.precisions)
+    total: Any = 0.0
+    for op in case.graph(at.at):
+        total = total + op.resident.state * op.instances
+    return np.asarray(at.full(total))[0]
+
+
+def refused(error: InferBenchError) -> str:
+    """First line of why a layout can't be."""
+    return str(error).splitlines()[0]

@@ -1,0 +1,1 @@
+"""The whole workload space: flexibility, and who is best where."""

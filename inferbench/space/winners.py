@@ -1,0 +1,129 @@
+"""Who wins where: the best system at every point of a space on equal terms, and who is beaten everywhere."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import attrs
+import numpy as np
+
+from inferbench.errors import InferBenchError, suggest
+from inferbench.num import Array
+from inferbench.space.flexibility import Space, above
+
+__all__ = ["TERMS", "Dominated", "Equal", "Winners", "comparable", "dominated", "quantity", "winners"]
+
+Equal = Literal["chips", "power", "cost", "nothing"]
+
+
+@attrs.frozen(eq=False)
+class Winners:
+    """Who is best at every point.
+
+    Attributes:
+        scores: (systems, points); NaN where infeasible or not known.
+        best: Row of the winner per point; the first of equals, -1 where no system has a score.
+        shares: Share of all points that each system wins, equals sharing a point; with `nobody` they add up to 1.
+        nobody: Share of the points at which no system has a score.
+        unknown: Share of each system's feasible points at which it has no score all the same, (systems,); 1 means
+            that it can't be compared, and its share is no zero but unknown.
+    """
+
+    scores: Array
+    best: Any
+    shares: Array
+    nobody: float
+    unknown: Array
+
+    @property
+    def known_shares(self) -> Array:
+        """`shares`, NaN for a system that can't be compared."""
+        return np.where(self.unknown < 1, self.shares, np.nan)
+
+
+TERMS: tuple[Equal, ...] = ("chips", "power", "cost")
+"""On what terms a sweep compares."""
+
+_TERMS = {"chips": None, "power": "power_w", "cost": "usd_per_hour"}
+
+
+def winners(space: Space, metric: str = "tokens", equal: Equal = "cost") -> Winners:
+    """Find the best system at every point.
+
+    Args:
+        space: The points.
+        metric: `tokens` (per second; images and other items where a step yields those), `useful_tops`, or any other quantity of the space, higher is better.
+        equal: What a rate is divided by: chips, watts, dollars per hour of ownership, or nothing. A quantity that
+            isn't a rate of the whole system is compared as it is.
+
+    Raises:
+        InferBenchError: A quantity that the space hasn't; a fraction under equal something.
+    """
+    known = ("tokens", *space.values)
+    if metric not in known:
+        raise InferBenchError.at("--metric", f"unknown metric '{metric}'", suggest(metric, known) or f"known are {', '.join(known)}")  # fmt: skip
+    if metric == "tokens":
+        scores = _items(space)
+    else:
+        scores = space.values[metric]
+    if metric not in ("tokens", "useful_tops") and equal != "nothing":
+        raise InferBenchError.at("--equal", f"'{metric}' is no rate to divide by {equal}", "use it with --equal nothing")  # fmt: skip
+    if equal == "chips":
+        scores = scores / space.chips
+    elif equal != "nothing":
+        scores = scores / space.values[str(_TERMS[equal])]
+    return _ranked(np.where(space.feasible, scores, np.nan), space.feasible)
+
+
+def quantity(equal: Equal) -> str:
+    """Name the quantity that rates are divided by: `usd_per_hour` for cost; empty for chips and nothing."""
+    return _TERMS.get(equal) or ""
+
+
+def _items(space: Space) -> Array:
+    """Items per second of the whole system: tokens where it yields tokens."""
+    tokens = space.values["tokens_per_s_per_chip"] * space.chips
+    return (
+        np.where(np.isnan(tokens), space.values["items_per_s"], tokens)
+        if "items_per_s" in space.values
+        else tokens
+    )
+
+
+def comparable(space: Space, equal: Equal) -> bool:
+    """Whether the space has the quantities that tokens per second on these terms need."""
+    return {"tokens_per_s_per_chip", _TERMS.get(equal) or "tokens_per_s_per_chip"} <= set(space.values)
+
+
+def _ranked(scores: Array, feasible: Any) -> Winners:
+    filled = np.where(np.isnan(scores), -np.inf, scores)
+    top = filled.max(axis=0)
+    anyone = np.isfinite(top)
+    first = (filled == top) & anyone
+    shares = (first / np.maximum(first.sum(axis=0), 1)).mean(axis=1)
+    best = np.where(anyone, np.argmax(filled, axis=0), -1)
+    unknown = (feasible & np.isnan(scores)).sum(axis=1) / np.maximum(feasible.sum(axis=1), 1)
+    return Winners(scores, best, shares, float(1.0 - anyone.mean()), unknown)
+
+
+@attrs.frozen
+class Dominated:
+    """A system that is never best, and the one that beats it wherever it runs at all (empty: no single one does)."""
+
+    system: str
+    by: str
+
+
+def dominated(space: Space, found: Winners) -> tuple[Dominated, ...]:
+    """Name the systems that win nowhere although they run somewhere, and who beats each of them everywhere."""
+    scores = found.scores
+    lost = []
+    for row, name in enumerate(space.systems):
+        mine = scores[row]
+        here = ~np.isnan(mine)
+        if found.shares[row] > 0 or not here.any():
+            continue
+        beaten = np.all(above(scores[:, here], mine[here]), axis=1)
+        by = next((space.systems[other] for other in np.flatnonzero(beaten)), "")
+        lost.append(Dominated(name, by))
+    return tuple(lost)

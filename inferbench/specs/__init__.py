@@ -1,0 +1,1 @@
+"""Text to records: TOML, options and ranges, with every fault named."""

@@ -1,0 +1,1 @@
+"""Predictions against measurements: rules, scores and reconciliation."""

@@ -1,0 +1,257 @@
+"""Measurements against predictions: every row is scored, or says why not.
+
+The rules that keep a row out stand in `inferbench.validation.rules`; none of them looks at how well a prediction does.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from inferbench.discovery.registry import Registry
+from inferbench.errors import Fault, InferBenchError
+from inferbench.evidence.matching import Situation, situate
+from inferbench.model.case import Case, prepare
+from inferbench.model.evaluate import evaluate
+from inferbench.model.intervals import bounds
+from inferbench.records.grid import Grid
+from inferbench.records.measurement import Measurement
+from inferbench.specs.figures import Target, left_out, targets
+from inferbench.validation.operators import Entry, operator_rows
+from inferbench.validation.rows import KINDS, Row, bare
+from inferbench.validation.rules import HOST_BOUND, RULES, apart
+
+__all__ = ["KINDS", "RULES", "UNITS", "Row", "validate"]
+
+# How many times a figure may be its prediction, or the other way round, before its unit is doubted.
+UNITS = 30.0
+Progress = Callable[[int, int], None]
+
+
+def validate(
+    sets: Mapping[str, Sequence[Measurement]], registry: Registry, stack: str = "", progress: Progress | None = None,
+    digests: Mapping[str, str] | None = None,
+) -> list[Row]:  # fmt: skip
+    """Predict every figure of some measurement sets.
+
+    Args:
+        sets: Name to measurements.
+        registry: Of plugins.
+        stack: Scores all rows; empty: the stack fitted for each row's chip and software.
+        progress: Called with (done, all).
+        digests: SHA-256 (hexadecimal) of the sets that are files: by it a stack knows the table it was fitted on.
+
+    Returns:
+        A row per figure, in order of the sets. None is dropped.
+
+    Example:
+        >>> rows = validate({"mine": [Measurement(source="a table", chip="H100", tpot_s=0.007)]}, ib.installed())
+        ... # doctest: +SKIP
+    """
+    work = [(name, m) for name, rows in sets.items() for m in rows]
+    found: dict[int, list[Row]] = {}
+    groups: dict[Any, list[Entry]] = {}
+    for i, (name, m) in enumerate(work):
+        situation = situate(m, registry, stack)
+        if isinstance(situation, Situation):
+            groups.setdefault(situation.key, []).append((i, name, m, situation))
+        else:
+            found[i] = _unresolved(name, m, *situation, cited=name in (digests or {}))
+    done = len(found)
+    for group in groups.values():
+        known = {i: _seen(m, s, (digests or {}).get(name, "")) for i, name, m, s in group}
+        beside = {i: _kept_out(name, m, s) for i, name, m, s in group}
+        for i, rows in _group(group, registry):
+            scored = [attrs.evolve(row, fitted=known[i] if _could(row) else row.fitted) for row in rows]
+            found[i] = [*scored, *beside[i]]
+        done += len(group)
+        if progress:
+            progress(done, len(work))
+    everything = [row for i in range(len(work)) for row in found[i]]
+    registry.warnings.extend(_doubts(everything))
+    return everything
+
+
+def _unresolved(name: str, m: Measurement, code: str, why: str, cited: bool) -> list[Row]:
+    """The rows of a measurement whose names don't resolve or that lacks something."""
+    rows = [attrs.evolve(bare(name, m, target), code=code, why=why) for target in targets(m)]
+    rows += [bare(name, m, figure) for figure in left_out(m)]
+    return [attrs.evolve(row, fitted=None) for row in rows] if cited else rows
+
+
+def _kept_out(name: str, m: Measurement, s: Situation) -> list[Row]:
+    """The rows of figures that must not be compared, beside those of the same measurement that are."""
+    ours: dict[str, Any] = {"chip": s.system.chip.name, "stack": s.stack.name, "precision": s.precision}
+    if s.network:
+        ours["network"] = s.network.name
+    return [attrs.evolve(bare(name, m, figure), **ours) for figure in left_out(m)]
+
+
+def _doubts(rows: Sequence[Row]) -> Iterator[Fault]:
+    """Figures so far from their predictions that a unit is likelier than an error; one warning per set and figure."""
+    far: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        ratio = row.predicted / row.measured
+        if row.op and not row.inside:
+            continue  # kernels outside the box may well be that far off
+        if row.code in ("", "beats-floor") and not 1.0 / UNITS <= ratio <= UNITS:
+            far.setdefault((row.set, row.metric), []).append(row)
+    for (name, metric), some in far.items():
+        one = some[0]
+        more = f" (and {len(some) - 1} more rows)" if len(some) > 1 else ""
+        found = (
+            f"{metric} of {one.measured:.3g} is predicted as {one.predicted:.3g}: are the units right?{more}"
+        )
+        yield Fault(one.source if name in one.source else f"{name}: {one.source}", found, "check the units")
+
+
+def _seen(m: Measurement, s: Situation, digest: str) -> bool | None:
+    """Whether the row is of a table that the stack was fitted on; None for a file that it doesn't cite.
+
+    A file that a stack doesn't cite may still hold some of the cited rows, written anew. Rows of another chip, software,
+    precision or number of chips than the stack's were never among those fitted.
+    """
+    domain, counts = s.stack.domain, s.stack.domain.counts or (1, m.chips)
+    if not digest or not s.stack.fit.rows or m.fitted:
+        return m.fitted
+    by = s.stack.software
+    named = not by or any(m.software.lower().startswith(one.lower()) for one in by)
+    alike = s.op == "collective" or not domain.precisions or s.precision in domain.precisions
+    counted = bool(s.op) or counts[0] <= m.chips <= counts[-1]
+    if s.system.chip.name not in domain.chips or not (named and alike and counted):
+        return False
+    cited = re.findall(r"sha256[: ]([0-9a-f]{8,64})", s.stack.fit.on)
+    return True if any(digest.startswith(one) for one in cited) else None
+
+
+def _could(row: Row) -> bool:
+    """Whether a fit can have used a row: static batches; kernels are fitted on times that pass the rules, and their box is of these rows."""
+    passes = row.scored or row.op == "collective"
+    if row.regime:
+        return False
+    return not row.op or (row.metric == "latency_s" and row.inside and passes)
+
+
+def _group(group: Sequence[Entry], registry: Registry) -> Iterator[tuple[int, list[Row]]]:
+    """Predict measurements of one chip, stack, network, phase and precision."""
+    if group[0][3].op:
+        yield from operator_rows(group, registry)
+        return
+    seen: dict[Any, _Predicted | InferBenchError] = {}
+    for i, name, m, situation in group:
+        rows = []
+        for target in targets(m):
+            key = (target.phase, *sorted(target.axes.items()))
+            if key not in seen:
+                seen[key] = _predict(situation, target, registry)
+            rows.append(_row(name, m, situation, target, seen[key]))
+        yield i, rows
+
+
+@attrs.frozen(eq=False)
+class _Predicted:
+    """What the model says of one point."""
+
+    seconds: float
+    factors: Mapping[str, tuple[float, float]]
+    inside: bool
+    watts: float
+    joules: float
+    why_power: str
+    floor: float
+    reason: str
+    weights: float
+    tdp: float
+    per_kernel: float
+    hosted: bool
+    boundary: str
+
+
+def _predict(s: Situation, target: Target, registry: Registry) -> _Predicted | InferBenchError:
+    try:
+        assert s.network is not None
+        case = prepare(s.system, s.network, target.phase, stack=s.stack, registry=registry, options=s.options)
+        axes = {**case.workload.defaults(s.network, target.phase), **target.axes}
+        unknown = [name for name in target.axes if name not in case.phase.axes]
+        if unknown:
+            raise InferBenchError.at(target.phase, f"the model has no axis '{unknown[0]}'")
+        run = evaluate(case, Grid.of({name: [value] for name, value in axes.items()}, [s.precision]))
+    except InferBenchError as error:
+        return error
+    one = _first(run.values)
+    factors = {
+        of: (one(low), one(high)) for of in ("time", *KINDS.values()) for low, high in [bounds(run, of)]
+    }
+    flags = {name: bool(one(mask)) for name, mask in run.flags.items()}
+    reasons = [r for r in run.reasons if bool(one(r.where))]
+    weights, kernels = _streamed(case, run.grid)
+    power = run.energy
+    return _Predicted(
+        seconds=one(run.seconds), factors=factors,
+        inside=bool(s.stack.fit.rows) and not flags.get("extrapolated", True),
+        watts=one(power.watts), joules=one(power.joules), why_power=power.why, floor=one(run.roofline),
+        reason=reasons[0].code if reasons else "", weights=weights, tdp=s.system.chip.power.tdp * s.system.count,
+        per_kernel=one(run.seconds) / kernels, hosted=s.stack.host.step > 0 or s.stack.host.kernel > 0,
+        boundary=power.boundary,
+    )  # fmt: skip
+
+
+def _first(values: Callable[[Any], Any]) -> Callable[[Any], float]:
+    return lambda array: float(np.asarray(values(array)).ravel()[0])
+
+
+def _streamed(case: Case, grid: Grid) -> tuple[float, float]:
+    """Seconds to read all weights as often as they are used, and kernels of the step."""
+    moved: Any = 0.0
+    kernels: Any = 0.0
+    for op in case.graph(grid.at):
+        moved = moved + op.bytes.weights * op.repeat
+        kernels = kernels + op.repeat
+    bandwidth = case.chip.memory[case.chip.outermost].bandwidth * case.system.count
+    return float(np.asarray(moved).ravel()[0]) / bandwidth, float(np.asarray(kernels).ravel()[0])
+
+
+def _row(name: str, m: Measurement, s: Situation, target: Target, found: _Predicted | InferBenchError) -> Row:
+    row = attrs.evolve(
+        bare(name, m, target), chip=s.system.chip.name, stack=s.stack.name, precision=s.precision,
+        network=s.network.name if s.network else "",
+    )  # fmt: skip
+    if isinstance(found, InferBenchError):
+        fault = found.faults[0]
+        return attrs.evolve(row, code="not-modelled", why=f"{fault.where}: {fault.found}")
+    kind = KINDS.get(target.metric, "time")
+    value = {"power": found.watts, "energy": found.joules, "time": found.seconds}[kind]
+    trivial = {"power": {"tdp": found.tdp}, "energy": {}, "time": {"bandwidth": found.weights}}[kind]
+    low, high = found.factors[kind]
+    if target.regime:
+        # Intervals were fitted on static batches: of a server's they say nothing.
+        low = high = math.nan
+    row = attrs.evolve(
+        row, predicted=value, low=value * low, high=value * high, inside=found.inside and not target.regime, trivial=trivial
+    )  # fmt: skip
+    code, why = _screen(row, found)
+    if not code and kind != "time":
+        code, why = apart(m.boundary, found.boundary)
+    return attrs.evolve(row, code=code, why=why)
+
+
+def _screen(row: Row, found: _Predicted) -> tuple[str, str]:
+    """The rules for a network, in order."""
+    timed = row.metric not in ("power_w", "energy_j")
+    if found.reason:
+        return "infeasible", f"infeasible: {found.reason}"
+    if math.isnan(row.predicted):
+        return ("not-modelled", "the model gives no time") if timed else ("no-power", found.why_power)
+    if timed and row.measured < found.floor:
+        return "beats-floor", f"the physical floor is {found.floor:.4g} s"
+    if timed and not found.hosted and found.per_kernel < HOST_BOUND:
+        return (
+            "host-bound",
+            f"{found.per_kernel * 1e6:.2g} us of chip time per kernel, and the stack has no host time",
+        )
+    return "", ""
