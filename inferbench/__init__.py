@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from inferbench._version import __version__ as __version__
 
 _HOMES = {
     "inferbench.errors": ("Fault", "InferBenchError", "UnsupportedOp"),
@@ -23,7 +23,7 @@ _HOMES = {
     "inferbench.evidence.importing": ("read_measurements",),
     "inferbench.num": ("Array", "Numeric", "ceil_div", "curve", "maximum", "minimum", "round_up", "where"),
     "inferbench.records.chip": ("Chip", "Link", "MemoryLevel", "Power", "Price", "Silicon"),
-    "inferbench.claims.record": ("Claim",),
+    "inferbench.records.claim": ("Claim",),
     "inferbench.records.convolution": ("Conv2d",),
     "inferbench.records.cost": ("Cost",),
     "inferbench.records.energy": ("Energy", "Tally"),
@@ -102,7 +102,6 @@ if TYPE_CHECKING:
     from attrs import frozen as frozen
 
     from inferbench.api import run as run
-    from inferbench.claims.record import Claim as Claim
     from inferbench.discovery.hookspecs import hookimpl as hookimpl
     from inferbench.discovery.registry import Registry as Registry
     from inferbench.discovery.registry import installed as installed
@@ -124,6 +123,7 @@ if TYPE_CHECKING:
     from inferbench.records.chip import Power as Power
     from inferbench.records.chip import Price as Price
     from inferbench.records.chip import Silicon as Silicon
+    from inferbench.records.claim import Claim as Claim
     from inferbench.records.convolution import Conv2d as Conv2d
     from inferbench.records.cost import Cost as Cost
     from inferbench.records.energy import Energy as Energy

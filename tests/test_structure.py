@@ -12,16 +12,28 @@ import pytest
 
 import inferbench as ib
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 CORE = ROOT / "inferbench"
 FILES = sorted(CORE.rglob("*.py"))
-# From the ground up; a file may import its own floor and those below.
+# From the ground up: a folder, or a module at the top, may import its own floor's folder and the floors below.
 FLOORS = (
-    ("errors", "units", "num", "arithmetic", "ranges"),
-    ("records", "grid"),
-    ("specs", "options", "figures", "plausible"),
-    ("assemble", "entries", "hookspecs", "measurements"),
-    ("registry",),
+    ("_version", "errors", "num", "units"),
+    ("records",),
+    ("specs",),
+    ("discovery",),
+    ("model",),
+    ("space",),
+    ("sweeping",),
+    ("serving",),
+    ("evidence",),
+    ("calibration",),
+    ("validation",),
+    ("claims",),
+    ("testing",),
+    ("report",),
+    ("api",),
+    ("cli",),
+    ("__init__", "__main__"),
 )
 PACKAGES = sorted(
     path.parent
@@ -66,7 +78,7 @@ def test_a_file_has_at_most_400_lines(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=names)
-def test_a_function_has_at_most_40_lines_beside_its_docstring(path):
+def test_a_function_has_at_most_50_lines_beside_its_docstring(path):
     long = []
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -75,7 +87,7 @@ def test_a_function_has_at_most_40_lines_beside_its_docstring(path):
             lines = node.end_lineno - node.lineno + 1
             if doc is not None:
                 lines -= first.end_lineno - first.lineno + 1
-            if lines > 40:
+            if lines > 50:
                 long.append(f"{node.name}: {lines}")
     assert long == []
 
@@ -93,25 +105,50 @@ def test_rich_is_imported_for_screens_only(path):
     assert not {name.split(".")[0] for name in imports(parsed(path))} & screens
 
 
+def room(name: str) -> str:
+    """The folder, or the module at the top, that a dotted name of the core lies in; "" for the face itself."""
+    parts = name.split(".")
+    found = len(parts) > 1 and ((CORE / parts[1]).is_dir() or (CORE / f"{parts[1]}.py").exists())
+    return parts[1] if found else ""
+
+
+def test_every_module_and_folder_stands_on_a_floor():
+    rooms = {path.relative_to(CORE).parts[0].removesuffix(".py") for path in FILES}
+    assert rooms - {"templates"} == {name for level in FLOORS for name in level}
+
+
 def test_imports_flow_down():
+    """`TYPE_CHECKING` included; only the face and the command line's entry look at the whole house."""
     floor = {name: height for height, level in enumerate(FLOORS) for name in level}
     wrong = []
     for path in FILES:
-        parts = module(path).split(".")
-        mine = floor.get(parts[1]) if len(parts) > 1 else None
-        if mine is None:
+        mine = path.relative_to(CORE).parts[0].removesuffix(".py")
+        if mine in ("__init__", "templates"):
             continue
-        for name in imports(parsed(path), typing_too=False):
-            head = name.split(".")
-            if (
-                head[0] == "inferbench"
-                and len(head) > 1
-                and (CORE / f"{head[1]}.py").exists() | (CORE / head[1]).is_dir()
-            ):
-                theirs = floor.get(head[1], len(FLOORS))
-                if theirs > mine:
-                    wrong.append(f"{module(path)} imports {name}")
+        for name in imports(parsed(path)):
+            if name.split(".")[0] != "inferbench":
+                continue
+            theirs = room(name)
+            if theirs != mine and floor.get(theirs, len(FLOORS)) >= floor[mine]:
+                wrong.append(f"{module(path)} imports {name}")
     assert wrong == []
+
+
+def test_no_two_modules_of_a_folder_import_each_other_in_a_circle():
+    known = {module(path) for path in FILES}
+    wants = {
+        module(path): {name if name in known else name.rpartition(".")[0] for name in imports(parsed(path))}
+        & known
+        for path in FILES
+        if path != CORE / "__init__.py"
+    }
+    while free := {name for name, wanted in wants.items() if not (wanted & wants.keys()) - {name}}:
+        wants = {name: wanted for name, wanted in wants.items() if name not in free}
+    assert wants == {}
+
+
+def test_the_top_of_the_core_is_easy_to_see():
+    assert len([path for path in FILES if path.parent == CORE]) <= 8
 
 
 def test_every_public_name_resolves():

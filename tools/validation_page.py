@@ -87,7 +87,7 @@ COVERAGE = (
     ("diffusion transformers, mean power", ("xdit-",), ("image.power",), "tools/fit_diffusion.py"),
     ("diffusion transformers, joules", ("xdit-",), ("image.joules",), "tools/fit_diffusion.py"),
 )  # fmt: skip
-# Power's are in no stack: the tools print them, and tests/test_validation_page.py holds this page to what they print.
+# Power's are in no stack: the tools print them, and tests/validation/test_validation_page.py holds this page to what they print.
 POWER_COVERAGE = (
     ("language models, mean power", 23, 26, "plugins/inferbench-power/tools/fit_power.py"),
     ("matrix products on B200, mean power", 345, 376, "plugins/inferbench-power/tools/fit_kernel_power.py"),

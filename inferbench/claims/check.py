@@ -22,11 +22,11 @@ import attrs
 import numpy as np
 
 from inferbench.claims.arithmetic import Name, calculate, roots_in
-from inferbench.claims.record import REFUTED, Claim
 from inferbench.claims.situations import Situation
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
 from inferbench.records.chip import Chip
+from inferbench.records.claim import REFUTED, Claim
 from inferbench.records.grid import Grid
 from inferbench.records.network import Network
 from inferbench.records.op import Op

@@ -9,12 +9,12 @@ from typing import Any
 
 import attrs
 
-from inferbench.claims.record import ClaimRun
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
 from inferbench.model.case import Case, prepare
 from inferbench.model.evaluate import evaluate
 from inferbench.records.chip import Chip, ChipFile
+from inferbench.records.claim import ClaimRun
 from inferbench.records.grid import Grid, Point
 from inferbench.records.interfaces import Workload
 from inferbench.records.network import Network

@@ -11,7 +11,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; `--version` alone answers without importing anything."""
     if sys.argv[1:] in (["--version"], ["-V"]):
-        from inferbench import __version__
+        from inferbench._version import __version__
 
         print(f"inferbench {__version__}")
         return

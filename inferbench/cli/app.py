@@ -10,7 +10,7 @@ from typing import Any
 import click
 import rich_click
 
-from inferbench import __version__
+from inferbench._version import __version__
 from inferbench.errors import InferBenchError, suggest
 
 __all__ = ["app", "run"]

@@ -12,7 +12,7 @@ from string import Template
 import click
 import rich_click
 
-from inferbench import __version__
+from inferbench._version import __version__
 from inferbench.cli import common
 from inferbench.errors import InferBenchError, suggest
 

@@ -20,13 +20,13 @@ from typing import Any
 
 import pluggy
 
-from inferbench import __version__
-from inferbench.claims.record import Claim
+from inferbench._version import __version__
 from inferbench.discovery import hookspecs
 from inferbench.discovery.entries import Entry, Problem, said
 from inferbench.discovery.pools import INLINE, PROCESSES, Executor
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.chip import Chip
+from inferbench.records.claim import Claim
 from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Renderer, Workload
 from inferbench.records.measurement import Importer
 from inferbench.records.network import Network

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from inferbench import __version__
+from inferbench._version import __version__
 from inferbench.discovery.registry import Registry
 from inferbench.model.intervals import bounds
 from inferbench.records.run import Metric, Run

@@ -9,9 +9,9 @@ from typing import Any, get_args
 
 import attrs
 
-from inferbench.claims.record import Claim, ClaimFile
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.chip import Chip, ChipFile
+from inferbench.records.claim import Claim, ClaimFile
 from inferbench.records.interfaces import Workload
 from inferbench.records.network import Network, NetworkFile
 from inferbench.records.precision import FORMATS

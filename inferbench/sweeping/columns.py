@@ -17,6 +17,7 @@ from inferbench.records.run import Metric, Run
 from inferbench.records.system import System
 from inferbench.space.flexibility import label
 from inferbench.sweeping.reasons import reasons
+from inferbench.sweeping.text import Text
 
 __all__ = ["COUNTS", "FLAGS", "HEAD", "TEXTS", "Columns", "Text", "fixed", "schema"]
 
@@ -42,32 +43,6 @@ def schema(axes: Sequence[str], metrics: Sequence[str]) -> tuple[str, ...]:
     """
     more = [axis for axis in axes if axis not in HEAD]
     return (*HEAD, *more, *metrics, "bound", "flags")
-
-
-@attrs.define(eq=False)
-class Text:
-    """A column of few different texts.
-
-    Attributes:
-        codes: Index into `words` per row, int32; -1 for none.
-        words: In order of first appearance.
-    """
-
-    codes: Any
-    words: dict[str, int] = attrs.field(factory=dict)
-
-    def code(self, word: str) -> int:
-        """Number of a word, given on first sight."""
-        return self.words.setdefault(word, len(self.words))
-
-    def many(self, words: Sequence[str]) -> Any:
-        """Numbers of several words."""
-        return np.array([self.code(word) for word in words], dtype=np.int32)
-
-    def values(self) -> Any:
-        """The texts themselves, None for none (object array)."""
-        words = np.array([*self.words, None], dtype=object)
-        return words[self.codes]
 
 
 @attrs.define(eq=False)

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from inferbench import __version__
+from inferbench._version import __version__
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
 from inferbench.model.case import Case, prepare

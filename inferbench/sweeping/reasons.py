@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from inferbench.model.document import write_number
 from inferbench.records.placement import Reason
 from inferbench.records.run import Run
-
-if TYPE_CHECKING:
-    from inferbench.sweeping.columns import Text
+from inferbench.sweeping.text import Text
 
 __all__ = ["reasons"]
 

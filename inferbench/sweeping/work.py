@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 import attrs
 import numpy as np
 
-from inferbench import __version__
+from inferbench._version import __version__
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, UnsupportedOp
 from inferbench.model.capacity import at_largest_batch

@@ -25,7 +25,7 @@ from inferbench.space.flexibility import (
 )
 from inferbench.space.winners import Dominated, dominated, winners
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "flexibility.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "flexibility.md"
 
 
 def made(useful: Any, *, peak: float = 10.0, feasible: Any = None, **more: Any) -> Space:

@@ -6,10 +6,10 @@ import pytest
 
 import inferbench as ib
 from inferbench.claims.check import Check, check, check_all, select
-from inferbench.claims.record import Claim, ClaimRun, Quoted
 from inferbench.claims.situations import override
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
+from inferbench.records.claim import Claim, ClaimRun, Quoted
 
 H, F, L = 8192, 28672, 80  # Llama 3 70B: width, feed-forward, layers; 64 heads of 128, 8 of them with keys
 LINEAR = (

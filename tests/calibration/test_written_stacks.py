@@ -18,7 +18,7 @@ from inferbench.evidence.matching import read_rows
 pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench[calibrate]'")
 pytestmark = pytest.mark.needs_plugins("importers/csv", "chips/h100-sxm", "architectures/simt")
 
-DATA = Path(__file__).parent.parent.parent / "shared" / "data"
+DATA = Path(__file__).parents[3] / "shared" / "data"
 KERNELS = ("gemm.csv", "attention.csv", "encoder_attention.csv", "moe.csv", "collectives.csv")
 SHIPPED = (
     "trtllm-1.0",
