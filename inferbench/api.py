@@ -21,10 +21,18 @@ Axis = float | Sequence[float]
 
 
 def run(
-    system: str | System, workload: str, *, precision: str | Sequence[str] = "bf16", stack: str = "ideal", scenario: str = "reference",
-    options: Mapping[str, Any] | None = None, ignore_capacity: bool = False, breakdown: bool = False, registry: Registry | None = None,
+    system: str | System,
+    workload: str,
+    *,
+    precision: str | Sequence[str] = "bf16",
+    stack: str = "ideal",
+    scenario: str = "reference",
+    options: Mapping[str, Any] | None = None,
+    ignore_capacity: bool = False,
+    breakdown: bool = False,
+    registry: Registry | None = None,
     **axes: Axis,
-) -> Run:  # fmt: skip
+) -> Run:
     """Evaluate one workload on one system over a grid.
 
     Args:
@@ -55,9 +63,16 @@ def run(
             workload, "a workload is written network/phase", "for example llama3-70b/decode"
         )
     case = prepare(
-        _system(system, known), known.network(name), phase, stack=known.stack(stack), registry=known, options=options,
-        scenario=known.get("scenarios", scenario) if scenario else None, ignore_capacity=ignore_capacity, breakdown=breakdown,
-    )  # fmt: skip
+        _system(system, known),
+        known.network(name),
+        phase,
+        stack=known.stack(stack),
+        registry=known,
+        options=options,
+        scenario=known.get("scenarios", scenario) if scenario else None,
+        ignore_capacity=ignore_capacity,
+        breakdown=breakdown,
+    )
     names = [precision] if isinstance(precision, str) else list(precision)
     names = [known.alias("precisions", name) for name in names]
     values = _axes(case.workload.defaults(case.network, phase), axes, phase)
@@ -69,7 +84,8 @@ def run(
             raise InferBenchError.at(
                 f"--{name}",
                 f"{low:g} is out of range",
-                f"whole numbers of at least 1 were expected{'; 0 alone asks for the largest batch that fits' if name == 'batch' else ''}",
+                "whole numbers of at least 1 were"
+                f" expected{'; 0 alone asks for the largest batch that fits' if name == 'batch' else ''}",
             )
     return evaluate(case, Grid.of(values, names))
 

@@ -21,7 +21,8 @@ where = np.where
 
 
 def ceil_div(amount: Numeric, size: Numeric) -> Numeric:
-    """Return how many pieces of `size` cover `amount`; an excess of 1e-12 of them is rounding noise, not a piece.
+    """Return how many pieces of `size` cover `amount`; an excess of 1e-12 of them is rounding noise, not a
+    piece.
 
     The noise allowed never exceeds a millionth of a piece, so that large whole counts stay exact.
 
@@ -44,7 +45,8 @@ def round_up(amount: Numeric, size: Numeric) -> Numeric:
 
 
 def curve(points: Sequence[tuple[float, float]], at: Numeric) -> Numeric:
-    """Interpolate between `points` (x > 0, y), linear in log x and flat outside; the empirical efficiency curve.
+    """Interpolate between `points` (x > 0, y), linear in log x and flat outside; the empirical efficiency
+    curve.
 
     Example:
         >>> float(curve([(1.0, 0.1), (100.0, 0.5)], 10.0))

@@ -153,7 +153,12 @@ def process() -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
         head = [sys.executable] if args[0] == "-c" else [sys.executable, "-m", "inferbench"]
         return subprocess.run(
-            [*head, *args], capture_output=True, text=True, timeout=60, env={**os.environ, **env}, encoding="utf-8"
-        )  # fmt: skip
+            [*head, *args],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, **env},
+            encoding="utf-8",
+        )
 
     return run

@@ -1,4 +1,6 @@
-"""The house rules that a reader can't see: imports flow down, functions and files stay short, the core stands alone."""
+"""The house rules that a reader can't see: imports flow down, functions and files stay short, the core stands
+alone.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ import inferbench as ib
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "inferbench"
 FILES = sorted(CORE.rglob("*.py"))
-# From the ground up: a folder, or a module at the top, may import its own floor's folder and the floors below.
+# From the ground up: a folder, or a module at the top, may import its own floor's folder and the floors
+# below.
 FLOORS = (
     ("_version", "errors", "num", "units"),
     ("records",),
@@ -106,7 +109,9 @@ def test_rich_is_imported_for_screens_only(path):
 
 
 def room(name: str) -> str:
-    """The folder, or the module at the top, that a dotted name of the core lies in; "" for the face itself."""
+    """The folder, or the module at the top, that a dotted name of the core lies in; "" for the face
+    itself.
+    """
     parts = name.split(".")
     found = len(parts) > 1 and ((CORE / parts[1]).is_dir() or (CORE / f"{parts[1]}.py").exists())
     return parts[1] if found else ""
@@ -137,8 +142,9 @@ def test_imports_flow_down():
 def test_no_two_modules_of_a_folder_import_each_other_in_a_circle():
     known = {module(path) for path in FILES}
     wants = {
-        module(path): {name if name in known else name.rpartition(".")[0] for name in imports(parsed(path))}
-        & known
+        module(path): (
+            {name if name in known else name.rpartition(".")[0] for name in imports(parsed(path))} & known
+        )
         for path in FILES
         if path != CORE / "__init__.py"
     }
@@ -161,9 +167,10 @@ def test_every_public_name_resolves():
 
 def test_every_public_name_is_declared_for_type_checkers():
     block = next(
-        node for node in parsed(CORE / "__init__.py").body
+        node
+        for node in parsed(CORE / "__init__.py").body
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-    )  # fmt: skip
+    )
     declared = {alias.asname for node in block.body for alias in node.names}
     assert declared == set(ib.__all__)
 
@@ -212,8 +219,8 @@ def test_a_plugin_imports_the_public_face_and_what_it_declares(package):
 def test_the_path_of_a_formula_imports_numpy_attrs_cattrs_and_pluggy_only(process):
     """Importing the core's whole evaluation brings no screen and no HTTP."""
     code = (
-        "import sys, inferbench.api, inferbench.discovery.registry;"
-        "print([m for m in ('rich', 'rich_click', 'click', 'pandas', 'scipy', 'requests') if m in sys.modules])"
+        "import sys, inferbench.api, inferbench.discovery.registry;print([m for m in ('rich', 'rich_click',"
+        " 'click', 'pandas', 'scipy', 'requests') if m in sys.modules])"
     )
     assert process("-c", code).stdout.strip() == "[]"
 

@@ -8,7 +8,8 @@ colour, and what it prints stands below the command. Comments on the line before
 
     <!-- illustration -->     not run
     <!-- until: TEXT -->      what is printed before the first line that starts with TEXT, then `…`
-    <!-- file: NAME -->       before a block in any language: written to NAME first, in the folder the page's examples run in
+    <!-- file: NAME -->       before a block in any language: written to NAME first, in the folder the page's
+    examples run in
 """
 
 from __future__ import annotations

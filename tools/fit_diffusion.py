@@ -2,11 +2,14 @@
 
     python tools/fit_diffusion.py ../shared/data/diffusion_energy.csv [--write]
 
-An image is `(t^6 + (n tau)^6)^(1/6)`: t the sum of its kernels, n their number, tau what Python takes to launch one.
-Two figures are free per chip and software: the bandwidth that element-wise kernels and convolutions reach, as a share of
+An image is `(t^6 + (n tau)^6)^(1/6)`: t the sum of its kernels, n their number, tau what Python takes to
+launch one.
+Two figures are free per chip and software: the bandwidth that element-wise kernels and convolutions reach, as
+a share of
 the datasheet's, and tau. They are searched on a grid by soft-L1 of the log error: no start, no local minimum.
 
-Power is the chip's model, with the energy of an operation times a factor: the coefficients are those of decoding, and
+Power is the chip's model, with the energy of an operation times a factor: the coefficients are those of
+decoding, and
 eager kernels keep a chip busier than their counts say. The factor is the one figure that power frees.
 """
 
@@ -43,7 +46,9 @@ TAUS = np.arange(0.0, 120.5, 0.5) * 1e-6
 
 @attrs.frozen
 class Power:
-    """Mean watts measured, watts of the baseline, joules of operations and of everything else, watts at most."""
+    """Mean watts measured, watts of the baseline, joules of operations and of everything else, watts at
+    most.
+    """
 
     measured: float
     baseline: float
@@ -323,7 +328,7 @@ def record(
     """What it was fitted on, and how far whole steps are off."""
     mape = float(np.mean([abs(error) for _, error in errors]))
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
-    return f'''[fit]
+    return f"""[fit]
 rows = {len(lines)}
 on = "ml-energy/leaderboard, {", ".join(sorted({line.network for line in lines}))}; {file.name} sha256:{digest}"
 date = "{datetime.date.today()}"
@@ -331,7 +336,7 @@ error = {100 * mape:.2f}
 step = {half_width(pooled) / INTERVAL:.4f}
 power = {half_width([(one.line, one.power) for one in spent]) / INTERVAL:.4f}
 energy = {half_width([(one.line, one.joules) for one in spent]) / INTERVAL:.4f}
-'''
+"""
 
 
 def table(
@@ -350,7 +355,9 @@ def _said(errors: Array) -> str:
 
 
 def inside(pooled: Sequence[tuple[Line, float]]) -> list[bool]:
-    """Whether each left-out row lies in an interval whose width comes from the errors of the other networks alone."""
+    """Whether each left-out row lies in an interval whose width comes from the errors of the other networks
+    alone.
+    """
     found: list[bool] = held([e for _, e in pooled], [line.network for line, _ in pooled]).tolist()
     return found
 
@@ -376,13 +383,16 @@ def main() -> None:
         for chip, some in mine.items():
             share, tau = fit(some)
             print(
-                f"{software} on {chip}: share {share:.3f}, tau {tau * 1e6:.1f} us, operation x {fit_power(some):.2f}"
+                f"{software} on {chip}: share {share:.3f}, tau {tau * 1e6:.1f} us, operation x"
+                f" {fit_power(some):.2f}"
             )
             table(some, errors[chip], joules[chip])
             if given.write:
                 write(software, chip, some, errors[chip], given.file, pooled, together)
-        print(f"{software}: {len(pooled)} rows, seconds {_said(np.array([e for _, e in pooled]))}, joules {_said(spent)}, "
-              f"seconds in their intervals {sum(inside(pooled))} of {len(pooled)}")  # fmt: skip
+        print(
+            f"{software}: {len(pooled)} rows, seconds {_said(np.array([e for _, e in pooled]))}, joules"
+            f" {_said(spent)}, seconds in their intervals {sum(inside(pooled))} of {len(pooled)}"
+        )
         for what in ("power", "joules"):
             some = [(one.line, getattr(one, what)) for one in together]
             print(f"   {what} in their intervals {sum(inside(some))} of {len(some)}")

@@ -1,13 +1,18 @@
-"""Fit the host time of serving stacks on published static batches, print errors of left-out networks, write stacks.
+"""Fit the host time of serving stacks on published static batches, print errors of left-out networks, write
+stacks.
 
     python tools/fit_serving.py ../shared/data/llm_end_to_end.csv ../shared/data/llm_ttft_tpot.csv [--write]
 
-A step is the sum of its kernels and `h0 + h1 batch` of host time. The data free h0 and h1 of each chip and nothing
-else: both enter linearly, so the fit is a non-negative least-squares problem on relative errors, solved again with the
+A step is the sum of its kernels and `h0 + h1 batch` of host time. The data free h0 and h1 of each chip and
+nothing
+else: both enter linearly, so the fit is a non-negative least-squares problem on relative errors, solved again
+with the
 weights of a soft-L1 loss until it stands.
 
-The kernels are those of the kernel stack beneath, which was measured with a newer library. Where the measured software
-is known to run another kernel, figures are transferred from one that behaves alike, never fitted (`transferred`).
+The kernels are those of the kernel stack beneath, which was measured with a newer library. Where the measured
+software
+is known to run another kernel, figures are transferred from one that behaves alike, never fitted
+(`transferred`).
 Beside it stands the fit to the kernels as they are.
 """
 
@@ -45,16 +50,20 @@ SCALE = 0.05
 # Frameworks whose measured version reads keys once per query head.
 APART = ("TensorRT-LLM",)
 GROUPED, ALONE = "attention.generation", "attention.generation.mha"
-# Plain loads of an A100 pass one sector of 32 bytes per slice and cycle, 2560 bytes a cycle and 3.61 of the 7.22 TB/s
+# Plain loads of an A100 pass one sector of 32 bytes per slice and cycle, 2560 bytes a cycle and 3.61 of the
+# 7.22 TB/s
 # (smallscientist1/cuda_microbenchmark, analysis_A100.md). The H100's bandwidth is a measured one already.
 CACHE = {"a100-sxm-40gb": 0.5, "h100-sxm": 1.0}
-# A figure counts for a phase if that phase is most of what was measured: a generation is nearly all decode steps.
+# A figure counts for a phase if that phase is most of what was measured: a generation is nearly all decode
+# steps.
 SEEN = {"latency_s": ("decode", "generate"), "tpot_s": ("decode",), "ttft_s": ("prefill",)}
 
 
 @attrs.frozen(eq=False)
 class Line:
-    """One figure, linear in what is fitted: `fixed + passes (h0 + h1 batch)` seconds; `plain` with kernels as they are."""
+    """One figure, linear in what is fitted: `fixed + passes (h0 + h1 batch)` seconds; `plain` with kernels as
+    they are.
+    """
 
     file: str
     chip: str
@@ -89,9 +98,12 @@ class Found:
 def transferred(base: Stack, chip: str, framework: str) -> Stack:
     """Give a kernel stack what the measured software is known to do otherwise; nothing here is fitted.
 
-    - Attention of a new token reads its keys at the share of the bandwidth that is measured where every query head has
-      keys of its own. Where heads share keys, the tables have runs faster than the memory, and their figure is too good.
-    - TensorRT-LLM 0.11 (the benchmark's requirements.txt) runs the kernel for heads with keys of their own for heads
+    - Attention of a new token reads its keys at the share of the bandwidth that is measured where every query
+    head has
+      keys of its own. Where heads share keys, the tables have runs faster than the memory, and their figure
+      is too good.
+    - TensorRT-LLM 0.11 (the benchmark's requirements.txt) runs the kernel for heads with keys of their own
+    for heads
       that share them too, and loads the keys once per query head, from the cache where they are there
       (NVIDIA/TensorRT-LLM#407). So all figures are that kernel's. vLLM's (vllm-flash-attn 2.6.1) shares.
     - Element-wise kernels, which no table has, reach the share of the bandwidth that products reach.
@@ -149,9 +161,18 @@ def _lines(file: str, m: Measurement, s: Situation, registry: Any) -> Iterator[L
         fixed, plain = (float(np.ravel(run.seconds)[0]) for run in runs)
         passes = cases[0].workload.passes(s.network, grid.at, target.phase, cases[0].options)
         yield Line(
-            file, chip, m.software, s.network.name, target.metric, target.axes["batch"], fixed, plain,
-            float(np.ravel(passes)[0]), target.measured, float(np.ravel(runs[0].roofline)[0]),
-        )  # fmt: skip
+            file,
+            chip,
+            m.software,
+            s.network.name,
+            target.metric,
+            target.axes["batch"],
+            fixed,
+            plain,
+            float(np.ravel(passes)[0]),
+            target.measured,
+            float(np.ravel(runs[0].roofline)[0]),
+        )
 
 
 def fit(lines: Sequence[Line]) -> Found:
@@ -213,7 +234,10 @@ def parts(
         measured = np.array([line.measured for line in mine])
         floor = np.array([line.floor for line in mine])
         share = np.mean([covered[id(line)] for line in mine])
-        text += f"\n[fit.parts.{phase}]\nrows = {len(mine)}\nerror = {100 * np.abs(out).mean():.2f}\nerror_rows = {100 * np.abs(rows).mean():.2f}\n"
+        text += (
+            f"\n[fit.parts.{phase}]\nrows = {len(mine)}\nerror = {100 * np.abs(out).mean():.2f}\nerror_rows ="
+            f" {100 * np.abs(rows).mean():.2f}\n"
+        )
         text += (
             f"roofline = {100 * np.abs(floor / measured - 1).mean():.2f}\nsd = {np.std(np.log1p(out)):.4f}\n"
         )
@@ -231,7 +255,9 @@ def half_width(errors: Sequence[tuple[Line, float]]) -> float:
 
 
 def inside(errors: Sequence[tuple[Line, float]]) -> list[bool]:
-    """Whether each left-out row lies in an interval whose width comes from the errors of the other networks alone."""
+    """Whether each left-out row lies in an interval whose width comes from the errors of the other networks
+    alone.
+    """
     found: list[bool] = held([e for _, e in errors], [line.network for line, _ in errors]).tolist()
     return found
 
@@ -242,7 +268,8 @@ def report(name: str, errors: Sequence[tuple[Line, float]]) -> None:
     for key in keys:
         here = np.array([error for line, error in errors if (line.file, line.metric, line.chip) == key])
         print(
-            f"  {name:14} {key[0]:20} {key[1]:10} {key[2]:14} n {len(here):3} MAPE {100 * np.abs(here).mean():5.2f} bias {100 * here.mean():+5.2f}"
+            f"  {name:14} {key[0]:20} {key[1]:10} {key[2]:14} n {len(here):3} MAPE"
+            f" {100 * np.abs(here).mean():5.2f} bias {100 * here.mean():+5.2f}"
         )
 
 
@@ -251,7 +278,8 @@ def total(errors: Sequence[tuple[Line, float]]) -> None:
     for file, metric in sorted({(line.file, line.metric) for line, _ in errors}):
         here = np.array([error for line, error in errors if (line.file, line.metric) == (file, metric)])
         print(
-            f"  all            {file:20} {metric:10} n {len(here):3} MAPE {100 * np.abs(here).mean():5.2f} median {100 * np.median(np.abs(here)):5.2f}"
+            f"  all            {file:20} {metric:10} n {len(here):3} MAPE {100 * np.abs(here).mean():5.2f}"
+            f" median {100 * np.median(np.abs(here)):5.2f}"
         )
 
 
@@ -288,7 +316,7 @@ def box(chip: str, mine: Sequence[Line]) -> str:
     """Where the rows lie."""
     seen = {phase for line in mine for phase in SEEN[line.metric]}
     phases = [phase for phase in ("prefill", "decode", "generate") if phase in seen]
-    return f'''[domain]
+    return f"""[domain]
 chips = ["{chip}"]
 counts = [1, 1]
 precisions = ["bf16", "fp16"]
@@ -302,7 +330,7 @@ output = [128, 4096]
 [domain.ops."attention.generation"]
 group = [1, 4]
 
-'''
+"""
 
 
 def record(
@@ -318,7 +346,7 @@ def record(
     )
     mape = float(np.mean([abs(error) for _, error in own]))
     zeros = "\n".join(f'"{name}" = 0.0' for name in base.fit.kernels if not name.startswith("collective"))
-    return f'''[fit]
+    return f"""[fit]
 rows = {len(mine)}
 on = "argonne-lcf/LLM-Inference-Bench, static batches; {hashes}"
 date = "{datetime.date.today()}"
@@ -327,7 +355,7 @@ step = {half_width(errors) / INTERVAL:.4f}
 
 [fit.kernels]
 {zeros}
-'''
+"""
 
 
 def otherwise(stack: Stack, base: Stack) -> str:
@@ -356,15 +384,19 @@ def _value(table: str, value: float) -> str:
 
 
 NOTES = {
-    "TensorRT-LLM": """Host time fitted on whole batches; nothing else is. The kernels are those of the stack it is based on. TensorRT-LLM 0.11,
+    "TensorRT-LLM": (
+        """Host time fitted on whole batches; nothing else is. The kernels are those of the stack it is based on. TensorRT-LLM 0.11,
 which was measured, runs the kernel for heads with keys of their own where heads share keys too, and loads the keys once per
 query head (NVIDIA/TensorRT-LLM#407): attention of a new token has that kernel's figures, and the L2 cache is in its way.
 Element-wise kernels, which were not measured, reach the share of the bandwidth that products reach. The error of a step
-has that of its kernels in it. Written by tools/fit_serving.py.""",
-    "vLLM": """Host time fitted on whole batches; nothing else is. The kernels are those of the stack it is based on; attention of a new
+has that of its kernels in it. Written by tools/fit_serving.py."""
+    ),
+    "vLLM": (
+        """Host time fitted on whole batches; nothing else is. The kernels are those of the stack it is based on; attention of a new
 token reads its keys at the share of the bandwidth measured where every query head has keys of its own. Element-wise kernels,
 which were not measured, reach the share that products reach. The error of a step has that of its kernels in it. Written by
-tools/fit_serving.py.""",
+tools/fit_serving.py."""
+    ),
 }
 
 
@@ -387,7 +419,8 @@ def main() -> None:
             report(framework, errors)
             hosts = {c: (round(a * 1e3, 3), round(b * 1e6, 1)) for c, (a, b) in found.host.items()}
             print(
-                f"  {framework}: ms per step, us per sequence {hosts}, covered {sum(inside(errors))} of {len(errors)}"
+                f"  {framework}: ms per step, us per sequence {hosts}, covered {sum(inside(errors))} of"
+                f" {len(errors)}"
             )
             everything += errors
             if given.write and not plain:

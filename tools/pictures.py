@@ -99,7 +99,9 @@ H100_STACKS = ("trtllm-1.3", "llm-kernels-h100")
 
 
 def simt(data: Path) -> Any:
-    """Measured GEMM kernels against the model under the kernel stack fitted on them, and against the roofline."""
+    """Measured GEMM kernels against the model under the kernel stack fitted on them, and against the
+    roofline.
+    """
     registry = ib.installed()
     fitted = next((name for name in H100_STACKS if name in registry.entries("stacks")), "ideal")
     figure, axes = frame(

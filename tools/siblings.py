@@ -1,4 +1,6 @@
-"""Print `--with-editable PATH` for the workspace packages that a package depends on, so that it installs without a registry."""
+"""Print `--with-editable PATH` for the workspace packages that a package depends on, so that it installs
+without a registry.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Print the tables of docs/sweeps.md: points per second against the size of the grid, and where the time goes.
+"""Print the tables of docs/sweeps.md: points per second against the size of the grid, and where the time
+goes.
 
     python tools/sweep_speed.py
 
@@ -34,7 +35,13 @@ def bench(
         "batch": parse(f"1:{batches}:+1", "--batch"),
         "context": parse(f"32:{32 * contexts}:+32", "--context"),
     }
-    asked = Request(systems=(system,), workloads=(f"llama3-70b/{phase}",), axes=axes, precisions=("bf16", "fp8", "int4"), stack=stack)  # fmt: skip
+    asked = Request(
+        systems=(system,),
+        workloads=(f"llama3-70b/{phase}",),
+        axes=axes,
+        precisions=("bf16", "fp8", "int4"),
+        stack=stack,
+    )
     return Bench(plan(asked, installed()), installed())
 
 

@@ -40,7 +40,8 @@ COLOURS = (
     "#882255",
     "#44aa99",
 )
-# What must hold on rows left out of the fit: parts of stacks whose names begin so, and the mean error at most.
+# What must hold on rows left out of the fit: parts of stacks whose names begin so, and the mean error at
+# most.
 BARS = (
     ("language models, end to end, network left out", ("vllm-", "tensorrt-llm-"), "generate", 6.0),
     ("time per output token, network left out", ("vllm-", "tensorrt-llm-"), "decode", 6.0),
@@ -49,11 +50,16 @@ BARS = (
     ("UNets, joules, network left out", ("diffusers-",), "image.joules", 8.0),
     ("diffusion transformers, seconds, network left out", ("xdit-",), "image", 12.0),
     ("diffusion transformers, joules, network left out", ("xdit-",), "image.joules", 12.0),
-    ("layers of experts, all chips and formats, network left out", ("trtllm-",),
-     ("gemm.experts", "gemm.experts.fp8"), 16.0),
-)  # fmt: skip
+    (
+        "layers of experts, all chips and formats, network left out",
+        ("trtllm-",),
+        ("gemm.experts", "gemm.experts.fp8"),
+        16.0,
+    ),
+)
 
-# The same for kernels: beginnings of a stack's name and of a kernel's, and the mean error at most; the first that fits.
+# The same for kernels: beginnings of a stack's name and of a kernel's, and the mean error at most; the first
+# that fits.
 KERNEL_BARS = (
     ("vllm-collectives-", "collectives", 15.0),
     ("", "collectives", 9.0),
@@ -70,8 +76,15 @@ KERNEL_BARS = (
 )
 # Not in any stack: plugins/inferbench-power/tools/fit_power.py prints it (docs/power.md).
 POWER = (
-    "language models, mean power, network left out", "26", "7.2", "–", "8.0", "yes", "9.2", "–",
-)  # fmt: skip
+    "language models, mean power, network left out",
+    "26",
+    "7.2",
+    "–",
+    "8.0",
+    "yes",
+    "9.2",
+    "–",
+)
 # The same of tools/fit_kernel_power.py, with shapes or heads left out; no bar is set.
 KERNEL_POWER = (
     ("matrix products on B200, mean power, shape left out", "376", "13.0", "12.7", "–", "–", "31.3", "–"),
@@ -79,20 +92,31 @@ KERNEL_POWER = (
 )
 # Parts of stacks whose left-out measurements are counted in their 90% intervals, and which tool counted.
 COVERAGE = (
-    ("language models, times", ("vllm-", "tensorrt-llm-"), ("generate", "decode", "prefill"), "tools/fit_serving.py"),
+    (
+        "language models, times",
+        ("vllm-", "tensorrt-llm-"),
+        ("generate", "decode", "prefill"),
+        "tools/fit_serving.py",
+    ),
     ("UNets, seconds", ("diffusers-",), ("image",), "tools/fit_diffusion.py"),
     ("UNets, mean power", ("diffusers-",), ("image.power",), "tools/fit_diffusion.py"),
     ("UNets, joules", ("diffusers-",), ("image.joules",), "tools/fit_diffusion.py"),
     ("diffusion transformers, seconds", ("xdit-",), ("image",), "tools/fit_diffusion.py"),
     ("diffusion transformers, mean power", ("xdit-",), ("image.power",), "tools/fit_diffusion.py"),
     ("diffusion transformers, joules", ("xdit-",), ("image.joules",), "tools/fit_diffusion.py"),
-)  # fmt: skip
-# Power's are in no stack: the tools print them, and tests/validation/test_validation_page.py holds this page to what they print.
+)
+# Power's are in no stack: the tools print them, and tests/validation/test_validation_page.py holds this page
+# to what they print.
 POWER_COVERAGE = (
     ("language models, mean power", 23, 26, "plugins/inferbench-power/tools/fit_power.py"),
     ("matrix products on B200, mean power", 345, 376, "plugins/inferbench-power/tools/fit_kernel_power.py"),
-    ("attention over prompts on B200, mean power", 459, 505, "plugins/inferbench-power/tools/fit_kernel_power.py"),
-)  # fmt: skip
+    (
+        "attention over prompts on B200, mean power",
+        459,
+        505,
+        "plugins/inferbench-power/tools/fit_kernel_power.py",
+    ),
+)
 
 
 def percent(value: float) -> str:
@@ -208,9 +232,21 @@ def scored(score: Score) -> list[str]:
     """One row of the table of shipped measurements."""
     where = f"{score.stack}{' (extrapolated)' if score.domain == 'extrapolated' else ''}"
     screened = f"{percent(score.mape_all)} ({score.screened})" if score.screened else "–"
-    return [score.chip, where, score.phase, score.metric.rpartition("_")[0], str(score.n), str(score.fitted), percent(score.mape),
-            percent(score.median), f"{100 * score.bias:+.1f}", percent(score.coverage), screened, percent(score.constant),
-            percent(score.bandwidth if math.isnan(score.tdp) else score.tdp)]  # fmt: skip
+    return [
+        score.chip,
+        where,
+        score.phase,
+        score.metric.rpartition("_")[0],
+        str(score.n),
+        str(score.fitted),
+        percent(score.mape),
+        percent(score.median),
+        f"{100 * score.bias:+.1f}",
+        percent(score.coverage),
+        screened,
+        percent(score.constant),
+        percent(score.bandwidth if math.isnan(score.tdp) else score.tdp),
+    ]
 
 
 def unscored(rows: Sequence[Row]) -> Iterator[list[str]]:
@@ -235,23 +271,32 @@ def parity(rows: Sequence[Row], unit: str) -> str:
         return MARGIN + (SIZE - 2 * MARGIN) * (value - low) / (high - low)
 
     height = SIZE + 14 * len(names)
-    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{SIZE}" height="{height}" viewBox="0 0 {SIZE} {height}" '
-             'font-family="sans-serif" font-size="10">', f'<rect width="{SIZE}" height="{height}" fill="white"/>']  # fmt: skip
+    lines = [
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{SIZE}" height="{height}" viewBox="0 0 {SIZE}'
+            f' {height}" font-family="sans-serif" font-size="10">'
+        ),
+        f'<rect width="{SIZE}" height="{height}" fill="white"/>',
+    ]
     for shift, dash in ((0.0, ""), (math.log10(1.1), "3"), (-math.log10(1.1), "3")):
         a, b = low + max(0.0, -shift), high - max(0.0, shift)
-        lines.append(f'<line x1="{at(a):.1f}" y1="{SIZE - at(a + shift):.1f}" x2="{at(b):.1f}" y2="{SIZE - at(b + shift):.1f}" '
-                     f'stroke="#999" stroke-dasharray="{dash}"/>')  # fmt: skip
+        lines.append(
+            f'<line x1="{at(a):.1f}" y1="{SIZE - at(a + shift):.1f}" x2="{at(b):.1f}"'
+            f' y2="{SIZE - at(b + shift):.1f}" stroke="#999" stroke-dasharray="{dash}"/>'
+        )
     for power in range(math.ceil(low), math.floor(high) + 1):
         text = f"{10.0**power:g}"
         lines.append(f'<text x="{at(power):.1f}" y="{SIZE - MARGIN + 14}" text-anchor="middle">{text}</text>')
         lines.append(f'<text x="{MARGIN - 6}" y="{SIZE - at(power) + 3:.1f}" text-anchor="end">{text}</text>')
     for x, y, name in points:
         lines.append(
-            f'<circle cx="{at(x):.1f}" cy="{SIZE - at(y):.1f}" r="2.5" fill="{colour[name]}" fill-opacity="0.7"/>'
+            f'<circle cx="{at(x):.1f}" cy="{SIZE - at(y):.1f}" r="2.5" fill="{colour[name]}"'
+            ' fill-opacity="0.7"/>'
         )
     lines.append(f'<text x="{SIZE / 2}" y="{SIZE - 8}" text-anchor="middle">measured, {unit}</text>')
     lines.append(
-        f'<text transform="translate(12,{SIZE / 2}) rotate(-90)" text-anchor="middle">predicted, {unit}</text>'
+        f'<text transform="translate(12,{SIZE / 2}) rotate(-90)" text-anchor="middle">predicted,'
+        f" {unit}</text>"
     )
     for i, name in enumerate(names):
         y = SIZE + 14 * i
@@ -272,22 +317,63 @@ def plots(rows: Sequence[Row]) -> dict[str, str]:
 def _intervals() -> list[str]:
     """How intervals are made, and what widens them."""
     return [
-        "Intervals are of 90%. For whole steps they are split-conformal: the 90th percentile of the errors of networks left out, stretched",
-        "by `sqrt(1 + 1/g)` for g networks. Kernels of different shape err independently, repeats of one shape together, in quadrature with",
-        "the step's. Outside the box in which a stack was fitted the log standard error grows by 0.25 for each of an unseen chip, precision or",
-        "phase and by 0.1 per doubling beyond an axis or a number of chips, in quadrature, and the result says `extrapolated`. On a chip of another",
+        (
+            "Intervals are of 90%. For whole steps they are split-conformal: the 90th percentile of the"
+            " errors of networks left out, stretched"
+        ),
+        (
+            "by `sqrt(1 + 1/g)` for g networks. Kernels of different shape err independently, repeats of one"
+            " shape together, in quadrature with"
+        ),
+        (
+            "the step's. Outside the box in which a stack was fitted the log standard error grows by 0.25 for"
+            " each of an unseen chip, precision or"
+        ),
+        (
+            "phase and by 0.1 per doubling beyond an axis or a number of chips, in quadrature, and the result"
+            " says `extrapolated`. On a chip of another"
+        ),
         f"vendor it grows by {UNFITTED}: none of the kernels there is one that was fitted.",
-        "It says so too where operators outside the boxes of their kernels (more rows than the largest product, kinds without a figure) take",
-        f"more than {100 * MATERIAL:.0f}% of a step. A stack of kernels alone has no step residual: it is given {HOSTLESS}, which reaches what the serving",
-        "stacks on the same kernels say. Kinds of kernels that such a stack has no figure of run at the roofline: they get a log standard",
-        f"error of {UNFITTED} (nine in ten published kernels take up to ten times the roofline), {UNFITTED_MOVES} where they only move data. Generation attention",
-        f"with more than {WIDEST_GROUP} query heads per key head is another kernel: {OTHER_KERNEL}. Such errors are shared: the upper end of a step has all of",
-        "these operators at theirs.", "",
-        "Power and energy: what the energies per action leave open at the true duration, joined in quadrature with the duration's error,",
-        "which moves energy by the baseline's share of it and power by the rest, the other way. Diffusion stacks bring the errors of whole",
-        "predicted steps instead. Neither passes what the power limit allows. docs/power.md has the rules that widen them; under the ideal",
-        f"stack figures are bounds and have no interval. A kernel alone under energies of decoding: {ISOLATED} in quadrature.", "",
-    ]  # fmt: skip
+        (
+            "It says so too where operators outside the boxes of their kernels (more rows than the largest"
+            " product, kinds without a figure) take"
+        ),
+        (
+            f"more than {100 * MATERIAL:.0f}% of a step. A stack of kernels alone has no step residual: it is"
+            f" given {HOSTLESS}, which reaches what the serving"
+        ),
+        (
+            "stacks on the same kernels say. Kinds of kernels that such a stack has no figure of run at the"
+            " roofline: they get a log standard"
+        ),
+        (
+            f"error of {UNFITTED} (nine in ten published kernels take up to ten times the roofline),"
+            f" {UNFITTED_MOVES} where they only move data. Generation attention"
+        ),
+        (
+            f"with more than {WIDEST_GROUP} query heads per key head is another kernel: {OTHER_KERNEL}. Such"
+            " errors are shared: the upper end of a step has all of"
+        ),
+        "these operators at theirs.",
+        "",
+        (
+            "Power and energy: what the energies per action leave open at the true duration, joined in"
+            " quadrature with the duration's error,"
+        ),
+        (
+            "which moves energy by the baseline's share of it and power by the rest, the other way. Diffusion"
+            " stacks bring the errors of whole"
+        ),
+        (
+            "predicted steps instead. Neither passes what the power limit allows. docs/power.md has the rules"
+            " that widen them; under the ideal"
+        ),
+        (
+            "stack figures are bounds and have no interval. A kernel alone under energies of decoding:"
+            f" {ISOLATED} in quadrature."
+        ),
+        "",
+    ]
 
 
 def _kernels(registry: Registry) -> list[str]:
@@ -316,38 +402,96 @@ def page(rows: Sequence[Row], registry: Registry) -> str:
     inside = [row for row in counted if row.inside and math.isfinite(row.low)]
     unseen = [row for row in inside if not row.fitted]
     lines = [
-        "# Validation", "",
-        "<!-- Generated by tools/validation_page.py: don't edit. The section at the end is tools/validation_wrong.md. -->", "",
-        "Predictions against published measurements. Anyone can repeat it with `inferbench validate`; `inferbench validate FILE` does the",
-        "same for any file that an importer reads, and `--format json` gives every row.", "",
-        "## What must hold, on rows left out of the fits", "",
-        "Mean absolute error in per cent; each stack's fit was repeated without one network and scored on it (`rows`: without a fifth of",
-        "the rows at random instead, an easier test). Beside it a constant (the geometric mean of the other rows) and the physical floor.", "",
-        *table(("what", "n", "network left out", "rows left out", "at most", "holds", "constant", "floor"),
-               [*bars(registry), POWER, *KERNEL_POWER]),
-        "Power is from `plugins/inferbench-power/tools/fit_power.py`, over 26 runs, and from `fit_kernel_power.py` beside it; how far to trust",
-        "it says docs/power.md.", "",
-    ]  # fmt: skip
+        "# Validation",
+        "",
+        (
+            "<!-- Generated by tools/validation_page.py: don't edit. The section at the end is"
+            " tools/validation_wrong.md. -->"
+        ),
+        "",
+        (
+            "Predictions against published measurements. Anyone can repeat it with `inferbench validate`;"
+            " `inferbench validate FILE` does the"
+        ),
+        "same for any file that an importer reads, and `--format json` gives every row.",
+        "",
+        "## What must hold, on rows left out of the fits",
+        "",
+        (
+            "Mean absolute error in per cent; each stack's fit was repeated without one network and scored on"
+            " it (`rows`: without a fifth of"
+        ),
+        (
+            "the rows at random instead, an easier test). Beside it a constant (the geometric mean of the"
+            " other rows) and the physical floor."
+        ),
+        "",
+        *table(
+            ("what", "n", "network left out", "rows left out", "at most", "holds", "constant", "floor"),
+            [*bars(registry), POWER, *KERNEL_POWER],
+        ),
+        (
+            "Power is from `plugins/inferbench-power/tools/fit_power.py`, over 26 runs, and from"
+            " `fit_kernel_power.py` beside it; how far to trust"
+        ),
+        "it says docs/power.md.",
+        "",
+    ]
     lines += _kernels(registry)
     lines += [
-        "## The measurements that are shipped", "",
-        f"{len(rows)} figures of {len(registry.names('measurements'))} sets, {len(counted)} scored. `fitted` counts figures that took part",
-        "in fitting the stack that scores them: their errors are not evidence. In per cent.", "",
-        *table(("chip", "stack", "phase", "figure", "n", "fitted", "MAPE", "median", "bias", "in interval", "with screened", "constant",
-                "weights/bandwidth or TDP"), (scored(one) for one in scores(rows, by_network=False) if one.n)),
-        "![Times, predicted over measured](images/parity-time.svg) ![Power, predicted over measured](images/parity-power.svg)", "",
-        "The line is equality, the dashed ones are 10% off.", "",
-        "## Intervals", "",
+        "## The measurements that are shipped",
+        "",
+        (
+            f"{len(rows)} figures of {len(registry.names('measurements'))} sets, {len(counted)} scored."
+            " `fitted` counts figures that took part"
+        ),
+        "in fitting the stack that scores them: their errors are not evidence. In per cent.",
+        "",
+        *table(
+            (
+                "chip",
+                "stack",
+                "phase",
+                "figure",
+                "n",
+                "fitted",
+                "MAPE",
+                "median",
+                "bias",
+                "in interval",
+                "with screened",
+                "constant",
+                "weights/bandwidth or TDP",
+            ),
+            (scored(one) for one in scores(rows, by_network=False) if one.n),
+        ),
+        (
+            "![Times, predicted over measured](images/parity-time.svg) ![Power, predicted over"
+            " measured](images/parity-power.svg)"
+        ),
+        "",
+        "The line is equality, the dashed ones are 10% off.",
+        "",
+        "## Intervals",
+        "",
         *_intervals(),
-        f"Inside the boxes {hits(inside, False)} shipped times and {hits(inside, True)} powers and energies lie in their intervals; of those",
-        f"that no fit has seen {hits(unseen, False)} times and {hits(unseen, True)} powers and energies.", "",
-        "With their networks left out of the fit, in per cent of the measurements that should be 90:", "",
+        (
+            f"Inside the boxes {hits(inside, False)} shipped times and {hits(inside, True)} powers and"
+            " energies lie in their intervals; of those"
+        ),
+        f"that no fit has seen {hits(unseen, False)} times and {hits(unseen, True)} powers and energies.",
+        "",
+        "With their networks left out of the fit, in per cent of the measurements that should be 90:",
+        "",
         *table(("what", "in their intervals", "of", "%", "printed by"), covered(registry)),
-        "## Rows that are not scored", "",
-        "The rules don't look at predictions. None drops a row silently: `validate -v` lists each.", "",
+        "## Rows that are not scored",
+        "",
+        "The rules don't look at predictions. None drops a row silently: `validate -v` lists each.",
+        "",
         *table(("rule", "what it keeps out", "figures", "which"), unscored(rows)),
-        WRONG.read_text().strip(), "",
-    ]  # fmt: skip
+        WRONG.read_text().strip(),
+        "",
+    ]
     return "\n".join(lines)
 
 

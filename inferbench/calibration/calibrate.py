@@ -1,6 +1,8 @@
-"""Fit a stack's kernels to measurements: efficiencies, launches and overlap, each with its error on rows left out.
+"""Fit a stack's kernels to measurements: efficiencies, launches and overlap, each with its error on rows left
+out.
 
-Chip facts are never touched: a fit says which fraction of the datasheet's rate software reaches, and no fraction is
+Chip facts are never touched: a fit says which fraction of the datasheet's rate software reaches, and no
+fraction is
 above one. Needs SciPy (`pip install 'inferbench[calibrate]'`).
 """
 
@@ -30,10 +32,12 @@ from inferbench.records.stack import Stack
 
 __all__ = ["Calibration", "calibrate"]
 
-# Shares of rows faster than the roofline above which the chip is doubted, and the fit refused. The published tables have
+# Shares of rows faster than the roofline above which the chip is doubted, and the fit refused. The published
+# tables have
 # at most a tenth (caches hold what is counted as read from memory).
 DOUBTED, REFUSED = 0.3, 0.5
-# Measured over roofline, in the median of a kernel, above which the unit is doubted; published ones are at 17 at most.
+# Measured over roofline, in the median of a kernel, above which the unit is doubted; published ones are at 17
+# at most.
 SLOW = 30.0
 
 
@@ -94,11 +98,14 @@ class Calibration:
         on = "; ".join(f"{name} (sha256 {digest[:16]})" for name, digest in self.files.items())
         rows = int(weights.sum())
         return Fit(
-            rows=rows, on=f"{on}: {rows} rows of {self.chip.name} under {', '.join(self.software)}",
-            date=datetime.date.today().isoformat(), error=float(np.average(errors[seen], weights=weights[seen])) if seen.any() else math.nan,
-            kernel=_rms(sds, weights), kernels=kernels,
+            rows=rows,
+            on=f"{on}: {rows} rows of {self.chip.name} under {', '.join(self.software)}",
+            date=datetime.date.today().isoformat(),
+            error=float(np.average(errors[seen], weights=weights[seen])) if seen.any() else math.nan,
+            kernel=_rms(sds, weights),
+            kernels=kernels,
             parts={fitted.kernel.key: fitted.part for fitted in self.fits},
-        )  # fmt: skip
+        )
 
 
 def calibrate(
@@ -122,13 +129,15 @@ def calibrate(
         software: Beginnings of the software's names; needed where the rows are of several.
         spellings: Precisions to take, as the source writes them; none: all.
         kinds: Beginnings of the kernels' keys to take (`gemm`, `attention.context`); none: all.
-        tuning: The stack's `[tuning.<architecture>]`; its tiles are taken as given, how they fill is fitted. What it
+        tuning: The stack's `[tuning.<architecture>]`; its tiles are taken as given, how they fill is fitted.
+            What it
             leaves open is as the architecture says is usual.
         base: What the stack will be based on: its entries of other kinds hold in the fit too.
         progress: Told the key of each kernel before it is fitted.
 
     Raises:
-        InferBenchError: No row, software that is not one, SciPy missing, no kernel with enough rows, or more than half
+        InferBenchError: No row, software that is not one, SciPy missing, no kernel with enough rows, or more
+            than half
             of the rows faster than the chip's roofline.
 
     Example:
@@ -185,10 +194,16 @@ def _strange(fitted: Fitted) -> Iterator[str]:
     key, kernel = fitted.kernel.key, fitted.kernel
     times = float(np.median((kernel.measured / kernel.roofline)[kernel.fitted]))
     if times > SLOW:
-        yield f"{key}: the median row takes {times:,.0f} times as long as the roofline of the chip: are its times in the unit that their column says?"
+        yield (
+            f"{key}: the median row takes {times:,.0f} times as long as the roofline of the chip: are its"
+            " times in the unit that their column says?"
+        )
     for free, value in zip(fitted.frees, fitted.values, strict=True):
         if free.table.startswith("efficiency.") and value <= free.low * 1.05:
-            yield f"{key}: {free.path} ends at {value:.2g}, the lowest that is thought possible: no software is so slow; check the unit of the times, and the chip"
+            yield (
+                f"{key}: {free.path} ends at {value:.2g}, the lowest that is thought possible: no software is"
+                " so slow; check the unit of the times, and the chip"
+            )
 
 
 def _wanted(found: Sequence[Kernel], kinds: Sequence[str], left: dict[str, int]) -> list[Kernel]:

@@ -39,7 +39,8 @@ def exponent(distribution: str) -> float | None:
 def busiest(tokens: int, chosen: int, experts: int, chips: int, power: float) -> tuple[float, float]:
     """Experts touched on the chip that gets most tokens, and the tokens that it gets (one per expert chosen).
 
-    Balanced, every expert gets the same. Else expert loads are drawn from the density x^-power between 1 and 0.8
+    Balanced, every expert gets the same. Else expert loads are drawn from the density x^-power between 1 and
+    0.8
     tokens (0.01 and 2 where there are fewer tokens than experts), scaled to the sum and rounded, as
     ai-dynamo/aiconfigurator draws them for its measurements; medians of 64 draws.
 
@@ -77,7 +78,8 @@ def _rounded(loads: Array, every: int) -> Array:
 
 
 def expert_layer(c: Mapping[str, Any], precision: Precision, rows: Sequence[Measurement]) -> list[Op]:
-    """Yield what one chip does in a layer of gated experts: both products, what is between, and the weighted sum.
+    """Yield what one chip does in a layer of gated experts: both products, what is between, and the weighted
+    sum.
 
     Args:
         c: Columns of shape (1, rows): tokens, hidden, inter, topk, experts, tp, ep.
@@ -92,12 +94,33 @@ def expert_layer(c: Mapping[str, Any], precision: Precision, rows: Sequence[Meas
     wide = 2.0 / precision.activations
     inner, each = c["inter"] / c["tp"], received / touched
     return [
-        Gemm(name="up", precision=precision, m=each, n=2.0 * inner, k=c["hidden"], count=touched, split=("experts", "n")),
-        Elementwise(name="activation", precision=precision, elements=received * inner, reads=2.0),
-        Gemm(name="down", precision=precision, m=each, n=c["hidden"], k=inner, count=touched, split=("experts", "k")),
-        # Results are summed in 16 bits: the rows that this chip's experts made are read, every token's is written.
-        Elementwise(
-            name="combine", precision=precision, elements=c["tokens"] * c["hidden"], of="experts",
-            reads=received / c["tokens"] * wide, writes=wide,
+        Gemm(
+            name="up",
+            precision=precision,
+            m=each,
+            n=2.0 * inner,
+            k=c["hidden"],
+            count=touched,
+            split=("experts", "n"),
         ),
-    ]  # fmt: skip
+        Elementwise(name="activation", precision=precision, elements=received * inner, reads=2.0),
+        Gemm(
+            name="down",
+            precision=precision,
+            m=each,
+            n=c["hidden"],
+            k=inner,
+            count=touched,
+            split=("experts", "k"),
+        ),
+        # Results are summed in 16 bits: the rows that this chip's experts made are read, every token's is
+        # written.
+        Elementwise(
+            name="combine",
+            precision=precision,
+            elements=c["tokens"] * c["hidden"],
+            of="experts",
+            reads=received / c["tokens"] * wide,
+            writes=wide,
+        ),
+    ]

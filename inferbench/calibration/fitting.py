@@ -25,7 +25,8 @@ FOLDS = 5
 ROBUST = 0.1
 # A parameter is fixed by the data if its standard error is below this share of it.
 LOOSE = 1.0
-# Directions whose singular value is below this share of the largest are noise of finite differences (about 1e-8), and a
+# Directions whose singular value is below this share of the largest are noise of finite differences (about
+# 1e-8), and a
 # parameter has a part in one from this on.
 RANK, WEIGHT = 1e-6, 1e-3
 # From this many residuals on their 90% quantile is not one of the few largest, which chance makes.
@@ -42,7 +43,8 @@ class Fitted:
         frees: Parameters that the data fixed.
         values: Their values.
         part: The record for the stack's file.
-        residuals: log(predicted / measured) of every row, groups left out; screened rows by the fit to all others.
+        residuals: log(predicted / measured) of every row, groups left out; screened rows by the fit to all
+            others.
     """
 
     kernel: Kernel
@@ -95,10 +97,12 @@ def stack_of(
 def fit(kernel: Kernel) -> Fitted:
     """Fit one kernel, and score it on rows left out by group and at random.
 
-    Parameters that the data can't fix are set to what says nothing, the loosest first, and the rest fitted again.
+    Parameters that the data can't fix are set to what says nothing, the loosest first, and the rest fitted
+    again.
 
     Raises:
-        InferBenchError: Fewer than two rows per parameter, or fewer shapes than parameters, with which rows would settle what.
+        InferBenchError: Fewer than two rows per parameter, or fewer shapes than parameters, with which rows
+            would settle what.
     """
     frees = form(kernel.flavour, kernel.narrow, kernel.tiled)
     used = kernel.fitted
@@ -125,7 +129,9 @@ MEANINGLESS = {
 
 
 def _enough(kernel: Kernel, frees: Sequence[Free], rows: int) -> None:
-    """Refuse too few rows, and repeats of a few shapes: they say how noisy a time is, not what it is made of."""
+    """Refuse too few rows, and repeats of a few shapes: they say how noisy a time is, not what it is
+    made of.
+    """
     few, shapes = rows < 2 * len(frees), kernel.shapes if rows else 0
     if not few and shapes >= len(frees):
         return
@@ -135,13 +141,18 @@ def _enough(kernel: Kernel, frees: Sequence[Free], rows: int) -> None:
     said = f"{rows} rows for {len(frees)} parameters; at least {2 * len(frees)} were expected{beside}"
     if not few:
         noun = "shape" if shapes == 1 else "different shapes"
-        said = f"{rows} rows of {shapes} {noun} for {len(frees)} parameters; at least {len(frees)} shapes were expected{beside}"
+        said = (
+            f"{rows} rows of {shapes} {noun} for {len(frees)} parameters; at least {len(frees)} shapes were"
+            f" expected{beside}"
+        )
     raise InferBenchError.at(kernel.key, said, f"measure what would settle them ({wanted})")
 
 
 @attrs.frozen(eq=False)
 class _Solution:
-    """Values, their standard errors and correlation; `free` is each one's part in directions that nothing fixes."""
+    """Values, their standard errors and correlation; `free` is each one's part in directions that nothing
+    fixes.
+    """
 
     values: Array
     deviations: Array
@@ -150,7 +161,9 @@ class _Solution:
 
 
 def _solve(kernel: Kernel, frees: Sequence[Free], used: Any, start: Array | None = None) -> _Solution:
-    """Minimise the robust sum of squared log ratios over the rows used; values in units of their starts inside."""
+    """Minimise the robust sum of squared log ratios over the rows used; values in units of their starts
+    inside.
+    """
     least_squares = _scipy()
     scale = np.array([free.start for free in frees])
     low, high = (np.array([getattr(free, end) for free in frees]) / scale for end in ("low", "high"))
@@ -169,7 +182,8 @@ def _solve(kernel: Kernel, frees: Sequence[Free], used: Any, start: Array | None
 def _spread(jac: Array, x: Array, scale: Array, variance: float) -> _Solution:
     """Standard errors from the singular values of the derivatives by the parameters' logarithms.
 
-    A direction along which nothing changes is fixed by nothing: whatever parameter has a part in it is infinitely uncertain.
+    A direction along which nothing changes is fixed by nothing: whatever parameter has a part in it is
+    infinitely uncertain.
     """
     unit = np.where(x != 0, np.abs(x), 1.0)
     _, sizes, directions = np.linalg.svd(jac * unit, full_matrices=False)
@@ -193,7 +207,9 @@ def _tuned(named: Mapping[str, float]) -> dict[str, float]:
 
 
 def _loosest(frees: Sequence[Free], solution: _Solution) -> str | None:
-    """The parameter that the data fixes least, if it does not fix it; an efficiency may be fixed at its end."""
+    """The parameter that the data fixes least, if it does not fix it; an efficiency may be fixed at its
+    end.
+    """
     worst, name = (LOOSE, 0.0), None
     for free, value, deviation, part in zip(
         frees, solution.values, solution.deviations, solution.free, strict=True
@@ -219,13 +235,24 @@ def _scored(
     )  # of one group no interval of new ones can be known
     sd, spread = _sd(left), _interval(left)
     part = FitPart(
-        rows=int(used.sum()), scored=int(scored.sum()), screened=int((~used).sum()), error=_mape(by_group, scored), error_rows=_mape(by_row, scored),
-        error_all=_mape(by_group, np.ones_like(used)), constant=_mape(constant - measured, scored),
-        roofline=_mape(roofline - measured, scored), sd=sd, spread=spread, coverage=float(np.mean(np.abs(left) <= INTERVAL * spread)),
-        regimes=_regimes(kernel, frees, solution, by_group, known), parameters=tuple(free.path for free in frees),
-        deviations=tuple(_relative(solution)), correlation=tuple(tuple(row) for row in solution.correlation.tolist()),
-        defaults=defaults, at_bound=tuple(_at_bound(frees, solution.values)),
-    )  # fmt: skip
+        rows=int(used.sum()),
+        scored=int(scored.sum()),
+        screened=int((~used).sum()),
+        error=_mape(by_group, scored),
+        error_rows=_mape(by_row, scored),
+        error_all=_mape(by_group, np.ones_like(used)),
+        constant=_mape(constant - measured, scored),
+        roofline=_mape(roofline - measured, scored),
+        sd=sd,
+        spread=spread,
+        coverage=float(np.mean(np.abs(left) <= INTERVAL * spread)),
+        regimes=_regimes(kernel, frees, solution, by_group, known),
+        parameters=tuple(free.path for free in frees),
+        deviations=tuple(_relative(solution)),
+        correlation=tuple(tuple(row) for row in solution.correlation.tolist()),
+        defaults=defaults,
+        at_bound=tuple(_at_bound(frees, solution.values)),
+    )
     return Fitted(kernel, frees, tuple(solution.values.tolist()), part, by_group)
 
 
@@ -259,7 +286,9 @@ def _folds(groups: Sequence[str]) -> list[Any]:
 
 
 def _left_out(kernel: Kernel, frees: Sequence[Free], solution: _Solution, folds: Sequence[Any]) -> Array:
-    """log(predicted / measured) of each row under a fit that never saw its fold; NaN where too few rows were left."""
+    """log(predicted / measured) of each row under a fit that never saw its fold; NaN where too few rows were
+    left.
+    """
     logs = np.full(len(kernel.measured), np.nan)
     for out in folds:
         used = kernel.fitted & ~out
@@ -275,7 +304,9 @@ def _sd(logs: Array) -> float:
 
 
 def _interval(logs: Array) -> float:
-    """Log standard error whose 90% interval holds nine in ten left-out rows: the conformal quantile where tails are heavy."""
+    """Log standard error whose 90% interval holds nine in ten left-out rows: the conformal quantile where
+    tails are heavy.
+    """
     return _sd(logs) if len(logs) < MANY else max(_sd(logs), conformal_logs(logs) / INTERVAL)
 
 

@@ -73,7 +73,8 @@ def form(flavour: str, narrow: bool = False, tiled: bool = False) -> tuple[Free,
 
     Args:
         flavour: `gemm`, `attention.generation.mha`, …
-        narrow: Whether activations are stored in fewer than 16 bits, so that a kernel before must convert them.
+        narrow: Whether activations are stored in fewer than 16 bits, so that a kernel before must convert
+            them.
         tiled: Whether the stack says how the architecture tiles these products, so that waves are counted.
 
     Example:

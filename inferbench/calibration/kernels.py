@@ -44,7 +44,8 @@ class Kernel:
         flavour: As stacks know it: `attention.generation`.
         precision: Our name of it.
         spelled: As the source writes it.
-        key: Under which a stack holds it: the flavour, with the precision after it unless that is plain 16 bits.
+        key: Under which a stack holds it: the flavour, with the precision after it unless that is plain 16
+            bits.
         ops, costs: What was measured together, each with arrays of shape (1, rows).
         bare: The costs without any tuning: what the hardware does by itself.
         formats: What the chip computes in.
@@ -100,7 +101,9 @@ class Kernel:
 
     @property
     def scored(self) -> Any:
-        """Mask of the rows to score: the fitted ones but those that are fitted only, unless there are no others."""
+        """Mask of the rows to score: the fitted ones but those that are fitted only, unless there are no
+        others.
+        """
         some = self.fitted & ~self.unscored
         return some if some.any() else self.fitted
 
@@ -151,7 +154,8 @@ def kernels(
         rows: Of any chips and software.
         chip: Whose rows to take.
         registry: For aliases, the architecture and fabrics.
-        software: Beginnings of the software's names, any case; where two measured the same, the first one counts. None:
+        software: Beginnings of the software's names, any case; where two measured the same, the first one
+            counts. None:
             all, which must then be one.
         spellings: Precisions as the source writes them; none: all, one spelling per precision of ours.
         tuning: The stack's `[tuning.<architecture>]`: how the architecture tiles products.
@@ -175,7 +179,10 @@ def kernels(
     for sort, row in taken:
         sorts.setdefault(sort, []).append(row)
     for sort in _doubled(sorts):
-        why = f"of {sort.flavour} written '{sort.spelled}', where others say the same in other words: fit them alone"
+        why = (
+            f"of {sort.flavour} written '{sort.spelled}', where others say the same in other words: fit them"
+            " alone"
+        )
         left[why] += len(sorts.pop(sort))
     for sort, some in sorts.items():
         sorts[sort] = _one_software(sort, some, software, left)
@@ -204,9 +211,13 @@ def _one_software(
 
 
 def _taken(
-    rows: Sequence[Measurement], chip: Chip, registry: Registry, software: Sequence[str], spellings: Sequence[str],
+    rows: Sequence[Measurement],
+    chip: Chip,
+    registry: Registry,
+    software: Sequence[str],
+    spellings: Sequence[str],
     left: Counter[str],
-) -> list[tuple[_Sort, Measurement]]:  # fmt: skip
+) -> list[tuple[_Sort, Measurement]]:
     taken = []
     for row in rows:
         if registry.alias("chips", row.chip) != chip.name:
@@ -288,10 +299,23 @@ def _kernel(
     key = f"{sort.flavour}.{sort.suffix}" if sort.suffix else sort.flavour
     measured = np.array([row.latency_s for row in rows])
     kernel = Kernel(
-        sort.flavour, sort.precision, sort.spelled, key, tuple(ops), tuned, bare, formats, measured,
-        tuple(_group(row) for row in rows), ("",) * len(rows), np.zeros(len(rows), dtype=bool), fields,
-        rows[0].software, tiled, (lambda values: costs({**tuning, **values})) if tiled else None,
-    )  # fmt: skip
+        sort.flavour,
+        sort.precision,
+        sort.spelled,
+        key,
+        tuple(ops),
+        tuned,
+        bare,
+        formats,
+        measured,
+        tuple(_group(row) for row in rows),
+        ("",) * len(rows),
+        np.zeros(len(rows), dtype=bool),
+        fields,
+        rows[0].software,
+        tiled,
+        (lambda values: costs({**tuning, **values})) if tiled else None,
+    )
     return _screen(kernel)
 
 
@@ -341,9 +365,12 @@ def cost(op: Op, chip: Chip, registry: Registry, tuning: Any = None) -> tuple[Co
     architecture = registry.architecture(chip.architecture_type)
     placement = architecture.place(Graph((op,), Footprint(0.0, 0.0, 0.0), 1), chip, Layout())
     site = Site(
-        chip, Layout(), placement, architecture.tuning() if tuning is None else tuning,
+        chip,
+        Layout(),
+        placement,
+        architecture.tuning() if tuning is None else tuning,
         lambda name: architecture.peak(chip, name),
-    )  # fmt: skip
+    )
     formats = tuple(site.computes_in(point.compute) for point in op.precision.points)
     if not isinstance(op, Collective):
         return architecture.cost(op, site), formats
@@ -369,10 +396,19 @@ def _attention(c: Columns, precision: Precision, sort: _Sort, *_: Any) -> list[O
     pairs = queries * keys - queries * (queries - 1.0) / 2.0 if cached else queries * keys
     return [
         Attention(
-            name="attention", precision=precision, batch=c["batch"], heads=c["heads"], kv_heads=c["kv_heads"],
-            queries=queries, keys=keys, pairs=pairs, qk_dim=c["head_dim"], v_dim=c["head_dim"], cached=cached,
+            name="attention",
+            precision=precision,
+            batch=c["batch"],
+            heads=c["heads"],
+            kv_heads=c["kv_heads"],
+            queries=queries,
+            keys=keys,
+            pairs=pairs,
+            qk_dim=c["head_dim"],
+            v_dim=c["head_dim"],
+            cached=cached,
         )
-    ]  # fmt: skip
+    ]
 
 
 def _collective(c: Columns, precision: Precision, sort: _Sort, *_: Any) -> list[Op]:

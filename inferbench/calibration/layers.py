@@ -1,4 +1,6 @@
-"""Measured layers of experts under a stack: the grouped products that a calibration fits, costed the same way."""
+"""Measured layers of experts under a stack: the grouped products that a calibration fits, costed the same
+way.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,8 @@ def layer_rows(
         InferBenchError: A shape is not given whole, or the routing's name is not known.
 
     Example:
-        >>> layer_rows(read_measurements("moe.csv", registry)[:9], "bf16", chip, stack, registry).seconds.shape
+        >>> layer_rows(read_measurements("moe.csv", registry)[:9], "bf16", chip, stack,
+        ...     registry).seconds.shape
         ... # doctest: +SKIP
         (9,)
     """

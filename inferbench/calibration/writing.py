@@ -70,10 +70,12 @@ def stack_toml(found: Calibration, labels: Labels) -> str:
 
 
 def energy_toml(text: str) -> str:
-    """The energies of kernels in a stack's file, to stand at the end of another as they are; empty where it has none.
+    """The energies of kernels in a stack's file, to stand at the end of another as they are; empty where it
+    has none.
 
     Args:
-        text: The file: its tables `kernel_energy` and `fit.kernel_power` with the comments before them are taken.
+        text: The file: its tables `kernel_energy` and `fit.kernel_power` with the comments before them are
+            taken.
 
     Example:
         >>> print(energy_toml('title = "S"\\n[kernel_energy.ops]\\ngemm = "0.5 pJ/OP"').strip())

@@ -42,10 +42,15 @@ class Situation:
         chip = override(registry.chip(parsed.chip), run.chip, where)
         network, _, phase = run.workload.rpartition("/")
         case = prepare(
-            System(chip, parsed.count or 1, parsed.layout), registry.network(network), phase, stack=registry.stack(run.stack),
-            registry=registry, options=run.options, ignore_capacity=True,
+            System(chip, parsed.count or 1, parsed.layout),
+            registry.network(network),
+            phase,
+            stack=registry.stack(run.stack),
+            registry=registry,
+            options=run.options,
+            ignore_capacity=True,
             scenario=registry.get("scenarios", "reference") if registry.entries("scenarios") else None,
-        )  # fmt: skip
+        )
         if not math.isnan(run.weights):
             case = attrs.evolve(case, workload=_Given(case.workload, run.weights))
         axes = {**case.phase.axes, **run.at, **at}
@@ -74,7 +79,9 @@ class Situation:
 
 
 class _Given(Workload):
-    """A workload whose weights take as many bytes per step as somebody says: every element is as wide as that needs."""
+    """A workload whose weights take as many bytes per step as somebody says: every element is as wide as that
+    needs.
+    """
 
     def __init__(self, inner: Workload, weights: float) -> None:
         self.inner, self.weights = inner, weights

@@ -116,7 +116,8 @@ def run(args: list[str] | None = None) -> int:
         if debug:
             raise
         return _say(
-            f"{type(error).__name__}: {error}\n  this is a bug of InferBench or of a plugin: run again with --debug and report it"
+            f"{type(error).__name__}: {error}\n  this is a bug of InferBench or of a plugin: run again with"
+            " --debug and report it"
         )
 
 

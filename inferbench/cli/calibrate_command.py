@@ -65,14 +65,29 @@ ERRORS = (
 @click.option("--format", "form", default="table", show_default=True, help="table, json, csv or markdown.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every parameter, with its standard error.")
 def command(
-    files: tuple[str, ...], chip: str, name: str, software: str | None, precision: str | None, kind: str | None, tuning: str | None, based_on: str,
-    title: str, note: str, cite: str, url: str, out: str | None, form: str, verbose: bool,
-) -> None:  # fmt: skip
+    files: tuple[str, ...],
+    chip: str,
+    name: str,
+    software: str | None,
+    precision: str | None,
+    kind: str | None,
+    tuning: str | None,
+    based_on: str,
+    title: str,
+    note: str,
+    cite: str,
+    url: str,
+    out: str | None,
+    form: str,
+    verbose: bool,
+) -> None:
     """Fit a stack's kernels to measurements, and score them on rows left out.
 
-    Example: inferbench calibrate gemm.csv --chip h100-sxm --stack trtllm-1.3 --software TRTLLM-1.3 --out my.toml
+    Example: inferbench calibrate gemm.csv --chip h100-sxm --stack trtllm-1.3 --software TRTLLM-1.3 --out
+    my.toml
 
-    FILE is anything an importer reads. The error that counts is the one with whole groups of rows left out of the fit:
+    FILE is anything an importer reads. The error that counts is the one with whole groups of rows left out of
+    the fit:
     shapes for products, heads for attention, networks for experts, sizes of messages for collectives.
     """
     registry = common.the_registry()
@@ -82,20 +97,38 @@ def command(
     the_chip = registry.chip(chip)
     tiles = registry.stack(tuning).tuning.get(the_chip.architecture_type) if tuning else None
     found = calibrate(
-        files, the_chip, registry, tuning=tiles, base=base, software=common.names(software) or (),
-        spellings=common.names(precision) or (), kinds=common.names(kind) or (), progress=tell,
-    )  # fmt: skip
+        files,
+        the_chip,
+        registry,
+        tuning=tiles,
+        base=base,
+        software=common.names(software) or (),
+        spellings=common.names(precision) or (),
+        kinds=common.names(kind) or (),
+        progress=tell,
+    )
     for warning in found.warnings:
         print(f"inferbench: warning: {warning}", file=sys.stderr)
     after = "the same with --out my.toml to keep the stack"
     if out:
         options = {
-            "chip": chip, "stack": name, "software": software, "precision": precision, "kind": kind, "tuning": tuning, "based-on": based_on,
-        }  # fmt: skip
+            "chip": chip,
+            "stack": name,
+            "software": software,
+            "precision": precision,
+            "kind": kind,
+            "tuning": tuning,
+            "based-on": based_on,
+        }
         labels = Labels(
-            title or f"{name}: kernels on {found.chip.title}", note, based_on, cite, url,
-            tuple(common.names(software) or ()), _again(files, options),
-        )  # fmt: skip
+            title or f"{name}: kernels on {found.chip.title}",
+            note,
+            based_on,
+            cite,
+            url,
+            tuple(common.names(software) or ()),
+            _again(files, options),
+        )
         path = Path(out) / f"{name}.toml" if Path(out).is_dir() else Path(out)
         common.write_atomically(path, stack_toml(found, labels) + _energies(path, name, registry))
         after = f"inferbench op {found.chip.name} {_example(found)} --stack {path}"
@@ -134,9 +167,16 @@ def _example(found: Calibration) -> str:
 def _report(found: Calibration, name: str, verbose: bool, after: str) -> Report:
     rows = tuple(_row(fitted) for fitted in found.fits)
     data = {
-        "schema": "inferbench.calibrate/2", "chip": found.chip.name, "stack": name, "software": list(found.software),
-        "files": found.files, "kernels": list(rows), "refused": found.refused, "not_taken": found.left, "warnings": list(found.warnings),
-    }  # fmt: skip
+        "schema": "inferbench.calibrate/2",
+        "chip": found.chip.name,
+        "stack": name,
+        "software": list(found.software),
+        "files": found.files,
+        "kernels": list(rows),
+        "refused": found.refused,
+        "not_taken": found.left,
+        "warnings": list(found.warnings),
+    }
     tables = (_errors(found, name), *((_parameters(found),) if verbose else ()))
     return Report(tables, data, rows, after)
 
@@ -144,10 +184,16 @@ def _report(found: Calibration, name: str, verbose: bool, after: str) -> Report:
 def _row(fitted: Fitted) -> dict[str, Any]:
     part, kernel = fitted.part, fitted.kernel
     row: dict[str, Any] = {
-        "kernel": kernel.key, "spelled": kernel.spelled, "rows": part.rows, "scored": part.scored, "screened": part.screened,
-        **{f"mape_{field}": _fraction(getattr(part, field)) for _, field in ERRORS}, "sd": part.sd, "spread": part.spread,
+        "kernel": kernel.key,
+        "spelled": kernel.spelled,
+        "rows": part.rows,
+        "scored": part.scored,
+        "screened": part.screened,
+        **{f"mape_{field}": _fraction(getattr(part, field)) for _, field in ERRORS},
+        "sd": part.sd,
+        "spread": part.spread,
         "coverage": part.coverage,
-    }  # fmt: skip
+    }
     row |= {free.path: value for free, value in zip(fitted.frees, fitted.values, strict=True)}
     return row | {"defaults": " ".join(part.defaults), "at_bound": " ".join(part.at_bound)}
 
@@ -167,16 +213,24 @@ def _errors(found: Calibration, name: str) -> Table:
         said = _said(fitted)
         rows.append(
             (
-                Cell(fitted.kernel.key, notes=said), Cell(f"{part.rows:,}"), Cell(f"{part.screened:,}", notes=gone), Cell(f"{part.scored:,}"),
-                *(Cell(_percent(getattr(part, field))) for _, field in ERRORS), Cell(f"{100 * part.coverage:.0f} %"),
+                Cell(fitted.kernel.key, notes=said),
+                Cell(f"{part.rows:,}"),
+                Cell(f"{part.screened:,}", notes=gone),
+                Cell(f"{part.scored:,}"),
+                *(Cell(_percent(getattr(part, field))) for _, field in ERRORS),
+                Cell(f"{100 * part.coverage:.0f} %"),
             )
-        )  # fmt: skip
+        )
     notes = [f"{key}: {text.splitlines()[0]}" for key, text in found.refused.items()]
     notes += [f"not taken: {count:,} rows {why}" for why, count in found.left.items()]
     return Table(
-        f"{name}: mean absolute error of kernel times on {found.chip.title}", tuple(Cell(c) for c in columns), tuple(rows),
-        ", ".join(found.software), numeric=True, notes=tuple(notes),
-    )  # fmt: skip
+        f"{name}: mean absolute error of kernel times on {found.chip.title}",
+        tuple(Cell(c) for c in columns),
+        tuple(rows),
+        ", ".join(found.software),
+        numeric=True,
+        notes=tuple(notes),
+    )
 
 
 def _percent(value: float) -> str:

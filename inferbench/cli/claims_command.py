@@ -31,8 +31,10 @@ def command(ctx: click.Context, ids: tuple[str, ...], form: str, out: str | None
 
     Example: inferbench claims A11 B3
 
-    An ID is a claim (A1.q), a row (A8) or a group (B). A verdict holds if the number comes out as it says: to the
-    rounding for exact, under the footnote's assumption for assumption, and not at all with corrected facts for
+    An ID is a claim (A1.q), a row (A8) or a group (B). A verdict holds if the number comes out as it says: to
+    the
+    rounding for exact, under the footnote's assumption for assumption, and not at all with corrected facts
+    for
     wrong and inconsistent. -v prints the expressions. The exit code is 1 if a verdict no longer holds.
     """
     registry = common.the_registry()
@@ -155,13 +157,25 @@ def row(one: Check) -> dict[str, Any]:
     """One claim as a flat record, SI."""
     claim = one.claim
     return {
-        "ledger": one.ledger, "id": claim.id, "group": claim.group, "quote": claim.quote, "said": claim.said,
-        "theirs": claim.number.value, "theirs_low": claim.number.low, "theirs_high": claim.number.high,
-        "ours": known(one.ours), "corrected": known(one.corrected), "deviation": known(one.deviation),
+        "ledger": one.ledger,
+        "id": claim.id,
+        "group": claim.group,
+        "quote": claim.quote,
+        "said": claim.said,
+        "theirs": claim.number.value,
+        "theirs_low": claim.number.low,
+        "theirs_high": claim.number.high,
+        "ours": known(one.ours),
+        "corrected": known(one.corrected),
+        "deviation": known(one.deviation),
         "tolerance": known(claim.tolerance) or claim.number.half / abs(claim.number.value or 1.0),
-        "verdict": claim.verdict, "state": one.state, "why": one.why or None, "assumption": claim.assumption or None,
-        "expression": claim.expression or None, "corrected_expression": claim.corrected or None,
-    }  # fmt: skip
+        "verdict": claim.verdict,
+        "state": one.state,
+        "why": one.why or None,
+        "assumption": claim.assumption or None,
+        "expression": claim.expression or None,
+        "corrected_expression": claim.corrected or None,
+    }
 
 
 def known(value: float) -> float | None:

@@ -235,7 +235,9 @@ def with_notes(run: Run, registry: Registry) -> Run:
 
 
 def _link_remarks(run: Run, registry: Registry) -> list[str]:
-    """What the fabric of a system of several chips must say about its links, under software that was not fitted."""
+    """What the fabric of a system of several chips must say about its links, under software that was not
+    fitted.
+    """
     used = [
         run.layouts[int(i)] for i in set(np.ravel(run.layout).tolist())
     ]  # np.unique would import numpy.ma

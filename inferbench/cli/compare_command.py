@@ -50,9 +50,21 @@ class Work:
 @common.point_options
 @common.output_options
 def command(
-    systems: tuple[str, ...], workloads: tuple[str, ...], suite: str, batch: str | None, context: str | None, axes: tuple[str, ...],
-    precision: str | None, stack: str, scenario: str, pairs: tuple[str, ...], ignore_capacity: bool, form: str, out: str | None, verbose: bool,
-) -> None:  # fmt: skip
+    systems: tuple[str, ...],
+    workloads: tuple[str, ...],
+    suite: str,
+    batch: str | None,
+    context: str | None,
+    axes: tuple[str, ...],
+    precision: str | None,
+    stack: str,
+    scenario: str,
+    pairs: tuple[str, ...],
+    ignore_capacity: bool,
+    form: str,
+    out: str | None,
+    verbose: bool,
+) -> None:
     """Compare systems on the same work: one table per workload, systems as columns.
 
     Example: inferbench compare b200 groq-lpu tpu-v5p
@@ -92,9 +104,14 @@ def _works(
     if workloads:
         return [Work("", workload, precisions or ["fp8"], given) for workload in workloads]
     return [
-        Work(point.title, f"{point.network}/{point.phase}", precisions or [point.precision], {"batch": [point.batch], "context": [point.context], **given})
+        Work(
+            point.title,
+            f"{point.network}/{point.phase}",
+            precisions or [point.precision],
+            {"batch": [point.batch], "context": [point.context], **given},
+        )
         for point in suite.points
-    ]  # fmt: skip
+    ]
 
 
 def _column(
@@ -176,7 +193,10 @@ def _resized(run: Run, bigger: System) -> str:
     if "bound" not in numbers:
         return f"one chip would need {text['held']} with activations and has {text['each']}: {smallest}"
     cache = f"{text['bound_state']} with KV cache, " if numbers["need"] > numbers["weights"] else ""
-    return f"one chip holds {text['has']} of the {text['need']} needed: {text['bound']} chips or more for the weights alone, {cache}{smallest}"
+    return (
+        f"one chip holds {text['has']} of the {text['need']} needed: {text['bound']} chips or more for the"
+        f" weights alone, {cache}{smallest}"
+    )
 
 
 def _axes(defaults: Mapping[str, float], given: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:

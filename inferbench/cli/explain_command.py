@@ -41,9 +41,23 @@ ROUNDING = 1e-9
 @common.point_options
 @common.output_options
 def command(
-    first: str, second: str, measured: str | None, row: int, result: int, batch: str | None, context: str | None, axes: tuple[str, ...],
-    precision: str | None, stack: str, scenario: str, pairs: tuple[str, ...], ignore_capacity: bool, form: str, out: str | None, verbose: bool,
-) -> None:  # fmt: skip
+    first: str,
+    second: str,
+    measured: str | None,
+    row: int,
+    result: int,
+    batch: str | None,
+    context: str | None,
+    axes: tuple[str, ...],
+    precision: str | None,
+    stack: str,
+    scenario: str,
+    pairs: tuple[str, ...],
+    ignore_capacity: bool,
+    form: str,
+    out: str | None,
+    verbose: bool,
+) -> None:
     """Say where a measured time goes: algorithm, hardware, software.
 
     Example: inferbench explain h100 llama3-8b/decode --measured 8.4ms --stack vllm-h100 --batch 4
@@ -62,10 +76,17 @@ def command(
     else:
         seconds = _time(measured)
         run = run_once(
-            first, second, precision=common.names(precision) or ["bf16"], stack=stack, scenario=scenario,
-            options=common.options_of(pairs), ignore_capacity=ignore_capacity, breakdown=True, registry=registry,
+            first,
+            second,
+            precision=common.names(precision) or ["bf16"],
+            stack=stack,
+            scenario=scenario,
+            options=common.options_of(pairs),
+            ignore_capacity=ignore_capacity,
+            breakdown=True,
+            registry=registry,
             **common.axes_from(batch, context, axes),
-        )  # fmt: skip
+        )
         one = split(run, seconds, run.latency)
         registry.warnings.extend(_far(one, "--measured"))
         report = _report(one)
@@ -85,7 +106,10 @@ def _loop(m: Measurement) -> Iterator[Fault]:
     """What a step of a server under load is compared with."""
     regimes = {target.regime for target in targets(m)} - {""}
     if regimes:
-        found = f"{regimes.pop()}: a decode step at the requests in flight is compared; prompts run between measured ones"
+        found = (
+            f"{regimes.pop()}: a decode step at the requests in flight is compared; prompts run between"
+            " measured ones"
+        )
         yield Fault(m.source, found)
 
 
@@ -146,8 +170,13 @@ def differences(
     if not isinstance(found, Situation) or found.network is None:
         return {}
     timed = [target for target in targets(m) if target.metric not in ("power_w", "energy_j")]
-    ours = {"chip": found.system.chip.name, "chips": found.system.count, "network": found.network.name,
-            "phase": timed[0].phase if timed else m.phase, "precision": found.precision}  # fmt: skip
+    ours = {
+        "chip": found.system.chip.name,
+        "chips": found.system.count,
+        "network": found.network.name,
+        "phase": timed[0].phase if timed else m.phase,
+        "precision": found.precision,
+    }
     ours |= dict(timed[0].axes) if timed else {}
     theirs = {**predicted, **predicted.get("axes", {})}
     return {

@@ -43,7 +43,9 @@ def one_number(text: str | None, flag: str, default: float) -> float:
         return default
     values = parse(text, flag).values()
     if len(values) != 1 or values[0] < 1:
-        raise InferBenchError.at(flag, f"'{text}' is not one whole number of at least 1", f"write {flag} {default:.0f}")  # fmt: skip
+        raise InferBenchError.at(
+            flag, f"'{text}' is not one whole number of at least 1", f"write {flag} {default:.0f}"
+        )
     return float(values[0])
 
 
@@ -56,9 +58,10 @@ def served_network(workload: str, registry: Registry) -> str:
     phases = {one.name: one for one in registry.workload(network.type).phases}
     if not {"prefill", "decode"} <= set(phases):
         raise InferBenchError.at(
-            f"-w {workload}", f"{network.title} has no prompts and tokens to serve: its phases are {', '.join(phases)}",
+            f"-w {workload}",
+            f"{network.title} has no prompts and tokens to serve: its phases are {', '.join(phases)}",
             "name a language model, for example llama3-70b",
-        )  # fmt: skip
+        )
     return workload
 
 
@@ -88,15 +91,31 @@ def _refuse_axes(axes: Sequence[str]) -> None:
 @common.point_options
 @common.output_options
 def command(
-    systems: tuple[str, ...], network: str, output: str | None, chunk: str, slo_tpot: str | None, slo_ttft: str | None, image: str | None,
-    batch: str | None, context: str | None, axes: tuple[str, ...], precision: str | None, stack: str, scenario: str, pairs: tuple[str, ...],
-    ignore_capacity: bool, form: str, out: str | None, verbose: bool,
-) -> None:  # fmt: skip
+    systems: tuple[str, ...],
+    network: str,
+    output: str | None,
+    chunk: str,
+    slo_tpot: str | None,
+    slo_ttft: str | None,
+    image: str | None,
+    batch: str | None,
+    context: str | None,
+    axes: tuple[str, ...],
+    precision: str | None,
+    stack: str,
+    scenario: str,
+    pairs: tuple[str, ...],
+    ignore_capacity: bool,
+    form: str,
+    out: str | None,
+    verbose: bool,
+) -> None:
     """Speed per user against throughput, cost and energy per token, in steady-state continuous batching.
 
     Example: inferbench frontier 8xb200 8xmi355x 576xgroq-lpu -w llama3-70b --context 8192
 
-    Every layout, three ways to fit prompts between tokens (interleaved, chunked, disaggregated) and every load are
+    Every layout, three ways to fit prompts between tokens (interleaved, chunked, disaggregated) and every
+    load are
     tried. --batch lists the sequences that decode together on a replica, --context is the prompt's length.
     """
     registry = common.the_registry()
@@ -104,11 +123,18 @@ def command(
     _refuse_axes(axes)
     asked = Question(
         network=registry.network(served_network(network, registry)),
-        traffic=Traffic(prompt=one_number(context, "--context", 2048.0), output=one_number(output, "--output", 1024.0)),
-        batches=_loads(batch), precisions=tuple(registry.alias("precisions", name) for name in common.names(precision) or ["fp8"]),
-        chunks=_sizes(chunk), stack=registry.stack(stack), scenario=registry.get("scenarios", scenario) if scenario else None,
-        registry=registry, options=common.options_of(pairs), ignore_capacity=ignore_capacity,
-    )  # fmt: skip
+        traffic=Traffic(
+            prompt=one_number(context, "--context", 2048.0), output=one_number(output, "--output", 1024.0)
+        ),
+        batches=_loads(batch),
+        precisions=tuple(registry.alias("precisions", name) for name in common.names(precision) or ["fp8"]),
+        chunks=_sizes(chunk),
+        stack=registry.stack(stack),
+        scenario=registry.get("scenarios", scenario) if scenario else None,
+        registry=registry,
+        options=common.options_of(pairs),
+        ignore_capacity=ignore_capacity,
+    )
     named = [SystemName.parse(name) for name in systems]
     found = [frontier(asked, System(registry.chip(one.chip), one.count or 1, one.layout)) for one in named]
     if image:
@@ -118,7 +144,9 @@ def command(
             image,
         )
     first = registry.alias("chips", named[0].chip)
-    report = frontier_report(found, asked, limits, f"inferbench size {network}/decode --tpot 20ms --users 200 --chips {first}")  # fmt: skip
+    report = frontier_report(
+        found, asked, limits, f"inferbench size {network}/decode --tpot 20ms --users 200 --chips {first}"
+    )
     common.emit(report, form, out, registry)
     common.problems_line(registry)
 

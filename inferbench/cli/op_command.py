@@ -199,8 +199,10 @@ def _between(result: OpResult) -> dict[str, list[float | None]]:
     """Ends of the 90% intervals; none under a stack that was not fitted on such operators."""
     found: dict[str, list[float | None]] = {}
     for name, of, values in (
-        ("time_s", "time", result.seconds), ("power_w", "power", result.watts), ("energy_j", "energy", result.joules),
-    ):  # fmt: skip
+        ("time_s", "time", result.seconds),
+        ("power_w", "power", result.watts),
+        ("energy_j", "energy", result.joules),
+    ):
         low, high = result.between(of)
         if np.isfinite(low).any():
             found |= {f"{name}_low": _nulls(values * low), f"{name}_high": _nulls(values * high)}
@@ -211,8 +213,10 @@ def _figures(result: OpResult, i: int) -> list[str]:
     """Time, power and energy of a row with their intervals."""
     texts = []
     for values, unit, of in (
-        (result.seconds, "s", "time"), (result.watts, "W", "power"), (result.joules, "J", "energy"),
-    ):  # fmt: skip
+        (result.seconds, "s", "time"),
+        (result.watts, "W", "power"),
+        (result.joules, "J", "energy"),
+    ):
         value = float(values[i])
         texts.append(show(value, unit) + ends_text(value, *(float(end[i]) for end in result.between(of))))
     return texts
@@ -237,9 +241,17 @@ def _table(title: str, results: Sequence[OpResult], kind: str, verbose: bool, as
     parts = list(dict.fromkeys(name for r in results for name in r.cost.busy)) if verbose else []
     exposed = list(dict.fromkeys(name for r in results for name in r.cost.exposed)) if verbose else []
     heads = [
-        "", "precision", "time", "bound by", "utilization", *details, *(engine_title(p) for p in parts),
-        *(f"{name} (exposed)" for name in exposed), "power", "energy",
-    ]  # fmt: skip
+        "",
+        "precision",
+        "time",
+        "bound by",
+        "utilization",
+        *details,
+        *(engine_title(p) for p in parts),
+        *(f"{name} (exposed)" for name in exposed),
+        "power",
+        "energy",
+    ]
     rows: list[tuple[Cell, ...]] = []
     for result in results:
         for i in range(min(len(result.seconds), MOST_SHOWN - len(rows))):
@@ -247,12 +259,28 @@ def _table(title: str, results: Sequence[OpResult], kind: str, verbose: bool, as
             used = float(result.utilization[i])
             time, power, energy = _figures(result, i)
             texts = [
-                label, result.precision, time, engine_title(result.bound[i]), DASH if np.isnan(used) else f"{show(100 * used)} %",
-                *(f"{float(np.asarray(result.cost.detail[d])[i]):,.0f}" if d in result.cost.detail else DASH for d in details),
-                *(show(float(np.asarray(result.cost.busy[p])[i]), "s") if p in result.cost.busy else DASH for p in parts),
-                *(show(float(np.asarray(result.cost.exposed[e])[i]), "s") if e in result.cost.exposed else DASH for e in exposed),
-                power, energy,
-            ]  # fmt: skip
+                label,
+                result.precision,
+                time,
+                engine_title(result.bound[i]),
+                DASH if np.isnan(used) else f"{show(100 * used)} %",
+                *(
+                    f"{float(np.asarray(result.cost.detail[d])[i]):,.0f}" if d in result.cost.detail else DASH
+                    for d in details
+                ),
+                *(
+                    show(float(np.asarray(result.cost.busy[p])[i]), "s") if p in result.cost.busy else DASH
+                    for p in parts
+                ),
+                *(
+                    show(float(np.asarray(result.cost.exposed[e])[i]), "s")
+                    if e in result.cost.exposed
+                    else DASH
+                    for e in exposed
+                ),
+                power,
+                energy,
+            ]
             rows.append(tuple(Cell(text) for text in texts))
     total = sum(len(result.seconds) for result in results)
     notes = (

@@ -50,9 +50,12 @@ class Progress:
         from rich.progress import Progress as Bar
 
         columns = (
-            TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
-        )  # fmt: skip
+        )
         bar = Bar(*columns, console=Console(stderr=True), transient=True)
         bar.add_task(self.stage, total=total, rate="")
         bar.start()

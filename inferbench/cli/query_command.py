@@ -27,7 +27,8 @@ def command(file: Path, sql: str, form: str, out: str | None) -> None:
 
     Example: inferbench query space.parquet "select chip, max(tokens_per_s_per_chip) from space group by chip"
 
-    FILE is what `inferbench sweep --out` wrote, a Parquet file or a folder. Nothing else can be read, and nothing
+    FILE is what `inferbench sweep --out` wrote, a Parquet file or a folder. Nothing else can be read, and
+    nothing
     is changed.
     """
     registry = common.the_registry()

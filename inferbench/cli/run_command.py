@@ -25,9 +25,21 @@ __all__ = ["command"]
 @common.point_options
 @common.output_options
 def command(
-    system: str, workload: str, explain: str | None, batch: str | None, context: str | None, axes: tuple[str, ...], precision: str | None, stack: str,
-    scenario: str, pairs: tuple[str, ...], ignore_capacity: bool, form: str, out: str | None, verbose: bool,
-) -> None:  # fmt: skip
+    system: str,
+    workload: str,
+    explain: str | None,
+    batch: str | None,
+    context: str | None,
+    axes: tuple[str, ...],
+    precision: str | None,
+    stack: str,
+    scenario: str,
+    pairs: tuple[str, ...],
+    ignore_capacity: bool,
+    form: str,
+    out: str | None,
+    verbose: bool,
+) -> None:
     """Run one workload on one system over a grid of points.
 
     Example: inferbench run 8xh100 llama3-70b/decode --batch 1,8,32 --context 8192 --precision fp8
@@ -37,9 +49,17 @@ def command(
     """
     registry = common.the_registry()
     run = run_once(
-        system, workload, precision=common.names(precision) or ["bf16"], stack=stack, scenario=scenario, options=common.options_of(pairs),
-        ignore_capacity=ignore_capacity, breakdown=verbose, registry=registry, **common.axes_from(batch, context, axes),
-    )  # fmt: skip
+        system,
+        workload,
+        precision=common.names(precision) or ["bf16"],
+        stack=stack,
+        scenario=scenario,
+        options=common.options_of(pairs),
+        ignore_capacity=ignore_capacity,
+        breakdown=verbose,
+        registry=registry,
+        **common.axes_from(batch, context, axes),
+    )
     run = common.with_notes(run, registry)
     report = grid_report(
         run,

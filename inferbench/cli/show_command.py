@@ -34,11 +34,13 @@ LEGEND = "● datasheet or published  ◐ measured  ○ estimate  – missing"
 @click.option("--kind", type=click.Choice(KINDS), help="Where a name stands for several records.")
 @common.output_options
 def command(name: str, kind: str | None, form: str, out: str | None, verbose: bool) -> None:
-    """Show every number of a spec: value, unit, basis, source; of a plugin what it reads, with units and defaults.
+    """Show every number of a spec: value, unit, basis, source; of a plugin what it reads, with units and
+    defaults.
 
     Example: inferbench show b200
 
-    Missing numbers stand in place. NAME may be the path of a Hugging Face config.json. A name that several records
+    Missing numbers stand in place. NAME may be the path of a Hugging Face config.json. A name that several
+    records
     have (`reference`) shows the first; the others are named below it.
     """
     registry = common.the_registry()
@@ -91,7 +93,10 @@ def kinds_of(registry: Registry, name: str) -> list[str]:
         return found or ["networks"]
     for kind in (kind for kind in ALL if kind not in KINDS):
         if name in registry.entries(kind):
-            what = f"one of the {kind.replace('_', ' ')} of {registry.entries(kind)[name].owner}, which have no numbers to show"
+            what = (
+                f"one of the {kind.replace('_', ' ')} of {registry.entries(kind)[name].owner}, which have no"
+                " numbers to show"
+            )
             raise InferBenchError.at(name, what, f"inferbench list {kind}")
     known = [n for kind in KINDS for n in registry.names(kind)]
     raise InferBenchError.at(
@@ -205,7 +210,12 @@ def _row(fact: Fact) -> dict[str, Any]:
     if isinstance(value, float) and math.isinf(value):
         value = "inf"  # an overlap exponent; JSON has no such number
     return {
-        "key": fact.path, "value": value, "unit": fact.unit, "basis": fact.basis,
-        "source": fact.source.title if fact.source else None, "url": fact.source.url if fact.source else None,
-        "note": fact.note or None, "missing": fact.missing or None,
-    }  # fmt: skip
+        "key": fact.path,
+        "value": value,
+        "unit": fact.unit,
+        "basis": fact.basis,
+        "source": fact.source.title if fact.source else None,
+        "url": fact.source.url if fact.source else None,
+        "note": fact.note or None,
+        "missing": fact.missing or None,
+    }

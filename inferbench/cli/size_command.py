@@ -36,10 +36,24 @@ _FLAGS = {"tpot_s": "--tpot", "ttft_s": "--ttft", "latency_s": "--latency"}
 @common.point_options
 @common.output_options
 def command(
-    workload: str, chips: str, users: str, tpot: str | None, ttft: str | None, latency: str | None, batch: str | None, context: str | None,
-    axes: tuple[str, ...], precision: str | None, stack: str, scenario: str, pairs: tuple[str, ...], ignore_capacity: bool, form: str,
-    out: str | None, verbose: bool,
-) -> None:  # fmt: skip
+    workload: str,
+    chips: str,
+    users: str,
+    tpot: str | None,
+    ttft: str | None,
+    latency: str | None,
+    batch: str | None,
+    context: str | None,
+    axes: tuple[str, ...],
+    precision: str | None,
+    stack: str,
+    scenario: str,
+    pairs: tuple[str, ...],
+    ignore_capacity: bool,
+    form: str,
+    out: str | None,
+    verbose: bool,
+) -> None:
     """Find the fewest chips and the cheapest layout that serve so many users within a limit.
 
     Example: inferbench size llama3-70b/decode --tpot 20ms --users 200 --chips b200,h200,tpu-v6e
@@ -64,17 +78,28 @@ def command(
             "--precision", "a sizing takes one precision", f"write --precision {precisions[0]}"
         )
     demand = Demand(
-        network=network, phase=phase.name, users=_users(users), limit=limit, first=first,
-        axes=_axes(registry, network, phase, common.axes_from(None, context, axes)), precision=registry.alias("precisions", precisions[0]),
-        stack=registry.stack(stack), scenario=registry.get("scenarios", scenario) if scenario else None, registry=registry,
-        options=common.options_of(pairs), ignore_capacity=ignore_capacity,
-    )  # fmt: skip
+        network=network,
+        phase=phase.name,
+        users=_users(users),
+        limit=limit,
+        first=first,
+        axes=_axes(registry, network, phase, common.axes_from(None, context, axes)),
+        precision=registry.alias("precisions", precisions[0]),
+        stack=registry.stack(stack),
+        scenario=registry.get("scenarios", scenario) if scenario else None,
+        registry=registry,
+        options=common.options_of(pairs),
+        ignore_capacity=ignore_capacity,
+    )
     sized = [size(demand, registry.chip(_bare(name))) for name in _listed(chips)]
     best = next((one.fewest for one in sized if one.fewest is not None), None)
     again = f" --context {context}" if context else ""
     hint = "inferbench list chips"
     if best:
-        hint = f"inferbench run {best.system}:{best.system.layout} {workload} --batch {demand.users}{again} --precision {demand.precision}"
+        hint = (
+            f"inferbench run {best.system}:{best.system.layout} {workload} --batch {demand.users}{again}"
+            f" --precision {demand.precision}"
+        )
     common.emit(sizing_report(sized, demand, hint), form, out, registry)
     common.problems_line(registry)
 
@@ -88,7 +113,9 @@ def _phase(workload: str, registry: Registry) -> tuple[Network, Phase]:
     network = registry.network(name)
     phases = {one.name: one for one in registry.workload(network.type).phases}
     if phase not in phases:
-        raise InferBenchError.at(workload, f"'{phase}' is no phase of {network.type}", f"phases are {', '.join(phases)}")  # fmt: skip
+        raise InferBenchError.at(
+            workload, f"'{phase}' is no phase of {network.type}", f"phases are {', '.join(phases)}"
+        )
     return network, phases[phase]
 
 
@@ -112,9 +139,15 @@ def _axes(
     defaults = dict(registry.workload(network.type).defaults(network, phase.name))
     for name, values in given.items():
         if name not in defaults:
-            raise InferBenchError.at(f"--{name}", f"'{phase.name}' has no axis '{name}'", suggest(name, defaults) or f"its axes are {', '.join(defaults)}")  # fmt: skip
+            raise InferBenchError.at(
+                f"--{name}",
+                f"'{phase.name}' has no axis '{name}'",
+                suggest(name, defaults) or f"its axes are {', '.join(defaults)}",
+            )
         if len(values) != 1 or values[0] < 1:
-            raise InferBenchError.at(f"--{name}", "a sizing takes one value of at least 1", f"write --{name} {defaults[name]:.0f}")  # fmt: skip
+            raise InferBenchError.at(
+                f"--{name}", "a sizing takes one value of at least 1", f"write --{name} {defaults[name]:.0f}"
+            )
     merged = {**defaults, **{name: values[0] for name, values in given.items()}}
     return {name: value for name, value in merged.items() if name != "batch"}
 

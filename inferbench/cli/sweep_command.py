@@ -103,24 +103,55 @@ LARGEST_SUMMARY = 2_000_000
     help="On what terms; shown with -v.",
 )
 def command(
-    systems: tuple[str, ...], grid: str, patterns: tuple[str, ...], batch: str | None, context: str | None, axes: tuple[str, ...],
-    precision: str | None, stack: str, scenario: str, pairs: tuple[str, ...], ignore_capacity: bool, prefer: str, out: str | None,
-    executor: str | None, workers: int | None, scheduler: str | None, memory: str, yes: bool, form: str, verbose: bool, metric: str, equal: Equal,
-) -> None:  # fmt: skip
+    systems: tuple[str, ...],
+    grid: str,
+    patterns: tuple[str, ...],
+    batch: str | None,
+    context: str | None,
+    axes: tuple[str, ...],
+    precision: str | None,
+    stack: str,
+    scenario: str,
+    pairs: tuple[str, ...],
+    ignore_capacity: bool,
+    prefer: str,
+    out: str | None,
+    executor: str | None,
+    workers: int | None,
+    scheduler: str | None,
+    memory: str,
+    yes: bool,
+    form: str,
+    verbose: bool,
+    metric: str,
+    equal: Equal,
+) -> None:
     """Evaluate systems over a whole space of workload points.
 
     Example: inferbench sweep b200 mi355x -w llama3-70b/decode --batch 1:512:x2 --context 128:32768:x2
 
-    Axes are lists (1,8,32), ranges by factor (1:512:x2) or by step (128:32768:+128), or a mix. Without -w it takes
-    the synthetic dense family, 1B to 200B, in prefill and decode. A sweep that was interrupted goes on where it
+    Axes are lists (1,8,32), ranges by factor (1:512:x2) or by step (128:32768:+128), or a mix. Without -w it
+    takes
+    the synthetic dense family, 1B to 200B, in prefill and decode. A sweep that was interrupted goes on where
+    it
     stopped when the same command is given again.
     """
     registry = common.the_registry()
     _refuse_without_place(registry, out, executor, workers, scheduler)
     request = _request(
-        registry, systems, grid, patterns, _points(batch, context, axes), common.names(precision), stack=stack, scenario=scenario,
-        options=common.options_of(pairs), ignore_capacity=ignore_capacity, prefer=prefer, memory=_bytes(memory),
-    )  # fmt: skip
+        registry,
+        systems,
+        grid,
+        patterns,
+        _points(batch, context, axes),
+        common.names(precision),
+        stack=stack,
+        scenario=scenario,
+        options=common.options_of(pairs),
+        ignore_capacity=ignore_capacity,
+        prefer=prefer,
+        memory=_bytes(memory),
+    )
     made = plan(request, registry)
     parallel = out is not None and made.size > PARALLEL_FROM and _cores() > 1
     name = executor or ("processes" if parallel else "inline")
@@ -182,9 +213,14 @@ def _points(batch: str | None, context: str | None, more: tuple[str, ...]) -> di
 
 
 def _request(
-    registry: Registry, systems: tuple[str, ...], grid: str, patterns: tuple[str, ...], given: dict[str, Points],
-    precisions: list[str] | None, **more: Any,
-) -> Request:  # fmt: skip
+    registry: Registry,
+    systems: tuple[str, ...],
+    grid: str,
+    patterns: tuple[str, ...],
+    given: dict[str, Points],
+    precisions: list[str] | None,
+    **more: Any,
+) -> Request:
     """Fill up what was not given from the named grid; its axes apply where a phase has them."""
     if grid not in GRIDS:
         remedy = suggest(grid, GRIDS) or f"known are {', '.join(GRIDS)}"
@@ -194,8 +230,12 @@ def _request(
     known = {axis for work in works for axis in _axes_of(work, registry)}
     axes = {axis: parse(text, f"--{axis}") for axis, text in named.axes.items() if axis in known}
     return Request(
-        systems=systems, workloads=works, axes={**axes, **given}, precisions=tuple(precisions or named.precisions), **more
-    )  # fmt: skip
+        systems=systems,
+        workloads=works,
+        axes={**axes, **given},
+        precisions=tuple(precisions or named.precisions),
+        **more,
+    )
 
 
 def _axes_of(workload: str, registry: Registry) -> set[str]:
@@ -245,7 +285,9 @@ def _space(parts: Sequence[Mapping[str, Any]]) -> Space:
 def _detailed(
     report: Report, made: Plan, registry: Registry, parts: Sequence[Mapping[str, Any]], details: Details
 ) -> Report:
-    """Add what is behind the summary: readings, sensitivity (the axes listed twice as densely too), maps, winners."""
+    """Add what is behind the summary: readings, sensitivity (the axes listed twice as densely too), maps,
+    winners.
+    """
     if not details.wanted:
         return report
     space = _space(parts)

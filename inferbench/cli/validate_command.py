@@ -47,9 +47,19 @@ PATIENCE = 2.0
 )
 @common.output_options
 def command(
-    files: tuple[str, ...], stack: str, importer: str, chip: str, network: str, software: str, precision: str, axes: tuple[str, ...],
-    renames: tuple[str, ...], form: str, out: str | None, verbose: bool,
-) -> None:  # fmt: skip
+    files: tuple[str, ...],
+    stack: str,
+    importer: str,
+    chip: str,
+    network: str,
+    software: str,
+    precision: str,
+    axes: tuple[str, ...],
+    renames: tuple[str, ...],
+    form: str,
+    out: str | None,
+    verbose: bool,
+) -> None:
     """Compare predictions with measurements, row by row.
 
     Example: inferbench validate
@@ -169,8 +179,12 @@ def copies(digests: Mapping[str, str]) -> Iterator[Fault]:
 
 
 def from_files(
-    files: Sequence[str], registry: Registry, importer: str, given: Mapping[str, Any], renames: Mapping[str, str] | None = None
-) -> dict[str, Sequence[Measurement]]:  # fmt: skip
+    files: Sequence[str],
+    registry: Registry,
+    importer: str,
+    given: Mapping[str, Any],
+    renames: Mapping[str, str] | None = None,
+) -> dict[str, Sequence[Measurement]]:
     """Rows of files, through importers, by the files as they were given.
 
     Raises:
@@ -185,8 +199,10 @@ def from_files(
     unused = [old for old in renames or {} if old not in used]
     if unused:
         raise InferBenchError.at(
-            f"--rename {unused[0]}", f"no row has this name; there are {', '.join(sorted(used - {''}))[:200]}", suggest(unused[0], used)
-        )  # fmt: skip
+            f"--rename {unused[0]}",
+            f"no row has this name; there are {', '.join(sorted(used - {''}))[:200]}",
+            suggest(unused[0], used),
+        )
     return sets
 
 
@@ -201,8 +217,14 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    bar = Progress("{task.description}", *Progress.get_default_columns()[1:2], MofNCompleteColumn(), TimeRemainingColumn(),
-                   console=Console(file=sys.stderr), transient=True)  # fmt: skip
+    bar = Progress(
+        "{task.description}",
+        *Progress.get_default_columns()[1:2],
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr),
+        transient=True,
+    )
     task = bar.add_task(what, total=None)
     start, running = time.monotonic(), False
 

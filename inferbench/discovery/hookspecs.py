@@ -95,7 +95,9 @@ def inferbench_fabrics() -> Iterable[Fabric]:
 
 @hookspec
 def inferbench_power_models() -> Iterable[PowerModel]:
-    """Yield models that turn action counts and time into joules; the one of highest fidelity that accepts a chip serves it."""
+    """Yield models that turn action counts and time into joules; the one of highest fidelity that accepts a
+    chip serves it.
+    """
     return ()
 
 

@@ -33,13 +33,15 @@ COMPARABLE = ("kv cache = fp8", "kv cache = int8", "speculative", "disagg")
 def read_rows(
     path: str | Path, registry: Registry, importer: str = "", given: Mapping[str, Any] | None = None
 ) -> tuple[Measurement, ...]:
-    """Read a file as `read_measurements` does, and say where JSON breaks that no importer could know any more.
+    """Read a file as `read_measurements` does, and say where JSON breaks that no importer could know any
+    more.
 
     Raises:
         InferBenchError: As `read_measurements`; JSON that is cut short or broken.
 
     Example:
-        A file that holds `{"request_throughput": 1` is cut short: no key by which an importer knows it is left.
+        A file that holds `{"request_throughput": 1` is cut short: no key by which an importer knows it is
+        left.
     """
     try:
         return read_measurements(path, registry, importer, given)
@@ -180,7 +182,9 @@ def _misnamed(error: InferBenchError) -> str:
 
 
 def _scaled(stack: Stack, precision: str, registry: Registry) -> Stack:
-    """The variant for scales per block of weights, where one is fitted: the same format runs in other kernels."""
+    """The variant for scales per block of weights, where one is fitted: the same format runs in other
+    kernels.
+    """
     variant = f"{stack.name}-block"
     return (
         registry.stack(variant)
@@ -227,9 +231,11 @@ def _described(option: str, network: Network) -> bool:
 
 
 def stack_for(registry: Registry, chip: Chip, software: str, phase: str) -> Stack | None:
-    """Return the stack fitted for a chip, a software and a phase; else one of the same software on a kindred chip.
+    """Return the stack fitted for a chip, a software and a phase; else one of the same software on a kindred
+    chip.
 
-    Of several the chip itself wins, then the longest matching beginning of the software's name, the same vendor, the
+    Of several the chip itself wins, then the longest matching beginning of the software's name, the same
+    vendor, the
     chip that is closest by its datasheet. A stack on another chip still predicts, outside its box.
 
     Example:
@@ -255,7 +261,8 @@ def stack_for(registry: Registry, chip: Chip, software: str, phase: str) -> Stac
 
 
 def _apart(one: Chip, other: Chip) -> float:
-    """How unlike two chips are: doublings between their 16-bit peaks and between their memories' bandwidths, together.
+    """How unlike two chips are: doublings between their 16-bit peaks and between their memories' bandwidths,
+    together.
 
     Infinite where either has no such peak or bandwidth.
     """

@@ -15,7 +15,8 @@ _ANY = Precision.of(["bf16"])
 
 
 def regime(m: Measurement) -> str:
-    """Return the most special name that a stack has for a measured operator; its kind where the row doesn't tell.
+    """Return the most special name that a stack has for a measured operator; its kind where the row doesn't
+    tell.
 
     Example:
         >>> one = Measurement(source="s", chip="c", op="collective", axes={"payload": 4096.0, "group": 8.0},
@@ -28,7 +29,9 @@ def regime(m: Measurement) -> str:
 
 
 def _built(m: Measurement) -> Op | None:
-    """The operator, of the fields that its regime depends on; None where one is missing or the kind has one regime."""
+    """The operator, of the fields that its regime depends on; None where one is missing or the kind has one
+    regime.
+    """
 
     def axis(name: str) -> float:
         return m.axes.get(name, math.nan)
@@ -37,9 +40,18 @@ def _built(m: Measurement) -> Op | None:
         heads = axis("heads")
         held = heads if math.isnan(axis("kv_heads")) else axis("kv_heads") or heads
         return Attention(
-            name=m.op, precision=_ANY, batch=1.0, heads=heads, kv_heads=held, queries=axis("queries"), keys=1.0, pairs=1.0,
-            qk_dim=1.0, v_dim=1.0, cached=m.axes.get("causal", 1.0) != 0.0,
-        )  # fmt: skip
+            name=m.op,
+            precision=_ANY,
+            batch=1.0,
+            heads=heads,
+            kv_heads=held,
+            queries=axis("queries"),
+            keys=1.0,
+            pairs=1.0,
+            qk_dim=1.0,
+            v_dim=1.0,
+            cached=m.axes.get("causal", 1.0) != 0.0,
+        )
     if m.op == "collective" and axis("group") >= 1.0:
         kind = str(m.extra.get("variant", "")) or "all_reduce"
         return Collective(name=kind, precision=_ANY, collective=kind, payload=1.0, group=int(axis("group")))

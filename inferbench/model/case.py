@@ -64,9 +64,17 @@ class Case:
 
 
 def prepare(
-    system: System, network: Network, phase: str, *, stack: Stack, registry: Registry,
-    options: Mapping[str, Any] | None = None, scenario: Scenario | None = None, ignore_capacity: bool = False, breakdown: bool = False,
-) -> Case:  # fmt: skip
+    system: System,
+    network: Network,
+    phase: str,
+    *,
+    stack: Stack,
+    registry: Registry,
+    options: Mapping[str, Any] | None = None,
+    scenario: Scenario | None = None,
+    ignore_capacity: bool = False,
+    breakdown: bool = False,
+) -> Case:
     """Look up the plugins that a system and a network name, and type the options.
 
     Raises:
@@ -85,12 +93,26 @@ def prepare(
     architecture = registry.architecture(system.chip.architecture_type)
     if stack.architectures and architecture.name not in stack.architectures:
         raise InferBenchError.at(
-            f"--stack {stack.name}", f"'{stack.name}' applies to {', '.join(stack.architectures)}; {system.chip.name} is {architecture.name}",
+            f"--stack {stack.name}",
+            f"'{stack.name}' applies to {', '.join(stack.architectures)}; {system.chip.name} is"
+            f" {architecture.name}",
             "use --stack ideal, or a stack fitted for this architecture",
-        )  # fmt: skip
+        )
     power, why = registry.power_model(system.chip)
     return Case(
-        system, network, workload, phases[phase], structured(workload, options or {}), architecture, stack,
-        structured_tuning(architecture, stack), power, why, scenario, workload.layers(network), registry,
-        ignore_capacity, breakdown,
-    )  # fmt: skip
+        system,
+        network,
+        workload,
+        phases[phase],
+        structured(workload, options or {}),
+        architecture,
+        stack,
+        structured_tuning(architecture, stack),
+        power,
+        why,
+        scenario,
+        workload.layers(network),
+        registry,
+        ignore_capacity,
+        breakdown,
+    )

@@ -1,4 +1,6 @@
-"""The JSON contract `inferbench.run/1`: one result per grid point, units in the key names, null with a reason."""
+"""The JSON contract `inferbench.run/1`: one result per grid point, units in the key names, null with a
+reason.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,13 @@ __all__ = ["INTERVALS", "SCHEMA", "document", "provenance", "results", "write_nu
 SCHEMA = "inferbench.run/1"
 # Metrics that have `<key>_low` and `<key>_high` beside them under a fitted stack, and whose error they share.
 INTERVALS: Mapping[str, str] = {
-    "tpot_s": "time", "ttft_s": "time", "latency_s": "time", "power_w": "power", "joules_per_token": "energy",
+    "tpot_s": "time",
+    "ttft_s": "time",
+    "latency_s": "time",
+    "power_w": "power",
+    "joules_per_token": "energy",
     "joules_per_item": "energy",
-}  # fmt: skip
+}
 
 
 def document(runs: Iterable[Run], metrics: list[Metric], registry: Registry) -> dict[str, Any]:
@@ -142,7 +148,9 @@ def _plain(value: Any) -> float | None:
 
 
 def flatten(row: Mapping[str, Any]) -> dict[str, Any]:
-    """One result as a flat record: metrics beside the coordinates, flags joined; what CSV and Parquet hold."""
+    """One result as a flat record: metrics beside the coordinates, flags joined; what CSV and Parquet
+    hold.
+    """
     flat = {
         key: value
         for key, value in row.items()

@@ -1,4 +1,5 @@
-"""The one road: graph -> shard -> place -> plan -> cost -> time -> energy. No special cases, no chip's formula.
+"""The one road: graph -> shard -> place -> plan -> cost -> time -> energy. No special cases, no chip's
+formula.
 
 utilization = useful / (peak x seconds) = algorithm x hardware x software
 algorithm = (useful / peak) / roofline,  hardware = roofline / model,  software = model / seconds
@@ -39,7 +40,8 @@ def evaluate(case: Case, grid: Grid, layouts: Sequence[Layout] | None = None, pr
         prefer: `latency` (shortest step) or `throughput` (most items per second).
 
     Returns:
-        A `Run` whose arrays broadcast to `grid.shape`; infeasible points keep their values and are masked by `feasible`.
+        A `Run` whose arrays broadcast to `grid.shape`; infeasible points keep their values and are masked by
+        `feasible`.
     """
     at = grid.at
     whole = case.graph(at)
@@ -122,8 +124,13 @@ def _fields(done: Pass) -> dict[str, Any]:
         for name in ("seconds", "model", "roofline", "silicon", "compulsory", "fits", "held", "spread")
     }
     said = done.energy
-    energy = {"joules": said.joules, "watts": said.watts, "throttle": said.throttle, "doubt": said.spread,
-              "waiting": said.parts.get("idle", np.nan)}  # fmt: skip
+    energy = {
+        "joules": said.joules,
+        "watts": said.watts,
+        "throttle": said.throttle,
+        "doubt": said.spread,
+        "waiting": said.parts.get("idle", np.nan),
+    }
     return {**named, **energy, **{f"busy {engine}": seconds for engine, seconds in done.busy.items()}}
 
 
@@ -133,7 +140,9 @@ def _rank(done: Pass, items: Any) -> Any:
 
 
 def _search(case: Case, at: Point, whole: tuple[Op, ...], layouts: Sequence[Layout], items: Any) -> Best:
-    """Evaluate the layouts; one of several that an operator refuses (experts that don't divide) is left out."""
+    """Evaluate the layouts; one of several that an operator refuses (experts that don't divide) is left
+    out.
+    """
     best: Best | None = None
     refused: InferBenchError | None = None
     for layout in layouts:
@@ -155,9 +164,13 @@ def _search(case: Case, at: Point, whole: tuple[Op, ...], layouts: Sequence[Layo
 def _run(case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best) -> Run:
     first, merged = best.first, best.fields
     energy = attrs.evolve(
-        first.energy, joules=merged["joules"], watts=merged["watts"], throttle=merged["throttle"],
-        spread=merged["doubt"], parts=first.energy.parts if len(best.layouts) == 1 else {},
-    )  # fmt: skip
+        first.energy,
+        joules=merged["joules"],
+        watts=merged["watts"],
+        throttle=merged["throttle"],
+        spread=merged["doubt"],
+        parts=first.energy.parts if len(best.layouts) == 1 else {},
+    )
     busy = {name.removeprefix("busy "): value for name, value in merged.items() if name.startswith("busy ")}
     chip, architecture = case.chip, case.architecture
     site = Site(
@@ -184,13 +197,41 @@ def _run(case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best) 
     strange = _strange(case, at, best)
     spread, of_power, of_energy = _spreads(case, at, merged, energy)
     return Run(
-        system=case.system, network=case.network, workload=case.workload.name, phase=case.phase.name, latency=case.phase.latency,
-        item=case.phase.item, stack=case.stack, scenario=case.scenario, grid=grid, seconds=merged["seconds"], model=merged["model"],
-        roofline=merged["roofline"], silicon=merged["silicon"], useful=useful, peak=rate * case.system.count,
-        ridge=rate / site.bandwidth(home), compulsory=merged["compulsory"], items=items, batch=at["batch"], busy=busy, energy=energy,
-        feasible=feasible, held=merged["held"], reasons=reasons, layouts=best.layouts, layout=best.chosen, formats=formats, spread=spread, power_spread=of_power, energy_spread=of_energy, options=_named(case),
-        flags=_flags(case, at, energy, formats, strange), ops=best.rows, chain=first.chain,
-    )  # fmt: skip
+        system=case.system,
+        network=case.network,
+        workload=case.workload.name,
+        phase=case.phase.name,
+        latency=case.phase.latency,
+        item=case.phase.item,
+        stack=case.stack,
+        scenario=case.scenario,
+        grid=grid,
+        seconds=merged["seconds"],
+        model=merged["model"],
+        roofline=merged["roofline"],
+        silicon=merged["silicon"],
+        useful=useful,
+        peak=rate * case.system.count,
+        ridge=rate / site.bandwidth(home),
+        compulsory=merged["compulsory"],
+        items=items,
+        batch=at["batch"],
+        busy=busy,
+        energy=energy,
+        feasible=feasible,
+        held=merged["held"],
+        reasons=reasons,
+        layouts=best.layouts,
+        layout=best.chosen,
+        formats=formats,
+        spread=spread,
+        power_spread=of_power,
+        energy_spread=of_energy,
+        options=_named(case),
+        flags=_flags(case, at, energy, formats, strange),
+        ops=best.rows,
+        chain=first.chain,
+    )
 
 
 def _spreads(case: Case, at: Point, merged: dict[str, Any], energy: Energy) -> tuple[Any, Any, Any]:
@@ -230,12 +271,20 @@ def _capacity(case: Case, whole: tuple[Op, ...], where: Any) -> Reason:
     weights = sum(op.parameters * op.instances * op.precision.weights for op in whole)
     state = sum(op.resident.state * op.instances for op in whole)
     has = case.chip.memory[case.chip.outermost].capacity
-    numbers = {"weights": weights, "need": weights + state, "has": has * case.system.count,
-               "bound": np.ceil(weights / has), "bound_state": np.ceil((weights + state) / has)}  # fmt: skip
+    numbers = {
+        "weights": weights,
+        "need": weights + state,
+        "has": has * case.system.count,
+        "bound": np.ceil(weights / has),
+        "bound_state": np.ceil((weights + state) / has),
+    }
     cache = (
         (" with KV cache,", ", {bound_state} with KV cache") if np.any(np.asarray(state) > 0) else (",", "")
     )
-    template = f"needs {{need}}{cache[0]} has {{has}}: {{bound}} chips or more for the weights alone ({{weights}}){cache[1]}"
+    template = (
+        f"needs {{need}}{cache[0]} has {{has}}: {{bound}} chips or more for the weights alone"
+        f" ({{weights}}){cache[1]}"
+    )
     return Reason("capacity", template, numbers, where)
 
 

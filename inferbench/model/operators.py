@@ -30,11 +30,17 @@ __all__ = ["FIELDS", "OpResult", "between", "cost_rows"]
 FIELDS: Mapping[str, Mapping[str, float]] = {
     "gemm": {"m": math.nan, "n": math.nan, "k": math.nan, "count": 1.0},
     "attention": {
-        "batch": 1.0, "heads": math.nan, "kv_heads": 0.0, "queries": 1.0, "keys": math.nan, "head_dim": 128.0, "causal": 1.0,
+        "batch": 1.0,
+        "heads": math.nan,
+        "kv_heads": 0.0,
+        "queries": 1.0,
+        "keys": math.nan,
+        "head_dim": 128.0,
+        "causal": 1.0,
     },
     "elementwise": {"elements": math.nan, "reads": 1.0, "writes": 1.0},
     "collective": {"payload": math.nan, "group": math.nan},
-}  # fmt: skip
+}
 
 
 @attrs.frozen(eq=False)
@@ -139,9 +145,20 @@ def cost_rows(
     utilization = np.where(useful > 0, useful / (rate * seconds), np.nan)
     flat = _flat(cost, rows)
     return OpResult(
-        full, precision, seconds, useful, _rows(op.bytes.total, rows), flat, _bounds(flat, rows), utilization, energy, error,
-        np.asarray(_rows(stack.vouches(op, formats), rows)), *spreads, limit=chip.power.tdp,
-    )  # fmt: skip
+        full,
+        precision,
+        seconds,
+        useful,
+        _rows(op.bytes.total, rows),
+        flat,
+        _bounds(flat, rows),
+        utilization,
+        energy,
+        error,
+        np.asarray(_rows(stack.vouches(op, formats), rows)),
+        *spreads,
+        limit=chip.power.tdp,
+    )
 
 
 def between(costed: Any, of: str, limit: float) -> tuple[Array, Array]:
@@ -211,9 +228,18 @@ def _build(kind: str, full: Mapping[str, Array], point: Precision, collective: s
         pairs = np.where(c["causal"] > 0, queries * keys - queries * (queries - 1.0) / 2.0, queries * keys)
         groups = np.where(c["kv_heads"] > 0, c["kv_heads"], c["heads"])
         return Attention(
-            name="attention", precision=point, batch=c["batch"], heads=c["heads"], kv_heads=groups, queries=queries, keys=keys, pairs=pairs,
-            qk_dim=c["head_dim"], v_dim=c["head_dim"], cached=bool(np.any(c["causal"] > 0)),
-        )  # fmt: skip
+            name="attention",
+            precision=point,
+            batch=c["batch"],
+            heads=c["heads"],
+            kv_heads=groups,
+            queries=queries,
+            keys=keys,
+            pairs=pairs,
+            qk_dim=c["head_dim"],
+            v_dim=c["head_dim"],
+            cached=bool(np.any(c["causal"] > 0)),
+        )
     if kind == "elementwise":
         return Elementwise(
             name="elementwise", precision=point, elements=c["elements"], reads=c["reads"], writes=c["writes"]
@@ -253,8 +279,10 @@ def _rows(value: Any, rows: int) -> Array:
 
 def _energy(
     cost: Cost, seconds: Array, op: Op, chip: Chip, stack: Stack, formats: tuple[str, ...], registry: Registry
-) -> tuple[Energy, Array]:  # fmt: skip
-    """Energy of one execution and its seconds within the power limit; a kernel's own energies where the stack has them."""
+) -> tuple[Energy, Array]:
+    """Energy of one execution and its seconds within the power limit; a kernel's own energies where the stack
+    has them.
+    """
     rows = len(seconds)
     model, why = registry.power_model(chip)
     if model is None:

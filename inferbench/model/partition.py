@@ -158,7 +158,9 @@ def _fullest(candidates: list[Footprint]) -> Footprint:
 
 
 def widest_tp(ops: Sequence[Op]) -> int:
-    """Largest tensor-parallel degree that makes sense: the number of query heads, where there is attention."""
+    """Largest tensor-parallel degree that makes sense: the number of query heads, where there is
+    attention.
+    """
     heads = [float(np.max(op.heads)) for op in ops if isinstance(op, Attention) and "heads" in op.split]
     return int(max(heads)) if heads else (1024 if any(op.split for op in ops) else 1)
 

@@ -69,7 +69,9 @@ def placed(case: Case, at: Point, layout: Layout) -> tuple[Site, Graph, partitio
 
 
 def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> Pass:
-    """Evaluate one layout at all points of a grid: time under the stack and under the ideal one, power, fit."""
+    """Evaluate one layout at all points of a grid: time under the stack and under the ideal one, power,
+    fit.
+    """
     site, graph, cut, passes = placed(case, at, layout)
     roofline, compulsory = _roofline(whole, site, case.system.count)
     formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
@@ -99,10 +101,21 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     )
     held = sum(site.placement.held.values()) if site.placement.held else graph.footprint.total
     return Pass(
-        layout, seconds, model, roofline, silicon, compulsory, {e: s * passes for e, s in ledger.busy.items()},
-        energy, fits, held, reasons, tuple(ledger.rows), {"stages": cut, "microbatches": passes, "placement": site.placement},
+        layout,
+        seconds,
+        model,
+        roofline,
+        silicon,
+        compulsory,
+        {e: s * passes for e, s in ledger.busy.items()},
+        energy,
+        fits,
+        held,
+        reasons,
+        tuple(ledger.rows),
+        {"stages": cut, "microbatches": passes, "placement": site.placement},
         spread(case, at, ledger.error),
-    )  # fmt: skip
+    )
 
 
 def _roofline(whole: Sequence[Op], site: Site, chips: int) -> tuple[Any, Any]:
@@ -178,9 +191,10 @@ class _Ledger:
         link = self.site.link(op.group)
         if link is None:
             raise InferBenchError.at(
-                f"{self.site.chip.name}.toml: interconnect", f"a group of {op.group} chips needs a link, and the spec has none",
+                f"{self.site.chip.name}.toml: interconnect",
+                f"a group of {op.group} chips needs a link, and the spec has none",
                 "add [interconnect.scale_up] with fabric, bandwidth and size",
-            )  # fmt: skip
+            )
         return self.case.registry.fabric(link.fabric).cost(op, link, self.site.layout)
 
     def charge(self, op: Op) -> None:
@@ -209,9 +223,18 @@ class _Ledger:
             self.actions[action] = self.actions.get(action, 0.0) + count * repeat
         if self.case.breakdown:
             self.rows.append(
-                OpRow(op.name, op.kind, repeat, op.useful * repeat, op.bytes.total * repeat, {k: v * repeat for k, v in cost.busy.items()},
-                      {k: v * repeat for k, v in cost.exposed.items()}, model, seconds)
-            )  # fmt: skip
+                OpRow(
+                    op.name,
+                    op.kind,
+                    repeat,
+                    op.useful * repeat,
+                    op.bytes.total * repeat,
+                    {k: v * repeat for k, v in cost.busy.items()},
+                    {k: v * repeat for k, v in cost.exposed.items()},
+                    model,
+                    seconds,
+                )
+            )
 
     def send(self, graph: Graph) -> tuple[Any, Any]:
         """Seconds (ideal, stack) to hand one microbatch's activations to the next stage."""
@@ -232,7 +255,9 @@ class _Ledger:
 
 
 def _step(by_unit: Mapping[str, Any], cut: partition.Stages, layers: int, passes: Any, send: Any) -> Any:
-    """Duration of a step: one microbatch through all stages, or the fullest stage for every microbatch, whichever is longer."""
+    """Duration of a step: one microbatch through all stages, or the fullest stage for every microbatch,
+    whichever is longer.
+    """
     sums = partition.Sums(**by_unit)
     if cut.count == 1:
         return sums.total * passes

@@ -117,7 +117,8 @@ class Chip:
 
     @property
     def outermost(self) -> str:
-        """Name of the level with the largest capacity: where everything lives unless an architecture says otherwise.
+        """Name of the level with the largest capacity: where everything lives unless an architecture says
+        otherwise.
 
         A capacity that is not published counts as the largest: it is the one that nobody can check against.
         """

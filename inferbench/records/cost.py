@@ -24,8 +24,10 @@ class Cost:
         exposed: Seconds that overlap with nothing, by cause (`fill`, `hops`, `reconfigure`).
         actions: Counts for the power model: `ops`, `bytes.<level>`, `bytes.network`, and an
             architecture's own (`adc.conversions`). Precision is an axis, never part of a key.
-        detail: Figures an architecture can tell beside them (`cycles`, `passes`, `tiles`); shown, never summed.
-        waves: Tiles of the result over the units that work on one each at a time, not rounded; None where work is not
+        detail: Figures an architecture can tell beside them (`cycles`, `passes`, `tiles`); shown, never
+            summed.
+        waves: Tiles of the result over the units that work on one each at a time, not rounded; None where
+            work is not
             said to be tiled. Up to 1, one tile's inner loop is the whole kernel.
 
     Example:

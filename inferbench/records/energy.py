@@ -25,10 +25,13 @@ class Tally:
         chips: Number of chips.
         precision: The precision axis (an operation's energy depends on its width).
         formats: Compute format per precision on this chip.
-        factors: Action to a factor on what the chip spends for it: what the software spends beside what is counted. It
+        factors: Action to a factor on what the chip spends for it: what the software spends beside what is
+            counted. It
             changes joules and watts, never what the power limit does to time.
-        energies: Action to joules per count, `baseline` to watts of one chip, that the software's own readings put in the
-            place of the chip's; NaN at points where it has none. As with factors, time doesn't depend on them.
+        energies: Action to joules per count, `baseline` to watts of one chip, that the software's own
+            readings put in the
+            place of the chip's; NaN at points where it has none. As with factors, time doesn't depend on
+            them.
     """
 
     actions: Mapping[str, Numeric]
@@ -40,11 +43,13 @@ class Tally:
     energies: Mapping[str, Numeric] = attrs.field(factory=dict)
 
     def each(self, action: str, chips_own: Numeric) -> Numeric:
-        """Energy of an action, or watts of the `baseline`: the software's own where it has one, else the chip's.
+        """Energy of an action, or watts of the `baseline`: the software's own where it has one, else the
+        chip's.
 
         Example:
             >>> from inferbench import Precision
-            >>> float(Tally({}, 1.0, 1, Precision.of(["bf16"]), energies={"baseline": 215.0}).each("baseline", 194.0))
+            >>> float(Tally({}, 1.0, 1, Precision.of(["bf16"]),
+            ...     energies={"baseline": 215.0}).each("baseline", 194.0))
             215.0
         """
         own = self.energies.get(action)
@@ -70,11 +75,14 @@ class Energy:
         joules: Energy of the step, after throttling; NaN where not known.
         watts: Mean power while it runs; NaN where not known.
         throttle: Factor >= 1 by which the power cap stretches the step.
-        why: Why it is not known, or what it rests on ("coefficients estimated, not calibrated for this chip").
+        why: Why it is not known, or what it rests on ("coefficients estimated, not calibrated for this
+            chip").
         estimated: Whether the coefficients were not calibrated on this very chip.
         boundary: Where the watts are counted: `chip`, `board`, `server`, `wall`.
-        parts: Name of the share (`idle`, `ops`, `bytes.hbm`) to joules. `idle` is what passing time alone costs.
-        spread: Log standard error of `watts` at the step's true duration, which is what the coefficients leave open;
+        parts: Name of the share (`idle`, `ops`, `bytes.hbm`) to joules. `idle` is what passing time alone
+            costs.
+        spread: Log standard error of `watts` at the step's true duration, which is what the coefficients
+            leave open;
             NaN where not known or not asked for. The core joins it with the error of the duration.
     """
 

@@ -15,7 +15,9 @@ class Future(Protocol):
     """Work that was handed in."""
 
     def result(self) -> Any:
-        """What the work returned, or its exception; `concurrent.futures.BrokenExecutor` if its worker was lost."""
+        """What the work returned, or its exception; `concurrent.futures.BrokenExecutor` if its worker was
+        lost.
+        """
 
 
 class Pool(Protocol):
@@ -31,7 +33,9 @@ class Pool(Protocol):
         """Hand in work: an importable function and picklable arguments. Returns a hashable `Future`."""
 
     def as_completed(self, futures: Collection[Any]) -> Iterator[Any]:
-        """Yield futures that are done, at least one, waiting for the first; the caller asks again for the rest."""
+        """Yield futures that are done, at least one, waiting for the first; the caller asks again for the
+        rest.
+        """
 
 
 @attrs.frozen

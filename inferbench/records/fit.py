@@ -26,7 +26,8 @@ class Domain:
         precisions: Precision names.
         phases: Phases of workloads, `op` for single operators; empty: any.
         axes: Grid axis or op field to (lowest, highest).
-        ops: Op kind or flavour (`attention.generation`) to the ranges of its fields; `group` is query heads per KV head.
+        ops: Op kind or flavour (`attention.generation`) to the ranges of its fields; `group` is query heads
+            per KV head.
     """
 
     chips: tuple[str, ...] = ()
@@ -61,16 +62,21 @@ class FitPart:
 
     Attributes:
         rows: Measurements fitted.
-        scored: How many of them the errors are of: collectives are fitted on all sizes and scored from 64 KiB on.
+        scored: How many of them the errors are of: collectives are fitted on all sizes and scored from 64 KiB
+            on.
         screened: Left out by the stated rules.
-        error: MAPE with whole groups of rows left out (shapes, heads, networks); NaN where there is one group.
+        error: MAPE with whole groups of rows left out (shapes, heads, networks); NaN where there is one
+            group.
         error_rows: MAPE with random rows left out.
         error_all: MAPE with the screened rows scored as well.
         constant, roofline: MAPE of the two trivial predictors: a constant, the roofline alone.
         sd: Standard deviation of the logarithm of left-out residuals.
-        spread: Log standard error of the interval: `sd`, or where tails are so heavy that its interval would hold fewer than
-            nine in ten left-out rows, their conformal quantile (the `(n + 1) 0.9`-th smallest of n, 50 or more) over 1.645.
-        coverage: Share of the scored rows, groups left out, within 1.645 of it: what a 90% interval really holds.
+        spread: Log standard error of the interval: `sd`, or where tails are so heavy that its interval would
+            hold fewer than
+            nine in ten left-out rows, their conformal quantile (the `(n + 1) 0.9`-th smallest of n, 50 or
+            more) over 1.645.
+        coverage: Share of the scored rows, groups left out, within 1.645 of it: what a 90% interval really
+            holds.
         regimes: The same by what takes longest: an engine, or `latency`.
         parameters: Key paths of what was fitted.
         deviations: Their relative standard errors.
@@ -111,9 +117,11 @@ class Fit:
         kernel: Relative standard error of one kernel's time (log).
         kernels: The same by op kind, flavour and precision, looked up like efficiencies.
         step: Relative standard error of a whole step beside the kernels' (log).
-        power, energy: Relative standard errors of a step's mean power and joules (log), errors of its duration in them,
+        power, energy: Relative standard errors of a step's mean power and joules (log), errors of its
+            duration in them,
             where the stack has energies of its own; NaN: the power model's, joined with the duration's.
-        kernel_power: Relative standard error of one kernel's mean power at its true duration (log), by op kind, flavour and
+        kernel_power: Relative standard error of one kernel's mean power at its true duration (log), by op
+            kind, flavour and
             precision, where the stack has `kernel_energy`.
         parts: Kind and precision (`gemm.fp8`) to how it was fitted.
     """

@@ -1,7 +1,9 @@
 """Under which names a stack knows an operator: its kind, and before it what kind of that kind it is.
 
-Software runs attention over a prompt, attention of one new token and attention of an encoder with different kernels,
-and experts with another one than a dense product; a stack may hold figures for each, and falls back to the kind.
+Software runs attention over a prompt, attention of one new token and attention of an encoder with different
+kernels,
+and experts with another one than a dense product; a stack may hold figures for each, and falls back to the
+kind.
 """
 
 from __future__ import annotations
@@ -23,13 +25,17 @@ ALONE = ("attention.generation.mha", *GENERATION)
 
 
 def flavours(op: Op) -> tuple[tuple[Names, Any], ...]:
-    """Return the names of an operator, special to general, each with the mask of the points that they are for.
+    """Return the names of an operator, special to general, each with the mask of the points that they are
+    for.
 
-    - Attention: `attention.generation` where there is one query per sequence (with `.mha` before it where every query
-      head has keys of its own: libraries have another kernel for grouped heads), `attention.encoder` where nothing
+    - Attention: `attention.generation` where there is one query per sequence (with `.mha` before it where
+    every query
+      head has keys of its own: libraries have another kernel for grouped heads), `attention.encoder` where
+      nothing
       is cached, else `attention.context`.
     - Products of touched experts: `gemm.experts`.
-    - Element-wise work that is part of something: `elementwise.experts` (the weighted sum of experts' results).
+    - Element-wise work that is part of something: `elementwise.experts` (the weighted sum of experts'
+    results).
     - Collectives: `collective.all_reduce.8` (of 8 chips), `collective.all_reduce`.
 
     Example:
@@ -62,5 +68,7 @@ def _attention(op: Attention) -> tuple[tuple[Names, Any], ...]:
 
 
 def length(op: Op) -> Any:
-    """Steps of the loop that one tile of the result runs through: the reduced dimension, the keys; 0 where there is none."""
+    """Steps of the loop that one tile of the result runs through: the reduced dimension, the keys; 0 where
+    there is none.
+    """
     return getattr(op, "k", getattr(op, "keys", 0.0))

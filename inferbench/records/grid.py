@@ -1,4 +1,6 @@
-"""`Grid`: every axis in a dimension of its own, so that ordinary arithmetic broadcasts over all points at once."""
+"""`Grid`: every axis in a dimension of its own, so that ordinary arithmetic broadcasts over all points at
+once.
+"""
 
 from __future__ import annotations
 

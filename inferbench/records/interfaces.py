@@ -1,4 +1,6 @@
-"""The few classes a plugin author writes: `Workload`, `Architecture`, `Fabric`, `PowerModel`, and small records."""
+"""The few classes a plugin author writes: `Workload`, `Architecture`, `Fabric`, `PowerModel`, and small
+records.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ class Phase:
 
 
 class Workload(ABC):
-    """A generator of operator graphs: network + phase + point -> the whole model, unsharded. Knows no chip."""
+    """A generator of operator graphs: network + phase + point -> the whole model, unsharded. Knows no
+    chip.
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -68,7 +72,9 @@ class Workload(ABC):
 
     @abstractmethod
     def graph(self, network: Network, at: Point, phase: str, options: Any) -> Iterator[Op]:
-        """Yield the operators of one step at all points of `at`, in execution order, `repeat` instead of unrolled layers."""
+        """Yield the operators of one step at all points of `at`, in execution order, `repeat` instead of
+        unrolled layers.
+        """
 
     @abstractmethod
     def items(self, network: Network, at: Point, phase: str) -> Numeric:
@@ -91,7 +97,9 @@ class Workload(ABC):
         return ()
 
     def read_config(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Turn a Hugging Face `config.json` into a raw `[network]` table, or None if it is not for this generator."""
+        """Turn a Hugging Face `config.json` into a raw `[network]` table, or None if it is not for this
+        generator.
+        """
         return None
 
 
@@ -105,7 +113,8 @@ class Architecture(ABC):
     does not know are lowered to primitives and their costs added.
 
     Attributes:
-        usual: Fields of the tuning that `calibrate` takes where it is given none: how common kernels tile work. A stack
+        usual: Fields of the tuning that `calibrate` takes where it is given none: how common kernels tile
+            work. A stack
             that was fitted says them; `ideal` has none of it.
     """
 
@@ -138,7 +147,9 @@ class Architecture(ABC):
         return Support.LOWERED if kind.lower is not Op.lower else Support.NOT_MODELLED
 
     def remarks(self, chip: Chip, tuning: Any) -> Iterable[str]:
-        """Yield what a reader of any result of this architecture must know: what is left out, what is estimated."""
+        """Yield what a reader of any result of this architecture must know: what is left out, what is
+        estimated.
+        """
         return ()
 
     def cost(self, op: Op, site: Site) -> Cost:
@@ -160,7 +171,8 @@ class Architecture(ABC):
             raise UnsupportedOp.at(
                 f"{self.name}: {op.name}",
                 f"operators of kind '{op.kind}' are not modelled and do not lower to primitives",
-                f"give {type(self).__name__} a method `{op.kind}(self, op, site)`, or {type(op).__name__} a `lower`",
+                f"give {type(self).__name__} a method `{op.kind}(self, op, site)`, or {type(op).__name__} a"
+                " `lower`",
             )
         return add([(self.cost(part, site), part.repeat) for part in parts])
 
@@ -168,7 +180,8 @@ class Architecture(ABC):
 def add(parts: list[tuple[Cost, Numeric]]) -> Cost:
     """Add costs that run one after the other, each so many times.
 
-    Engines of one part do not overlap with another's: what the sum of maxima exceeds the maximum of sums by is exposed.
+    Engines of one part do not overlap with another's: what the sum of maxima exceeds the maximum of sums by
+    is exposed.
     """
     merged: dict[str, dict[str, Numeric]] = {"busy": {}, "exposed": {}, "actions": {}, "detail": {}}
     serial: Numeric = 0.0
@@ -189,7 +202,9 @@ class Fabric(ABC):
 
     @abstractmethod
     def cost(self, collective: Collective, link: Link, layout: Layout) -> Cost:
-        """Cost one collective: `busy["network"]` for bytes, `exposed` for latency, `actions["bytes.network"]`."""
+        """Cost one collective: `busy["network"]` for bytes, `exposed` for latency,
+        `actions["bytes.network"]`.
+        """
 
     def remarks(self, link: Link) -> Iterable[str]:
         """Yield what a reader of any result on this link must know: a latency that is assumed."""

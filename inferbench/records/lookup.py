@@ -1,4 +1,6 @@
-"""Looking up a stack's figures for an operator: from special to general, by precision, constant or depending on size."""
+"""Looking up a stack's figures for an operator: from special to general, by precision, constant or depending
+on size.
+"""
 
 from __future__ import annotations
 

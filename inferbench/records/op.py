@@ -45,11 +45,15 @@ class Op:
         name: Unique within the graph (`qkv`, `attention`, `down`).
         precision: The precision axis.
         repeat: Executions per step: the layers that have it, times the steps of a loop.
-        copies: Instances with weights and state of their own; None: `repeat`. A loop over steps repeats without copies.
-        unit: What a pipeline stage may not cut: `layer` (spread evenly), `embedding` (first stage), `head` (last stage).
-        split: What parallelism may cut: `n`, `k`, `heads`, `vocab` (tensor parallel), `experts` (expert parallel);
+        copies: Instances with weights and state of their own; None: `repeat`. A loop over steps repeats
+            without copies.
+        unit: What a pipeline stage may not cut: `layer` (spread evenly), `embedding` (first stage), `head`
+            (last stage).
+        split: What parallelism may cut: `n`, `k`, `heads`, `vocab` (tensor parallel), `experts` (expert
+            parallel);
             the workload knows it, nobody else. Empty: every chip of a tensor-parallel group does all of it.
-        graph_bytes: Bytes that enter or leave the network here; the ideal roofline counts these activations only.
+        graph_bytes: Bytes that enter or leave the network here; the ideal roofline counts these activations
+            only.
     """
 
     name: str
@@ -64,7 +68,9 @@ class Op:
     kind: ClassVar[str] = "op"
 
     def __init_subclass__(cls) -> None:
-        """Name the kind, which stacks and architectures dispatch on; a variant of a kind is costed like it."""
+        """Name the kind, which stacks and architectures dispatch on; a variant of a kind is costed like
+        it.
+        """
         super().__init_subclass__()
         if "kind" not in cls.__dict__:
             parent = cls.__mro__[1]
@@ -216,7 +222,8 @@ class Attention(Op):
         keys: Key/value positions held per sequence (window-limited where there is a window).
         pairs: Query-key pairs computed per sequence and head: `queries * keys`, about half of it if causal.
         qk_dim, v_dim: Width of a query/key and of a value.
-        width: Elements of state per position and layer; None: `kv_heads * (qk_dim + v_dim)` (MLA stores a latent).
+        width: Elements of state per position and layer; None: `kv_heads * (qk_dim + v_dim)` (MLA stores a
+            latent).
         cached: Whether keys and values are state (a KV cache) or plain activations (an encoder).
 
     Example:

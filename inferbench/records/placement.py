@@ -28,7 +28,8 @@ class Reason:
         where: Mask of the points it concerns.
 
     Example:
-        >>> Reason("capacity", "needs {need}", {"need": 70.6e9}, np.array(True)).at((), lambda name, x: f"{x/1e9} GB")
+        >>> Reason("capacity", "needs {need}", {"need": 70.6e9}, np.array(True)).at((), lambda name,
+        ...     x: f"{x/1e9} GB")
         'needs 70.6 GB'
     """
 
@@ -104,7 +105,8 @@ class Placement:
 
 @attrs.frozen(eq=False)
 class Site:
-    """All that a cost may ask: the chip, the layout, where things live, the stack's tuning for this architecture.
+    """All that a cost may ask: the chip, the layout, where things live, the stack's tuning for this
+    architecture.
 
     Attributes:
         chip: Datasheet facts.

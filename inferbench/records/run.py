@@ -125,7 +125,9 @@ class Run:
 
     @property
     def bound(self) -> Any:
-        """Name of the engine with the longest busy time, per point (object array); empty where a time is not known."""
+        """Name of the engine with the longest busy time, per point (object array); empty where a time is not
+        known.
+        """
         names = list(self.busy)
         stacked = np.stack(
             [

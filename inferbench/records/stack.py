@@ -30,13 +30,15 @@ TABLES = ("overlap", *TIMES, "ramp_bytes", "tail", "piece")
 
 @attrs.frozen
 class Host:
-    """What the CPU adds: `step` and `sequence` are waited for; `kernel` runs beside the chip and shows where it is longer.
+    """What the CPU adds: `step` and `sequence` are waited for; `kernel` runs beside the chip and shows where
+    it is longer.
 
     Attributes:
         step: Once per pass over the network.
         sequence: Per sequence of the batch and pass: scheduling, sampling.
         kernel: Per kernel launched one by one (no CUDA graph).
-        overlap: Exponent p that joins the chip's time with the time to launch all kernels, `(t^p + (n kernel)^p)^(1/p)`.
+        overlap: Exponent p that joins the chip's time with the time to launch all kernels, `(t^p + (n
+            kernel)^p)^(1/p)`.
     """
 
     step: Seconds = 0.0
@@ -70,36 +72,50 @@ class Host:
 class Stack:
     """Efficiencies by engine, op kind and format; how engines overlap; launches and host time.
 
-    Keys of a table are looked up from special to general: `attention.generation.fp8` before `attention.generation`
-    before `attention` before `default` (see `flavours`), and for each of them the precision's name, for attention the
-    width of the KV cache (`attention.generation.kv8`), the compute format, then any. Engines likewise: `memory.hbm`,
+    Keys of a table are looked up from special to general: `attention.generation.fp8` before
+    `attention.generation`
+    before `attention` before `default` (see `flavours`), and for each of them the precision's name, for
+    attention the
+    width of the KV cache (`attention.generation.kv8`), the compute format, then any. Engines likewise:
+    `memory.hbm`,
     then `memory`.
 
     Attributes:
         name: How users write it.
         architectures: Architecture types it applies to; empty for all.
-        efficiency: Engine to table of fractions of the datasheet's rate. `convert` is a pass over the activations
+        efficiency: Engine to table of fractions of the datasheet's rate. `convert` is a pass over the
+            activations
             before the kernel, at a fraction of the memory's bandwidth (quantising them); no entry, no pass.
         overlap: Table of exponents p of `(sum busy^p)^(1/p)`; infinity is a plain maximum.
         launch: Table of seconds per kernel.
         startup: Table of seconds that a kernel takes at least, beside its engines' busy times.
-        depth: Table of seconds per element of the loop that each tile runs through (the reduced dimension, the keys),
+        depth: Table of seconds per element of the loop that each tile runs through (the reduced dimension,
+            the keys),
             beside busy times: with few tiles the loop is longer than the work shared by all multiprocessors.
         serial: The same, after the busy times: what the loop leaves uncovered.
-        tail: Table of shares, 0 to 1, of one tile's loop by which the last tile outlasts the mean where there are more
-            tiles than units (Graham 1969). With an entry, arithmetic and loop don't overlap: up to one wave the longer
-            of both counts, beyond it `compute + tail depth n`; -1, written "none", is as without an entry. Needs an architecture that says how it tiles.
-        piece: Table of the fewest steps of the loop that are worth a unit of their own: where tiles are fewer than
-            units, the loop of n steps is cut up (flash decoding), which leaves `n / (1 + n / (piece + n waves))` to
+        tail: Table of shares, 0 to 1, of one tile's loop by which the last tile outlasts the mean where there
+            are more
+            tiles than units (Graham 1969). With an entry, arithmetic and loop don't overlap: up to one wave
+            the longer
+            of both counts, beyond it `compute + tail depth n`; -1, written "none", is as without an entry.
+            Needs an architecture that says how it tiles.
+        piece: Table of the fewest steps of the loop that are worth a unit of their own: where tiles are fewer
+            than
+            units, the loop of n steps is cut up (flash decoding), which leaves `n / (1 + n / (piece + n
+            waves))` to
             each; infinity: never cut.
         ramp: Table of seconds lost until bandwidth is reached: `ramp b / (b + ramp_bytes)` for b bytes.
         ramp_bytes: Table of bytes at which half of `ramp` is lost.
         tuning: Architecture type to its raw `[tuning.<type>]` table, structured by the plugin's class.
-        energy: Action (`ops`, `bytes.hbm`) to a factor on the chip's energy for it: what this software spends beside
+        energy: Action (`ops`, `bytes.hbm`) to a factor on the chip's energy for it: what this software spends
+            beside
             what is counted. It changes power, never time.
-        kernel_energy: Action, or `baseline`, to table of joules per count (watts of a chip) of a kernel alone in a loop, on
-            the chips of the stack's box. Applications at the same counts draw other power: only single operators use it.
-        software: Beginnings of the names under which measurements cite this software (`vLLM`); case doesn't matter.
+        kernel_energy: Action, or `baseline`, to table of joules per count (watts of a chip) of a kernel alone
+            in a loop, on
+            the chips of the stack's box. Applications at the same counts draw other power: only single
+            operators use it.
+        software: Beginnings of the names under which measurements cite this software (`vLLM`); case doesn't
+            matter.
         ideal: Efficiency 1, p infinite, no launch, no host: hardware against hardware.
     """
 
@@ -138,8 +154,10 @@ class Stack:
     def time(self, cost: Cost, op: Op, formats: tuple[str, ...] = ()) -> Numeric:
         """Turn a cost into seconds, never fewer than the cost alone takes.
 
-        `launch + |busy_i / efficiency_i, startup, depth n|_p + serial n + ramp b/(b + ramp_bytes) + convert + exposed`
-        with n the length of the inner loop, b the bytes touched and |.|_p the p-norm. Levels of memory are one engine,
+        `launch + |busy_i / efficiency_i, startup, depth n|_p + serial n + ramp b/(b + ramp_bytes) + convert +
+        exposed`
+        with n the length of the inner loop, b the bytes touched and |.|_p the p-norm. Levels of memory are
+        one engine,
         the slowest of them: the same bytes stream through all.
 
         Args:
@@ -159,7 +177,9 @@ class Stack:
         return seconds
 
     def kernel_error(self, op: Op, formats: tuple[str, ...] = ()) -> Numeric:
-        """Log standard error of one kernel's time: its own and what it shares, in quadrature; 0 where none was fitted."""
+        """Log standard error of one kernel's time: its own and what it shares, in quadrature; 0 where none
+        was fitted.
+        """
         shared = self.shared_error(op, formats)
         own = self.own_error(op, formats)
         return own if not np.any(shared) else np.hypot(own, shared)
@@ -175,10 +195,13 @@ class Stack:
         return error if inside.all() else np.where(inside, error, np.hypot(error, OUTSIDE))
 
     def shared_error(self, op: Op, formats: tuple[str, ...] = ()) -> Numeric:
-        """Log standard error that all operators have which this stack knows no kernel of: they are off the same way.
+        """Log standard error that all operators have which this stack knows no kernel of: they are off the
+        same way.
 
-        1.4 where a stack fitted on kernels has no figure, so that the time is the roofline's (1.0 for what only moves data).
-        2.2 for generation attention with more than 32 query heads per key head. 0 under a stack that was not fitted.
+        1.4 where a stack fitted on kernels has no figure, so that the time is the roofline's (1.0 for what
+        only moves data).
+        2.2 for generation attention with more than 32 query heads per key head. 0 under a stack that was not
+        fitted.
         """
         if not self.fit.rows:
             return 0.0
@@ -189,7 +212,9 @@ class Stack:
         return shared
 
     def knows(self, op: Op, formats: tuple[str, ...] = ()) -> Any:
-        """Whether there is a figure of a kernel; True under stacks that were fitted on whole steps, or not at all."""
+        """Whether there is a figure of a kernel; True under stacks that were fitted on whole steps, or not at
+        all.
+        """
         if not self.fit.rows or not math.isnan(self.fit.step):
             return np.asarray(True)
         tables = (*self.efficiency.values(), *(getattr(self, name) for name in TIMES))
@@ -197,14 +222,17 @@ class Stack:
         return np.asarray(found) > 0
 
     def vouches(self, op: Op, formats: tuple[str, ...] = ()) -> Any:
-        """Whether an operator lies in the box of its kind, has a figure, and runs in the kernel that was fitted."""
+        """Whether an operator lies in the box of its kind, has a figure, and runs in the kernel that was
+        fitted.
+        """
         held = np.asarray(self.domain.holds(op))
         return held if not self.fit.rows else held & self.knows(op, formats) & ~other_kernel(op)
 
     def kernel_energies(self, op: Op, formats: tuple[str, ...] = ()) -> dict[str, Numeric]:
         """Energies of one kernel alone: action, or `baseline`, to joules per count (watts).
 
-        NaN where it has none, and in precisions that its box doesn't have: a format's energy says little of another's.
+        NaN where it has none, and in precisions that its box doesn't have: a format's energy says little of
+        another's.
         """
         return {
             action: np.where(
@@ -214,7 +242,8 @@ class Stack:
         }
 
     def power_error(self, op: Op, formats: tuple[str, ...] = ()) -> Numeric:
-        """Log standard error of one kernel's mean power at its true duration; NaN where it has no energies of its own.
+        """Log standard error of one kernel's mean power at its true duration; NaN where it has no energies of
+        its own.
 
         Outside the box of its kind 0.25 more, in quadrature.
         """
@@ -256,7 +285,9 @@ class Stack:
         return together
 
     def _loop(self, cost: Cost, op: Op, at: Lookup) -> Numeric:
-        """Steps of the loop that one unit runs through: all of one tile's, or a piece where units would idle."""
+        """Steps of the loop that one unit runs through: all of one tile's, or a piece where units would
+        idle.
+        """
         whole: Numeric = length(op)
         if not self.piece or cost.waves is None:
             return whole
@@ -285,7 +316,9 @@ class Stack:
 
 
 def _pass(cost: Cost, op: Op) -> Numeric:
-    """Seconds to read the activations as 16 bits and to write them as they are stored, at the memory's bandwidth."""
+    """Seconds to read the activations as 16 bits and to write them as they are stored, at the memory's
+    bandwidth.
+    """
     for engine, seconds in cost.busy.items():
         family, _, level = engine.partition(".")
         moved = cost.actions.get(f"bytes.{level}")
@@ -303,7 +336,9 @@ def _total(together: Numeric, cost: Cost) -> Numeric:
 
 @attrs.frozen(kw_only=True)
 class StackFile:
-    """The layout of a stack's TOML. Efficiency entries are numbers or `{ over = "m", points = [[32, 0.15], …] }`."""
+    """The layout of a stack's TOML. Efficiency entries are numbers or `{ over = "m", points = [[32, 0.15], …]
+    }`.
+    """
 
     title: str
     note: str = ""

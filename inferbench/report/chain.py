@@ -13,9 +13,15 @@ __all__ = ["TOPICS", "explanation"]
 
 PAGES = {"time": "docs/concepts.md", "energy": "docs/power.md", "cost": "docs/numbers.md"}
 TOPICS = {
-    "tpot": "time", "ttft": "time", "latency": "time", "utilization": "time",
-    "joules_per_token": "energy", "power": "energy", "usd_per_mtok": "cost", "usd_per_hour": "cost",
-}  # fmt: skip
+    "tpot": "time",
+    "ttft": "time",
+    "latency": "time",
+    "utilization": "time",
+    "joules_per_token": "energy",
+    "power": "energy",
+    "usd_per_mtok": "cost",
+    "usd_per_hour": "cost",
+}
 Line = tuple[str, str, str]
 
 
@@ -64,7 +70,11 @@ def _time(run: Run, index: tuple[int, ...]) -> list[Line]:
     return [
         ("useful", "matrix products and attention, whole network", show(useful, "OP")),
         ("peak", f"{run.system.count} chip(s) at {format_}, dense", show(peak, "OP/s")),
-        ("compulsory bytes", "weights and state once, graph input and output", show(_at(run, run.compulsory, index), "B")),
+        (
+            "compulsory bytes",
+            "weights and state once, graph input and output",
+            show(_at(run, run.compulsory, index), "B"),
+        ),
         ("t_roofline", "sum over operators of max(ops / peak, bytes / bandwidth)", show(roofline, "s")),
         ("t_silicon", "the architecture's cost on perfectly shared chips", show(silicon, "s")),
         ("t_model", f"with collectives and pipeline: {stages}", show(model, "s")),
@@ -72,9 +82,13 @@ def _time(run: Run, index: tuple[int, ...]) -> list[Line]:
         ("algorithm", "(useful / peak) / t_roofline", f"{show(100 * useful / peak / roofline)} %"),
         ("hardware", "t_roofline / t_model", f"{show(100 * roofline / model)} %"),
         ("software", "t_model / t_stack", f"{show(100 * model / seconds)} %"),
-        ("utilization", "algorithm × hardware × software = useful / (peak × t_stack)", f"{show(100 * useful / peak / seconds)} %"),
+        (
+            "utilization",
+            "algorithm × hardware × software = useful / (peak × t_stack)",
+            f"{show(100 * useful / peak / seconds)} %",
+        ),
         (run.latency.removesuffix("_s"), "t_stack, stretched where the power cap binds", show(seconds, "s")),
-    ]  # fmt: skip
+    ]
 
 
 def _energy(run: Run, index: tuple[int, ...]) -> list[Line]:

@@ -42,7 +42,9 @@ def _package(plugin: object) -> str:
 
 
 def coverage_report(registry: Registry) -> Report:
-    """Ask every architecture about every operator kind; collectives are costed by fabrics, for all of them."""
+    """Ask every architecture about every operator kind; collectives are costed by fabrics, for all of
+    them.
+    """
     names, fabrics = registry.names("architectures"), bool(registry.names("fabrics"))
     rows, flat = [], []
     for kind in kinds(registry):

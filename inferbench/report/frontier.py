@@ -22,12 +22,21 @@ __all__ = ["SCHEMA", "frontier_report", "plot"]
 SCHEMA = "inferbench.frontier/1"
 APART = 1.1
 _COLUMNS = (
-    ("tokens/s per user", "tokens_per_s_per_user", ""), ("tokens/s per chip", "tokens_per_s_per_chip", ""), ("users", "users", ""),
-    ("first token", "ttft_s", "s"), ("per token", "tpot_s", "s"), ("own $/Mtok", "usd_per_mtok", ""), ("rental $/Mtok", "usd_per_mtok_cloud", ""),
-    ("J/token", "joules_per_token", "J"), ("P:D", "prompt_chips_per_token_chip", ""),
-)  # fmt: skip
+    ("tokens/s per user", "tokens_per_s_per_user", ""),
+    ("tokens/s per chip", "tokens_per_s_per_chip", ""),
+    ("users", "users", ""),
+    ("first token", "ttft_s", "s"),
+    ("per token", "tpot_s", "s"),
+    ("own $/Mtok", "usd_per_mtok", ""),
+    ("rental $/Mtok", "usd_per_mtok_cloud", ""),
+    ("J/token", "joules_per_token", "J"),
+    ("P:D", "prompt_chips_per_token_chip", ""),
+)
 _LEGEND = (
-    "Tokens are output tokens. P:D: chips for prompts per chip for tokens that would balance. Bold: no system listed beats it.",
+    (
+        "Tokens are output tokens. P:D: chips for prompts per chip for tokens that would balance. Bold: no"
+        " system listed beats it."
+    ),
 )
 
 
@@ -56,8 +65,10 @@ def _unbeaten(found: Sequence[Frontier]) -> list[set[int]]:
     sizes = [one.count for one in found]
     if not sum(sizes):
         return [set() for _ in found]
-    speed, rate = (np.concatenate([np.asarray(one.points[name], dtype=np.float64) for one in found])
-                   for name in ("tokens_per_s_per_user", "tokens_per_s_per_chip"))  # fmt: skip
+    speed, rate = (
+        np.concatenate([np.asarray(one.points[name], dtype=np.float64) for one in found])
+        for name in ("tokens_per_s_per_user", "tokens_per_s_per_chip")
+    )
     best = pareto(speed, rate)
     starts = np.cumsum([0, *sizes])
     return [{int(i - low) for i in best if low <= i < high} for low, high in pairwise(starts)]
@@ -94,14 +105,26 @@ def _system_table(one: Frontier, unbeaten: set[int]) -> Table:
     rows = []
     for i in shown:
         label = how(one.points, i) + (f" {one.points['precision'][i]}" if several else "")
-        rows.append((Cell(label), *(_cell(one, name, unit, i, i in unbeaten and k < 2) for k, (_, name, unit) in enumerate(_COLUMNS))))  # fmt: skip
+        rows.append(
+            (
+                Cell(label),
+                *(
+                    _cell(one, name, unit, i, i in unbeaten and k < 2)
+                    for k, (_, name, unit) in enumerate(_COLUMNS)
+                ),
+            )
+        )
     heads = (Cell(""), *(Cell(title) for title, _, _ in _COLUMNS))
     aside = f"{len(one.best())} of {one.count} points are on the frontier"
     return Table(one.system, heads, tuple(rows), aside, numeric=True, notes=one.notes, legend=_LEGEND)
 
 
 def _limits_table(found: Sequence[Frontier], asked: Question, limits: tuple[float, float]) -> Table:
-    said = [f"{name} ≤ {show(limit, 's')}" for name, limit in (("time per token", limits[0]), ("first token", limits[1])) if math.isfinite(limit)]  # fmt: skip
+    said = [
+        f"{name} ≤ {show(limit, 's')}"
+        for name, limit in (("time per token", limits[0]), ("first token", limits[1]))
+        if math.isfinite(limit)
+    ]
     picked = [goodput(one, *limits) for one in found]
     heads = [Cell("")]
     for one, i in zip(found, picked, strict=True):
@@ -111,16 +134,40 @@ def _limits_table(found: Sequence[Frontier], asked: Question, limits: tuple[floa
             "fits the limits?" if said else "fits?", [Cell("yes" if i is not None else "no") for i in picked]
         )
     ]
-    rates = [float(one.points["tokens_per_s_per_chip"][i]) for one, i in zip(found, picked, strict=True) if i is not None]  # fmt: skip
+    rates = [
+        float(one.points["tokens_per_s_per_chip"][i])
+        for one, i in zip(found, picked, strict=True)
+        if i is not None
+    ]
     top = max(rates, default=math.nan) if len(rates) == len(found) > 1 else math.nan
-    for title, name, unit in (("goodput, tokens/s per chip", "tokens_per_s_per_chip", ""), ("requests/s", "requests_per_s", ""),
-                              ("power", "power_w", "W"), *_COLUMNS[:1], *_COLUMNS[2:]):  # fmt: skip
-        cells = [Cell(DASH, unsure=True) if i is None else _cell(one, name, unit, i, one.points[name][i] == top)
-                 for one, i in zip(found, picked, strict=True)]  # fmt: skip
+    for title, name, unit in (
+        ("goodput, tokens/s per chip", "tokens_per_s_per_chip", ""),
+        ("requests/s", "requests_per_s", ""),
+        ("power", "power_w", "W"),
+        *_COLUMNS[:1],
+        *_COLUMNS[2:],
+    ):
+        cells = [
+            Cell(DASH, unsure=True) if i is None else _cell(one, name, unit, i, one.points[name][i] == top)
+            for one, i in zip(found, picked, strict=True)
+        ]
         rows.append(_row(title, cells))
-    rows.append(_row("how", [Cell(DASH if i is None else how(one.points, i)) for one, i in zip(found, picked, strict=True)]))  # fmt: skip
+    rows.append(
+        _row(
+            "how",
+            [Cell(DASH if i is None else how(one.points, i)) for one, i in zip(found, picked, strict=True)],
+        )
+    )
     traffic = asked.traffic
-    title = " · ".join([asked.network.title, "serving", f"prompt {traffic.prompt:,.0f}", f"output {traffic.output:,.0f}", ", ".join(asked.precisions)])  # fmt: skip
+    title = " · ".join(
+        [
+            asked.network.title,
+            "serving",
+            f"prompt {traffic.prompt:,.0f}",
+            f"output {traffic.output:,.0f}",
+            ", ".join(asked.precisions),
+        ]
+    )
     aside = (
         "highest throughput" + (f" with {', '.join(said)}" if said else "") + f" (stack: {asked.stack.name})"
     )
@@ -136,20 +183,31 @@ def _why_not(one: Frontier, limits: tuple[float, float]) -> str:
     if not one.count:
         return "; ".join(f"{reason} ({count})" for reason, count in one.infeasible.items()) or "no layout"
     least = {name: float(np.min(one.points[name])) for name in ("tpot_s", "ttft_s")}
-    said = [f"{title} is {show(least[name], 's')} at the least" for name, title, limit in
-            (("tpot_s", "time per token", limits[0]), ("ttft_s", "first token", limits[1])) if least[name] > limit]  # fmt: skip
+    said = [
+        f"{title} is {show(least[name], 's')} at the least"
+        for name, title, limit in (
+            ("tpot_s", "time per token", limits[0]),
+            ("ttft_s", "first token", limits[1]),
+        )
+        if least[name] > limit
+    ]
     return "; ".join(said) or "each limit can be met, but not both at once"
 
 
 def _rows(one: Frontier, unbeaten: set[int]) -> Iterator[dict[str, Any]]:
-    """One record per feasible point; `pareto` names the quantities against which it is on the system's frontier."""
+    """One record per feasible point; `pareto` names the quantities against which it is on the system's
+    frontier.
+    """
     fronts = {name: set(one.best(name).tolist()) for name in PAIRS}
     for i in range(one.count):
         values = {name: _plain(column[i]) for name, column in one.points.items()}
         yield {
-            "system": one.system, "chips": one.chips, **values,
-            "pareto": [name for name, mine in fronts.items() if i in mine], "unbeaten": i in unbeaten,
-        }  # fmt: skip
+            "system": one.system,
+            "chips": one.chips,
+            **values,
+            "pareto": [name for name, mine in fronts.items() if i in mine],
+            "unbeaten": i in unbeaten,
+        }
 
 
 def _plain(value: Any) -> Any:
@@ -162,20 +220,34 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "pareto": ";".join(row["pareto"])}
 
 
-def _document(found: Sequence[Frontier], asked: Question, limits: tuple[float, float], rows: list[dict[str, Any]]) -> dict[str, Any]:  # fmt: skip
+def _document(
+    found: Sequence[Frontier], asked: Question, limits: tuple[float, float], rows: list[dict[str, Any]]
+) -> dict[str, Any]:
     picked = {one.system: goodput(one, *limits) for one in found}
     return {
         "schema": SCHEMA,
-        "provenance": {**provenance([], asked.registry), "scenario": asked.scenario.name if asked.scenario else None},
-        "network": asked.network.name, "stack": asked.stack.name, "precisions": list(asked.precisions),
-        "prompt_tokens": asked.traffic.prompt, "output_tokens": asked.traffic.output,
+        "provenance": {
+            **provenance([], asked.registry),
+            "scenario": asked.scenario.name if asked.scenario else None,
+        },
+        "network": asked.network.name,
+        "stack": asked.stack.name,
+        "precisions": list(asked.precisions),
+        "prompt_tokens": asked.traffic.prompt,
+        "output_tokens": asked.traffic.output,
         "limits": {"tpot_s": _plain(limits[0]), "ttft_s": _plain(limits[1])},
-        "goodput": {one.system: None if picked[one.system] is None else next(row for k, row in enumerate(_rows(one, set())) if k == picked[one.system])
-                    for one in found},
+        "goodput": {
+            one.system: (
+                None
+                if picked[one.system] is None
+                else next(row for k, row in enumerate(_rows(one, set())) if k == picked[one.system])
+            )
+            for one in found
+        },
         "infeasible": {one.system: dict(one.infeasible) for one in found},
         "unknown": {one.system: dict(one.why) for one in found},
         "results": rows,
-    }  # fmt: skip
+    }
 
 
 def plot(found: Sequence[Frontier], title: str, path: str) -> None:
@@ -188,7 +260,9 @@ def plot(found: Sequence[Frontier], title: str, path: str) -> None:
         from matplotlib.figure import Figure
         from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
     except ImportError:
-        raise InferBenchError.at("--plot", "needs Matplotlib, which is not installed", "pip install 'inferbench[plots]'") from None  # fmt: skip
+        raise InferBenchError.at(
+            "--plot", "needs Matplotlib, which is not installed", "pip install 'inferbench[plots]'"
+        ) from None
     figure = Figure(figsize=(12, 4), layout="constrained")
     figure.suptitle(title)
     names = ("tokens/s per chip", "own $ per million tokens", "J per token")
@@ -196,7 +270,14 @@ def plot(found: Sequence[Frontier], title: str, path: str) -> None:
         for k, (one, marker) in enumerate(zip(found, "osv^D*XP<>" * len(found), strict=False)):
             best = one.best(name) if one.count else np.empty(0, dtype=int)
             if len(best):
-                axes.plot(one.points["tokens_per_s_per_user"][best], one.points[name][best], marker=marker, color=f"C{k % 10}", markersize=4, label=one.system)  # fmt: skip
+                axes.plot(
+                    one.points["tokens_per_s_per_user"][best],
+                    one.points[name][best],
+                    marker=marker,
+                    color=f"C{k % 10}",
+                    markersize=4,
+                    label=one.system,
+                )
         axes.set(xlabel="tokens/s per user", ylabel=label, xscale="log", yscale="log")
         axes.grid(alpha=0.3)
         for axis in (axes.xaxis, axes.yaxis):
@@ -206,8 +287,14 @@ def plot(found: Sequence[Frontier], title: str, path: str) -> None:
         if axes.lines:
             axes.legend(fontsize="small")
     if Path(path).suffix.lstrip(".").lower() not in figure.canvas.get_supported_filetypes():
-        raise InferBenchError.at(f"--plot {path}", "is no kind of image that can be written", "name a file like frontier.png")  # fmt: skip
+        raise InferBenchError.at(
+            f"--plot {path}", "is no kind of image that can be written", "name a file like frontier.png"
+        )
     try:
         figure.savefig(path, dpi=150)
     except OSError as error:
-        raise InferBenchError.at(f"--plot {path}", f"can't be written: {error.strerror}", "name a file in a folder you may write to") from None  # fmt: skip
+        raise InferBenchError.at(
+            f"--plot {path}",
+            f"can't be written: {error.strerror}",
+            "name a file in a folder you may write to",
+        ) from None

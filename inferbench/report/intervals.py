@@ -1,4 +1,6 @@
-"""Intervals and domains in words: `7.1 ms [6.6, 7.6] 90%`, `inside calibrated domain (batch 1 to 64; bf16)`."""
+"""Intervals and domains in words: `7.1 ms [6.6, 7.6] 90%`, `inside calibrated domain (batch 1 to 64;
+bf16)`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ __all__ = ["domain_text", "ends_text", "interval_text"]
 
 
 def interval_text(name: str, value: float, run: Run, index: tuple[int, ...]) -> str:
-    """Return ` [6.6, 7.6] 90%` for a latency, power or energy under a fitted stack, in the unit of the value; else nothing.
+    """Return ` [6.6, 7.6] 90%` for a latency, power or energy under a fitted stack, in the unit of the value;
+    else nothing.
 
     Args:
         name: Key of the metric.
@@ -56,7 +59,8 @@ def domain_text(runs: Sequence[Run]) -> str:
     """Say whether points lie in the box in which the runs' stacks were fitted; empty where none was fitted.
 
     Example:
-        `inside calibrated domain (batch 1 to 64; context 128 to 4,096; bf16, fp16)`, of a stack fitted on kernels
+        `inside calibrated domain (batch 1 to 64; context 128 to 4,096; bf16, fp16)`, of a stack fitted on
+        kernels
         `inside calibrated domain (M ≤ 32,768; bf16) · kernels only: no host time`
     """
     fitted = [run for run in runs if run.stack.fit.rows and "extrapolated" in run.flags]

@@ -44,9 +44,14 @@ def plugin_report(record: Any, kind: str, owner: str, following: str) -> Report:
         )
         tables.append(Table(group, (Cell("key"), Cell("unit"), Cell("default")), rows))
     data = {
-        "schema": "inferbench.plugin/1", "kind": kind, "name": record.name, "title": record.title, "package": owner,
-        "about": facts, "fields": fields,
-    }  # fmt: skip
+        "schema": "inferbench.plugin/1",
+        "kind": kind,
+        "name": record.name,
+        "title": record.title,
+        "package": owner,
+        "about": facts,
+        "fields": fields,
+    }
     flat = fields or [{"key": key, "value": text} for key, text in facts.items()]
     return Report(tuple(tables), data, tuple(flat), following)
 

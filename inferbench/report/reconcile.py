@@ -82,9 +82,14 @@ def _operators(one: Split) -> Table:
     for op in sorted(one.operators, key=lambda op: -op.stack):
         time = op.stack if math.isnan(op.measured) else op.measured
         texts = (
-            op.name, op.kind, show(op.model, "s"), show(op.stack, "s"), DASH if math.isnan(op.measured) else show(op.measured, "s"),
-            f"{100 * time / one.measured:.1f} %", f"{100 * (time - op.model) / one.measured:.1f} %",
-        )  # fmt: skip
+            op.name,
+            op.kind,
+            show(op.model, "s"),
+            show(op.stack, "s"),
+            DASH if math.isnan(op.measured) else show(op.measured, "s"),
+            f"{100 * time / one.measured:.1f} %",
+            f"{100 * (time - op.model) / one.measured:.1f} %",
+        )
         rows.append(tuple(Cell(text) for text in texts))
     if one.host:
         share = f"{100 * one.host / one.measured:.1f} %"

@@ -46,7 +46,8 @@ def align(texts: list[str]) -> list[str]:
 
 
 def split_columns(widths: list[int], available: int) -> list[list[int]]:
-    """Group columns so that each group fits beside the label column; a column wider than the screen stands alone.
+    """Group columns so that each group fits beside the label column; a column wider than the screen stands
+    alone.
 
     Example:
         >>> split_columns([20, 15, 15, 15], 60)
@@ -78,7 +79,8 @@ def fitted(widths: list[int], group: list[int], available: int) -> list[int]:
 
 
 def wrapped_widths(natural: list[int], available: int) -> list[int]:
-    """Widths at which columns of prose wrap so that all columns stand side by side, if that leaves them readable.
+    """Widths at which columns of prose wrap so that all columns stand side by side, if that leaves them
+    readable.
 
     Example:
         >>> wrapped_widths([10, 8, 90], 60)

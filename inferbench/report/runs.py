@@ -19,9 +19,23 @@ __all__ = ["comparison", "grid_report", "operators"]
 
 # Columns of a grid without -v; the rest is in JSON and CSV, and on the screen with -v.
 GRID_METRICS = (
-    "ttft_s", "tpot_s", "latency_s", "tokens_per_s_per_user", "tokens_per_s_per_chip", "items_per_s", "utilization", "algorithm",
-    "hardware", "software", "useful_tops", "power_w", "joules_per_token", "joules_per_item", "usd_per_mtok", "usd_per_mtok_cloud",
-)  # fmt: skip
+    "ttft_s",
+    "tpot_s",
+    "latency_s",
+    "tokens_per_s_per_user",
+    "tokens_per_s_per_chip",
+    "items_per_s",
+    "utilization",
+    "algorithm",
+    "hardware",
+    "software",
+    "useful_tops",
+    "power_w",
+    "joules_per_token",
+    "joules_per_item",
+    "usd_per_mtok",
+    "usd_per_mtok_cloud",
+)
 
 
 def engine_title(name: str) -> str:
@@ -180,7 +194,10 @@ def _fallback_note(run: Run, index: tuple[int, ...]) -> tuple[str, ...]:
         return ()
     point = index[-1]
     return (
-        f"{run.system.chip.title} computes {run.grid.precisions[point]} in {run.formats[point]}: it has no faster engine for it",
+        (
+            f"{run.system.chip.title} computes {run.grid.precisions[point]} in {run.formats[point]}: it has"
+            " no faster engine for it"
+        ),
     )
 
 
@@ -332,9 +349,16 @@ def operators(run: Run) -> Table:
             f"{engine_title(name)} {show(seconds, 's')}" for name, seconds in busy.items() if seconds > 0
         )
         texts = (
-            row.name, row.kind, f"{pick(run, row.repeat, index):,.0f}", show(pick(run, row.useful, index), "OP"), show(pick(run, row.moved, index), "B"),
-            parts, engine_title(bound), show(pick(run, row.seconds, index), "s"), f"{100 * pick(run, row.seconds, index) / total:.1f} %",
-        )  # fmt: skip
+            row.name,
+            row.kind,
+            f"{pick(run, row.repeat, index):,.0f}",
+            show(pick(run, row.useful, index), "OP"),
+            show(pick(run, row.moved, index), "B"),
+            parts,
+            engine_title(bound),
+            show(pick(run, row.seconds, index), "s"),
+            f"{100 * pick(run, row.seconds, index) / total:.1f} %",
+        )
         rows.append(tuple(Cell(text) for text in texts))
     layout = run.layouts[int(run.values(run.layout)[index])]
     title = f"operators of {point_title(run, at, False)} on {run.system}, one chip's share ({layout})"

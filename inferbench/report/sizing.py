@@ -31,14 +31,26 @@ def sizing_report(sized: Sequence[Sized], demand: Demand, next_: str) -> Report:
     title = " · ".join(
         [demand.network.title, demand.phase, f"{demand.users:,} users", *axes, demand.precision]
     )
-    limits = f"step ≤ {show(demand.limit, 's')}" + (f", first token ≤ {show(demand.first, 's')}" if math.isfinite(demand.first) else "")  # fmt: skip
+    limits = f"step ≤ {show(demand.limit, 's')}" + (
+        f", first token ≤ {show(demand.first, 's')}" if math.isfinite(demand.first) else ""
+    )
     aside = f"{limits} (stack: {demand.stack.name})"
-    estimated = [f"{one.chip.title}: power: {option.run.energy.why}" for one, option, _ in columns
-                 if option is not None and option.run.energy.estimated and option.run.energy.why]  # fmt: skip
-    estimated += [f"{one.chip.title}: the stack {demand.stack.name} is used beyond what it was fitted on"
-                  for one, option, _ in columns if option is not None and bool(np.any(option.run.flags.get("extrapolated", False)))]  # fmt: skip
+    estimated = [
+        f"{one.chip.title}: power: {option.run.energy.why}"
+        for one, option, _ in columns
+        if option is not None and option.run.energy.estimated and option.run.energy.why
+    ]
+    estimated += [
+        f"{one.chip.title}: the stack {demand.stack.name} is used beyond what it was fitted on"
+        for one, option, _ in columns
+        if option is not None and bool(np.any(option.run.flags.get("extrapolated", False)))
+    ]
     table = Table(title, heads, tuple(rows), aside, numeric=True, notes=tuple(dict.fromkeys(estimated)))
-    data = [_record(one, option, which) for one in sized for which, option in (("fewest", one.fewest), ("cheapest", one.cheapest))]  # fmt: skip
+    data = [
+        _record(one, option, which)
+        for one in sized
+        for which, option in (("fewest", one.fewest), ("cheapest", one.cheapest))
+    ]
     return Report((table,), _document(demand, data), tuple(_flat(row, demand) for row in data), next_)
 
 
@@ -56,7 +68,9 @@ Line = tuple[str, Callable[[Option], str | None], Callable[[Option], float] | No
 
 
 def _lines(demand: Demand) -> list[Line]:
-    """Row titles, how a cell is written (None: not known), the figure by which the best is marked, and the spec's key."""
+    """Row titles, how a cell is written (None: not known), the figure by which the best is marked, and the
+    spec's key.
+    """
     step = {"decode": "time per token", "prefill": "time to first token"}.get(demand.phase, "latency")
 
     def dollars(which: int) -> Callable[[Option], str | None]:
@@ -81,7 +95,12 @@ def _lines(demand: Demand) -> list[Line]:
     ]
 
 
-def _cells(columns: Sequence[Column], text: Callable[[Option], str | None], figure: Callable[[Option], float] | None, path: str) -> list[Cell]:  # fmt: skip
+def _cells(
+    columns: Sequence[Column],
+    text: Callable[[Option], str | None],
+    figure: Callable[[Option], float] | None,
+    path: str,
+) -> list[Cell]:
     figures = [figure(option) for _, option, _ in columns if option is not None] if figure else []
     known = len(figures) == len(columns) and len(set(figures)) > 1 and not any(math.isnan(f) for f in figures)
     cells = []
@@ -112,10 +131,17 @@ def _record(one: Sized, option: Option | None, which: str) -> dict[str, Any]:
     if option is None:
         return {**base, "chips": None, "layout": None}
     return {
-        **base, "chips": option.system.count, "layout": str(option.system.layout), "batch_per_copy": option.batch, "seconds": option.seconds,
-        "first_token_alone_s": _plain(option.first), "items_per_s": option.rate, "power_w": _plain(option.watts),
-        "usd_per_hour": _plain(option.dollars[0]), "usd_per_hour_cloud": _plain(option.dollars[1]),
-    }  # fmt: skip
+        **base,
+        "chips": option.system.count,
+        "layout": str(option.system.layout),
+        "batch_per_copy": option.batch,
+        "seconds": option.seconds,
+        "first_token_alone_s": _plain(option.first),
+        "items_per_s": option.rate,
+        "power_w": _plain(option.watts),
+        "usd_per_hour": _plain(option.dollars[0]),
+        "usd_per_hour_cloud": _plain(option.dollars[1]),
+    }
 
 
 def _plain(value: float) -> float | None:
@@ -125,10 +151,19 @@ def _plain(value: float) -> float | None:
 def _document(demand: Demand, data: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
-        "provenance": {**provenance([], demand.registry), "scenario": demand.scenario.name if demand.scenario else None},
-        "workload": f"{demand.network.name}/{demand.phase}", "users": demand.users, "limit_s": _plain(demand.limit), "first_token_s": _plain(demand.first),
-        "axes": dict(demand.axes), "precision": demand.precision, "stack": demand.stack.name, "results": data,
-    }  # fmt: skip
+        "provenance": {
+            **provenance([], demand.registry),
+            "scenario": demand.scenario.name if demand.scenario else None,
+        },
+        "workload": f"{demand.network.name}/{demand.phase}",
+        "users": demand.users,
+        "limit_s": _plain(demand.limit),
+        "first_token_s": _plain(demand.first),
+        "axes": dict(demand.axes),
+        "precision": demand.precision,
+        "stack": demand.stack.name,
+        "results": data,
+    }
 
 
 def _flat(row: dict[str, Any], demand: Demand) -> dict[str, Any]:

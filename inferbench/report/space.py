@@ -30,17 +30,25 @@ THRESHOLDS = (0.3, 0.5, 0.7)
 MAIN = (DEFINITIONS["peak"], DEFINITIONS["best"])
 _SHADES = "·░▒▓█"
 _TERMS = {"chips": "equal chips", "power": "equal power", "cost": "equal cost", "nothing": "as they are"}
-_WEIGHTS = "Every listed point weighs the same (axes in factors of two: uniform on log axes); an infeasible point fails."  # fmt: skip
+_WEIGHTS = (
+    "Every listed point weighs the same (axes in factors of two: uniform on log axes); an infeasible point"
+    " fails."
+)
 
 
 def space_report(
-    space: Space, doubled: Space | None = None, metric: str = "tokens", equal: Equal = "cost", why: Unknown = NONE
-) -> tuple[Table, ...]:  # fmt: skip
+    space: Space,
+    doubled: Space | None = None,
+    metric: str = "tokens",
+    equal: Equal = "cost",
+    why: Unknown = NONE,
+) -> tuple[Table, ...]:
     """Build the tables behind a sweep's summary.
 
     Args:
         space: All points.
-        doubled: The same space with axes listed twice as densely, for the sensitivity; None leaves that row out.
+        doubled: The same space with axes listed twice as densely, for the sensitivity; None leaves that row
+            out.
         metric: What winning is about.
         equal: On what terms.
         why: Of systems that can't be compared on some terms, the reason.
@@ -61,9 +69,11 @@ def space_report(
 
 
 _FIGURES = {
-    "useful_tops": "useful TOPS", "useful_tops_per_usd_per_hour": "useful TOPS per $/h", "useful_tops_per_w": "useful TOPS per W",
+    "useful_tops": "useful TOPS",
+    "useful_tops_per_usd_per_hour": "useful TOPS per $/h",
+    "useful_tops_per_w": "useful TOPS per W",
     "flexibility": "flexibility",
-}  # fmt: skip
+}
 
 
 _DIVIDED: Mapping[str, Equal] = {"useful_tops_per_usd_per_hour": "cost", "useful_tops_per_w": "power"}
@@ -83,13 +93,24 @@ def _figures(space: Space, why: Unknown) -> Table:
                 else (_percent(float(value)).text if name == "flexibility" else show(float(value)))
             )
             said = why.get((system, _DIVIDED[name])) if name in _DIVIDED and np.isnan(value) else None
-            cells.append(Cell(
-                text if np.isnan(value) else f"{text} ({place})", (said,) if said else (),
-                best=place == 1 and len(values) > 1, unsure=bool(np.isnan(value)),
-            ))  # fmt: skip
+            cells.append(
+                Cell(
+                    text if np.isnan(value) else f"{text} ({place})",
+                    (said,) if said else (),
+                    best=place == 1 and len(values) > 1,
+                    unsure=bool(np.isnan(value)),
+                )
+            )
         rows.append((Cell(_FIGURES[name]), *cells))
     legend = ("In brackets the place among the systems listed.",)
-    return Table("Four figures of merit", _heads(space), tuple(rows), "the first three at each system's best point", numeric=True, legend=legend)  # fmt: skip
+    return Table(
+        "Four figures of merit",
+        _heads(space),
+        tuple(rows),
+        "the first three at each system's best point",
+        numeric=True,
+        legend=legend,
+    )
 
 
 def _percent(share: float) -> Cell:
@@ -127,7 +148,12 @@ def _sensitivity(space: Space, doubled: Space | None) -> Table:
     rows = []
     for reading in MAIN:
         for threshold in THRESHOLDS:
-            rows.append(_line(f"> {threshold:.0%} {reading.title}".replace("%", " %"), flexibility(space, reading, threshold)))  # fmt: skip
+            rows.append(
+                _line(
+                    f"> {threshold:.0%} {reading.title}".replace("%", " %"),
+                    flexibility(space, reading, threshold),
+                )
+            )
         for title, grid in grids:
             if grid is not space:
                 rows.append(_line(f"    > 50 %, batch and context {title}", flexibility(grid, reading)))
@@ -147,11 +173,17 @@ def _map(space: Space, row: int) -> Table:
     parts = [share_by(space, passes(space, reading)[row], "batch", "context") for reading in MAIN[:1]]
     down, across, share = parts[0]
     heads = (Cell("batch \\ context"), *(Cell(show_count(value)) for value in across))
-    rows = tuple((Cell(show_count(size)), *(Cell(_shade(float(one))) for one in line)) for size, line in zip(down, share, strict=True))  # fmt: skip
+    rows = tuple(
+        (Cell(show_count(size)), *(Cell(_shade(float(one))) for one in line))
+        for size, line in zip(down, share, strict=True)
+    )
     return Table(
-        f"Map of {space.systems[row]}", heads, rows, "share of points with utilization > 50 %, in per cent",
+        f"Map of {space.systems[row]}",
+        heads,
+        rows,
+        "share of points with utilization > 50 %, in per cent",
         legend=("· none, ░ to a quarter, ▒ to a half, ▓ to three quarters, █ above",),
-    )  # fmt: skip
+    )
 
 
 def show_count(value: float) -> str:
@@ -184,7 +216,14 @@ def _winners(space: Space, found: Winners, metric: str, equal: Equal, why: Unkno
         notes += [f"{name}: {gap}" for gap in gap_notes(float(part), why.get((name, equal), ""))]
     notes += dominated_notes(space, found, equal)
     title = "Who wins where"
-    return Table(title, _heads(space), tuple(rows), f"most {_metric(metric)}, {_TERMS[equal]}", numeric=True, notes=tuple(notes))  # fmt: skip
+    return Table(
+        title,
+        _heads(space),
+        tuple(rows),
+        f"most {_metric(metric)}, {_TERMS[equal]}",
+        numeric=True,
+        notes=tuple(notes),
+    )
 
 
 def _metric(metric: str) -> str:
@@ -192,7 +231,8 @@ def _metric(metric: str) -> str:
 
 
 def gap_notes(part: float, why: str) -> tuple[str, ...]:
-    """What to say of a system without a score at a part of the points where it fits; nothing where all are known.
+    """What to say of a system without a score at a part of the points where it fits; nothing where all are
+    known.
 
     Example:
         >>> gap_notes(1.0, "no purchase price: not published")
@@ -223,7 +263,10 @@ def dominated_notes(space: Space, found: Winners, equal: Equal) -> list[str]:
 def _winners_map(space: Space, found: Winners, metric: str, equal: Equal) -> Table:
     """The system that wins most of the points at every pair of batch and context."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    shares = [share_by(space, (found.best == row).astype(float), "batch", "context") for row in range(len(space.systems))]  # fmt: skip
+    shares = [
+        share_by(space, (found.best == row).astype(float), "batch", "context")
+        for row in range(len(space.systems))
+    ]
     down, across, _ = shares[0]
     stacked = np.stack([share for _, _, share in shares])
     rows = []
@@ -260,9 +303,16 @@ def _scores(grid: Space, reading: Definition, density: str, threshold: float) ->
     for phase in (None, *grid.phases()):
         shares = flexibility(grid, reading, threshold, phase)
         found += [
-            {"system": name, "definition": reading.name, "phase": phase or "all", "threshold": threshold, "grid": density, "score": float(share)}
+            {
+                "system": name,
+                "definition": reading.name,
+                "phase": phase or "all",
+                "threshold": threshold,
+                "grid": density,
+                "score": float(share),
+            }
             for name, share in zip(grid.systems, shares, strict=True)
-        ]  # fmt: skip
+        ]
     return found
 
 
@@ -277,7 +327,12 @@ def _won(space: Space, equal: Equal, why: Unknown) -> dict[str, Any]:
         for name, share in zip(space.systems, found.known_shares, strict=True)
     }
     return {
-        "metric": "tokens", "equal": equal, "shares": shares, "nobody": found.nobody,
-        "unknown": {name: why.get((name, equal), "not known") for name, share in shares.items() if share is None},
+        "metric": "tokens",
+        "equal": equal,
+        "shares": shares,
+        "nobody": found.nobody,
+        "unknown": {
+            name: why.get((name, equal), "not known") for name, share in shares.items() if share is None
+        },
         "dominated": [{"system": one.system, "by": one.by or None} for one in dominated(space, found)],
-    }  # fmt: skip
+    }

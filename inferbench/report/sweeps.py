@@ -20,9 +20,21 @@ from inferbench.units import show
 __all__ = ["COLUMNS", "counted", "summary"]
 
 COLUMNS = (
-    "system", "chips", "network", "phase", "precision", "batch", "context", "feasible", "utilization", "useful_tops",
-    "power_w", "usd_per_hour", "tokens_per_s_per_chip", "items_per_s",
-)  # fmt: skip
+    "system",
+    "chips",
+    "network",
+    "phase",
+    "precision",
+    "batch",
+    "context",
+    "feasible",
+    "utilization",
+    "useful_tops",
+    "power_w",
+    "usd_per_hour",
+    "tokens_per_s_per_chip",
+    "items_per_s",
+)
 """What a summary reads of every point."""
 
 _HEAD = {
@@ -66,7 +78,9 @@ def _dominated(space: Space) -> tuple[str, ...]:
 
 
 def _rows(space: Space, why: Unknown) -> list[dict[str, Any]]:
-    """One row per system; its `unknown` says why a share is None, or for how many points no score is known."""
+    """One row per system; its `unknown` says why a share is None, or for how many points no score is
+    known.
+    """
     shares = {"feasible": space.feasible.mean(axis=1)}
     if {"utilization", "useful_tops"} <= set(space.values):
         shares["flexibility_peak"] = flexibility(space, DEFINITIONS["peak"])
@@ -112,11 +126,20 @@ def _report(plan: Plan, rows: list[dict[str, Any]], path: Path | None, notes: tu
     )
     works = list(dict.fromkeys(work.phase for work in plan.works))
     networks = list(dict.fromkeys(work.network.name for work in plan.works))
-    title = f"{networks[0]}{f' … {networks[-1]}' if len(networks) > 1 else ''} · {', '.join(works)} · {plan.size:,} points"
+    title = (
+        f"{networks[0]}{f' … {networks[-1]}' if len(networks) > 1 else ''} · {', '.join(works)} ·"
+        f" {plan.size:,} points"
+    )
     table = Table(
-        title=title, aside=f"stack: {plan.stack.name}", columns=tuple(Cell(_HEAD[name]) for name in names), rows=cells, notes=notes,
-        legend=("Shares of all points, every point weighing the same; an infeasible point counts as failed.",),
-    )  # fmt: skip
+        title=title,
+        aside=f"stack: {plan.stack.name}",
+        columns=tuple(Cell(_HEAD[name]) for name in names),
+        rows=cells,
+        notes=notes,
+        legend=(
+            "Shares of all points, every point weighing the same; an infeasible point counts as failed.",
+        ),
+    )
     after = (
         f'inferbench query {path} "select * from space limit 5"'
         if path

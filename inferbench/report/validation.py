@@ -25,15 +25,18 @@ LONGEST = 72
 # Rules whose reasons differ from row to row, and say what to do.
 TOLD = ("name", "no-stack", "not-modelled", "incomplete", "not-comparable", "rate-only", "power-refused")
 NOTE = (
-    "Errors in %. MAPE, median and bias of predicted/measured - 1; in 90%: measurements inside their intervals. Trivial: MAPE of the best "
-    "predictor without a model: c the geometric mean of the other rows, b weights (of an operator: bytes) over bandwidth, t the "
-    "power limit."
+    "Errors in %. MAPE, median and bias of predicted/measured - 1; in 90%: measurements inside their"
+    " intervals. Trivial: MAPE of the best predictor without a model: c the geometric mean of the other rows,"
+    " b weights (of an operator: bytes) over bandwidth, t the power limit."
 )
 ALL = (
-    "`fitted`: rows that the stack was fitted on; unknown for a file that it doesn't cite. `with screened`: MAPE with the rows that a rule "
-    "keeps out, their number in brackets."
+    "`fitted`: rows that the stack was fitted on; unknown for a file that it doesn't cite. `with screened`:"
+    " MAPE with the rows that a rule keeps out, their number in brackets."
 )
-LOAD = "Closed loop, steady state: a step at the requests in flight; the prompts that run between steps are left out."
+LOAD = (
+    "Closed loop, steady state: a step at the requests in flight; the prompts that run between steps are left"
+    " out."
+)
 OUTSIDE = "Outside the box in which the stack was fitted."
 RENAMES = "A name that means another: --rename 'OLD=NEW'."
 
@@ -43,7 +46,8 @@ def validation_report(rows: Sequence[Row], verbose: bool = False, files: Sequenc
 
     Args:
         rows: All of them, scored or not.
-        verbose: Whether to list every unscored row and not only reasons with counts, and every trivial predictor.
+        verbose: Whether to list every unscored row and not only reasons with counts, and every trivial
+            predictor.
         files: What was validated, for the proposed command; empty: what is installed.
     """
     tables = [*_errors(rows, verbose), _worst(rows), _unscored(rows, verbose)]
@@ -77,10 +81,12 @@ def _errors(rows: Sequence[Row], verbose: bool) -> Iterator[Table]:
         lines = [_line(score, verbose, common) for score in group]
         kept = [i for i in range(len(heads)) if i == 0 or any(not line[i].unsure for line in lines)]
         yield Table(
-            f"Errors of {stack} on {chip}" + f", {common}" * bool(common), tuple(Cell(heads[i]) for i in kept),
+            f"Errors of {stack} on {chip}" + f", {common}" * bool(common),
+            tuple(Cell(heads[i]) for i in kept),
             tuple(tuple(line[i] for i in kept) for line in lines),
-            f"{n} figure{'s' * (n != 1)}{_fitted(group)}", legend=tuple(notes),
-        )  # fmt: skip
+            f"{n} figure{'s' * (n != 1)}{_fitted(group)}",
+            legend=tuple(notes),
+        )
 
 
 def _fitted(group: Sequence[Score]) -> str:
@@ -127,9 +133,15 @@ def _worst(rows: Sequence[Row]) -> Table:
         span = DASH if math.isnan(row.low) else f"{show(row.low, unit)} to {show(row.high, unit)}"
         what = f"{row.network}/{row.phase}" if row.network else row.phase
         texts = (
-            str(place), f"{row.chip} · {row.stack}", f"{what} {row.metric.rpartition('_')[0]} {axes}",
-            show(row.measured, unit), show(row.predicted, unit), span, f"{100 * row.error:+.1f}", row.source,
-        )  # fmt: skip
+            str(place),
+            f"{row.chip} · {row.stack}",
+            f"{what} {row.metric.rpartition('_')[0]} {axes}",
+            show(row.measured, unit),
+            show(row.predicted, unit),
+            span,
+            f"{100 * row.error:+.1f}",
+            row.source,
+        )
         lines.append(tuple(Cell(text) for text in texts))
     return Table("Worst rows", tuple(Cell(head) for head in heads), tuple(lines))
 

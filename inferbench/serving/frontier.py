@@ -1,6 +1,7 @@
 """The serving frontier: every layout, policy and load of a system, and what no other point of it beats.
 
-Points are columns of arrays; a point is one precision, one layout (two where prompts have replicas of their own), one
+Points are columns of arrays; a point is one precision, one layout (two where prompts have replicas of their
+own), one
 policy and one load.
 """
 
@@ -61,7 +62,8 @@ class Frontier:
 
 
 def pareto(speed: Any, value: Any, lower: bool = False) -> Any:
-    """Indices of the points that none equals or beats in both, the highest `speed` first; unknown values never are.
+    """Indices of the points that none equals or beats in both, the highest `speed` first; unknown values
+    never are.
 
     Example:
         >>> pareto(np.array([1.0, 2.0, 3.0, 2.5]), np.array([9.0, 5.0, 1.0, 6.0])).tolist()
@@ -111,7 +113,11 @@ def _replicas(asked: Question, system: System) -> tuple[list[Replica], dict[str,
     one = Grid.of({"batch": [1.0], "context": [asked.traffic.context]}, asked.precisions)
     whole = case.graph(one.at)
     experts = any("experts" in op.split for op in whole)
-    wanted = [system.layout] if system.layout else partition.candidates(system.count, case.layers, partition.widest_tp(whole), experts)  # fmt: skip
+    wanted = (
+        [system.layout]
+        if system.layout
+        else partition.candidates(system.count, case.layers, partition.widest_tp(whole), experts)
+    )
     found: list[Replica] = []
     refusals: dict[str, int] = {}
     for layout in dict.fromkeys(attrs.evolve(layout, dp=1) for layout in wanted):
@@ -129,12 +135,26 @@ def _replicas(asked: Question, system: System) -> tuple[list[Replica], dict[str,
     return found, refusals
 
 
-_EMPTY = ("policy", "layout", "prompt_layout", "precision", "batch", "tokens_per_s_per_user", "tokens_per_s_per_chip",
-          "tpot_s", "ttft_s", "usd_per_mtok", "joules_per_token", "reason")  # fmt: skip
+_EMPTY = (
+    "policy",
+    "layout",
+    "prompt_layout",
+    "precision",
+    "batch",
+    "tokens_per_s_per_user",
+    "tokens_per_s_per_chip",
+    "tpot_s",
+    "ttft_s",
+    "usd_per_mtok",
+    "joules_per_token",
+    "reason",
+)
 
 
 def _alone(asked: Question, system: System, one: Replica) -> Iterator[dict[str, Any]]:
-    """Points of equal replicas that process prompts and tokens alike: interleaved, and chunked per size of piece."""
+    """Points of equal replicas that process prompts and tokens alike: interleaved, and chunked per size of
+    piece.
+    """
     copies = system.count // one.layout.chips
     for size, steps in one.steps.items():
         served = chunked(steps, asked.traffic) if size else interleaved(steps, asked.traffic)
@@ -168,7 +188,10 @@ def _apart(asked: Question, system: System, replicas: Sequence[Replica]) -> list
 def _worth(replicas: Sequence[Replica]) -> list[Replica]:
     """Layouts for prompts that none equals in both chip-seconds per prompt and latency."""
     able = [one for one in replicas if np.all(one.fits_prompt)]
-    figures = [(float(np.mean(one.plain.occupancy)) * one.layout.chips, float(np.mean(one.plain.prefill))) for one in able]  # fmt: skip
+    figures = [
+        (float(np.mean(one.plain.occupancy)) * one.layout.chips, float(np.mean(one.plain.prefill)))
+        for one in able
+    ]
     return [
         one
         for one, (effort, latency) in zip(able, figures, strict=True)
@@ -185,12 +208,21 @@ def _split(asked: Question, system: System, prompts: Replica, tokens: Replica) -
     served, x, y = _serve(asked, system, prompts, tokens, wanted)
     less, fewer, more = _serve(asked, system, prompts, tokens, wanted - 1.0)
     take = less.sustained & (less.rate >= served.rate)
-    served = Service(**{name: np.where(take, getattr(less, name), getattr(served, name)) for name in attrs.fields_dict(Service)})  # fmt: skip
+    served = Service(
+        **{
+            name: np.where(take, getattr(less, name), getattr(served, name))
+            for name in attrs.fields_dict(Service)
+        }
+    )
     x, y = np.where(take, fewer, x), np.where(take, more, y)
     rest = system.count - x * prompts.layout.chips - y * tokens.layout.chips
     idle = tokens.watts["idle"] / tokens.layout.chips
     busy = np.minimum(served.share, 1.0)
-    watts = x * (busy * prompts.watts["prefill"] + (1.0 - busy) * prompts.watts["idle"]) + y * tokens.watts["decode"] + rest * idle  # fmt: skip
+    watts = (
+        x * (busy * prompts.watts["prefill"] + (1.0 - busy) * prompts.watts["idle"])
+        + y * tokens.watts["decode"]
+        + rest * idle
+    )
     extra = {"replicas": y, "prompt_replicas": x, "chunk": 0.0, "prompt_chips_per_token_chip": ratio}
     names = ("disaggregated", str(tokens.layout), str(prompts.layout))
     return _columns(
@@ -210,7 +242,9 @@ def _serve(
 
 
 def _transfer(system: System, prompts: Replica, tokens: Replica) -> Any:
-    """Seconds to move a prompt's cache over the links of the smaller replica; 0 where no link is published."""
+    """Seconds to move a prompt's cache over the links of the smaller replica; 0 where no link is
+    published.
+    """
     links = system.chip.interconnect
     inner, outer = links.get("scale_up"), links.get("scale_out")
     link = inner if inner is not None and (system.count <= inner.size or outer is None) else outer
@@ -220,9 +254,15 @@ def _transfer(system: System, prompts: Replica, tokens: Replica) -> Any:
 
 
 def _columns(
-    asked: Question, system: System, one: Replica, served: Service, watts: Any, extra: Mapping[str, Any],
-    names: tuple[str, str, str], room: tuple[Any, Any],
-) -> dict[str, Any]:  # fmt: skip
+    asked: Question,
+    system: System,
+    one: Replica,
+    served: Service,
+    watts: Any,
+    extra: Mapping[str, Any],
+    names: tuple[str, str, str],
+    room: tuple[Any, Any],
+) -> dict[str, Any]:
     """One flat array per quantity; loads slowest, precisions fastest."""
     shape = (len(asked.batches), len(asked.precisions))
 
@@ -232,23 +272,47 @@ def _columns(
     tokens = served.rate * asked.traffic.output
     joules = watts / tokens
     numbers = {
-        "batch": one.batch, "users": served.users, "requests_per_s": served.rate, "ttft_s": served.ttft, "tpot_s": served.tpot,
-        "tokens_per_s_per_user": 1.0 / served.tpot, "tokens_per_s": tokens, "tokens_per_s_per_chip": tokens / system.count,
-        "power_w": watts, "joules_per_token": joules, **extra, **_dollars(asked, system, one.decode, watts, tokens, shape),
-    }  # fmt: skip
+        "batch": one.batch,
+        "users": served.users,
+        "requests_per_s": served.rate,
+        "ttft_s": served.ttft,
+        "tpot_s": served.tpot,
+        "tokens_per_s_per_user": 1.0 / served.tpot,
+        "tokens_per_s": tokens,
+        "tokens_per_s_per_chip": tokens / system.count,
+        "power_w": watts,
+        "joules_per_token": joules,
+        **extra,
+        **_dollars(asked, system, one.decode, watts, tokens, shape),
+    }
     size = shape[0] * shape[1]
-    texts = {name: np.full(size, text, dtype=object) for name, text in zip(("policy", "layout", "prompt_layout"), names, strict=True)}  # fmt: skip
+    texts = {
+        name: np.full(size, text, dtype=object)
+        for name, text in zip(("policy", "layout", "prompt_layout"), names, strict=True)
+    }
     precision = np.tile(np.array(asked.precisions, dtype=object), shape[0])
     reason = np.full(size, "", dtype=object)
-    for text, fine in (("prompts don't keep up with this load", served.sustained), ("a prompt's processing doesn't fit", room[1]),
-                       ("the cache of all sequences doesn't fit", room[0])):  # fmt: skip
+    for text, fine in (
+        ("prompts don't keep up with this load", served.sustained),
+        ("a prompt's processing doesn't fit", room[1]),
+        ("the cache of all sequences doesn't fit", room[0]),
+    ):
         reason[flat(fine) == 0] = text
-    return {**texts, "precision": precision, **{name: flat(values) for name, values in numbers.items()}, "reason": reason}  # fmt: skip
+    return {
+        **texts,
+        "precision": precision,
+        **{name: flat(values) for name, values in numbers.items()},
+        "reason": reason,
+    }
 
 
-def _dollars(asked: Question, system: System, decode: Run, watts: Any, tokens: Any, shape: tuple[int, int]) -> dict[str, Any]:  # fmt: skip
+def _dollars(
+    asked: Question, system: System, decode: Run, watts: Any, tokens: Any, shape: tuple[int, int]
+) -> dict[str, Any]:
     """Dollars per hour and per million output tokens, by the installed metrics, at the mean power."""
-    spent = attrs.evolve(decode, system=System(system.chip, system.count), energy=attrs.evolve(decode.energy, watts=watts))  # fmt: skip
+    spent = attrs.evolve(
+        decode, system=System(system.chip, system.count), energy=attrs.evolve(decode.energy, watts=watts)
+    )
     found: dict[str, Any] = {}
     for name in ("usd_per_hour", "usd_per_hour_cloud"):
         metric = _metric(asked, name)
@@ -266,7 +330,11 @@ def _metric(asked: Question, name: str) -> Callable[[Run], Any] | None:
 def _unknown(asked: Question, run: Run) -> dict[str, str]:
     """Why power or money isn't known, per column."""
     known = asked.registry.entries("metrics")
-    why = {name: known[name].record.why(run) for name in ("usd_per_mtok", "usd_per_mtok_cloud", "joules_per_token") if name in known}  # fmt: skip
+    why = {
+        name: known[name].record.why(run)
+        for name in ("usd_per_mtok", "usd_per_mtok_cloud", "joules_per_token")
+        if name in known
+    }
     return {name: text for name, text in why.items() if text}
 
 
@@ -275,7 +343,8 @@ def _notes(asked: Question, system: System, replicas: Sequence[Replica]) -> tupl
     pieces = [one for one in replicas if not one.whole]
     if pieces:
         notes.append(
-            f"{system}: prompts are processed in pieces of {max(asked.chunks):,.0f} tokens where a whole one doesn't fit"
+            f"{system}: prompts are processed in pieces of {max(asked.chunks):,.0f} tokens where a whole one"
+            " doesn't fit"
         )
     if any(bool(np.any(one.decode.flags.get("extrapolated", False))) for one in replicas):
         notes.append(

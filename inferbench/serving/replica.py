@@ -1,6 +1,7 @@
 """One replica of a network under serving: durations and power of its steps, all from the one operator model.
 
-A mixed step (decoding sequences and a piece of a prompt together) is a graph like any other: the products with
+A mixed step (decoding sequences and a piece of a prompt together) is a graph like any other: the products
+with
 weights see the rows of both, attention is that of both, and the road from graph to seconds is the usual one.
 """
 
@@ -55,7 +56,9 @@ class Mixed(Workload):
     pieces: Any
 
     def graph(self, network: Network, at: Point, phase: str, options: Any) -> Iterator[Op]:
-        """Yield the operators: weights once for the rows of both, attention of each, logits of the decoding ones."""
+        """Yield the operators: weights once for the rows of both, attention of each, logits of the decoding
+        ones.
+        """
         alone = tuple(self.inner.graph(network, at, phase, options))
         together = self.inner.graph(network, at.replace(batch=at["batch"] + self.chunk), phase, options)
         for op, joint in zip(alone, together, strict=True):
@@ -106,9 +109,15 @@ class Question:
     def case(self, system: System, phase: str, **options: Any) -> Case:
         """Look up what a run needs."""
         return prepare(
-            system, self.network, phase, stack=self.stack, registry=self.registry, options={**self.options, **options},
-            scenario=self.scenario, ignore_capacity=self.ignore_capacity,
-        )  # fmt: skip
+            system,
+            self.network,
+            phase,
+            stack=self.stack,
+            registry=self.registry,
+            options={**self.options, **options},
+            scenario=self.scenario,
+            ignore_capacity=self.ignore_capacity,
+        )
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -119,10 +128,12 @@ class Replica:
         layout: Tensor, pipeline and expert parallelism; no data parallelism.
         batch: Decoding sequences.
         steps: One for whole prompts, and one per size of piece.
-        watts: Mean power of the replica while it decodes, processes a prompt, runs a mixed step (per size), idles.
+        watts: Mean power of the replica while it decodes, processes a prompt, runs a mixed step (per size),
+            idles.
         fits: Where the cache of all sequences fits; `fits_prompt`: where a prompt's processing does.
         cache: Bytes of one prompt's cache.
-        whole: Whether prompts are processed in one piece (else in the largest of the sizes, for lack of room).
+        whole: Whether prompts are processed in one piece (else in the largest of the sizes, for lack of
+            room).
     """
 
     layout: Layout
@@ -159,11 +170,19 @@ def replica(asked: Question, system: System) -> Replica:
     lanes = _lanes(case, asked, layout)
     batch = np.asarray(asked.batches)[:, None]
     seconds = _at(prompt, prompt.seconds)
-    plain = Steps(batch=batch, decode=_at(decode, decode.seconds), prefill=seconds[:1], occupancy=seconds[-1:] / layout.pp, lanes=lanes)  # fmt: skip
+    plain = Steps(
+        batch=batch,
+        decode=_at(decode, decode.seconds),
+        prefill=seconds[:1],
+        occupancy=seconds[-1:] / layout.pp,
+        lanes=lanes,
+    )
     steps: dict[float, Steps] = {0.0: plain}
     watts: dict[str, Any] = {
-        "decode": _at(decode, decode.energy.watts), "prefill": _at(prompt, prompt.energy.watts)[-1:], "idle": _idle(case, asked),
-    }  # fmt: skip
+        "decode": _at(decode, decode.energy.watts),
+        "prefill": _at(prompt, prompt.energy.watts)[-1:],
+        "idle": _idle(case, asked),
+    }
     fits: dict[float, Any] = {0.0: _at(decode, decode.feasible) > 0}
     for size in asked.chunks if _chunks(asked, system) else ():
         mixed, pieces = _mixed(asked, case, system, size)
@@ -171,9 +190,16 @@ def replica(asked: Question, system: System) -> Replica:
         watts[f"mixed {size:g}"] = _at(mixed, mixed.energy.watts)
         fits[size] = _at(mixed, mixed.feasible) > 0
     return Replica(
-        layout=layout, batch=batch, steps=steps, decode=decode, watts=watts, fits=fits, fits_prompt=_at(prompt, prompt.feasible)[-1:] > 0,
-        cache=_cache(asked, case), whole=whole,
-    )  # fmt: skip
+        layout=layout,
+        batch=batch,
+        steps=steps,
+        decode=decode,
+        watts=watts,
+        fits=fits,
+        fits_prompt=_at(prompt, prompt.feasible)[-1:] > 0,
+        cache=_cache(asked, case),
+        whole=whole,
+    )
 
 
 def _run(case: Case, batches: Sequence[float], context: float, precisions: Sequence[str]) -> Run:
@@ -187,7 +213,9 @@ def _at(run: Run, values: Any) -> Any:
 
 
 def _prompt(asked: Question, system: System) -> tuple[Run, bool]:
-    """Prompts in one piece, or where that doesn't fit in the largest pieces: one alone, and one per pipeline stage."""
+    """Prompts in one piece, or where that doesn't fit in the largest pieces: one alone, and one per pipeline
+    stage.
+    """
     assert system.layout is not None
     depths = [1.0] if system.layout.pp == 1 else [1.0, float(system.layout.pp)]
     run = _run(asked.case(system, "prefill"), depths, asked.traffic.prompt, asked.precisions)

@@ -1,7 +1,10 @@
-"""The inverse question: given a limit on the latency and a number of users, how many chips, in which layout, at what cost.
+"""The inverse question: given a limit on the latency and a number of users, how many chips, in which layout,
+at what cost.
 
-Every tensor-parallel degree in powers of two, pipelines from the shallowest that holds the network on, and as many
-copies as the users need. The batch of a copy is the largest with which it stays within the limit, so that the number
+Every tensor-parallel degree in powers of two, pipelines from the shallowest that holds the network on, and as
+many
+copies as the users need. The batch of a copy is the largest with which it stays within the limit, so that the
+number
 of copies is the smallest for its layout.
 """
 
@@ -64,9 +67,15 @@ class Demand:
     def case(self, system: System, phase: str | None = None) -> Case:
         """Look up what a run needs."""
         return prepare(
-            system, self.network, phase or self.phase, stack=self.stack, registry=self.registry, options=self.options,
-            scenario=self.scenario, ignore_capacity=self.ignore_capacity,
-        )  # fmt: skip
+            system,
+            self.network,
+            phase or self.phase,
+            stack=self.stack,
+            registry=self.registry,
+            options=self.options,
+            scenario=self.scenario,
+            ignore_capacity=self.ignore_capacity,
+        )
 
     def grid(self, batch: Sequence[float] | Array) -> Grid:
         """The demand's point at some batches."""
@@ -131,7 +140,8 @@ class Sized:
 
 
 def batches(users: int) -> Array:
-    """Every batch that differs in the copies it needs: the smallest that serves `users` with 1, 2, 3, … of them.
+    """Every batch that differs in the copies it needs: the smallest that serves `users` with 1, 2, 3, … of
+    them.
 
     Example:
         10 users: 10 in one copy, 5 in two, 4 in three, 3 in four, 2 in five, 1 in ten.
@@ -183,7 +193,9 @@ def size(demand: Demand, chip: Chip) -> Sized:
 
 
 def _layouts(demand: Demand, case: Case) -> Iterator[Layout]:
-    """Copies worth trying, few chips first: per degree the shallowest pipeline that holds it, and deeper ones."""
+    """Copies worth trying, few chips first: per degree the shallowest pipeline that holds it, and deeper
+    ones.
+    """
     one = demand.grid([1.0])
     whole = case.graph(one.at)
     experts = any("experts" in op.split for op in whole)
@@ -199,7 +211,9 @@ def _layouts(demand: Demand, case: Case) -> Iterator[Layout]:
 
 
 def _depths(layers: int, least: int) -> set[int]:
-    """Depths from `least` on at which the fullest stage gets lighter: k layers each, ends alone or among them."""
+    """Depths from `least` on at which the fullest stage gets lighter: k layers each, ends alone or among
+    them.
+    """
     even = {-(-layers // k) for k in range(1, layers + 1)}
     return {least, *(depth for depth in even | {depth + 2 for depth in even} if depth > least)}
 
@@ -229,7 +243,9 @@ def _shallowest(case: Case, one: Grid, layout: Layout) -> int | None:
 
 
 def _largest(demand: Demand, chip: Chip, layout: Layout) -> tuple[float, float]:
-    """Largest batch within the limit (0: none) and the shortest step of those that fit (infinite: none fits)."""
+    """Largest batch within the limit (0: none) and the shortest step of those that fit (infinite: none
+    fits).
+    """
     system = System(chip, layout.chips, layout)
     tried = batches(demand.users)
     run = evaluate(demand.case(system), demand.grid(tried), [layout])
@@ -241,7 +257,9 @@ def _largest(demand: Demand, chip: Chip, layout: Layout) -> tuple[float, float]:
     known = seconds[fine & np.isfinite(seconds)]
     if fine.any() and not known.size:
         lacking = [name for name, level in chip.memory.items() if np.isnan(level.bandwidth)]
-        raise InferBenchError.at(chip.name, f"a step's time is not known: the spec lacks {', '.join(lacking) or 'a figure'}")  # fmt: skip
+        raise InferBenchError.at(
+            chip.name, f"a step's time is not known: the spec lacks {', '.join(lacking) or 'a figure'}"
+        )
     least = float(known.min()) if known.size else np.inf
     return (float(tried[good].max()) if good.any() else 0.0), least
 
@@ -279,10 +297,16 @@ def _why(demand: Demand, case: Case, slowest: Sequence[tuple[float, Layout]], re
         least, layout = min(timed, key=lambda one: one[0])
         if least <= demand.limit:
             return f"no layout processes the prompt within {show(demand.first, 's')}"
-        return f"the shortest step of any layout is {show(least, 's')}, in {layout}; {show(demand.limit, 's')} was asked for"
+        return (
+            f"the shortest step of any layout is {show(least, 's')}, in {layout}; {show(demand.limit, 's')}"
+            " was asked for"
+        )
     if slowest and not refusals:
         return f"it can't compute {demand.precision}, or a step's working memory fits in no layout"
     if refusals:
         return refusals[0]
     has = show(case.chip.memory[case.chip.outermost].capacity, "B")
-    return f"a chip holds {has}: too little even with one layer per pipeline stage and every head on a chip of its own"
+    return (
+        f"a chip holds {has}: too little even with one layer per pipeline stage and every head on a chip of"
+        " its own"
+    )

@@ -1,6 +1,7 @@
 """Steady-state continuous batching: what one replica yields at a load, from the durations of its steps.
 
-A replica holds B sequences that decode together, one token each per step; a sequence that ends makes room for the
+A replica holds B sequences that decode together, one token each per step; a sequence that ends makes room for
+the
 next request, whose prompt of S tokens must be processed first. Three policies say where the prompt goes:
 
 - interleaved: whole prompts between decode steps, all other sequences wait;
@@ -29,7 +30,9 @@ FULLEST = 0.999
 def _at_least(lowest: float) -> Any:
     def check(_: Any, attribute: attrs.Attribute[float], value: float) -> None:
         if not lowest <= value < math.inf:
-            raise InferBenchError.at(f"--{attribute.name}", f"{value:g} is out of range", f"at least {lowest:g} was expected")  # fmt: skip
+            raise InferBenchError.at(
+                f"--{attribute.name}", f"{value:g} is out of range", f"at least {lowest:g} was expected"
+            )
 
     return check
 
@@ -57,7 +60,9 @@ class Traffic:
 
     @property
     def context(self) -> float:
-        """Mean tokens in the cache during those steps: token t attends to prompt + t - 1 positions, t = 2 … output."""
+        """Mean tokens in the cache during those steps: token t attends to prompt + t - 1 positions, t = 2 …
+        output.
+        """
         return self.prompt + 0.5 * self.output
 
 
@@ -69,9 +74,11 @@ class Steps:
         batch: Sequences that decode together.
         decode: A decode step of `batch` sequences at the mean context.
         prefill: One prompt, from its start to the first token.
-        occupancy: Time that one prompt keeps the replica from other work: `prefill`, or less where a pipeline holds
+        occupancy: Time that one prompt keeps the replica from other work: `prefill`, or less where a pipeline
+            holds
             several prompts.
-        mixed: A step of `batch` decoding sequences and one piece of a prompt in each lane; NaN without chunking.
+        mixed: A step of `batch` decoding sequences and one piece of a prompt in each lane; NaN without
+            chunking.
         chunks: Pieces of a prompt.
         lanes: Microbatches of a step, each with room for a piece.
     """
@@ -138,8 +145,10 @@ def queue(load: Numeric, service: Numeric, servers: Numeric = 1.0) -> Any:
 def interleaved(steps: Steps, traffic: Traffic) -> Service:
     """Whole prompts before anything else; every decoding sequence waits meanwhile.
 
-    A cycle in which all B sequences are renewed once takes `(O - 1) d + B q` seconds: the decode steps of one, the
-    prompts of all. A sequence sees the prompts of the B - 1 others pass. A new one waits for the step in progress
+    A cycle in which all B sequences are renewed once takes `(O - 1) d + B q` seconds: the decode steps of
+    one, the
+    prompts of all. A sequence sees the prompts of the B - 1 others pass. A new one waits for the step in
+    progress
     and for the prompts before it (M/D/1 with decode steps as vacations), if there are others.
 
     Example:
@@ -161,9 +170,11 @@ def interleaved(steps: Steps, traffic: Traffic) -> Service:
 
 
 def chunked(steps: Steps, traffic: Traffic) -> Service:
-    """A piece of a prompt rides along with a decode step, in so many of the steps as the arriving prompts need.
+    """A piece of a prompt rides along with a decode step, in so many of the steps as the arriving prompts
+    need.
 
-    Each step ends `B / (O - 1)` requests, so that a share f = B n / ((O - 1) lanes) of the steps carries pieces of
+    Each step ends `B / (O - 1)` requests, so that a share f = B n / ((O - 1) lanes) of the steps carries
+    pieces of
     their successors' prompts: a step lasts `(1 - f) d + f m`. Above f = 1 the prompts don't keep up.
 
     Example:
@@ -217,7 +228,8 @@ def disaggregated(
 def at_users(users: float, batch: Any, served: Service, inside: Any) -> tuple[float, float]:
     """Requests per second and time per token of a closed loop: so many users, each asking again at once.
 
-    Users that don't decode have their prompt processed or wait for that; who waits adds nothing, so that beyond the
+    Users that don't decode have their prompt processed or wait for that; who waits adds nothing, so that
+    beyond the
     load at which prompts stop keeping up the rate stays.
 
     Args:

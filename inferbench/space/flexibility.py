@@ -1,7 +1,9 @@
 """The whole workload space as arrays, and the flexibility scores over it.
 
-A space is one matrix per quantity, systems down and points across, so that every question about it is one array
-expression. Every listed point weighs the same: on axes listed in factors of two that is a uniform weight on log axes.
+A space is one matrix per quantity, systems down and points across, so that every question about it is one
+array
+expression. Every listed point weighs the same: on axes listed in factors of two that is a uniform weight on
+log axes.
 """
 
 from __future__ import annotations
@@ -72,9 +74,11 @@ class Space:
     def select(self, mask: Any) -> Space:
         """Return the points of a mask alone."""
         return attrs.evolve(
-            self, axes={name: values[mask] for name, values in self.axes.items()}, feasible=self.feasible[:, mask],
+            self,
+            axes={name: values[mask] for name, values in self.axes.items()},
+            feasible=self.feasible[:, mask],
             values={name: values[:, mask] for name, values in self.values.items()},
-        )  # fmt: skip
+        )
 
     @classmethod
     def of_columns(cls, columns: Mapping[str, Any]) -> Space:
@@ -129,12 +133,16 @@ def _aligned(systems: Sequence[str], names: Any, key: Any) -> list[Any]:
     for system, mine in zip(systems, rows, strict=True):
         if len(np.unique(key[mine])) < len(mine):
             raise InferBenchError.at(
-                system, "stands twice, or its points do", "name every system (8xb200, or 8xb200:tp8 for one layout) and every point once",
-            )  # fmt: skip
+                system,
+                "stands twice, or its points do",
+                "name every system (8xb200, or 8xb200:tp8 for one layout) and every point once",
+            )
         if not np.array_equal(key[mine], key[rows[0]]):
             raise InferBenchError.at(
-                system, f"covers other points than {systems[0]}", "sweep all systems over one grid, in one command"
-            )  # fmt: skip
+                system,
+                f"covers other points than {systems[0]}",
+                "sweep all systems over one grid, in one command",
+            )
     return rows
 
 
@@ -193,8 +201,10 @@ class Definition:
     Attributes:
         name: As written in JSON.
         title: What is compared with what.
-        best: Whether the yardstick is the system's own best useful TOPS; else the datasheet peak of the format.
-        within: Axes inside which the best is taken: `("phase", "precision")` takes one best for each pair of them.
+        best: Whether the yardstick is the system's own best useful TOPS; else the datasheet peak of the
+            format.
+        within: Axes inside which the best is taken: `("phase", "precision")` takes one best for each pair of
+            them.
     """
 
     name: str
@@ -208,13 +218,27 @@ DEFINITIONS: Mapping[str, Definition] = {
     for one in (
         Definition("peak", "utilization of the format's peak"),
         Definition("best", "of its own best useful TOPS", best=True),
-        Definition("best-per-precision", "of its own best at the precision", best=True, within=("precision",)),
+        Definition(
+            "best-per-precision", "of its own best at the precision", best=True, within=("precision",)
+        ),
         Definition("best-per-phase", "of its own best in the phase", best=True, within=("phase",)),
-        Definition("best-per-phase-and-precision", "of its own best in the phase at the precision", best=True, within=("phase", "precision")),
-        Definition("best-per-network", "of its own best on the network, phase and precision", best=True, within=("network", "phase", "precision")),
+        Definition(
+            "best-per-phase-and-precision",
+            "of its own best in the phase at the precision",
+            best=True,
+            within=("phase", "precision"),
+        ),
+        Definition(
+            "best-per-network",
+            "of its own best on the network, phase and precision",
+            best=True,
+            within=("network", "phase", "precision"),
+        ),
     )
-}  # fmt: skip
-"""The first is the definition line of the proposal this benchmark began with, the second the sentence below that line; the others are what else the second could mean."""
+}
+"""The first is the definition line of the proposal this benchmark began with, the second the sentence below
+that line; the others are what else the second could mean.
+"""
 
 
 def passes(space: Space, definition: Definition, threshold: float = 0.5) -> Any:
@@ -277,7 +301,8 @@ def share_by(space: Space, passed: Any, rows: str, columns: str) -> tuple[Any, A
         rows, columns: Axes.
 
     Returns:
-        Coordinates of the rows, of the columns, and the shares (rows, columns); NaN where the space has no point.
+        Coordinates of the rows, of the columns, and the shares (rows, columns); NaN where the space has no
+        point.
     """
     down, i = np.unique(space.axes[rows], return_inverse=True)
     across, j = np.unique(space.axes[columns], return_inverse=True)
@@ -300,7 +325,8 @@ def thinned(space: Space, axes: Sequence[str] = COORDINATES) -> Space:
 
 
 def densified(values: Array) -> Array:
-    """List an axis twice as densely: the geometric middle of any two neighbours, rounded to a whole number, is added.
+    """List an axis twice as densely: the geometric middle of any two neighbours, rounded to a whole number,
+    is added.
 
     Example:
         >>> densified(np.array([1.0, 2.0, 4.0, 8.0])).tolist()
@@ -311,13 +337,18 @@ def densified(values: Array) -> Array:
 
 
 def figures(space: Space) -> dict[str, Array]:
-    """The four figures of merit of every system, (systems,): useful TOPS, the same per dollar and hour and per watt, each at the system's best point, and the flexibility.
+    """The four figures of merit of every system, (systems,): useful TOPS, the same per dollar and hour and
+    per watt, each at the system's best point, and the flexibility.
 
-    A figure taken at the best point is what a vendor would quote; NaN where nothing fits or a price is not known.
+    A figure taken at the best point is what a vendor would quote; NaN where nothing fits or a price is not
+    known.
     """
     useful = space.values["useful_tops"]
-    rates = {"useful_tops": useful, "useful_tops_per_usd_per_hour": useful / space.values["usd_per_hour"],
-             "useful_tops_per_w": useful / space.values["power_w"]}  # fmt: skip
+    rates = {
+        "useful_tops": useful,
+        "useful_tops_per_usd_per_hour": useful / space.values["usd_per_hour"],
+        "useful_tops_per_w": useful / space.values["power_w"],
+    }
     best = {name: np.where(np.isnan(values), -np.inf, values).max(axis=1) for name, values in rates.items()}
     found = {name: np.where(np.isinf(values), np.nan, values) for name, values in best.items()}
     return {**found, "flexibility": flexibility(space, DEFINITIONS["peak"])}

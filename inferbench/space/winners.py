@@ -23,9 +23,11 @@ class Winners:
     Attributes:
         scores: (systems, points); NaN where infeasible or not known.
         best: Row of the winner per point; the first of equals, -1 where no system has a score.
-        shares: Share of all points that each system wins, equals sharing a point; with `nobody` they add up to 1.
+        shares: Share of all points that each system wins, equals sharing a point; with `nobody` they add up
+            to 1.
         nobody: Share of the points at which no system has a score.
-        unknown: Share of each system's feasible points at which it has no score all the same, (systems,); 1 means
+        unknown: Share of each system's feasible points at which it has no score all the same, (systems,); 1
+            means
             that it can't be compared, and its share is no zero but unknown.
     """
 
@@ -52,8 +54,10 @@ def winners(space: Space, metric: str = "tokens", equal: Equal = "cost") -> Winn
 
     Args:
         space: The points.
-        metric: `tokens` (per second; images and other items where a step yields those), `useful_tops`, or any other quantity of the space, higher is better.
-        equal: What a rate is divided by: chips, watts, dollars per hour of ownership, or nothing. A quantity that
+        metric: `tokens` (per second; images and other items where a step yields those), `useful_tops`, or any
+            other quantity of the space, higher is better.
+        equal: What a rate is divided by: chips, watts, dollars per hour of ownership, or nothing. A quantity
+            that
             isn't a rate of the whole system is compared as it is.
 
     Raises:
@@ -61,13 +65,19 @@ def winners(space: Space, metric: str = "tokens", equal: Equal = "cost") -> Winn
     """
     known = ("tokens", *space.values)
     if metric not in known:
-        raise InferBenchError.at("--metric", f"unknown metric '{metric}'", suggest(metric, known) or f"known are {', '.join(known)}")  # fmt: skip
+        raise InferBenchError.at(
+            "--metric",
+            f"unknown metric '{metric}'",
+            suggest(metric, known) or f"known are {', '.join(known)}",
+        )
     if metric == "tokens":
         scores = _items(space)
     else:
         scores = space.values[metric]
     if metric not in ("tokens", "useful_tops") and equal != "nothing":
-        raise InferBenchError.at("--equal", f"'{metric}' is no rate to divide by {equal}", "use it with --equal nothing")  # fmt: skip
+        raise InferBenchError.at(
+            "--equal", f"'{metric}' is no rate to divide by {equal}", "use it with --equal nothing"
+        )
     if equal == "chips":
         scores = scores / space.chips
     elif equal != "nothing":
@@ -108,14 +118,18 @@ def _ranked(scores: Array, feasible: Any) -> Winners:
 
 @attrs.frozen
 class Dominated:
-    """A system that is never best, and the one that beats it wherever it runs at all (empty: no single one does)."""
+    """A system that is never best, and the one that beats it wherever it runs at all (empty: no single one
+    does).
+    """
 
     system: str
     by: str
 
 
 def dominated(space: Space, found: Winners) -> tuple[Dominated, ...]:
-    """Name the systems that win nowhere although they run somewhere, and who beats each of them everywhere."""
+    """Name the systems that win nowhere although they run somewhere, and who beats each of them
+    everywhere.
+    """
     scores = found.scores
     lost = []
     for row, name in enumerate(space.systems):

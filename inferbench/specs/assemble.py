@@ -91,11 +91,21 @@ def chip_from(text: bytes, name: str, where: str, find: Find, warn: Callable[[Fa
     _raise_if(faults)
     file: ChipFile = structure(outer.values, ChipFile, where)
     chip = Chip(
-        name=name, title=file.title, vendor=file.vendor, architecture_type=kind,
+        name=name,
+        title=file.title,
+        vendor=file.vendor,
+        architecture_type=kind,
         architecture=structure(inner.values, plugin.params, where, "architecture"),
-        peak=file.peak, memory=file.memory, interconnect=file.interconnect, power=file.power, price=file.price,
-        silicon=file.silicon, facts={**outer.facts, **inner.facts}, note=file.note, origin=where,
-    )  # fmt: skip
+        peak=file.peak,
+        memory=file.memory,
+        interconnect=file.interconnect,
+        power=file.power,
+        price=file.price,
+        silicon=file.silicon,
+        facts={**outer.facts, **inner.facts},
+        note=file.note,
+        origin=where,
+    )
     for doubt in peak_doubts(chip, where):
         warn(doubt)
     return chip
@@ -167,9 +177,15 @@ def _network(raw: Mapping[str, Any], name: str, where: str, find: Find) -> Netwo
     _raise_if([*outer.faults, *inner.faults])
     file: NetworkFile = structure(outer.values, NetworkFile, where)
     return Network(
-        name=name, title=file.title, type=kind, params=structure(inner.values, plugin.params, where, "network"),
-        published=file.published, facts={**outer.facts, **inner.facts}, note=file.note, origin=where,
-    )  # fmt: skip
+        name=name,
+        title=file.title,
+        type=kind,
+        params=structure(inner.values, plugin.params, where, "network"),
+        published=file.published,
+        facts={**outer.facts, **inner.facts},
+        note=file.note,
+        origin=where,
+    )
 
 
 def stack_from(text: bytes, name: str, where: str, find: Find) -> Stack:
@@ -188,10 +204,23 @@ def stack_from(text: bytes, name: str, where: str, find: Find) -> Stack:
     bare = {**values, **{key: {} for key in ("efficiency", "kernel_energy", *tables)}}
     file: StackFile = structure(bare, StackFile, where)
     stack = Stack(
-        name=name, title=file.title, architectures=file.architectures, efficiency=efficiency, **tables,
-        host=file.host, tuning=file.tuning, energy=file.energy, kernel_energy=spent, domain=file.domain, fit=file.fit, based_on=file.based_on,
-        software=file.software, facts=outer.facts, note=file.note, origin=where,
-    )  # fmt: skip
+        name=name,
+        title=file.title,
+        architectures=file.architectures,
+        efficiency=efficiency,
+        **tables,
+        host=file.host,
+        tuning=file.tuning,
+        energy=file.energy,
+        kernel_energy=spent,
+        domain=file.domain,
+        fit=file.fit,
+        based_on=file.based_on,
+        software=file.software,
+        facts=outer.facts,
+        note=file.note,
+        origin=where,
+    )
     _raise_if(key_faults(stack, where))
     return _inherit(stack, find(file.based_on), raw) if file.based_on else stack
 
@@ -210,12 +239,23 @@ def _inherit(stack: Stack, base: Stack, raw: Mapping[str, Any]) -> Stack:
     kernels = {**base.fit.kernels, **stack.fit.kernels}
     energy = stack.fit if stack.energy else base.fit  # errors go with the energies that they are of
     return attrs.evolve(
-        stack, efficiency=merged, **tables, fit=attrs.evolve(stack.fit, kernel=kernel, kernels=kernels, power=energy.power, energy=energy.energy,
-                                                                 kernel_power={**base.fit.kernel_power, **stack.fit.kernel_power}),
+        stack,
+        efficiency=merged,
+        **tables,
+        fit=attrs.evolve(
+            stack.fit,
+            kernel=kernel,
+            kernels=kernels,
+            power=energy.power,
+            energy=energy.energy,
+            kernel_power={**base.fit.kernel_power, **stack.fit.kernel_power},
+        ),
         kernel_energy=spent,
-        host=stack.host if "host" in raw else base.host, tuning=tuning, energy={**base.energy, **stack.energy},
+        host=stack.host if "host" in raw else base.host,
+        tuning=tuning,
+        energy={**base.energy, **stack.energy},
         architectures=stack.architectures or base.architectures,
-    )  # fmt: skip
+    )
 
 
 def _efficiencies(tables: Mapping[str, Any], where: str, faults: list[Fault]) -> dict[str, Any]:
@@ -238,10 +278,20 @@ def _efficiencies(tables: Mapping[str, Any], where: str, faults: list[Fault]) ->
 
 
 def _energies(tables: Mapping[str, Any], where: str, faults: list[Fault]) -> dict[str, Any]:
-    """Read a table per action: watts of the baseline, joules per operation, per byte, or per any other count."""
+    """Read a table per action: watts of the baseline, joules per operation, per byte, or per any other
+    count.
+    """
     found = {}
     for action, table in tables.items():
-        kind = Watts if action == "baseline" else JoulesPerOp if action == "ops" else JoulesPerByte if action.startswith("bytes.") else Joules  # fmt: skip
+        kind = (
+            Watts
+            if action == "baseline"
+            else JoulesPerOp
+            if action == "ops"
+            else JoulesPerByte
+            if action.startswith("bytes.")
+            else Joules
+        )
         unit: Unit = get_args(kind)[1]
         if isinstance(table, Mapping):
             read = partial(parse, unit=unit)
@@ -255,7 +305,9 @@ def _energies(tables: Mapping[str, Any], where: str, faults: list[Fault]) -> dic
 def _entries(
     table: Any, where: str, faults: list[Fault], read: Callable[[Any], float], like: str
 ) -> dict[str, Any]:
-    """Read `kind = x`, `"kind.format" = x` and curves; nested tables are dotted keys; `like` is an example of x."""
+    """Read `kind = x`, `"kind.format" = x` and curves; nested tables are dotted keys; `like` is an example of
+    x.
+    """
     entries: dict[str, Any] = {}
     for key, raw in dict(table).items():
         try:
@@ -263,7 +315,8 @@ def _entries(
                 points = tuple((float(x), read(y)) for x, y in raw.get("points", ()))
                 if not points:
                     raise ValueError(
-                        'a curve needs at least one point, like { over = "m", points = [[32, 0.15], [128, 0.7]] }'
+                        'a curve needs at least one point, like { over = "m", points = [[32, 0.15], [128,'
+                        " 0.7]] }"
                     )
                 if list(points) != sorted(points) or points[0][0] <= 0:
                     raise ValueError("the sizes of a curve's points must rise and be above 0")
@@ -327,10 +380,18 @@ def scenario_from(text: bytes, name: str, where: str) -> Scenario:
     _raise_if(walked.faults)
     file: ScenarioFile = structure(walked.values, ScenarioFile, where)
     return Scenario(
-        name=name, title=file.title, depreciation=file.depreciation, electricity=file.electricity, pue=file.pue,
-        wall_overhead=file.wall_overhead, system_factor=file.system_factor, utilization=file.utilization,
-        facts=walked.facts, note=file.note, origin=where,
-    )  # fmt: skip
+        name=name,
+        title=file.title,
+        depreciation=file.depreciation,
+        electricity=file.electricity,
+        pue=file.pue,
+        wall_overhead=file.wall_overhead,
+        system_factor=file.system_factor,
+        utilization=file.utilization,
+        facts=walked.facts,
+        note=file.note,
+        origin=where,
+    )
 
 
 def suite_from(text: bytes, name: str, where: str) -> Suite:

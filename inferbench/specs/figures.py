@@ -1,4 +1,5 @@
-"""The figures of a measurement: which phase yields each at which axes, and which of them must not be compared.
+"""The figures of a measurement: which phase yields each at which axes, and which of them must not be
+compared.
 
 No figure is dropped: what `targets` doesn't yield, `left_out` yields with a rule and a reason.
 """
@@ -27,7 +28,8 @@ class Target:
     """One figure of a measurement: which phase yields it, at which axes, how much it is.
 
     Attributes:
-        regime: `closed loop`: a decode step with as many sequences as there are requests in flight, which a server only
+        regime: `closed loop`: a decode step with as many sequences as there are requests in flight, which a
+            server only
             approaches; `steady state`: with the average number of running requests; empty: as the axes say.
         code, why: The rule that keeps it from being compared, and why; empty if none does.
     """
@@ -45,7 +47,8 @@ def settled(m: Measurement) -> Measurement:
     """Take a closed loop of one request for what it is: a batch of one that waits for nobody.
 
     Example:
-        >>> one = Measurement(source="s", chip="c", queueing=True, axes={"concurrency": 1.0, "context": 100.0})
+        >>> one = Measurement(source="s", chip="c", queueing=True, axes={"concurrency": 1.0,
+        ...     "context": 100.0})
         >>> settled(one).queueing, settled(one).axes["batch"]
         (False, 1.0)
     """
@@ -57,11 +60,13 @@ def settled(m: Measurement) -> Measurement:
 def targets(m: Measurement) -> Iterator[Target]:
     """Yield the figures of a measurement that can be compared.
 
-    TTFT of a generation is the prefill of its prompt, TPOT a decode step in the middle of the answer. Of a closed loop
+    TTFT of a generation is the prefill of its prompt, TPOT a decode step in the middle of the answer. Of a
+    closed loop
     of several requests only TPOT is comparable, with the requests in flight as its batch.
 
     Example:
-        >>> one = Measurement(source="s", chip="c", phase="generate", axes={"context": 100.0, "output": 20.0}, tpot_s=0.01)
+        >>> one = Measurement(source="s", chip="c", phase="generate", axes={"context": 100.0,
+        ...     "output": 20.0}, tpot_s=0.01)
         >>> next(targets(one)).axes["context"]
         110.0
     """
@@ -121,7 +126,9 @@ def _some(value: float, metric: str, phase: str, axes: Mapping[str, float]) -> I
 
 
 def _in_loop(m: Measurement, target: Target) -> Target | None:
-    """A figure of a server under load, if it is comparable: a step whose batch was measured, or is bounded by the loop."""
+    """A figure of a server under load, if it is comparable: a step whose batch was measured, or is bounded by
+    the loop.
+    """
     if target.phase != "decode":
         return None
     if "batch" in m.axes:
@@ -144,7 +151,7 @@ def _waiting(m: Measurement, target: Target) -> str:
         "latency_s": "a request waits for others' prompts and steps",
         "power_w": "power is of prompts and steps mixed",
         "energy_j": "energy is of prompts and steps mixed",
-    }.get(target.metric, UNKNOWN_BATCH)  # fmt: skip
+    }.get(target.metric, UNKNOWN_BATCH)
     return f"{load}: {what}"
 
 

@@ -164,9 +164,14 @@ def _column(head: str, at: str, faults: list[Fault]) -> tuple[str, float, bool]:
 
 
 def _measurement(
-    series: Series, source: Source, columns: list[tuple[str, float, bool]], row: tuple[float, ...], i: int,
-    place: str, faults: list[Fault],
-) -> Measurement:  # fmt: skip
+    series: Series,
+    source: Source,
+    columns: list[tuple[str, float, bool]],
+    row: tuple[float, ...],
+    i: int,
+    place: str,
+    faults: list[Fault],
+) -> Measurement:
     axes: dict[str, float] = dict(series.axes)
     figures: dict[str, Any] = {}
     for (name, factor, figure), value in zip(columns, row, strict=True):
@@ -175,10 +180,23 @@ def _measurement(
         elif not math.isnan(value):
             figures[name] = value * factor
     made = Measurement(
-        source=f"{source.title}, {series.where}, row {i + 1}", chip=series.chip, chips=series.chips, layout=series.layout,
-        software=series.software, network=series.network, phase=series.phase, op=series.op, precision=series.precision,
-        axes=axes, boundary=series.boundary, statistic=series.statistic, queueing=series.queueing, caveats=series.caveats,
-        fitted=series.fitted, extra={"options": dict(series.options)} if series.options else {}, **figures,
-    )  # fmt: skip
+        source=f"{source.title}, {series.where}, row {i + 1}",
+        chip=series.chip,
+        chips=series.chips,
+        layout=series.layout,
+        software=series.software,
+        network=series.network,
+        phase=series.phase,
+        op=series.op,
+        precision=series.precision,
+        axes=axes,
+        boundary=series.boundary,
+        statistic=series.statistic,
+        queueing=series.queueing,
+        caveats=series.caveats,
+        fitted=series.fitted,
+        extra={"options": dict(series.options)} if series.options else {},
+        **figures,
+    )
     faults.extend(attrs.evolve(fault, where=place) for fault in faults_of(made))
     return made

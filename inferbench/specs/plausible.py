@@ -1,4 +1,5 @@
-"""What every measurement must obey, whoever read it: figures above zero, axes of at least one, chips for its layout.
+"""What every measurement must obey, whoever read it: figures above zero, axes of at least one, chips for its
+layout.
 
 What can't be right for its unit is warned about, not refused.
 """
@@ -16,7 +17,8 @@ from inferbench.specs.figures import STEADY
 __all__ = ["doubts", "faults"]
 
 FIGURES = ("latency_s", "ttft_s", "tpot_s", "tokens_per_s", "power_w", "energy_j")
-# Slower and faster than anything plausible for a step of a language model: the fastest published decoding needs
+# Slower and faster than anything plausible for a step of a language model: the fastest published decoding
+# needs
 # about 50 us per token, and a step longer than a minute is a time-out. Beyond these a unit was mistaken.
 STEP = (10e-6, 60.0)
 FIRST = (20e-6, 3600.0)
@@ -30,9 +32,33 @@ PLAUSIBLE = (
 TOGETHER = 3.0
 WHOLE = ("batch",)
 COUNTS = frozenset(
-    ("batch", "context", "output", "pixels", "height", "width", "steps", "frames", "m", "n", "k", "heads", "head_dim", "queries",
-     "keys", "tokens", "hidden", "inter", "topk", "experts", "tp", "ep", "group", "payload")
-)  # fmt: skip
+    (
+        "batch",
+        "context",
+        "output",
+        "pixels",
+        "height",
+        "width",
+        "steps",
+        "frames",
+        "m",
+        "n",
+        "k",
+        "heads",
+        "head_dim",
+        "queries",
+        "keys",
+        "tokens",
+        "hidden",
+        "inter",
+        "topk",
+        "experts",
+        "tp",
+        "ep",
+        "group",
+        "payload",
+    )
+)
 RATES = frozenset(("concurrency", "request_rate", "in_flight"))
 
 
@@ -40,7 +66,8 @@ def faults(row: Measurement) -> Iterator[Fault]:
     """Yield what makes a row unusable.
 
     Example:
-        >>> [fault.found for fault in faults(Measurement(source="s", chip="c", latency_s=1.0, axes={"batch": 0.0}))]
+        >>> [fault.found for fault in faults(Measurement(source="s", chip="c", latency_s=1.0,
+        ...     axes={"batch": 0.0}))]
         ['batch is 0; at least 1 was expected']
     """
     measured = [name for name in FIGURES if not math.isnan(getattr(row, name))]
@@ -73,12 +100,17 @@ def _axis(row: Measurement, name: str, value: float) -> str:
         return f"{name} is {value:g}; a finite number above 0 was expected"
     averaged = row.queueing or any(caveat.startswith(STEADY) for caveat in row.caveats)
     if name in WHOLE and value != int(value) and not averaged:
-        return f"{name} is {value:g}; a whole number was expected, and no caveat says that it is an average ('{STEADY}: …')"
+        return (
+            f"{name} is {value:g}; a whole number was expected, and no caveat says that it is an average"
+            f" ('{STEADY}: …')"
+        )
     return ""
 
 
 def _degrees(row: Measurement) -> Iterator[Fault]:
-    """Degrees that need more chips than there are; what else may be wrong with a layout is the row's own matter."""
+    """Degrees that need more chips than there are; what else may be wrong with a layout is the row's own
+    matter.
+    """
     try:
         layout = Layout.parse(row.layout)
     except InferBenchError:

@@ -108,7 +108,8 @@ def parse(text: str, flag: str) -> Points:
         flag: The option's name, for messages.
 
     Raises:
-        InferBenchError: No points, not a number, not whole, a step that leads nowhere, a point that stands twice.
+        InferBenchError: No points, not a number, not whole, a step that leads nowhere, a point that stands
+            twice.
 
     Example:
         >>> parse("128:512:+128", "--context").values().tolist()

@@ -1,4 +1,6 @@
-"""The keys of a stack's tables: a misspelt one would be found by no operator, which then ran on ideal software."""
+"""The keys of a stack's tables: a misspelt one would be found by no operator, which then ran on ideal
+software.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from inferbench.records.stack import TABLES, Stack
 
 __all__ = ["key_faults"]
 
-# Kinds of the core; those of installed plugins come beside. `records.flavours` looks up no other flavours than these.
+# Kinds of the core; those of installed plugins come beside. `records.flavours` looks up no other flavours
+# than these.
 KINDS = ("default", "gemm", "attention", "elementwise", "reduce", "move", "collective", "conv2d")
 FLAVOURS: Mapping[str, tuple[str, ...]] = {
     "gemm": ("experts",),
@@ -26,7 +29,8 @@ _CACHE = re.compile(r"kv\d+(\.\d+)?$")
 def key_faults(stack: Stack, where: str) -> list[Fault]:
     """Return a fault for each key that no operator can have.
 
-    A kind that nobody installed knows is one of a package that isn't here, unless it is a slip away from a known one.
+    A kind that nobody installed knows is one of a package that isn't here, unless it is a slip away from a
+    known one.
 
     Args:
         stack: As its file has it.
@@ -94,7 +98,9 @@ def _precision(text: str, kind: str) -> bool:
 
 
 def _apart(one: str, other: str) -> int:
-    """Letters to insert, leave out, replace, or swap with their neighbour (Damerau 1964), between two words."""
+    """Letters to insert, leave out, replace, or swap with their neighbour (Damerau 1964), between two
+    words.
+    """
     rows = [list(range(len(other) + 1))]
     for i, a in enumerate(one, 1):
         rows.append([i])

@@ -159,7 +159,8 @@ class _Walker:
             elif table["basis"] not in get_args(Basis):
                 self.fault(
                     f"sources.{key}.basis",
-                    f"'{table['basis']}' is no basis; {', '.join(get_args(Basis)[:-1])} or {get_args(Basis)[-1]} was expected",
+                    f"'{table['basis']}' is no basis; {', '.join(get_args(Basis)[:-1])} or"
+                    f" {get_args(Basis)[-1]} was expected",
                 )
             else:
                 self.cited[key] = Source(**table, key=key)
@@ -271,7 +272,9 @@ class _Walker:
         return raw
 
     def entry(self, raw: Any, path: str) -> tuple[Any, Source | None, str, str] | None:
-        """Split `{ is, source, note }`, `{ missing }` or `"value [source]"` into (value, source, note, missing)."""
+        """Split `{ is, source, note }`, `{ missing }` or `"value [source]"` into (value, source, note,
+        missing).
+        """
         note = missing = ""
         cited = self.default
         if isinstance(raw, Mapping):
@@ -354,7 +357,10 @@ def _hint_example(hint: Any) -> str:
 def _written_like(path: str, example: str) -> str:
     """What to write for a number; a key of a list is no key."""
     key = path.rpartition(".")[2]
-    return f'write {"" if key.isdigit() else f"{key} = "}{example}, or {{ missing = "why" }} where it is not known'
+    return (
+        f'write {"" if key.isdigit() else f"{key} = "}{example}, or {{ missing = "why" }} where it is not'
+        " known"
+    )
 
 
 def _example(unit: Unit) -> str:

@@ -1,4 +1,5 @@
-"""`Columns`: the rows of a chunk as arrays, filled run by run; names are those of the JSON results, flattened.
+"""`Columns`: the rows of a chunk as arrays, filled run by run; names are those of the JSON results,
+flattened.
 
 Rows stand in memory order of the grid (the longest axis fastest), never point by point in Python.
 """
@@ -23,13 +24,37 @@ __all__ = ["COUNTS", "FLAGS", "HEAD", "TEXTS", "Columns", "Text", "fixed", "sche
 
 # What stands before the metrics, in the order of the JSON results.
 HEAD = (
-    "system", "chip", "chips", "layout", "network", "workload", "phase", "stack", "precision", "batch", "context",
-    "feasible", "reason_code", "reason", "domain",
-)  # fmt: skip
+    "system",
+    "chip",
+    "chips",
+    "layout",
+    "network",
+    "workload",
+    "phase",
+    "stack",
+    "precision",
+    "batch",
+    "context",
+    "feasible",
+    "reason_code",
+    "reason",
+    "domain",
+)
 TEXTS = (
-    "system", "chip", "layout", "network", "workload", "phase", "stack", "precision", "reason_code", "reason", "domain",
-    "bound", "flags",
-)  # fmt: skip
+    "system",
+    "chip",
+    "layout",
+    "network",
+    "workload",
+    "phase",
+    "stack",
+    "precision",
+    "reason_code",
+    "reason",
+    "domain",
+    "bound",
+    "flags",
+)
 COUNTS = ("chips",)
 FLAGS = ("feasible",)
 
@@ -71,12 +96,19 @@ class Columns:
     def empty(cls, rows: int, axes: Sequence[str], metrics: Sequence[str]) -> Columns:
         """Room for so many rows."""
         return cls(
-            rows, {}, {name: Text(np.full(rows, -1, np.int32)) for name in TEXTS},
-            {name: np.zeros(rows, np.int64) for name in COUNTS}, np.zeros(rows, bool), tuple(axes), schema(axes, metrics),
-        )  # fmt: skip
+            rows,
+            {},
+            {name: Text(np.full(rows, -1, np.int32)) for name in TEXTS},
+            {name: np.zeros(rows, np.int64) for name in COUNTS},
+            np.zeros(rows, bool),
+            tuple(axes),
+            schema(axes, metrics),
+        )
 
     def known(self, name: str) -> Any:
-        """Mask of the rows in which a number is known: finite, and of a metric only where the point is feasible."""
+        """Mask of the rows in which a number is known: finite, and of a metric only where the point is
+        feasible.
+        """
         finite = np.isfinite(self.numbers[name])
         return finite if name in self.axes else finite & self.feasible
 
@@ -159,9 +191,13 @@ class Columns:
 def fixed(system: System, network: str, phase: str, stack: str) -> dict[str, str]:
     """Texts that are the same for every point of a workload on a system."""
     return {
-        "system": label(system), "chip": system.chip.name, "network": network, "workload": f"{network}/{phase}",
-        "phase": phase, "stack": stack,
-    }  # fmt: skip
+        "system": label(system),
+        "chip": system.chip.name,
+        "network": network,
+        "workload": f"{network}/{phase}",
+        "phase": phase,
+        "stack": stack,
+    }
 
 
 def _precisions(column: Text, grid: Grid) -> Any:

@@ -23,7 +23,8 @@ from inferbench.sweeping.work import Bench, Done, Job, forget, keep, keep_memory
 __all__ = ["Watch", "in_memory", "sweep"]
 
 Watch = Callable[[int, int], None]
-"""Told points done since the start (those of an earlier run included) and points in all, after every chunk."""
+"""Told points done since the start (those of an earlier run included) and points in all, after every chunk.
+"""
 
 TRIES = 3
 _PLAIN = Opening()
@@ -45,9 +46,14 @@ class Outcome:
 
 
 def sweep(
-    plan: Plan, registry: Registry, out: str, *, executor: str = "inline", opening: Opening = _PLAIN,
+    plan: Plan,
+    registry: Registry,
+    out: str,
+    *,
+    executor: str = "inline",
+    opening: Opening = _PLAIN,
     watch: Watch = lambda done, total: None,
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     """Evaluate a plan into Parquet, or go on where an interrupted run of the same plan stopped.
 
     Args:
@@ -59,7 +65,8 @@ def sweep(
         watch: Told of progress.
 
     Raises:
-        InferBenchError: The place holds another sweep, can't be written to or is full; workers die again and again.
+        InferBenchError: The place holds another sweep, can't be written to or is full; workers die again and
+            again.
 
     Example:
         >>> sweep(plan(request, registry), registry, "space.parquet").points            # doctest: +SKIP
@@ -90,8 +97,13 @@ def _tidied(store: Store) -> Iterator[None]:
 
 
 def _run(
-    executor: Executor, opening: Opening, bench: Bench, store: Store, missing: Sequence[Chunk], watch: Callable[[int], None]
-) -> None:  # fmt: skip
+    executor: Executor,
+    opening: Opening,
+    bench: Bench,
+    store: Store,
+    missing: Sequence[Chunk],
+    watch: Callable[[int], None],
+) -> None:
     """Keep every worker busy, with a chunk in hand for each, until all chunks are stored."""
     job = keep(bench) if executor.name == "inline" else Job(bench.plan.hash, bench.plan.dumps())
     done = 0
@@ -133,9 +145,10 @@ def _completed(pool: Pool, job: Job, store: Store, missing: Sequence[Chunk], sha
 def _dying(chunk: Chunk, error: BaseException) -> InferBenchError:
     said = str(error).partition("\n")[0] or type(error).__name__
     return InferBenchError.at(
-        f"chunk {chunk.index}", f"lost its worker {TRIES} times: {said}",
+        f"chunk {chunk.index}",
+        f"lost its worker {TRIES} times: {said}",
         "if memory ran out, give a smaller --memory or fewer --workers; finished chunks are kept",
-    )  # fmt: skip
+    )
 
 
 def in_memory(plan: Plan, registry: Registry, watch: Watch = lambda done, total: None) -> Iterator[Columns]:

@@ -16,7 +16,8 @@ from inferbench.units import show
 
 __all__ = ["Estimate", "ask", "estimate"]
 
-# Rates and sizes of docs/sweeps.md, rounded down and up: one worker evaluates so many layouts of a point per second
+# Rates and sizes of docs/sweeps.md, rounded down and up: one worker evaluates so many layouts of a point per
+# second
 # and writes so many points; a point takes so many bytes on disk.
 LAYOUTS_PER_S = 2e6
 POINTS_PER_S = 1e6
@@ -46,8 +47,9 @@ class Estimate:
     def __str__(self) -> str:
         each = "" if self.workers == 1 else " per worker"
         return (
-            f"{self.points:,} points take about {show(self.disk, 'B')} on disk, {_duration(self.seconds)} on "
-            f"{self.workers} worker{'s' if self.workers > 1 else ''} and {show(self.memory, 'B')} of memory{each}"
+            f"{self.points:,} points take about {show(self.disk, 'B')} on disk, {_duration(self.seconds)} on"
+            f" {self.workers} worker{'s' if self.workers > 1 else ''} and {show(self.memory, 'B')} of"
+            f" memory{each}"
         )
 
 
@@ -63,7 +65,8 @@ def estimate(plan: Plan, registry: Registry, workers: int) -> Estimate:
 
     Example:
         >>> print(Estimate(10**12, 1e14, 5e5, 512e6, 2))
-        1,000,000,000,000 points take about 100 TB on disk, 6 days on 2 workers and 512 MB of memory per worker
+        1,000,000,000,000 points take about 100 TB on disk, 6 days on 2 workers and 512 MB of memory per
+        worker
     """
     size = plan.size
     tried = sum(work.size * _layouts(plan, i, registry) for i, work in enumerate(plan.works))

@@ -1,4 +1,6 @@
-"""Parquet files of a sweep: encoding, atomic writing, and what a file says about itself. Needs the extra `sweep`."""
+"""Parquet files of a sweep: encoding, atomic writing, and what a file says about itself. Needs the extra
+`sweep`.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,10 @@ __all__ = ["ROWS", "encode", "merge", "needed", "read_header", "rows_of", "write
 ROWS = "inferbench.run/1"
 _KEY = b"inferbench"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# The same settings everywhere: equal rows give equal bytes. Neighbouring points have neighbouring values, so bytes are
-# split by significance before they are packed: half the size or less, for little more time than writing it all.
+# The same settings everywhere: equal rows give equal bytes. Neighbouring points have neighbouring values, so
+# bytes are
+# split by significance before they are packed: half the size or less, for little more time than writing it
+# all.
 # zstd takes a third longer and saves a twentieth.
 _PACKED = {"compression": "lz4", "version": "2.6", "write_batch_size": 1 << 16}
 
@@ -46,7 +50,13 @@ def needed(name: str) -> Any:
 
 def header(plan: Plan) -> dict[str, Any]:
     """What every file says about itself."""
-    return {"schema": SCHEMA, "rows": ROWS, "hash": plan.hash, "request": plan.request.plain(), "basis": dict(plan.basis)}  # fmt: skip
+    return {
+        "schema": SCHEMA,
+        "rows": ROWS,
+        "hash": plan.hash,
+        "request": plan.request.plain(),
+        "basis": dict(plan.basis),
+    }
 
 
 def encode(columns: Columns, plan: Plan) -> Any:
@@ -54,7 +64,9 @@ def encode(columns: Columns, plan: Plan) -> Any:
     pa, pq = needed("pyarrow"), needed("pyarrow.parquet")
     arrays = [_array(pa, columns, name) for name in columns.order]
     about = {_KEY: json.dumps(header(plan), sort_keys=True).encode()}
-    table = pa.Table.from_arrays(arrays, schema=pa.schema([*zip(columns.order, (a.type for a in arrays), strict=True)], metadata=about))  # fmt: skip
+    table = pa.Table.from_arrays(
+        arrays, schema=pa.schema([*zip(columns.order, (a.type for a in arrays), strict=True)], metadata=about)
+    )
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, row_group_size=max(1, columns.rows), **_settings(columns.order, columns.axes))
     return sink.getvalue()
@@ -113,10 +125,13 @@ def disk_fault(error: OSError, path: Path) -> InferBenchError:
     """Say what is wrong with the disk, and that finished chunks are safe."""
     if error.errno in _FULL:
         return InferBenchError.at(
-            str(path.parent), "the disk is full; the chunks that were finished are kept",
+            str(path.parent),
+            "the disk is full; the chunks that were finished are kept",
             "free some space and give the same command again, it goes on from there",
-        )  # fmt: skip
-    return InferBenchError.at(f"--out {path}", f"can't be written: {error.strerror}", "name a folder you may write to")  # fmt: skip
+        )
+    return InferBenchError.at(
+        f"--out {path}", f"can't be written: {error.strerror}", "name a folder you may write to"
+    )
 
 
 def read_header(path: Path) -> tuple[dict[str, Any], int]:
@@ -130,7 +145,9 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
         found = pq.read_metadata(path)
     except (pa.ArrowInvalid, OSError) as error:
         said = str(error).partition("\n")[0]
-        raise InferBenchError.at(str(path), f"is no Parquet file: {said}", "give what inferbench sweep --out wrote") from None  # fmt: skip
+        raise InferBenchError.at(
+            str(path), f"is no Parquet file: {said}", "give what inferbench sweep --out wrote"
+        ) from None
     return checked(json.loads((found.metadata or {}).get(_KEY, b"{}")), path), int(found.num_rows)
 
 
@@ -143,9 +160,10 @@ def checked(table: dict[str, Any], path: Path) -> dict[str, Any]:
         )
     if schema_found != SCHEMA:
         raise InferBenchError.at(
-            str(path), f"has schema {schema_found}; {SCHEMA} was expected",
+            str(path),
+            f"has schema {schema_found}; {SCHEMA} was expected",
             "run the sweep again, or install the version of inferbench that wrote it",
-        )  # fmt: skip
+        )
     return table
 
 

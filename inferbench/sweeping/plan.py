@@ -27,9 +27,11 @@ from inferbench.sweeping.request import SCHEMA, Request, digest
 
 __all__ = ["Chunk", "Piece", "Plan", "Work", "plan"]
 
-# Measured with two thirds to spare: what evaluating and writing a point takes at the worst (a prefill, all columns).
+# Measured with two thirds to spare: what evaluating and writing a point takes at the worst (a prefill, all
+# columns).
 BYTES_PER_POINT = 1500.0
-# Points evaluated in one go: larger arrays fall out of the cache, smaller ones pay the fixed cost of a call too often.
+# Points evaluated in one go: larger arrays fall out of the cache, smaller ones pay the fixed cost of a call
+# too often.
 BLOCK = 1 << 17
 LEAST, MOST = 1 << 8, 1 << 20
 
@@ -70,13 +72,15 @@ class Work:
         return {
             name: (lengths[name] * int(i) // count, lengths[name] * (int(i) + 1) // count)
             for (name, count), i in zip(self.splits.items(), index, strict=True)
-        }  # fmt: skip
+        }
 
     def grid(self, block: int) -> Grid:
         """The grid of a block."""
         cut = self.slices(block)
         low, high = cut["precision"]
-        return Grid.of({name: points.values(*cut[name]) for name, points in self.axes.items()}, self.precisions[low:high])  # fmt: skip
+        return Grid.of(
+            {name: points.values(*cut[name]) for name, points in self.axes.items()}, self.precisions[low:high]
+        )
 
 
 @attrs.frozen
@@ -145,9 +149,15 @@ class Plan:
             InferBenchError: As `prepare`.
         """
         case = prepare(
-            work.system, work.network, work.phase, stack=self.stack, registry=registry, options=self.request.options,
-            scenario=self.scenario, ignore_capacity=self.request.ignore_capacity,
-        )  # fmt: skip
+            work.system,
+            work.network,
+            work.phase,
+            stack=self.stack,
+            registry=registry,
+            options=self.request.options,
+            scenario=self.scenario,
+            ignore_capacity=self.request.ignore_capacity,
+        )
         return attrs.evolve(case, intervals=False)
 
     def dumps(self) -> bytes:
@@ -196,7 +206,9 @@ def _works(request: Request, registry: Registry) -> Iterator[Work]:
             record = registry.network(network)
             phases = {one.name: one for one in registry.workload(record.type).phases}
             if phase not in phases:
-                raise InferBenchError.at(workload, f"'{phase}' is no phase of {record.type}", f"phases are {', '.join(phases)}")  # fmt: skip
+                raise InferBenchError.at(
+                    workload, f"'{phase}' is no phase of {record.type}", f"phases are {', '.join(phases)}"
+                )
             defaults = {axis: Points.of([value]) for axis, value in phases[phase].axes.items()}
             known |= set(defaults)
             axes = {axis: request.axes.get(axis, points) for axis, points in defaults.items()}
@@ -212,8 +224,10 @@ def _works(request: Request, registry: Registry) -> Iterator[Work]:
     for axis in request.axes:
         if axis not in known:
             raise InferBenchError.at(
-                f"--{axis}", f"no phase of this sweep has an axis '{axis}'", suggest(axis, known) or f"axes are {', '.join(sorted(known))}"
-            )  # fmt: skip
+                f"--{axis}",
+                f"no phase of this sweep has an axis '{axis}'",
+                suggest(axis, known) or f"axes are {', '.join(sorted(known))}",
+            )
 
 
 def _check(axes: Mapping[str, Points]) -> None:

@@ -42,7 +42,8 @@ def query(path: Path, sql: str) -> Answer:
         InferBenchError: No sweep, another schema version, not a select, or a fault in it.
 
     Example:
-        >>> query(Path("space.parquet"), "select chip, max(tokens_per_s_per_chip) from space group by chip")  # doctest: +SKIP
+        >>> query(Path("space.parquet"), "select chip,
+        ...     max(tokens_per_s_per_chip) from space group by chip")  # doctest: +SKIP
     """
     duckdb = needed("duckdb")
     dataset, missing = _dataset(path)
@@ -61,7 +62,9 @@ def query(path: Path, sql: str) -> Answer:
                 "query", "reads something else than the sweep", f"ask the view {VIEW}"
             ) from None
         except duckdb.Error as error:
-            raise InferBenchError.at("query", _said(error), f"columns are those of `select * from {VIEW} limit 1`") from None  # fmt: skip
+            raise InferBenchError.at(
+                "query", _said(error), f"columns are those of `select * from {VIEW} limit 1`"
+            ) from None
 
 
 def columns(path: Path, names: list[str]) -> dict[str, Any]:

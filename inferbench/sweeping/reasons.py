@@ -18,7 +18,9 @@ __all__ = ["reasons"]
 _TIE = 1e-6
 _LEAST, _MOST = 1e-20, 1e30
 _POWERS = 10.0 ** (2.0 - np.array([*range(31), *range(-21, 0)], dtype=np.float64))
-"""What brings a number of decimal exponent i (negative ones count from the end) to three digits before the point."""
+"""What brings a number of decimal exponent i (negative ones count from the end) to three digits before the
+point.
+"""
 
 
 def reasons(run: Run, feasible: Any, codes: Text, texts: Text, rows: slice) -> None:
@@ -69,7 +71,8 @@ def _written(name: str, value: float) -> str:
 def _looks(name: str, values: Any) -> tuple[int, Any]:
     """Number values so that equal numbers are written alike: three significant digits, whole ones for counts.
 
-    A value that lies between two roundings keeps a number of its own: which way it is written is not decided here.
+    A value that lies between two roundings keeps a number of its own: which way it is written is not decided
+    here.
     """
     flat = values.reshape(-1)
     if name.startswith("bound"):
@@ -90,7 +93,9 @@ def _looks(name: str, values: Any) -> tuple[int, Any]:
 
 
 def _numbered(keys: Any) -> tuple[Any, Any]:
-    """Like `np.unique` with index and inverse; whole numbers in a narrow range are counted instead of sorted."""
+    """Like `np.unique` with index and inverse; whole numbers in a narrow range are counted instead of
+    sorted.
+    """
     low, high = (keys.min(), keys.max()) if len(keys) else (0, 0)
     span = int(high - low) + 1 if np.isfinite(low) and np.isfinite(high) else 1 << 62
     if span > 4 * len(keys) + (1 << 16) or not np.array_equal(keys, np.floor(keys)):

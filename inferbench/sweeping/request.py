@@ -42,7 +42,8 @@ GRIDS: Mapping[str, Named] = {
         ("dense-*/prefill", "dense-*/decode", "dense-*/generate"), {**_AXES, "output": "128"}, _PRECISIONS
     ),
 }
-"""The reference grid is the workload space of the project's definition: 1B to 200B, batch 1 to 512, context 128 to
+"""The reference grid is the workload space of the project's definition: 1B to 200B, batch 1 to 512, context
+128 to
 32K, three precisions, three phases."""
 
 
@@ -110,9 +111,11 @@ def workloads(patterns: Sequence[str], registry: Registry) -> tuple[str, ...]:
         names = [known for known in registry.names("networks") if fnmatchcase(known, name)]
         if not names:
             raise InferBenchError.at(
-                pattern, "no installed network matches",
-                suggest(name, registry.names("networks")) or "inferbench list networks · pip install inferbench-llm",
-            )  # fmt: skip
+                pattern,
+                "no installed network matches",
+                suggest(name, registry.names("networks"))
+                or "inferbench list networks · pip install inferbench-llm",
+            )
         found += [f"{known}/{phase}" for known in sorted(names, key=_by_number)]
     return tuple(dict.fromkeys(found))
 

@@ -1,4 +1,6 @@
-"""`Store`: the folder a sweep streams into, with its manifest; what is there is trusted only if it is of the same sweep."""
+"""`Store`: the folder a sweep streams into, with its manifest; what is there is trusted only if it is of the
+same sweep.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +93,11 @@ class Store:
             left.unlink()
         if not written.exists():
             parquet.write(json.dumps(self._manifest(), indent=1).encode(), str(written))
-        return [chunk for chunk in self.plan.chunks if parquet.rows_of(self.path(chunk), self.plan.hash) != chunk.points]  # fmt: skip
+        return [
+            chunk
+            for chunk in self.plan.chunks
+            if parquet.rows_of(self.path(chunk), self.plan.hash) != chunk.points
+        ]
 
     def end(self, metrics: tuple[str, ...]) -> None:
         """Put the chunks into the single file, where one was asked for."""
@@ -146,9 +152,10 @@ class Store:
             *_differences(about["basis"], mine["basis"]),
         ]
         raise InferBenchError.at(
-            f"--out {path}", f"holds another sweep: {', '.join(names)} differ{'s' if len(names) == 1 else ''}",
+            f"--out {path}",
+            f"holds another sweep: {', '.join(names)} differ{'s' if len(names) == 1 else ''}",
             "name another place, or remove it",
-        )  # fmt: skip
+        )
 
 
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

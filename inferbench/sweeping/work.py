@@ -112,7 +112,8 @@ _HERE: dict[str, Bench] = {}
 def keep_memory() -> None:
     """Ask glibc to keep freed memory for the next array instead of handing it back to the system.
 
-    Every evaluation frees and allocates the same arrays; a third of the time went into fetching their pages again.
+    Every evaluation frees and allocates the same arrays; a third of the time went into fetching their pages
+    again.
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
@@ -150,9 +151,10 @@ def _same(wanted: Mapping[str, str], registry: Registry) -> None:
     for name in sorted({*wanted, *mine}):
         if wanted.get(name) != mine.get(name):
             raise InferBenchError.at(
-                f"worker: {name}", f"has {mine.get(name, 'none')}, the sweep was started with {wanted.get(name, 'none')}",
+                f"worker: {name}",
+                f"has {mine.get(name, 'none')}, the sweep was started with {wanted.get(name, 'none')}",
                 "install the same packages for all workers",
-            )  # fmt: skip
+            )
 
 
 def work(job: Job, chunk: Chunk, target: str | None) -> Done:

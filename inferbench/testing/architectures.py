@@ -74,7 +74,9 @@ class ArchitectureContract:
     @_QUICK
     @given(recipe=recipes(), batches=_BATCHES)
     def test_never_faster_than_the_roofline(self, recipe: Recipe, batches: list[float]) -> None:
-        """No operator beats its operations over the peak, nor its weights and state over the bandwidth of their home."""
+        """No operator beats its operations over the peak, nor its weights and state over the bandwidth of
+        their home.
+        """
         site = self.site()
         grid, _ = at_points(batches, [512.0], list(self.precisions))
         op = ops_at(recipe, grid.at)
@@ -89,7 +91,9 @@ class ArchitectureContract:
     @_QUICK
     @given(recipe=recipes(), batches=_BATCHES)
     def test_parts_are_not_negative(self, recipe: Recipe, batches: list[float]) -> None:
-        """Times and action counts are float64, finite where the chip's figures are known, and at least zero."""
+        """Times and action counts are float64, finite where the chip's figures are known, and at least
+        zero.
+        """
         site = self.site()
         cost = self.supported(ops_at(recipe, at_points(batches, [512.0], list(self.precisions))[0].at), site)
         for group in (cost.busy, cost.exposed, cost.actions):
@@ -157,7 +161,9 @@ class ArchitectureContract:
     @_QUICK
     @given(recipe=recipes(), batch=st.integers(1, 2048).map(float))
     def test_two_copies_cost_twice_one(self, recipe: Recipe, batch: float) -> None:
-        """A cost is of one execution: how often an operator repeats does not change it, so that two take twice as long."""
+        """A cost is of one execution: how often an operator repeats does not change it, so that two take
+        twice as long.
+        """
         site = self.site()
         op = ops_at(recipe, at_points([batch], [512.0], list(self.precisions))[0].at)
         once, twice = (ideal_time(self.supported(attrs.evolve(op, repeat=n), site)) * n for n in (1.0, 2.0))
@@ -166,7 +172,9 @@ class ArchitectureContract:
     @_QUICK
     @given(recipe=recipes(), batch=st.integers(1, 2048).map(float))
     def test_a_narrower_format_is_never_slower(self, recipe: Recipe, batch: float) -> None:
-        """Where a format stores no more bytes and computes no slower than the one before it, it takes no longer."""
+        """Where a format stores no more bytes and computes no slower than the one before it, it takes no
+        longer.
+        """
         site = self.site()
         op = ops_at(recipe, at_points([batch], [512.0], list(self.precisions))[0].at)
         shape = np.broadcast_shapes(
@@ -181,7 +189,9 @@ class ArchitectureContract:
     @_QUICK
     @given(batch=st.integers(1, 64).map(float), channels=st.integers(1, 512).map(float))
     def test_lowered_is_never_cheaper_than_native(self, batch: float, channels: float) -> None:
-        """A convolution as the product it lowers to costs at least what the architecture's own model of it says."""
+        """A convolution as the product it lowers to costs at least what the architecture's own model of it
+        says.
+        """
         site = self.site()
         at = Grid.of({"batch": [batch]}, list(self.precisions)).at
         op = Conv2d(

@@ -41,9 +41,17 @@ def ops_at(recipe: Recipe, at: Point) -> Op:
     if kind == "attention":
         groups = float(1 + int(heads) % 64)
         return Attention(
-            name="attention", precision=precision, batch=batch, heads=4.0 * groups, kv_heads=groups, queries=1.0, keys=context,
-            pairs=context, qk_dim=128.0, v_dim=128.0,
-        )  # fmt: skip
+            name="attention",
+            precision=precision,
+            batch=batch,
+            heads=4.0 * groups,
+            kv_heads=groups,
+            queries=1.0,
+            keys=context,
+            pairs=context,
+            qk_dim=128.0,
+            v_dim=128.0,
+        )
     if kind == "elementwise":
         return Elementwise(name="elementwise", precision=precision, elements=batch * n, reads=2.0)
     if kind == "reduce":

@@ -68,7 +68,9 @@ class PowerModelContract:
         )
 
     def test_its_error_is_an_error(self) -> None:
-        """Where it says how far power may be off, that is a standard error: not negative, of the shape of the watts."""
+        """Where it says how far power may be off, that is a standard error: not negative, of the shape of the
+        watts.
+        """
         chip = self.the_chip()
         at = Grid.of({}, ["bf16"]).at
         scale = np.array([0.0, 0.1, 1.0, 100.0])

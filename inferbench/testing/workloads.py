@@ -96,7 +96,9 @@ class WorkloadContract:
             )
 
     def test_shards_lose_no_work(self) -> None:
-        """The chips of a tensor-parallel group together do at least the whole model's work, and hold all weights."""
+        """The chips of a tensor-parallel group together do at least the whole model's work, and hold all
+        weights.
+        """
         layout = Layout(tp=2)
         for network, phase, defaults in self.cases():
             for op in self.graph(network, self._grid(defaults), phase):

@@ -64,9 +64,12 @@ def _said(wide: OpResult, narrow: OpResult) -> Iterator[str]:
     if faster.size:
         i = int(faster[0])
         yield (
-            f"a GEMM of M={ROWS[i]:g} ({show(float(wide.seconds[i]), 's')}) is slower than one of M={ROWS[i + 1]:g} "
-            f"({show(float(wide.seconds[i + 1]), 's')}) at N=K={SIDE:g}"
+            f"a GEMM of M={ROWS[i]:g} ({show(float(wide.seconds[i]), 's')}) is slower than one of"
+            f" M={ROWS[i + 1]:g} ({show(float(wide.seconds[i + 1]), 's')}) at N=K={SIDE:g}"
         )
     slower = np.flatnonzero(narrow.seconds > wide.seconds * (1 + 1e-9))
     if slower.size:
-        yield f"fp8 is slower than bf16 at {slower.size} of {len(ROWS)} sizes M, first at M={ROWS[int(slower[0])]:g}, N=K={SIDE:g}"
+        yield (
+            f"fp8 is slower than bf16 at {slower.size} of {len(ROWS)} sizes M, first at"
+            f" M={ROWS[int(slower[0])]:g}, N=K={SIDE:g}"
+        )

@@ -25,7 +25,8 @@ Entry = tuple[int, str, Measurement, Situation]
 
 
 def operator_rows(group: Sequence[Entry], registry: Registry) -> Iterator[tuple[int, list[Row]]]:
-    """Cost operators of one kind in one call; where it refuses, halves, so that a bad row is left alone with its reason.
+    """Cost operators of one kind in one call; where it refuses, halves, so that a bad row is left alone with
+    its reason.
 
     Args:
         group: Of one chip, stack, kind, precision and set of fields.
@@ -53,9 +54,15 @@ def operator_rows(group: Sequence[Entry], registry: Registry) -> Iterator[tuple[
 
 
 def _row(
-    name: str, m: Measurement, s: Situation, target: Target, real: OpResult | Layers, k: int,
-    factors: dict[str, tuple[float, float]], floor: float,
-) -> Row:  # fmt: skip
+    name: str,
+    m: Measurement,
+    s: Situation,
+    target: Target,
+    real: OpResult | Layers,
+    k: int,
+    factors: dict[str, tuple[float, float]],
+    floor: float,
+) -> Row:
     """One figure beside what was costed in place `k`."""
     chip = s.system.chip
     kind = KINDS.get(target.metric, "time")
@@ -64,12 +71,19 @@ def _row(
         "time": {"bandwidth": float(real.moved[k]) / chip.memory[chip.outermost].bandwidth},
         "power": {"tdp": chip.power.tdp},
         "energy": {},
-    }[kind]  # fmt: skip
+    }[kind]
     low, high = factors[kind]
     row = attrs.evolve(
-        bare(name, m, target), chip=chip.name, stack=s.stack.name, precision=s.precision, predicted=value, low=value * low,
-        high=value * high, inside=bool(s.stack.fit.rows) and s.inside and bool(real.inside[k]), trivial=trivial,
-    )  # fmt: skip
+        bare(name, m, target),
+        chip=chip.name,
+        stack=s.stack.name,
+        precision=s.precision,
+        predicted=value,
+        low=value * low,
+        high=value * high,
+        inside=bool(s.stack.fit.rows) and s.inside and bool(real.inside[k]),
+        trivial=trivial,
+    )
     code, why = operator_rule(row, floor)
     if not code and kind != "time":
         code, why = apart(m.boundary, real.energy.boundary if isinstance(real, OpResult) else "board")

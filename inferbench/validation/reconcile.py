@@ -47,7 +47,8 @@ class Split:
     Example:
         Work 1 s, roofline 2 s, model 2.5 s, measured 5 s: algorithm 0.5, hardware 0.8, software 0.5.
 
-        >>> one = Split(title="x", metric="latency_s", work=1.0, roofline=2.0, model=2.5, stack=4.0, measured=5.0)
+        >>> one = Split(title="x", metric="latency_s", work=1.0, roofline=2.0, model=2.5, stack=4.0,
+        ...     measured=5.0)
         >>> one.algorithm, one.hardware, one.software, one.unexplained
         (0.5, 0.8, 0.5, 1.25)
     """
@@ -106,9 +107,15 @@ def measured_split(m: Measurement, registry: Registry, stack: str = "") -> Split
         )
     target = timed[0]
     case = prepare(
-        found.system, found.network, target.phase, stack=found.stack, registry=registry, options=found.options,
-        ignore_capacity=True, breakdown=True,
-    )  # fmt: skip
+        found.system,
+        found.network,
+        target.phase,
+        stack=found.stack,
+        registry=registry,
+        options=found.options,
+        ignore_capacity=True,
+        breakdown=True,
+    )
     axes = {**case.workload.defaults(found.network, target.phase), **target.axes}
     run = evaluate(case, Grid.of({name: [value] for name, value in axes.items()}, [found.precision]))
     parts = m.extra.get("operators")
@@ -140,11 +147,16 @@ def split(
     )
     seconds = one(run.seconds)
     return Split(
-        title=f"{run.network.title} · {run.phase} · {run.system} · {run.stack.name}", metric=metric,
-        work=one(run.useful) / one(run.peak), roofline=one(run.roofline), model=one(run.model), stack=seconds,
-        measured=seconds if math.isnan(measured) else measured, operators=rows,
+        title=f"{run.network.title} · {run.phase} · {run.system} · {run.stack.name}",
+        metric=metric,
+        work=one(run.useful) / one(run.peak),
+        roofline=one(run.roofline),
+        model=one(run.model),
+        stack=seconds,
+        measured=seconds if math.isnan(measured) else measured,
+        operators=rows,
         host=max(0.0, seconds - sum(row.stack for row in rows)) if rows else 0.0,
-    )  # fmt: skip
+    )
 
 
 def gap(predicted: Mapping[str, Any], other: Split) -> dict[str, float]:
@@ -155,7 +167,8 @@ def gap(predicted: Mapping[str, Any], other: Split) -> dict[str, float]:
         other: The measurement.
 
     Returns:
-        `work`, `algorithm`, `hardware`, `software` and `all`; above 1 is slower. Work and algorithm differ from 1 only
+        `work`, `algorithm`, `hardware`, `software` and `all`; above 1 is slower. Work and algorithm differ
+        from 1 only
         where the run is of another point.
 
     Raises:

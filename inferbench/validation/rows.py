@@ -24,9 +24,11 @@ class Row:
     Attributes:
         set: Measurement set or file.
         source: Citation with the row's place.
-        metric: `latency_s`, `ttft_s`, `tpot_s`, `power_w` or `energy_j`; `tokens_per_s` where nothing else is given.
+        metric: `latency_s`, `ttft_s`, `tpot_s`, `power_w` or `energy_j`; `tokens_per_s` where nothing else is
+            given.
         software: As the source writes it; `stack` is what scores it.
-        phase: Of a network, with its regime where batches are not static (`decode (closed loop)`); of an operator the
+        phase: Of a network, with its regime where batches are not static (`decode (closed loop)`); of an
+            operator the
             name under which a stack knows it (`attention.generation`).
         boundary: Where power and energy were counted.
         statistic: Of times.
@@ -72,7 +74,9 @@ class Row:
 
     @property
     def domain(self) -> str:
-        """Whether the row is `inside` the box in which its stack was fitted or `extrapolated`; empty without such a stack."""
+        """Whether the row is `inside` the box in which its stack was fitted or `extrapolated`; empty without
+        such a stack.
+        """
         if not self.stack or self.stack == "ideal":
             return ""
         return "inside" if self.inside else "extrapolated"
@@ -98,7 +102,24 @@ def bare(name: str, m: Measurement, target: Target) -> Row:
     """
     phase = regime(m) if m.op else f"{target.phase} ({target.regime})" if target.regime else target.phase
     return Row(
-        set=name, source=m.source, chip=m.chip, chips=m.chips, software=m.software, stack="", network=m.network, phase=phase,
-        op=m.op, metric=target.metric, precision=m.precision, axes=target.axes, measured=target.measured, boundary=m.boundary,
-        statistic=m.statistic, caveats=m.caveats, regime=target.regime, fitted=m.fitted, code=target.code, why=target.why,
-    )  # fmt: skip
+        set=name,
+        source=m.source,
+        chip=m.chip,
+        chips=m.chips,
+        software=m.software,
+        stack="",
+        network=m.network,
+        phase=phase,
+        op=m.op,
+        metric=target.metric,
+        precision=m.precision,
+        axes=target.axes,
+        measured=target.measured,
+        boundary=m.boundary,
+        statistic=m.statistic,
+        caveats=m.caveats,
+        regime=target.regime,
+        fitted=m.fitted,
+        code=target.code,
+        why=target.why,
+    )

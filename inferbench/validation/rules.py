@@ -16,20 +16,27 @@ RULES: Mapping[str, str] = {
     "incomplete": "the row doesn't say what is needed to compute it (a context, a shape)",
     "not-modelled": "no installed model computes this phase or operator",
     "infeasible": "the model says that it doesn't fit, so it ran in parts or elsewhere",
-    "not-comparable": "waiting in a queue, batches that nobody knows, speculative decoding, quantised caches or part of a pipeline: another quantity",
+    "not-comparable": (
+        "waiting in a queue, batches that nobody knows, speculative decoding, quantised caches or part of a"
+        " pipeline: another quantity"
+    ),
     "rate-only": "tokens per second alone: which tokens they count, or at which batch, is not told",
     "power-refused": "power or energy that the source itself doubts, or of an unknown unit",
     "launch-bound": "an operator measured below 10 us: launching it takes as long",
     "host-bound": "under a stack without host time, less than 5 us of chip time per kernel",
     "beats-floor": "faster than operations at peak and compulsory bytes at full bandwidth allow",
     "no-power": "no power model serves the chip",
-    "boundary": "power or energy counted at another boundary than the model's, with no figure that converts one to the other",
+    "boundary": (
+        "power or energy counted at another boundary than the model's, with no figure that converts one to"
+        " the other"
+    ),
 }
 LAUNCH_BOUND = 10e-6
 HOST_BOUND = 5e-6
 SCREENED = ("launch-bound", "host-bound", "beats-floor", "infeasible")
 
-# What would turn the first boundary's figure into the board's; a scenario's overheads are assumptions, not this machine's.
+# What would turn the first boundary's figure into the board's; a scenario's overheads are assumptions, not
+# this machine's.
 CONVERTS: Mapping[str, str] = {
     "chip": "the board's memory and regulators beside the chip",
     "board": "the share of the chip in its board's power",
@@ -40,7 +47,8 @@ CONVERTS: Mapping[str, str] = {
 
 
 def apart(measured: str, predicted: str) -> tuple[str, str]:
-    """Code and reason of the rule for boundaries, empty where they agree: figures of different ones never meet without conversion.
+    """Code and reason of the rule for boundaries, empty where they agree: figures of different ones never
+    meet without conversion.
 
     Example:
         >>> apart("wall", "board")[0], apart("board", "board")[0]

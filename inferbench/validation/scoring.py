@@ -21,7 +21,8 @@ SCHEMA = "inferbench.validation/1"
 class Score:
     """Errors of one group of rows; fractions, NaN where nothing can be said.
 
-    Rows of `chip`, `stack`, `phase`, `metric`, `network`, `precision` and `domain` alike, as the rows themselves have them.
+    Rows of `chip`, `stack`, `phase`, `metric`, `network`, `precision` and `domain` alike, as the rows
+    themselves have them.
 
     Attributes:
         n: Rows scored.
@@ -58,9 +59,11 @@ class Score:
 
 
 def scores(rows: Iterable[Row], by_network: bool = True) -> list[Score]:
-    """Group rows by chip, stack, phase, metric, network, precision and whether they lie inside the stack's box.
+    """Group rows by chip, stack, phase, metric, network, precision and whether they lie inside the stack's
+    box.
 
-    The phase of an operator is the name under which a stack knows it, so context, generation and encoder attention are
+    The phase of an operator is the name under which a stack knows it, so context, generation and encoder
+    attention are
     apart, and so are collectives and sizes of their groups; closed loops are a phase of their own.
 
     Args:
@@ -90,14 +93,27 @@ def _score(key: tuple[str, ...], group: Sequence[Row]) -> Score:
             unscored[row.code] = unscored.get(row.code, 0) + 1
     measured = np.array([row.measured for row in counted])
     return Score(
-        chip=chip, stack=stack, phase=phase, metric=metric, network=network, precision=precision, domain=domain,
-        n=len(counted), fitted=_fitted(counted), mape=_mean(np.abs(errors)),
-        median=float(np.median(np.abs(errors))) if counted else math.nan, bias=_mean(errors),
-        coverage=_mean(np.array([float(row.covered) for row in bounded])), intervals=len(bounded),
-        screened=len(screened), mape_all=_mean(np.abs(everything)), unscored=unscored,
+        chip=chip,
+        stack=stack,
+        phase=phase,
+        metric=metric,
+        network=network,
+        precision=precision,
+        domain=domain,
+        n=len(counted),
+        fitted=_fitted(counted),
+        mape=_mean(np.abs(errors)),
+        median=float(np.median(np.abs(errors))) if counted else math.nan,
+        bias=_mean(errors),
+        coverage=_mean(np.array([float(row.covered) for row in bounded])),
+        intervals=len(bounded),
+        screened=len(screened),
+        mape_all=_mean(np.abs(everything)),
+        unscored=unscored,
         constant=_mean(np.abs(_others(measured) / measured - 1.0)) if len(counted) > 1 else math.nan,
-        bandwidth=_trivial("bandwidth", counted), tdp=_trivial("tdp", counted),
-    )  # fmt: skip
+        bandwidth=_trivial("bandwidth", counted),
+        tdp=_trivial("tdp", counted),
+    )
 
 
 def _fitted(rows: Sequence[Row]) -> int | None:
@@ -135,14 +151,23 @@ def document(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def row_record(row: Row) -> dict[str, Any]:
-    """One row as a JSON record; null for what is not known. Its first fields are those of the table that it is in."""
+    """One row as a JSON record; null for what is not known. Its first fields are those of the table that it
+    is in.
+    """
     record = attrs.asdict(row)
     code, why = record.pop("code"), record.pop("why")
     known = math.isfinite(row.predicted)
     flat: dict[str, Any] = _plain(
-        {**record, "domain": row.domain, "error": row.error if known else math.nan, "scored": row.scored,
-         "covered": row.covered if math.isfinite(row.low) else None, "rule": code or None, "why_not": why or None}
-    )  # fmt: skip
+        {
+            **record,
+            "domain": row.domain,
+            "error": row.error if known else math.nan,
+            "scored": row.scored,
+            "covered": row.covered if math.isfinite(row.low) else None,
+            "rule": code or None,
+            "why_not": why or None,
+        }
+    )
     return flat
 
 

@@ -1,6 +1,7 @@
 """Measurements against predictions: every row is scored, or says why not.
 
-The rules that keep a row out stand in `inferbench.validation.rules`; none of them looks at how well a prediction does.
+The rules that keep a row out stand in `inferbench.validation.rules`; none of them looks at how well a
+prediction does.
 """
 
 from __future__ import annotations
@@ -34,9 +35,12 @@ Progress = Callable[[int, int], None]
 
 
 def validate(
-    sets: Mapping[str, Sequence[Measurement]], registry: Registry, stack: str = "", progress: Progress | None = None,
+    sets: Mapping[str, Sequence[Measurement]],
+    registry: Registry,
+    stack: str = "",
+    progress: Progress | None = None,
     digests: Mapping[str, str] | None = None,
-) -> list[Row]:  # fmt: skip
+) -> list[Row]:
     """Predict every figure of some measurement sets.
 
     Args:
@@ -44,13 +48,15 @@ def validate(
         registry: Of plugins.
         stack: Scores all rows; empty: the stack fitted for each row's chip and software.
         progress: Called with (done, all).
-        digests: SHA-256 (hexadecimal) of the sets that are files: by it a stack knows the table it was fitted on.
+        digests: SHA-256 (hexadecimal) of the sets that are files: by it a stack knows the table it was fitted
+            on.
 
     Returns:
         A row per figure, in order of the sets. None is dropped.
 
     Example:
-        >>> rows = validate({"mine": [Measurement(source="a table", chip="H100", tpot_s=0.007)]}, ib.installed())
+        >>> rows = validate({"mine": [Measurement(source="a table", chip="H100", tpot_s=0.007)]},
+        ...     ib.installed())
         ... # doctest: +SKIP
     """
     work = [(name, m) for name, rows in sets.items() for m in rows]
@@ -93,7 +99,9 @@ def _kept_out(name: str, m: Measurement, s: Situation) -> list[Row]:
 
 
 def _doubts(rows: Sequence[Row]) -> Iterator[Fault]:
-    """Figures so far from their predictions that a unit is likelier than an error; one warning per set and figure."""
+    """Figures so far from their predictions that a unit is likelier than an error; one warning per set and
+    figure.
+    """
     far: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         ratio = row.predicted / row.measured
@@ -113,7 +121,8 @@ def _doubts(rows: Sequence[Row]) -> Iterator[Fault]:
 def _seen(m: Measurement, s: Situation, digest: str) -> bool | None:
     """Whether the row is of a table that the stack was fitted on; None for a file that it doesn't cite.
 
-    A file that a stack doesn't cite may still hold some of the cited rows, written anew. Rows of another chip, software,
+    A file that a stack doesn't cite may still hold some of the cited rows, written anew. Rows of another
+    chip, software,
     precision or number of chips than the stack's were never among those fitted.
     """
     domain, counts = s.stack.domain, s.stack.domain.counts or (1, m.chips)
@@ -130,7 +139,9 @@ def _seen(m: Measurement, s: Situation, digest: str) -> bool | None:
 
 
 def _could(row: Row) -> bool:
-    """Whether a fit can have used a row: static batches; kernels are fitted on times that pass the rules, and their box is of these rows."""
+    """Whether a fit can have used a row: static batches; kernels are fitted on times that pass the rules, and
+    their box is of these rows.
+    """
     passes = row.scored or row.op == "collective"
     if row.regime:
         return False
@@ -192,13 +203,20 @@ def _predict(s: Situation, target: Target, registry: Registry) -> _Predicted | I
     weights, kernels = _streamed(case, run.grid)
     power = run.energy
     return _Predicted(
-        seconds=one(run.seconds), factors=factors,
+        seconds=one(run.seconds),
+        factors=factors,
         inside=bool(s.stack.fit.rows) and not flags.get("extrapolated", True),
-        watts=one(power.watts), joules=one(power.joules), why_power=power.why, floor=one(run.roofline),
-        reason=reasons[0].code if reasons else "", weights=weights, tdp=s.system.chip.power.tdp * s.system.count,
-        per_kernel=one(run.seconds) / kernels, hosted=s.stack.host.step > 0 or s.stack.host.kernel > 0,
+        watts=one(power.watts),
+        joules=one(power.joules),
+        why_power=power.why,
+        floor=one(run.roofline),
+        reason=reasons[0].code if reasons else "",
+        weights=weights,
+        tdp=s.system.chip.power.tdp * s.system.count,
+        per_kernel=one(run.seconds) / kernels,
+        hosted=s.stack.host.step > 0 or s.stack.host.kernel > 0,
         boundary=power.boundary,
-    )  # fmt: skip
+    )
 
 
 def _first(values: Callable[[Any], Any]) -> Callable[[Any], float]:
@@ -218,9 +236,12 @@ def _streamed(case: Case, grid: Grid) -> tuple[float, float]:
 
 def _row(name: str, m: Measurement, s: Situation, target: Target, found: _Predicted | InferBenchError) -> Row:
     row = attrs.evolve(
-        bare(name, m, target), chip=s.system.chip.name, stack=s.stack.name, precision=s.precision,
+        bare(name, m, target),
+        chip=s.system.chip.name,
+        stack=s.stack.name,
+        precision=s.precision,
         network=s.network.name if s.network else "",
-    )  # fmt: skip
+    )
     if isinstance(found, InferBenchError):
         fault = found.faults[0]
         return attrs.evolve(row, code="not-modelled", why=f"{fault.where}: {fault.found}")
@@ -232,8 +253,13 @@ def _row(name: str, m: Measurement, s: Situation, target: Target, found: _Predic
         # Intervals were fitted on static batches: of a server's they say nothing.
         low = high = math.nan
     row = attrs.evolve(
-        row, predicted=value, low=value * low, high=value * high, inside=found.inside and not target.regime, trivial=trivial
-    )  # fmt: skip
+        row,
+        predicted=value,
+        low=value * low,
+        high=value * high,
+        inside=found.inside and not target.regime,
+        trivial=trivial,
+    )
     code, why = _screen(row, found)
     if not code and kind != "time":
         code, why = apart(m.boundary, found.boundary)

@@ -1,4 +1,5 @@
-"""How fast: `pytest tests/benchmarks --benchmark-enable`. Targets stand beside each benchmark; one core, warm.
+"""How fast: `pytest tests/benchmarks --benchmark-enable`. Targets stand beside each benchmark; one core,
+warm.
 
 Without `--benchmark-enable` each runs once and only its result is checked.
 """
@@ -22,8 +23,15 @@ pytestmark = pytest.mark.needs_plugins(
 )
 
 NETWORKS = (
-    "llama3-8b", "llama3-70b", "llama2-7b", "llama2-70b", "mistral-7b", "qwen2.5-7b", "qwen2.5-72b", "gemma2-27b",
-)  # fmt: skip
+    "llama3-8b",
+    "llama3-70b",
+    "llama2-7b",
+    "llama2-70b",
+    "mistral-7b",
+    "qwen2.5-7b",
+    "qwen2.5-72b",
+    "gemma2-27b",
+)
 BATCHES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 CONTEXTS = [128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768]
 PRECISIONS = ["bf16", "fp8", "w4a16"]
@@ -33,9 +41,13 @@ RUNS = 9
 def case(network, stack="ideal"):
     known = ib.installed()
     return prepare(
-        ib.System(known.chip("b200")), known.network(network), "decode", stack=known.stack(stack), registry=known,
+        ib.System(known.chip("b200")),
+        known.network(network),
+        "decode",
+        stack=known.stack(stack),
+        registry=known,
         scenario=known.get("scenarios", "reference"),
-    )  # fmt: skip
+    )
 
 
 def full(cases, grid, metrics):
@@ -46,9 +58,19 @@ def full(cases, grid, metrics):
 @pytest.fixture
 def metrics():
     wanted = {
-        "tpot_s", "tokens_per_s_per_user", "tokens_per_s_per_chip", "utilization", "algorithm", "hardware", "software",
-        "useful_tops", "power_w", "joules_per_token", "usd_per_hour", "usd_per_mtok",
-    }  # fmt: skip
+        "tpot_s",
+        "tokens_per_s_per_user",
+        "tokens_per_s_per_chip",
+        "utilization",
+        "algorithm",
+        "hardware",
+        "software",
+        "useful_tops",
+        "power_w",
+        "joules_per_token",
+        "usd_per_hour",
+        "usd_per_mtok",
+    }
     return [metric for metric in ib.installed().metrics() if metric.name in wanted]
 
 
@@ -98,6 +120,9 @@ def test_start_up(request, args, against, most):
     script = Path(sys.executable).parent / "inferbench"
     command = [str(script)] if script.exists() else [sys.executable, "-m", "inferbench"]
     ours, theirs = seconds(*command, *args), seconds(sys.executable, "-c", against)
-    said = f"{' '.join(args)}: {1e3 * ours:.0f} ms, {against}: {1e3 * theirs:.0f} ms, {ours / theirs:.2f}x, at most {most}x wanted"
+    said = (
+        f"{' '.join(args)}: {1e3 * ours:.0f} ms, {against}: {1e3 * theirs:.0f} ms, {ours / theirs:.2f}x, at"
+        f" most {most}x wanted"
+    )
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         print(f"\n{said}")

@@ -1,4 +1,5 @@
-"""How fast a sweep is: rates are measured and their targets stand beside them; asserted is only what doesn't depend on the clock.
+"""How fast a sweep is: rates are measured and their targets stand beside them; asserted is only what doesn't
+depend on the clock.
 
 python -m pytest tests/benchmarks --benchmark-enable
 """
@@ -35,8 +36,12 @@ class Filling:
         known = installed()
         axes = {"batch": parse(f"1:{batches}:+1", "--batch"), "context": parse("33:33000:+33", "--context")}
         asked = Request(
-            systems=("8xh100-sxm:tp8",), workloads=("llama3-70b/decode",), axes=axes, precisions=("bf16", "fp8", "int4"), stack=str(STACK)
-        )  # fmt: skip
+            systems=("8xh100-sxm:tp8",),
+            workloads=("llama3-70b/decode",),
+            axes=axes,
+            precisions=("bf16", "fp8", "int4"),
+            stack=str(STACK),
+        )
         self.plan, self.layouts = plan(asked, known), layouts
         self.bench = Bench(self.plan, known)
         self.metrics = [metric for metric in known.metrics() if metric.name in FULL]
@@ -81,9 +86,18 @@ def test_operators_on_weights_alone_never_grow_the_context_axis():
     from inferbench.records.system import System
 
     known = installed()
-    case = prepare(System(known.chip("h100-sxm")), known.network("llama3-70b"), "decode", stack=known.stack("ideal"), registry=known)  # fmt: skip
+    case = prepare(
+        System(known.chip("h100-sxm")),
+        known.network("llama3-70b"),
+        "decode",
+        stack=known.stack("ideal"),
+        registry=known,
+    )
     grid = Grid.of({"batch": range(1, 6), "context": range(1, 12)}, ["bf16", "fp8", "int4"])
-    sizes = {op.name: max(getattr(op.bytes.total, "size", 1), getattr(op.useful, "size", 1)) for op in case.graph(grid.at)}  # fmt: skip
+    sizes = {
+        op.name: max(getattr(op.bytes.total, "size", 1), getattr(op.useful, "size", 1))
+        for op in case.graph(grid.at)
+    }
     assert sizes.pop("attention") == 5 * 11 * 3
     assert max(sizes.values()) == 5 * 3
 
@@ -96,18 +110,50 @@ def test_a_million_points_stay_below_1_5_gib(tmp_path):
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr); sys.exit(code)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, "sweep", "8xh100-sxm:tp8", "-w", "llama3-70b/prefill", "--batch", "1:333:+1", "--context", "33:33000:+33",
-         "--precision", "bf16,fp8,int4", "--stack", str(STACK), "--out", str(tmp_path / "out"), "--executor", "inline"],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            code,
+            "sweep",
+            "8xh100-sxm:tp8",
+            "-w",
+            "llama3-70b/prefill",
+            "--batch",
+            "1:333:+1",
+            "--context",
+            "33:33000:+33",
+            "--precision",
+            "bf16,fp8,int4",
+            "--stack",
+            str(STACK),
+            "--out",
+            str(tmp_path / "out"),
+            "--executor",
+            "inline",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     unit = 1 if sys.platform == "darwin" else 1024
     assert int(done.stderr.splitlines()[-1]) * unit <= 1536 * MIB
 
 
 CHIPS = (
-    "a100-sxm-80gb", "h100-sxm", "h200", "b200", "mi300x", "mi355x", "tpu-v5p", "tpu-v6e", "groq-lpu", "wse-3", "gaudi-3", "sn40l",
-)  # fmt: skip
+    "a100-sxm-80gb",
+    "h100-sxm",
+    "h200",
+    "b200",
+    "mi300x",
+    "mi355x",
+    "tpu-v5p",
+    "tpu-v6e",
+    "groq-lpu",
+    "wse-3",
+    "gaudi-3",
+    "sn40l",
+)
 
 
 def test_the_reference_space_of_twelve_chips_in_three_seconds(benchmark, process):
@@ -131,9 +177,25 @@ def test_ten_million_points_in_one_command(benchmark, process, tmp_path):
 
     def command():
         return process(
-            "sweep", "8xh100-sxm:tp8", "-w", "llama3-70b/decode", "--batch", "1:3334:+1", "--context", "33:33000:+33", "--precision",
-            "bf16,fp8,int4", "--stack", str(STACK), "--executor", "processes", "--workers", "2", "--out", str(tmp_path / str(next(number))),
-        )  # fmt: skip
+            "sweep",
+            "8xh100-sxm:tp8",
+            "-w",
+            "llama3-70b/decode",
+            "--batch",
+            "1:3334:+1",
+            "--context",
+            "33:33000:+33",
+            "--precision",
+            "bf16,fp8,int4",
+            "--stack",
+            str(STACK),
+            "--executor",
+            "processes",
+            "--workers",
+            "2",
+            "--out",
+            str(tmp_path / str(next(number))),
+        )
 
     done = benchmark.pedantic(command, rounds=1)
     assert done.returncode == 0, done.stderr

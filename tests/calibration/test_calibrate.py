@@ -1,4 +1,6 @@
-"""Calibration: known parameters are found again, what the data can't fix is said, and nothing unphysical comes out."""
+"""Calibration: known parameters are found again, what the data can't fix is said, and nothing unphysical
+comes out.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ GEMM = ("chip", "framework", "weight_precision", "phase", "op", "latency_ms", "m
 def gemm_rows(
     ec=0.7, eb=0.8, p=3.0, t0=5e-6, depth=1e-9, noise=0.01, software="Lib-1.0", spelled="bfloat16", eq=0.0
 ):
-    """Rows of a law with known figures: `t0 + (F^p + B^p + D^p)^(1/p)`, and a pass over the activations in fp8."""
+    """Rows of a law with known figures: `t0 + (F^p + B^p + D^p)^(1/p)`, and a pass over the activations in
+    fp8.
+    """
     random = np.random.default_rng(3)
     width, peak = (1.0, PEAK_FP8) if eq else (2.0, PEAK)
     for m in M:
@@ -112,7 +116,9 @@ def test_an_odd_row_pulls_little(fitted):
 
 
 def test_what_data_of_one_kind_cant_fix_takes_its_default(fitted):
-    """Large products alone: arithmetic takes longest in each, and says nothing about bandwidth or launches."""
+    """Large products alone: arithmetic takes longest in each, and says nothing about bandwidth or
+    launches.
+    """
     large = [row for row in gemm_rows(eb=1.0, p=12.0, depth=0.0, t0=0.0) if row[6] >= 4096 and row[7] >= 4096]
     (one,) = fitted(large).fits
     assert values(one)["efficiency.compute"] == pytest.approx(0.7, rel=0.02)
@@ -144,7 +150,9 @@ def test_rows_that_beat_the_roofline_are_screened_by_rule(fitted):
 
 
 def test_errors_by_group_and_by_row_differ_where_groups_do(fitted):
-    """Each shape is off by a factor of its own: a fit that has seen the shape can't know it either, but no worse."""
+    """Each shape is off by a factor of its own: a fit that has seen the shape can't know it either, but no
+    worse.
+    """
     rows, random = [], np.random.default_rng(5)
     factor = {(n, k): math.exp(0.2 * random.standard_normal()) for n in N for k in K}
     for row in gemm_rows(noise=0.0):
@@ -212,8 +220,20 @@ def attention_rows(heads=(8, 16, 32, 64), groups=(1, 4, 64), t0=10e-6, eb=0.8, s
                 for keys in (256, 2048, 16384):
                     moved = (2 * batch * kv * keys * 128 * 2 + 2 * batch * h * 128 * 2) / HBM / eb
                     seconds = t0 + moved + serial * keys
-                    yield ("H100", "Lib-1.0", "bfloat16", "op", "generation_attention", seconds * 1e3,
-                           batch, keys, h, kv, 128, "bfloat16")  # fmt: skip
+                    yield (
+                        "H100",
+                        "Lib-1.0",
+                        "bfloat16",
+                        "op",
+                        "generation_attention",
+                        seconds * 1e3,
+                        batch,
+                        keys,
+                        h,
+                        kv,
+                        128,
+                        "bfloat16",
+                    )
 
 
 def test_generation_attention_is_fitted_by_kernel_and_refused_beyond_32_heads(fitted):
@@ -242,8 +262,20 @@ def context_rows(ec=0.5, depth=1.2e-8, tail=0.6, t0=1.2e-5, eq=0.5):
                 moved = 4 * batch * h * q * 128 * 2 / HBM / 0.7
                 convert = batch * h * q * 128 * 2 * 2 / HBM / eq
                 seconds = t0 + (compute**2 + moved**2) ** 0.5 + convert
-                yield ("H100", "Lib-1.0", "bfloat16", "prefill", "context_attention", seconds * 1e3,
-                       batch, q, h, h, 128, "bfloat16")  # fmt: skip
+                yield (
+                    "H100",
+                    "Lib-1.0",
+                    "bfloat16",
+                    "prefill",
+                    "context_attention",
+                    seconds * 1e3,
+                    batch,
+                    q,
+                    h,
+                    h,
+                    128,
+                    "bfloat16",
+                )
 
 
 def test_waves_of_context_attention_are_found_again(fitted):
@@ -277,12 +309,21 @@ def test_pieces_of_generation_attention_are_found_again(fitted):
 
 
 def test_the_weighted_sum_reads_what_the_chip_made_and_writes_every_token():
-    """Four tokens to two of four experts each, on two chips, 8 wide, fp8: 4 rows of 16 bits are read, 4 written."""
+    """Four tokens to two of four experts each, on two chips, 8 wide, fp8: 4 rows of 16 bits are read, 4
+    written.
+    """
     c = {
         name: np.array([[value]])
-        for name, value in (("tokens", 4.0), ("hidden", 8.0), ("inter", 16.0), ("topk", 2.0), ("experts", 4.0),
-                            ("tp", 1.0), ("ep", 2.0))
-    }  # fmt: skip
+        for name, value in (
+            ("tokens", 4.0),
+            ("hidden", 8.0),
+            ("inter", 16.0),
+            ("topk", 2.0),
+            ("experts", 4.0),
+            ("tp", 1.0),
+            ("ep", 2.0),
+        )
+    }
     row = ib.Measurement(
         source="test", chip="H100", latency_s=1e-3, op="moe", extra={"distribution": "balanced"}
     )

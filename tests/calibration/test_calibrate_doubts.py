@@ -54,13 +54,18 @@ def noisy(shapes, repeats):
 @pytest.mark.parametrize(
     ("shapes", "repeats", "said"),
     [
-        ([(4096, 8192, 8192)], 20, "gemm: 20 rows of 1 shape for 5 parameters; at least 5 shapes were expected"),
         (
-            [(1, 8192, 8192), (8192, 8192, 8192)], 10,
+            [(4096, 8192, 8192)],
+            20,
+            "gemm: 20 rows of 1 shape for 5 parameters; at least 5 shapes were expected",
+        ),
+        (
+            [(1, 8192, 8192), (8192, 8192, 8192)],
+            10,
             "gemm: 20 rows of 2 different shapes for 5 parameters; at least 5 shapes were expected",
         ),
     ],
-)  # fmt: skip
+)
 def test_repeats_of_a_shape_fix_no_more_than_the_shape(fitted, shapes, repeats, said):
     with pytest.raises(InferBenchError) as caught:
         fitted(noisy(shapes, repeats))
@@ -69,7 +74,9 @@ def test_repeats_of_a_shape_fix_no_more_than_the_shape(fitted, shapes, repeats, 
 
 
 def test_parameters_that_only_stand_for_each_other_are_not_fixed(fitted):
-    """One n, one k, and large m: time is a + b m. Launch, depth and memory all make the constant; no one is known."""
+    """One n, one k, and large m: time is a + b m. Launch, depth and memory all make the constant; no one is
+    known.
+    """
     (one,) = fitted(noisy([(m, 8192, 8192) for m in (8192, 10240, 12288, 14336, 16384)], 4)).fits
     kept = set(one.part.parameters)
     assert "efficiency.compute" in kept
@@ -104,8 +111,17 @@ def test_milliseconds_taken_for_seconds_are_doubted(cli, tmp_path):
     assert "warning: gemm: the median row takes" in said
     assert "are its times in the unit that their column says?" in said
     assert "warning: gemm: efficiency.compute ends at 0.005" in said
-    assert cli("calibrate", str(write(tmp_path / "fine.csv", (product(*s) for s in SHAPES))), "--chip", "h100-sxm",
-               "--stack", "mine")[2] == ""  # fmt: skip
+    assert (
+        cli(
+            "calibrate",
+            str(write(tmp_path / "fine.csv", (product(*s) for s in SHAPES))),
+            "--chip",
+            "h100-sxm",
+            "--stack",
+            "mine",
+        )[2]
+        == ""
+    )
 
 
 def test_a_misspelt_format_writes_nothing(cli, tmp_path):
@@ -174,7 +190,9 @@ def test_energies_that_stay_behind_are_named(cli, tmp_path):
 
 
 def test_products_of_one_chip_have_one_tuning(fitted):
-    """The first tiled kernel fits how tiles fill; others take it, so that one table in the file holds for all."""
+    """The first tiled kernel fits how tiles fill; others take it, so that one table in the file holds for
+    all.
+    """
     tuning = {"tiles": [[128, 128]], "prologue": 100.0, "tail": 0.5, "shrink": 0.2}
     rows = [product(*shape) for shape in SHAPES]
     rows += [(*row[:2], "int8", *row[3:]) for row in (product(*s, slower=0.9) for s in SHAPES)]

@@ -55,7 +55,9 @@ def test_intervals_cover_networks_that_had_no_part_in_their_width(serving):
 
 
 def test_serving_stacks_free_host_time_and_nothing_else():
-    """Every figure beside host time stands in the kernel stack beneath, or is the cited one of the A100's cache."""
+    """Every figure beside host time stands in the kernel stack beneath, or is the cited one of the A100's
+    cache.
+    """
     registry = ib.installed()
     for name in ("vllm-a100", "vllm-h100", "tensorrt-llm-a100", "tensorrt-llm-h100"):
         stack = registry.stack(name)
@@ -72,7 +74,9 @@ def test_serving_stacks_free_host_time_and_nothing_else():
 
 
 def test_keys_that_each_query_head_reads_cost_a_group_more_than_those_that_are_shared():
-    """Llama 3's 4 query heads per key head: 4 times the cache's bytes through an L2 of twice the memory's bandwidth."""
+    """Llama 3's 4 query heads per key head: 4 times the cache's bytes through an L2 of twice the memory's
+    bandwidth.
+    """
     points = {"batch": 64.0, "context": 4096.0}
     alone, shared = (
         float(np.ravel(ib.run("h100-sxm", "llama3-8b/decode", stack=stack, **points).seconds)[0])

@@ -29,21 +29,46 @@ SHIPPED = (
     "nccl-2.29",
 )
 PEAK, HBM = 989e12, 3.35e12
-HEAD = ("chip", "framework", "weight_precision", "phase", "op", "latency_ms", "m", "n", "k", "batch", "input_len",
-        "num_heads", "kv_heads", "head_dim", "kv_dtype")  # fmt: skip
+HEAD = (
+    "chip",
+    "framework",
+    "weight_precision",
+    "phase",
+    "op",
+    "latency_ms",
+    "m",
+    "n",
+    "k",
+    "batch",
+    "input_len",
+    "num_heads",
+    "kv_heads",
+    "head_dim",
+    "kv_dtype",
+)
 
 
 def row(op, seconds, m="", n="", k="", **at):
     names = ("batch", "input_len", "num_heads", "kv_heads", "head_dim", "kv_dtype")
     phase = "prefill" if op == "context_attention" else "op"
     return (
-        "H100", "Lib-1.0", at.pop("precision", "bfloat16"), phase, op, seconds * 1e3, m, n, k,
+        "H100",
+        "Lib-1.0",
+        at.pop("precision", "bfloat16"),
+        phase,
+        op,
+        seconds * 1e3,
+        m,
+        n,
+        k,
         *(at.get(name, "") for name in names),
-    )  # fmt: skip
+    )
 
 
 def rows():
-    """A library in which everything is slow in a way of its own, and encoders and products in fp8 are nearly ideal."""
+    """A library in which everything is slow in a way of its own, and encoders and products in fp8 are nearly
+    ideal.
+    """
     for batch in (1, 4, 32):
         for q in (128, 512, 2048, 8192):
             for heads in (8, 16, 32):
@@ -111,8 +136,13 @@ def agree(found, stack):
 def test_kernels_beside_each_other_keep_to_themselves(calibrated):
     found, stack = calibrated(rows())
     assert {one.kernel.key for one in found.fits} == {
-        "attention.context", "attention.encoder", "attention.generation", "attention.generation.mha", "gemm", "gemm.fp8",
-    }  # fmt: skip
+        "attention.context",
+        "attention.encoder",
+        "attention.generation",
+        "attention.generation.mha",
+        "gemm",
+        "gemm.fp8",
+    }
     agree(found, stack)
     # The pass over queries is of prompts alone: encoders have none.
     assert stack.efficiency["convert"]["attention.context"] < 1.0
@@ -121,9 +151,18 @@ def test_kernels_beside_each_other_keep_to_themselves(calibrated):
 
 
 BASES = {
-    "of the same kinds": '[launch]\nattention = "40 us"\ngemm = "30 us"\n[serial]\nattention = "1 ns"\n"gemm.bf16" = "1 ns"\n[tail]\nattention = 0.5\n[piece]\nattention = 128\n',
-    "by default": '[startup]\ndefault = "50 us"\n[efficiency.compute]\ndefault = 0.2\n[efficiency."memory.hbm"]\ndefault = 0.3\n',
-    "by precision": '[launch]\n"gemm.bf16" = "90 us"\n"attention.encoder.bf16" = "90 us"\n"attention.context.kv16" = "90 us"\n',
+    "of the same kinds": (
+        '[launch]\nattention = "40 us"\ngemm = "30 us"\n[serial]\nattention = "1 ns"\n"gemm.bf16" = "1'
+        ' ns"\n[tail]\nattention = 0.5\n[piece]\nattention = 128\n'
+    ),
+    "by default": (
+        '[startup]\ndefault = "50 us"\n[efficiency.compute]\ndefault ='
+        ' 0.2\n[efficiency."memory.hbm"]\ndefault = 0.3\n'
+    ),
+    "by precision": (
+        '[launch]\n"gemm.bf16" = "90 us"\n"attention.encoder.bf16" = "90 us"\n"attention.context.kv16" = "90'
+        ' us"\n'
+    ),
     "by size": '[efficiency.compute]\n"gemm.bf16" = { over = "m", points = [[32, 0.1], [128, 0.2]] }\n',
 }
 
@@ -147,9 +186,14 @@ def test_what_it_is_based_on_keeps_its_errors_of_other_kernels(calibrated):
 
 
 def test_energies_of_kernels_are_kept_word_for_word():
-    text = 'title = "S"\n[fit]\nrows = 3\n\n# Fitted elsewhere.\n[kernel_energy.ops]\n"gemm.fp8" = "0.5 pJ/OP"\n\n[fit.kernel_power]\ngemm = 0.2330\n[domain]\n'
-    assert energy_toml(text) == (
-        '\n# Fitted elsewhere.\n[kernel_energy.ops]\n"gemm.fp8" = "0.5 pJ/OP"\n\n[fit.kernel_power]\ngemm = 0.2330\n'
+    text = (
+        'title = "S"\n[fit]\nrows = 3\n\n# Fitted elsewhere.\n[kernel_energy.ops]\n"gemm.fp8" = "0.5'
+        ' pJ/OP"\n\n[fit.kernel_power]\ngemm = 0.2330\n[domain]\n'
+    )
+    assert (
+        energy_toml(text)
+        == '\n# Fitted elsewhere.\n[kernel_energy.ops]\n"gemm.fp8" = "0.5 pJ/OP"\n\n[fit.kernel_power]\ngemm'
+        " = 0.2330\n"
     )
     assert energy_toml('title = "S"\n[fit]\nrows = 3\n') == ""
 

@@ -1,4 +1,6 @@
-"""The ledger of the design note against an audit by hand, the worked example, and what a claim's names may be."""
+"""The ledger of the design note against an audit by hand, the worked example, and what a claim's names may
+be.
+"""
 
 import functools
 
@@ -251,19 +253,37 @@ def claim(expression, **fields):
         ("one.usefull", "unknown name 'one.usefull'\n  did you mean 'useful'?"),
         ("one(batch=8).t_rooflin", "unknown name 'one(batch=8).t_rooflin'\n  did you mean 't_roofline'?"),
         ("one.op.gate.useful", "unknown name 'one.op.gate.useful'\n  did you mean 'gate_up'?"),
-        ("one.op.o.bytes", "unknown name 'one.op.o.bytes'\n  known here: useful, weights, state, inputs, outputs, parameters"),
+        (
+            "one.op.o.bytes",
+            (
+                "unknown name 'one.op.o.bytes'\n  known here: useful, weights, state, inputs, outputs,"
+                " parameters"
+            ),
+        ),
         ("one(bach=8).useful", "'llama3-70b/decode' has no axis 'bach'\n  did you mean 'batch'?"),
         ("chip.b20.peak.fp8", "unknown name 'chip.b20.peak.fp8'\n  did you mean 'b200'?"),
-        ("chip.b200.memory.hmb.bandwidth", "unknown name 'chip.b200.memory.hmb.bandwidth'\n  did you mean 'hbm'?"),
+        (
+            "chip.b200.memory.hmb.bandwidth",
+            "unknown name 'chip.b200.memory.hmb.bandwidth'\n  did you mean 'hbm'?",
+        ),
         ("chip.b200.memory", "unknown name 'chip.b200.memory'\n  known here: hbm, l2"),
         ("chip", "unknown name 'chip'\n  name a number"),
-        ("chip.tpu_v5p.power.tdp", "'chip.tpu_v5p.power.tdp' is not known: Google publishes none; third parties say 450 W and 650 W\n  use a number that is"),
-        ("network.llama3_70b.hidden_sizes", "unknown name 'network.llama3_70b.hidden_sizes'\n  did you mean 'hidden_size'?"),
+        (
+            "chip.tpu_v5p.power.tdp",
+            (
+                "'chip.tpu_v5p.power.tdp' is not known: Google publishes none; third parties say 450 W and"
+                " 650 W\n  use a number that is"
+            ),
+        ),
+        (
+            "network.llama3_70b.hidden_sizes",
+            "unknown name 'network.llama3_70b.hidden_sizes'\n  did you mean 'hidden_size'?",
+        ),
         ("params.llama3_7b", "unknown name 'params.llama3_7b'\n  did you mean 'llama3_70b'?"),
         ("given.x", "unknown name 'given.x'\n  name a number"),
         ("os.environ", "unknown name 'os.environ'\n  known here: one, chip, network, params, given"),
     ],
-)  # fmt: skip
+)
 def test_names_that_are_not_known(expression, message):
     with pytest.raises(InferBenchError) as caught:
         check(claim(expression), "ledger", installed())
@@ -274,12 +294,15 @@ def test_names_that_are_not_known(expression, message):
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"peak.fp8": "2250 TB/s"}, 'chip.peak.fp8: "2250 TB/s" is a bandwidth; a rate of operations is written like "2250 TOP/s"'),
+        (
+            {"peak.fp8": "2250 TB/s"},
+            'chip.peak.fp8: "2250 TB/s" is a bandwidth; a rate of operations is written like "2250 TOP/s"',
+        ),
         ({"memory.hmb.bandwidth": "8 TB/s"}, "chip.memory.hmb.bandwidth: unknown key\n  did you mean 'hbm'?"),
         ({"power.tpd": "1 kW"}, "chip.power.tpd: unknown key\n  did you mean 'tdp'?"),
         ({"pek.fp8": "1 TOP/s"}, "chip.pek.fp8: unknown key\n  did you mean 'peak'?"),
     ],
-)  # fmt: skip
+)
 def test_facts_that_a_chip_can_not_have(facts, message):
     with pytest.raises(InferBenchError) as caught:
         override(installed().chip("b200"), facts, "ledger.toml: X1")

@@ -143,16 +143,26 @@ def test_unknown_id(claims):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('said = "4.0"', 'said = "four"', '"four" is not a number; write it as it was said, like "8.75 ms" or "0.7 %"'),
+        (
+            'said = "4.0"',
+            'said = "four"',
+            '"four" is not a number; write it as it was said, like "8.75 ms" or "0.7 %"',
+        ),
         ('corrected = "given.dozen * 1000"\n', "", "A2 is WRONG and has no `corrected`"),
         ('assumption = "a dozen is 12"\n', "", "A2 is WRONG and has no `assumption` that says why"),
         ('expression = "2 + 2"\n', "", "A1 is EXACT and has no `expression`"),
-        ('verdict = "EXACT"\nexpression = "2', 'verdict = "TRUE"\nexpression = "2',
-         "claims.0.verdict: 'TRUE' is none of 'EXACT', 'ASSUMPTION', 'WRONG', 'INCONSISTENT', 'UNVERIFIED'"),
+        (
+            'verdict = "EXACT"\nexpression = "2',
+            'verdict = "TRUE"\nexpression = "2',
+            (
+                "claims.0.verdict: 'TRUE' is none of 'EXACT', 'ASSUMPTION', 'WRONG', 'INCONSISTENT',"
+                " 'UNVERIFIED'"
+            ),
+        ),
         ('id = "A2"', 'id = "A1"', "toy.toml: A1: the id stands twice\n  give each claim an id of its own"),
         ('quote = "two', 'qoute = "two', "toy.toml: claims.0.qoute: unknown key\n  did you mean 'quote'?"),
     ],
-)  # fmt: skip
+)
 def test_faulty_ledgers(claims, old, new, message):
     assert old in LEDGER
     code, out, err = claims(LEDGER.replace(old, new, 1))

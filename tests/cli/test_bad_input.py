@@ -18,43 +18,97 @@ def with_run(*more):
 
 
 CASES = [
-    (("run", "toy-chp", "toy-net/decode"), "toy-chp: unknown chip; installed are toy-chip\n  did you mean 'toy-chip'? · inferbench list chips"),
-    (("run", "toy-chip", "toy-nit/decode"), "toy-nit: unknown network; installed are toy-net\n  did you mean 'toy-net'? · inferbench list networks"),
-    (("run", "toy-chip", "toy-net/decod", "--scenario", "toy"), "toy-net/decod: 'decod' is no phase of toy-mlp\n  phases are decode"),
-    (("run", "toy-chip", "toy-net"), "toy-net: a workload is written network/phase\n  for example llama3-70b/decode"),
-    (("run", "toy-chip", "toy-net/decode", "--scenario", "tyo"), "tyo: unknown scenario; installed are toy\n  did you mean 'toy'? · inferbench list scenarios"),
+    (
+        ("run", "toy-chp", "toy-net/decode"),
+        "toy-chp: unknown chip; installed are toy-chip\n  did you mean 'toy-chip'? · inferbench list chips",
+    ),
+    (
+        ("run", "toy-chip", "toy-nit/decode"),
+        (
+            "toy-nit: unknown network; installed are toy-net\n  did you mean 'toy-net'? · inferbench list"
+            " networks"
+        ),
+    ),
+    (
+        ("run", "toy-chip", "toy-net/decod", "--scenario", "toy"),
+        "toy-net/decod: 'decod' is no phase of toy-mlp\n  phases are decode",
+    ),
+    (
+        ("run", "toy-chip", "toy-net"),
+        "toy-net: a workload is written network/phase\n  for example llama3-70b/decode",
+    ),
+    (
+        ("run", "toy-chip", "toy-net/decode", "--scenario", "tyo"),
+        "tyo: unknown scenario; installed are toy\n  did you mean 'toy'? · inferbench list scenarios",
+    ),
     (with_run("--precision", "fp9"), "--precision: unknown precision 'fp9'\n  did you mean 'fp8'?"),
     (with_run("--precision", ","), "--precision: the axis has no points\n  write --precision bf16,fp8"),
     (with_run("--format", "jsn"), "--format: unknown format 'jsn'\n  did you mean 'json'?"),
-    (with_run("--stack", "idael"), "idael: unknown stack; installed are ideal\n  did you mean 'ideal'? · inferbench list stacks"),
+    (
+        with_run("--stack", "idael"),
+        "idael: unknown stack; installed are ideal\n  did you mean 'ideal'? · inferbench list stacks",
+    ),
     (with_run("--option", "haed=false"), "options of toy-mlp: haed: unknown key\n  did you mean 'head'?"),
     (with_run("--option", "head"), "--option: 'head' has no value\n  write it like --option kv=false"),
     (with_run("--option", "head=nan"), "options of toy-mlp: head: nan is not true or false"),
     (with_run("--option", "head=1e999"), "options of toy-mlp: head: inf is not true or false"),
     (with_run("--axis", "contxt=3"), "--contxt: 'decode' has no axis 'contxt'\n  did you mean 'context'?"),
     (with_run("--axis", "context"), "--axis: 'context' has no values\n  write it like --axis steps=20,28"),
-    (with_run("--batch", "0,8"), "--batch: 0 is out of range\n  whole numbers of at least 1 were expected; 0 alone asks for the largest batch that fits"),
+    (
+        with_run("--batch", "0,8"),
+        (
+            "--batch: 0 is out of range\n  whole numbers of at least 1 were expected; 0 alone asks for the"
+            " largest batch that fits"
+        ),
+    ),
     (with_run("--batch", "-1"), "--batch: -1 is out of range\n  whole numbers of at least 1 were expected"),
     (with_run("--batch", "1.5"), "--batch: 1.5 is out of range\n  whole numbers of at least 1 were expected"),
     (with_run("--batch", "nan"), "--batch: nan is out of range\n  whole numbers of at least 1 were expected"),
     (with_run("--batch", "many"), "--batch: 'many' is not a list of numbers\n  write --batch 1,8,32"),
     (with_run("--batch", ","), "--batch: the axis has no points\n  write --batch 1,8,32"),
     (with_run("--context", "0"), "--context: 0 is out of range\n  whole numbers of at least 1 were expected"),
-    (with_run("--context", "-1"), "--context: -1 is out of range\n  whole numbers of at least 1 were expected"),
+    (
+        with_run("--context", "-1"),
+        "--context: -1 is out of range\n  whole numbers of at least 1 were expected",
+    ),
     (with_run("--batch", "1e30"), "--batch: 1e+30 is out of range\n  at most 1,000,000,000 was expected"),
-    (with_run("--axis", "context=2e9"), "--axis context: 2e+09 is out of range\n  at most 1,000,000,000 was expected"),
-    (("op", "toy-chip", "convolution"), "convolution: no such operator kind\n  kinds are gemm, attention, elementwise, collective"),
-    (("run", "2xtoy-chip:tp2ep2", "toy-net/decode", "--scenario", "toy"), "2xtoy-chip:tp2ep2: ep2: toy-net has no experts to spread\n  leave ep out: 2xtoy-chip:tp2"),
-    (("run", "0xtoy-chip", "toy-net/decode"), "0xtoy-chip: 0 chips is out of range\n  a system has 1 to 1,000,000 chips"),
-    (("run", "1000000000xtoy-chip", "toy-net/decode"), "1000000000xtoy-chip: 1000000000 chips is out of range\n  a system has 1 to 1,000,000 chips"),
-    (("run", "8xtoy-chip:tp4", "toy-net/decode"), "8xtoy-chip:tp4: layout tp4 takes 4 chips, the system has 8\n  make tp x pp x dp equal to the count"),
-    (("run", "toy-chip", "config.json/decode"), "config.json: can't be read: No such file or directory\n  give the path of a Hugging Face config.json"),
+    (
+        with_run("--axis", "context=2e9"),
+        "--axis context: 2e+09 is out of range\n  at most 1,000,000,000 was expected",
+    ),
+    (
+        ("op", "toy-chip", "convolution"),
+        "convolution: no such operator kind\n  kinds are gemm, attention, elementwise, collective",
+    ),
+    (
+        ("run", "2xtoy-chip:tp2ep2", "toy-net/decode", "--scenario", "toy"),
+        "2xtoy-chip:tp2ep2: ep2: toy-net has no experts to spread\n  leave ep out: 2xtoy-chip:tp2",
+    ),
+    (
+        ("run", "0xtoy-chip", "toy-net/decode"),
+        "0xtoy-chip: 0 chips is out of range\n  a system has 1 to 1,000,000 chips",
+    ),
+    (
+        ("run", "1000000000xtoy-chip", "toy-net/decode"),
+        "1000000000xtoy-chip: 1000000000 chips is out of range\n  a system has 1 to 1,000,000 chips",
+    ),
+    (
+        ("run", "8xtoy-chip:tp4", "toy-net/decode"),
+        "8xtoy-chip:tp4: layout tp4 takes 4 chips, the system has 8\n  make tp x pp x dp equal to the count",
+    ),
+    (
+        ("run", "toy-chip", "config.json/decode"),
+        (
+            "config.json: can't be read: No such file or directory\n  give the path of a Hugging Face"
+            " config.json"
+        ),
+    ),
     (("list", "chps"), "chps: no such kind of record\n  did you mean 'chips'?"),
     (("show", "toy-chp"), "toy-chp: no spec and no plugin has this name\n  did you mean 'toy-chip'?"),
     (("shwo", "toy-chip"), "shwo: no such command\n  did you mean 'show'?"),
     (("run", "toy-chip"), "Missing argument 'NETWORK/PHASE'.\n  inferbench run --help"),
     (("compare", "toy-chip"), "reference: no suite is installed\n  pip install 'inferbench[all]'"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -68,8 +122,11 @@ def test_without_any_plugin_it_says_what_to_install(cli, monkeypatch):
     monkeypatch.setattr("inferbench.discovery.registry.entry_points", lambda group: ())
     for args, said in (
         (("compare", "b200"), "reference: no suite is installed\n  pip install 'inferbench[all]'"),
-        (("run", "b200", "llama3-70b/decode"), "b200: no chip is installed\n  pip install 'inferbench-specs'"),
-    ):  # fmt: skip
+        (
+            ("run", "b200", "llama3-70b/decode"),
+            "b200: no chip is installed\n  pip install 'inferbench-specs'",
+        ),
+    ):
         assert cli(*args) == (2, "", f"inferbench: {said}\n")
     code, out, err = cli("list")
     assert (code, err) == (0, "")
@@ -80,12 +137,21 @@ def test_without_any_plugin_it_says_what_to_install(cli, monkeypatch):
 def test_an_unwritable_out_leaves_nothing(toy_cli, tmp_path):
     path = tmp_path / "no" / "run.json"
     assert toy_cli(*RUN, "--out", str(path)) == (
-        2, "", f"inferbench: --out {path}: can't be written: No such file or directory\n  name a file in a folder you may write to\n",
-    )  # fmt: skip
+        2,
+        "",
+        (
+            f"inferbench: --out {path}: can't be written: No such file or directory\n  name a file in a"
+            " folder you may write to\n"
+        ),
+    )
     code, _, err = toy_cli(*RUN, "--out", str(tmp_path))
     assert (code, err) == (
-        2, f"inferbench: --out {tmp_path}: can't be written: Is a directory\n  name a file in a folder you may write to\n",
-    )  # fmt: skip
+        2,
+        (
+            f"inferbench: --out {tmp_path}: can't be written: Is a directory\n  name a file in a folder you"
+            " may write to\n"
+        ),
+    )
     assert list(tmp_path.iterdir()) == []
     assert [
         file.name for file in tmp_path.parent.iterdir() if file.name.startswith(f".{tmp_path.name}")
@@ -116,8 +182,8 @@ def plugin(tmp_path, text):
 def test_a_missing_plugin_file(toy_cli, tmp_path):
     code, out, err = toy_cli("-p", str(tmp_path / "none.py"), "list")
     assert (code, out) == (2, "")
-    assert err == (
-        f"inferbench: -p: '{tmp_path / 'none.py'}' is not a Python file\n"
+    assert (
+        err == f"inferbench: -p: '{tmp_path / 'none.py'}' is not a Python file\n"
         "  give the path of a .py file with @inferbench.hookimpl functions\n"
     )
 
@@ -162,12 +228,21 @@ def inferbench_chips():
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("return ib.Cost(busy={'compute': 1.0 if op.m > 2 else 2.0})", "ValueError: The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()"),
+        (
+            "return ib.Cost(busy={'compute': 1.0 if op.m > 2 else 2.0})",
+            (
+                "ValueError: The truth value of an array with more than one element is ambiguous. Use a.any()"
+                " or a.all()"
+            ),
+        ),
         ("return ib.Cost(busy={'compute': [][1]})", "IndexError: list index out of range"),
         ("return ib.Cost(busy={'compute': site.chip.memory['sram'].bandwidth})", "KeyError: 'sram'"),
-        ("return ib.Cost(busy={'compute': op.rows})", "AttributeError: 'Gemm' object has no attribute 'rows'"),
+        (
+            "return ib.Cost(busy={'compute': op.rows})",
+            "AttributeError: 'Gemm' object has no attribute 'rows'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_plugin_that_raises_in_a_formula_is_named(toy_cli, tmp_path, body, said):
     path = plugin(tmp_path, FORMULA.format(body=body))
     code, out, err = toy_cli(
@@ -201,8 +276,11 @@ def test_ctrl_c_on_a_process_exits_with_130_and_no_traceback(tmp_path):
         "    print('waiting', file=sys.stderr, flush=True)\n    time.sleep(30)\n    yield\n",
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", "inferbench", "-p", path, "list", "chips"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )  # fmt: skip
+        [sys.executable, "-m", "inferbench", "-p", path, "list", "chips"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stderr is not None
     assert process.stderr.readline() == "waiting\n"
     time.sleep(0.1)
@@ -213,7 +291,11 @@ def test_ctrl_c_on_a_process_exits_with_130_and_no_traceback(tmp_path):
 
 def test_a_closed_pipe_is_no_error(process, toy_file):
     done = subprocess.run(
-        f"{sys.executable} -m inferbench -p {toy_file} list | head -1", shell=True, capture_output=True, text=True, timeout=60
-    )  # fmt: skip
+        f"{sys.executable} -m inferbench -p {toy_file} list | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr

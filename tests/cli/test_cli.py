@@ -13,15 +13,49 @@ import pytest
 import inferbench as ib
 
 RESULT = [
-    "system", "chip", "chips", "layout", "network", "workload", "phase", "stack", "precision", "batch", "context",
-    "feasible", "reason", "domain", "metrics", "unknown", "flags", "notes",
-]  # fmt: skip
+    "system",
+    "chip",
+    "chips",
+    "layout",
+    "network",
+    "workload",
+    "phase",
+    "stack",
+    "precision",
+    "batch",
+    "context",
+    "feasible",
+    "reason",
+    "domain",
+    "metrics",
+    "unknown",
+    "flags",
+    "notes",
+]
 METRICS = {
-    "ttft_s", "tpot_s", "tokens_per_s_per_user", "tokens_per_s_per_chip", "utilization", "algorithm", "hardware",
-    "software", "useful_tops", "arithmetic_intensity", "ridge_point", "bound", "power_w", "joules_per_token",
-    "tokens_per_s_per_w", "usd_per_hour", "usd_per_hour_cloud", "usd_per_mtok", "usd_per_mtok_cloud", "latency_s",
-    "items_per_s", "joules_per_item",
-}  # fmt: skip
+    "ttft_s",
+    "tpot_s",
+    "tokens_per_s_per_user",
+    "tokens_per_s_per_chip",
+    "utilization",
+    "algorithm",
+    "hardware",
+    "software",
+    "useful_tops",
+    "arithmetic_intensity",
+    "ridge_point",
+    "bound",
+    "power_w",
+    "joules_per_token",
+    "tokens_per_s_per_w",
+    "usd_per_hour",
+    "usd_per_hour_cloud",
+    "usd_per_mtok",
+    "usd_per_mtok_cloud",
+    "latency_s",
+    "items_per_s",
+    "joules_per_item",
+}
 RUN = ("run", "toy-chip", "toy-net/decode", "--scenario", "toy")
 usual = pytest.mark.needs_plugins("chips/tpu-v5p", "chips/groq-lpu", "suites/reference", "stacks/reference")
 

@@ -13,17 +13,23 @@ from inferbench.validation.reconcile import Split, gap, measured_split
 
 pytestmark = pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100")
 
-ROW = "chip,framework,model,phase,batch,input_len,output_len,latency_ms\nH100,vLLM,llama3-8b,e2e,16,1024,512,{}\n"
+HEAD = "chip,framework,model,phase,batch,input_len,output_len,latency_ms"
+ROW = HEAD + "\nH100,vLLM,llama3-8b,e2e,16,1024,512,{}\n"
 
 
 def test_the_parts_multiply_to_the_whole():
     one = measured_split(
         Measurement(
-            source="s", chip="H100", software="vLLM", network="llama3-8b", phase="decode",
-            axes={"batch": 8.0, "context": 2048.0}, tpot_s=0.012,
+            source="s",
+            chip="H100",
+            software="vLLM",
+            network="llama3-8b",
+            phase="decode",
+            axes={"batch": 8.0, "context": 2048.0},
+            tpot_s=0.012,
         ),
         ib.installed(),
-    )  # fmt: skip
+    )
     assert one.work / (one.algorithm * one.hardware * one.software) == pytest.approx(0.012)
     assert one.work <= one.roofline <= one.model <= one.stack
     assert one.software == pytest.approx(one.model / 0.012)
@@ -45,11 +51,17 @@ def test_a_gap_names_its_cause():
 def test_operators_of_the_source_stand_beside_ours():
     one = measured_split(
         Measurement(
-            source="s", chip="H100", software="vLLM", network="llama3-8b", phase="decode", tpot_s=0.012,
-            axes={"batch": 8.0, "context": 2048.0}, extra={"operators": {"attention": 0.002}},
+            source="s",
+            chip="H100",
+            software="vLLM",
+            network="llama3-8b",
+            phase="decode",
+            tpot_s=0.012,
+            axes={"batch": 8.0, "context": 2048.0},
+            extra={"operators": {"attention": 0.002}},
         ),
         ib.installed(),
-    )  # fmt: skip
+    )
     measured = {op.name: op.measured for op in one.operators}
     assert measured["attention"] == 0.002
     assert math.isnan(measured["qkv"])

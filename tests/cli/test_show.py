@@ -34,7 +34,8 @@ def test_a_year_is_no_quantity(cli):
 def test_a_config_belongs_to_its_file(cli, tmp_path):
     path = tmp_path / "mine.json"
     path.write_text(
-        '{"model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "vocab_size": 9}'
+        '{"model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,'
+        ' "vocab_size": 9}'
     )
     code, out, _ = cli("show", str(path))
     assert code == 0
@@ -59,8 +60,9 @@ def test_an_architecture_says_what_chips_and_stacks_give_it(cli):
 def test_a_workload_has_phases_axes_and_options(cli):
     document = json.loads(cli("show", "transformer", "--format", "json")[1])
     assert document["schema"] == "inferbench.plugin/1"
-    assert document["about"]["phase generate"] == (
-        "axes batch 1, context 2,048, output 128; takes latency_s, yields tokens"
+    assert (
+        document["about"]["phase generate"]
+        == "axes batch 1, context 2,048, output 128; takes latency_s, yields tokens"
     )
     fields = {(row["group"], row["key"]): (row["unit"], row["default"]) for row in document["fields"]}
     assert fields["[network] of a network", "hidden_size"] == ("count", "must be given")

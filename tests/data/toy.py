@@ -1,7 +1,9 @@
-"""A plugin in a single file: a chip, its architecture, a network, its workload, a fabric, a metric and a scenario.
+"""A plugin in a single file: a chip, its architecture, a network, its workload, a fabric, a metric and a
+scenario.
 
 The core's tests run on it, so that they pass with nothing else installed; it is also what `-p FILE.py` loads.
-Numbers are round so that expected values can be reckoned by hand: 100 TOP/s in bf16, 200 in fp8, 1 TB/s, 600 MB.
+Numbers are round so that expected values can be reckoned by hand: 100 TOP/s in bf16, 200 in fp8, 1 TB/s, 600
+MB.
 """
 
 import numpy as np
@@ -94,10 +96,15 @@ def inferbench_fabrics():
 @ib.hookimpl
 def inferbench_chips():
     yield ib.Chip(
-        name="toy-chip", title="Toy chip", vendor="Toy", architecture_type="toy", architecture=Params(),
-        peak={"bf16": 100e12, "fp8": 200e12}, memory={"hbm": ib.MemoryLevel(600e6, 1e12)},
+        name="toy-chip",
+        title="Toy chip",
+        vendor="Toy",
+        architecture_type="toy",
+        architecture=Params(),
+        peak={"bf16": 100e12, "fp8": 200e12},
+        memory={"hbm": ib.MemoryLevel(600e6, 1e12)},
         interconnect={"scale_up": ib.Link("toy-bus", 100e9, 1e-6, 8)},
-    )  # fmt: skip
+    )
 
 
 @ib.hookimpl
@@ -113,6 +120,12 @@ def inferbench_metrics():
 @ib.hookimpl
 def inferbench_scenarios():
     yield ib.Scenario(
-        name="toy", title="Toy", depreciation=1e8, electricity=0.1, pue=1.0, wall_overhead=1.0,
-        system_factor=1.0, utilization=1.0,
-    )  # fmt: skip
+        name="toy",
+        title="Toy",
+        depreciation=1e8,
+        electricity=0.1,
+        pue=1.0,
+        wall_overhead=1.0,
+        system_factor=1.0,
+        utilization=1.0,
+    )

@@ -220,8 +220,13 @@ def test_all_six_faults_at_once_through_entry_points(monkeypatch, plugin):
     assert registry.names("architectures") == ["good"]
     assert registry.entries("architectures")["good"].owner == "inferbench-good"
     assert sorted(problem.owner for problem in registry.problems) == [
-        "inferbench-b", "inferbench-c", "inferbench-d", "inferbench-e", "inferbench-evil", "inferbench-f",
-    ]  # fmt: skip
+        "inferbench-b",
+        "inferbench-c",
+        "inferbench-d",
+        "inferbench-e",
+        "inferbench-evil",
+        "inferbench-f",
+    ]
 
 
 def test_strict_raises(registry, plugin, monkeypatch):
@@ -232,8 +237,9 @@ def test_strict_raises(registry, plugin, monkeypatch):
 
     with pytest.raises(InferBenchError) as caught:
         registry.load("d", broken, "inferbench-d", "1.0")
-    assert str(caught.value) == (
-        "inferbench-d: d: ImportError: no torch\n  reinstall or update inferbench-d, or uninstall it"
+    assert (
+        str(caught.value)
+        == "inferbench-d: d: ImportError: no torch\n  reinstall or update inferbench-d, or uninstall it"
     )
     load(registry, "c", plugin(inferbench_architectures=lambda: iter(["x"])))
     with pytest.raises(InferBenchError, match="inferbench-c: inferbench_architectures"):
@@ -260,15 +266,18 @@ def test_an_alias_has_one_owner(registry, plugin, tmp_path):
     assert registry.get("architectures", "best-arch").name == "good"
     problem = only(registry)
     assert (problem.owner, problem.message) == (
-        "inferbench-y", "the alias 'Best-Arch' already belongs to inferbench-x",
-    )  # fmt: skip
+        "inferbench-y",
+        "the alias 'Best-Arch' already belongs to inferbench-x",
+    )
 
 
 def test_unknown_name_teaches(registry):
     with pytest.raises(InferBenchError) as caught:
         registry.get("architectures", "goood")
-    assert str(caught.value) == (
-        "goood: unknown architecture; installed are good\n  did you mean 'good'? · inferbench list architectures"
+    assert (
+        str(caught.value)
+        == "goood: unknown architecture; installed are good\n  did you mean 'good'? · inferbench list"
+        " architectures"
     )
 
 
@@ -298,15 +307,18 @@ def test_a_file_is_a_plugin(toy, toy_file):
 def test_a_file_that_is_missing_or_broken_is_an_error(bare, tmp_path):
     with pytest.raises(InferBenchError) as caught:
         bare.load_file("my_chip.py")
-    assert str(caught.value) == (
-        "-p: 'my_chip.py' is not a Python file\n  give the path of a .py file with @inferbench.hookimpl functions"
+    assert (
+        str(caught.value)
+        == "-p: 'my_chip.py' is not a Python file\n  give the path of a .py file with @inferbench.hookimpl"
+        " functions"
     )
     broken = tmp_path / "broken.py"
     broken.write_text("import nothing_of_this_name\n")
     with pytest.raises(InferBenchError) as caught:
         bare.load_file(str(broken))
-    assert str(caught.value) == (
-        f"{broken}: ModuleNotFoundError: No module named 'nothing_of_this_name'\n  fix the file"
+    assert (
+        str(caught.value)
+        == f"{broken}: ModuleNotFoundError: No module named 'nothing_of_this_name'\n  fix the file"
     )
 
 

@@ -43,9 +43,14 @@ def test_the_architecture_of_the_how_to_costs_a_product():
         setup: ib.Seconds = 0.0
 
     chip = ib.Chip(
-        name="c", title="", vendor="", architecture_type="my-arch", architecture=Params(2e-6),
-        peak={"bf16": 1e12}, memory={"hbm": ib.MemoryLevel(1e9, 1e12)},
-    )  # fmt: skip
+        name="c",
+        title="",
+        vendor="",
+        architecture_type="my-arch",
+        architecture=Params(2e-6),
+        peak={"bf16": 1e12},
+        memory={"hbm": ib.MemoryLevel(1e9, 1e12)},
+    )
     names = executed("docs/howto/write-an-architecture.md", {"Params": Params, "CHIP": chip})
     op = ib.Gemm(name="g", precision=ib.Precision.of(["bf16"]), m=100.0, n=200.0, k=500.0)
     cost = names["MyArch"]().cost(op, names["TestMyArch"]().site())

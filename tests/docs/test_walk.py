@@ -17,7 +17,9 @@ STEPS = [(found["file"], found["name"]) for found in _STEP.finditer(PAGE)]
 
 
 def calls(arguments: list[str]) -> list[tuple[str, str]]:
-    """File and qualified name of every function of ours that a command calls, in order, from a cold registry."""
+    """File and qualified name of every function of ours that a command calls, in order, from a cold
+    registry.
+    """
     seen = []
     files = {}
 

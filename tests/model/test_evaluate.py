@@ -1,7 +1,9 @@
 """The one road, on the toy plugin alone: expected values are reckoned by hand from its round numbers.
 
-A toy chip does 200 TOP/s in fp8 and 1 TB/s; the toy network is four layers and a head of 10,000 x 10,000. One product
-in fp8 reads 100 MB of weights (100 us) and 20 kB of activations per token (0.02 us), and computes 1 us per token.
+A toy chip does 200 TOP/s in fp8 and 1 TB/s; the toy network is four layers and a head of 10,000 x 10,000. One
+product
+in fp8 reads 100 MB of weights (100 us) and 20 kB of activations per token (0.02 us), and computes 1 us per
+token.
 """
 
 from __future__ import annotations
@@ -70,7 +72,8 @@ def test_a_stack_stretches_the_model(run, toy, tmp_path):
 
 
 def test_tensor_parallel_halves_the_weights_and_adds_an_exchange(run):
-    """Half of the weights 50 us; half of the inputs and all outputs (or the reverse) 0.015 us; an all-reduce of
+    """Half of the weights 50 us; half of the inputs and all outputs (or the reverse) 0.015 us; an all-reduce
+    of
     10 kB over 100 GB/s takes 0.1 us and one hop 1 us."""
     result = run("2xtoy-chip:tp2", breakdown=True)
     assert one(result.seconds) == pytest.approx(5 * (50.015 + 0.1 + 1.0) * US, rel=1e-14)

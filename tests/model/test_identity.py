@@ -1,4 +1,6 @@
-"""Laws that hold at every point of every run, whatever the architecture: identity, order of bounds, grid = points."""
+"""Laws that hold at every point of every run, whatever the architecture: identity, order of bounds, grid =
+points.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +104,9 @@ def test_everything_is_float64(run):
     "system", [name for name, stack in SYSTEMS if stack == "ideal" and (":" in name or "x" not in name)]
 )
 def test_more_work_takes_no_less_time_on_ideal_software(system, workload):
-    """A bigger batch and a longer context never take less time, nor fewer bytes, in one and the same layout."""
+    """A bigger batch and a longer context never take less time, nor fewer bytes, in one and the same
+    layout.
+    """
     run = on(system, "ideal", workload)
     for field in (run.roofline, run.model, run.held):
         for axis in (0, 1):

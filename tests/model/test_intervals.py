@@ -33,9 +33,17 @@ SITE = SimpleNamespace(
 
 def attention(heads, kv_heads, queries=1.0):
     return ib.Attention(
-        name="attention", precision=BF16, batch=1.0, queries=queries, keys=4096.0, pairs=queries * 4096.0, heads=heads,
-        kv_heads=kv_heads, qk_dim=128.0, v_dim=128.0,
-    )  # fmt: skip
+        name="attention",
+        precision=BF16,
+        batch=1.0,
+        queries=queries,
+        keys=4096.0,
+        pairs=queries * 4096.0,
+        heads=heads,
+        kv_heads=kv_heads,
+        qk_dim=128.0,
+        v_dim=128.0,
+    )
 
 
 def gemm(m):
@@ -51,7 +59,8 @@ def extrapolated(run):
 
 
 def test_a_step_of_more_rows_than_any_fitted_product_is_extrapolated():
-    # The products' box ends at M = 32,768; the language model's head alone (7% of the weights) is wider than the box.
+    # The products' box ends at M = 32,768; the language model's head alone (7% of the weights) is wider than
+    # the box.
     assert not extrapolated(step(batch=32768.0, context=1.0))
     assert extrapolated(step(batch=65536.0, context=1.0))
     both = step(batch=[1.0, 65536.0], context=1.0)
@@ -65,8 +74,9 @@ def test_a_stack_of_collectives_alone_vouches_for_no_step():
 
 
 def test_the_header_names_the_range_of_rows_and_that_host_time_is_missing():
-    assert domain_text([step()]) == (
-        "inside calibrated domain (M ≤ 32,768; bf16, fp8, w16a16kv8) · kernels only: no host time"
+    assert (
+        domain_text([step()])
+        == "inside calibrated domain (M ≤ 32,768; bf16, fp8, w16a16kv8) · kernels only: no host time"
     )
     assert domain_text([step(batch=65536.0, context=1.0)]).startswith(
         "extrapolated: outside calibrated domain"
@@ -82,7 +92,8 @@ def test_kernels_alone_reach_what_serving_stacks_on_them_say():
 
 
 def test_more_than_32_query_heads_per_key_head_run_another_kernel():
-    # A 90% interval must reach the 17.8 times of the tenth slowest of A100 pairs. Heads of 32 and a prompt (another kernel again) get nothing.
+    # A 90% interval must reach the 17.8 times of the tenth slowest of A100 pairs. Heads of 32 and a prompt
+    # (another kernel again) get nothing.
     assert np.ravel(other_kernel(attention(np.array([64.0, 32.0]), 1.0))).tolist() == [True, False]
     assert not other_kernel(attention(64.0, 1.0, queries=128.0))
     for stack in ("trtllm-1.0", "vllm-h100"):
@@ -100,7 +111,9 @@ def test_operators_of_unknown_kinds_are_off_together():
 
 @pytest.mark.parametrize("columns", [{"heads": 64.0, "kv_heads": 1.0, "batch": 8.0, "keys": 4096.0}])
 def test_single_operators_have_the_same_rule(columns):
-    """`op` and `validate` say what `run` says: 5.4 to 7.5 times as long in the median lies in the interval."""
+    """`op` and `validate` say what `run` says: 5.4 to 7.5 times as long in the median lies in the
+    interval.
+    """
     registry = ib.installed()
     given = {name: np.array([value]) for name, value in columns.items()}
     found = cost_rows(
@@ -111,7 +124,8 @@ def test_single_operators_have_the_same_rule(columns):
 
 
 def test_the_share_outside_counts_operators_by_their_time():
-    # 2 MiB of weights each; with 1,024 rows 2 MiB of inputs and 2 MiB of outputs more: 6 of 8 MiB are outside.
+    # 2 MiB of weights each; with 1,024 rows 2 MiB of inputs and 2 MiB of outputs more: 6 of 8 MiB are
+    # outside.
     box = Domain(ops={"gemm": {"m": (1.0, 64.0)}})
     stack = Stack(
         name="s", title="S", efficiency={"memory": {"gemm": 0.9}}, domain=box, fit=Fit(rows=9, kernel=0.1)
@@ -148,17 +162,21 @@ def test_a_kind_at_the_roofline_may_take_ten_times_as_long():
 
 
 def test_a_sum_is_as_uncertain_as_what_its_unknown_half_may_become():
-    """Half of a step at the roofline that takes up to ten times as long: at most 0.5 + 0.5 x 10 = 5.5 times."""
+    """Half of a step at the roofline that takes up to ten times as long: at most 0.5 + 0.5 x 10 = 5.5
+    times.
+    """
     assert math.exp(1.645 * float(together(0.0, 0.5 * slower(1.4)))) == pytest.approx(5.5, rel=0.01)
     assert together(0.1, 0.0) == 0.1
 
 
 def test_an_image_under_products_alone_reaches_what_was_measured(tmp_path):
-    """An SDXL image of 1024 x 1024 in 50 steps takes 2.3 s on the H100 (ml-energy, diffusers); a stack that knows
+    """An SDXL image of 1024 x 1024 in 50 steps takes 2.3 s on the H100 (ml-energy, diffusers); a stack that
+    knows
     products alone has convolutions, attention and norms at the roofline."""
     (tmp_path / "mine.toml").write_text(
-        'title = "M"\narchitectures = ["simt"]\n[efficiency.compute]\ngemm = 0.78\n[fit]\nrows = 900\nkernel = 0.058\n'
-        '[fit.kernels]\ngemm = 0.058\n[domain]\nchips = ["h100-sxm"]\nprecisions = ["bf16", "fp16"]\n'
+        'title = "M"\narchitectures = ["simt"]\n[efficiency.compute]\ngemm = 0.78\n[fit]\nrows = 900\nkernel'
+        ' = 0.058\n[fit.kernels]\ngemm = 0.058\n[domain]\nchips = ["h100-sxm"]\nprecisions = ["bf16",'
+        ' "fp16"]\n'
     )
     run = ib.run("h100-sxm", "sdxl/image", stack=str(tmp_path / "mine.toml"), precision="fp16")
     t, s = (float(np.ravel(run.values(value))[0]) for value in (run.seconds, run.spread))

@@ -1,4 +1,6 @@
-"""Intervals of power and energy: laws of `E = P0 t + E_dyn`, the power limit, what widens them, and who has none."""
+"""Intervals of power and energy: laws of `E = P0 t + E_dyn`, the power limit, what widens them, and who has
+none.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,14 @@ def first(run, array):
 
 def row(**fields):
     common = {
-        "source": "here", "chip": "H100", "software": "vLLM", "network": "llama3-8b", "phase": "generate",
-        "axes": {"batch": 1.0, "context": 1024.0, "output": 512.0}, "power_w": 400.0,
-    }  # fmt: skip
+        "source": "here",
+        "chip": "H100",
+        "software": "vLLM",
+        "network": "llama3-8b",
+        "phase": "generate",
+        "axes": {"batch": 1.0, "context": 1024.0, "output": 512.0},
+        "power_w": 400.0,
+    }
     return next(iter(validate({"s": [Measurement(**{**common, **fields})]}, ib.installed())))
 
 
@@ -54,7 +61,8 @@ def test_an_error_of_time_moves_power_and_energy_as_the_model_itself_does(second
 
 
 def test_errors_of_time_and_of_coefficients_are_joined_in_quadrature():
-    # A quarter of the energy is baseline. Time 0.4: power 0.3, energy 0.1; with 0.4 of the coefficients' own 0.5 and 0.412.
+    # A quarter of the energy is baseline. Time 0.4: power 0.3, energy 0.1; with 0.4 of the coefficients' own
+    # 0.5 and 0.412.
     one = ib.Energy(100.0, 100.0, spread=0.4)
     power, energy = energy_spreads(0.4, one, 25.0, 700.0)
     assert power == pytest.approx(0.5)
@@ -110,9 +118,10 @@ def test_borrowed_figures_narrow_formats_and_unseen_rates_are_less_sure():
     own = first(known, known.energy.spread)
     assert math.exp(INTERVAL * own) < 1.25
     for other in (
-        run("trtllm-1.3", "b200", batch=16.0), run("trtllm-1.3", batch=16.0, precision="fp8"),
+        run("trtllm-1.3", "b200", batch=16.0),
+        run("trtllm-1.3", batch=16.0, precision="fp8"),
         run("trtllm-1.3", phase="prefill"),
-    ):  # fmt: skip
+    ):
         assert first(other, other.energy.spread) > 1.05 * own
 
 
@@ -128,7 +137,8 @@ def test_a_stack_with_energies_brings_its_own_error_and_widens_outside_its_box()
 
 
 def test_what_software_spends_beside_the_counts_slows_no_chip():
-    # At the H100's limit: 1 POP in a second, 0.59 pJ of it certainly spent, 572 W left for it: 590 / 572 times as long.
+    # At the H100's limit: 1 POP in a second, 0.59 pJ of it certainly spent, 572 W left for it: 590 / 572
+    # times as long.
     chip = ib.installed().chip("h100-sxm")
     model, _ = ib.installed().power_model(chip)
     plain = ib.Tally({"ops": 1e15}, 1.0, 1, ib.Precision.of(["bf16"]), ("bf16",))
@@ -218,8 +228,13 @@ class TestKernelEnergies:
         watts = [
             first(found, found.energy.watts)
             for one in (stack, bare)
-            for found in [evaluate(prepare(system, registry.network("llama3-8b"), "decode", stack=one, registry=registry), grid)]
-        ]  # fmt: skip
+            for found in [
+                evaluate(
+                    prepare(system, registry.network("llama3-8b"), "decode", stack=one, registry=registry),
+                    grid,
+                )
+            ]
+        ]
         assert watts[0] == watts[1]
         assert kernel(stack, m=512, n=2048, k=8192)[0] != kernel(bare, m=512, n=2048, k=8192)[0]
 

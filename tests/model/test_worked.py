@@ -1,7 +1,9 @@
 """Worked examples on real specs, every expected value reckoned by hand from published numbers.
 
-Llama 3 70B: 80 layers, hidden 8,192, 8 KV heads of 128, MLP 28,672, vocabulary 128,256; 70,553,706,496 parameters,
-of which the embedding's 128,256 x 8,192 = 1,050,673,152 are looked up and not multiplied. In fp8 a parameter is a byte.
+Llama 3 70B: 80 layers, hidden 8,192, 8 KV heads of 128, MLP 28,672, vocabulary 128,256; 70,553,706,496
+parameters,
+of which the embedding's 128,256 x 8,192 = 1,050,673,152 are looked up and not multiplied. In fp8 a parameter
+is a byte.
 """
 
 from __future__ import annotations
@@ -80,7 +82,9 @@ def test_b200_has_fp8_and_flags_nothing():
     ("network", "weights", "with_cache"), [("llama3-70b", 307, 309), ("llama3-8b", 35, 36)]
 )
 def test_groq_capacity_bounds(network, weights, with_cache):
-    """230 MB a chip: 70.55 GB / 230 MB = 306.8, 8.03 GB / 230 MB = 34.9; with the cache of 2,048 positions one or two more."""
+    """230 MB a chip: 70.55 GB / 230 MB = 306.8, 8.03 GB / 230 MB = 34.9; with the cache of 2,048 positions
+    one or two more.
+    """
     result = run("groq-lpu", f"{network}/decode")
     assert not bool(np.any(result.feasible))
     numbers = result.reasons[0].numbers
@@ -88,11 +92,17 @@ def test_groq_capacity_bounds(network, weights, with_cache):
 
 
 def test_groq_smallest_layout_of_70b_is_336_chips():
-    """Two layers to a stage over eight chips: 2 x 856 MB / 8 = 214 MB; 40 stages of layers, one for either end."""
+    """Two layers to a stage over eight chips: 2 x 856 MB / 8 = 214 MB; 40 stages of layers, one for either
+    end.
+    """
     known = ib.installed()
     case = prepare(
-        ib.System(known.chip("groq-lpu")), known.network("llama3-70b"), "decode", stack=known.stack("ideal"), registry=known
-    )  # fmt: skip
+        ib.System(known.chip("groq-lpu")),
+        known.network("llama3-70b"),
+        "decode",
+        stack=known.stack("ideal"),
+        registry=known,
+    )
     found = smallest_layout(case, ib.Grid.of({"batch": [1], "context": [2048]}, ["fp8"]))
     assert (found.chips, str(found.layout)) == (336, "tp8pp42")
     layer = (PARAMETERS - 2 * TABLE - 8192) / 80
@@ -109,7 +119,9 @@ def test_groq_ignoring_capacity_8b_takes_a_tenth_of_a_millisecond():
 
 
 def test_largest_batch_of_70b_on_one_b200():
-    """(180 GB - weights) over the cache of 2,048 positions and the widest operator's activations (the head)."""
+    """(180 GB - weights) over the cache of 2,048 positions and the widest operator's activations (the
+    head).
+    """
     room = 180e9 - PARAMETERS
     each = KV * 2048 + 8192 + 128_256
     assert one(run("b200", batch=0).batch) == np.floor(room / each) == 326
@@ -139,7 +151,9 @@ def test_tensor_parallel_divides_the_weights_and_reduces_twice_a_layer(degree):
 
 
 def test_a_pipeline_at_batch_1_leaves_all_other_stages_empty():
-    """One sequence visits the stages one after the other: four chips take as long as one, plus three hand-overs."""
+    """One sequence visits the stages one after the other: four chips take as long as one, plus three
+    hand-overs.
+    """
     alone, four = run("b200"), run("4xb200:pp4")
     assert one(four.model) > one(alone.model)
     assert one(four.model) == pytest.approx(one(alone.model), rel=2e-3)
@@ -147,7 +161,9 @@ def test_a_pipeline_at_batch_1_leaves_all_other_stages_empty():
 
 
 def test_a_full_pipeline_keeps_all_stages_busy():
-    """Four microbatches over four stages: a step takes four times the fullest stage, not all four stages each."""
+    """Four microbatches over four stages: a step takes four times the fullest stage, not all four stages
+    each.
+    """
     alone, four = run("b200", batch=64), run("4xb200:pp4", batch=256)
     ratio = one(four.model) / one(alone.model)
     assert 1.0 < ratio < 1.06  # 20 of 80 layers, and the head

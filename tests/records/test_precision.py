@@ -47,10 +47,13 @@ def test_block_scales_cost_bytes():
     [
         ("fp9", "did you mean 'fp8'?"),
         ("bfloat16", "did you mean 'bf16'?"),
-        ("w3a16", "known are fp64, fp32, tf32, bf16, fp16, fp8, int8, fp6, fp4, int4, mxfp8, mxfp4, nvfp4, "
-                  "and pairs like w8a16, w4a16, w4a16kv8"),
+        (
+            "w3a16",
+            "known are fp64, fp32, tf32, bf16, fp16, fp8, int8, fp6, fp4, int4, mxfp8, mxfp4, nvfp4, "
+            "and pairs like w8a16, w4a16, w4a16kv8",
+        ),
     ],
-)  # fmt: skip
+)
 def test_unknown(name, remedy):
     with pytest.raises(InferBenchError) as caught:
         ib.PrecisionName.parse(name)

@@ -57,7 +57,9 @@ def test_overlap_is_a_p_norm(p, seconds):
 
 
 def test_levels_of_memory_are_one_path():
-    """3 s of arithmetic beside 4 and 2 s on two levels, the second at half of its rate: Pythagoras of 3 and 4."""
+    """3 s of arithmetic beside 4 and 2 s on two levels, the second at half of its rate: Pythagoras of 3 and
+    4.
+    """
     stack = read('title = "S"\n[overlap]\ndefault = 2\n[efficiency."memory.l2"]\ndefault = 0.5\n')
     cost = ib.Cost(busy={"compute": 3.0, "memory.hbm": 4.0, "memory.l2": 2.0})
     assert stack.time(cost, gemm()) == pytest.approx(5.0)
@@ -82,9 +84,17 @@ def test_lookup_goes_from_special_to_general():
         return float(np.ravel(1.0 / stack.time(cost, op, formats))[0])
 
     attention = ib.Attention(
-        name="a", precision=ib.Precision.of(["fp8"]), batch=1.0, heads=1.0, kv_heads=1.0, queries=1.0,
-        keys=1.0, pairs=1.0, qk_dim=1.0, v_dim=1.0,
-    )  # fmt: skip
+        name="a",
+        precision=ib.Precision.of(["fp8"]),
+        batch=1.0,
+        heads=1.0,
+        kv_heads=1.0,
+        queries=1.0,
+        keys=1.0,
+        pairs=1.0,
+        qk_dim=1.0,
+        v_dim=1.0,
+    )
     assert found(gemm(precision="w4a16")) == pytest.approx(0.5)  # kind and precision name
     assert found(gemm(precision="fp8")) == pytest.approx(0.6)  # kind and compute format
     assert found(gemm(precision="bf16")) == pytest.approx(0.7)  # kind
@@ -129,12 +139,19 @@ class TestReference:
     @pytest.mark.parametrize(
         ("m", "efficiency"),
         [
-            (1, 0.15), (31, 0.15), (32, 0.15), (128, 0.70), (200, 0.70), (512, 0.70), (4096, 0.85), (1e6, 0.85),
+            (1, 0.15),
+            (31, 0.15),
+            (32, 0.15),
+            (128, 0.70),
+            (200, 0.70),
+            (512, 0.70),
+            (4096, 0.85),
+            (1e6, 0.85),
             (64, 0.425),  # half way between 32 and 128 in the logarithm
             (1024, 0.75),  # a third of the way from 512 to 4096
             (2048, 0.80),
         ],
-    )  # fmt: skip
+    )
     def test_table(self, stack, m, efficiency):
         seconds = stack.time(ib.Cost(busy={"compute": 1.0, "memory.hbm": 0.1}), gemm(m=float(m)))
         assert float(np.ravel(seconds)[0]) == pytest.approx(1.0 / efficiency, rel=1e-12)
@@ -167,28 +184,124 @@ def test_based_on_takes_what_it_does_not_say_itself():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[efficiency.compute]\ngemm = 1.5", "efficiency.compute.gemm: 1.5 is no efficiency; a number above 0 and up to 1 was expected\n  write gemm = 0.85, or leave it out"),
-        ("[efficiency.compute]\ngemm = 0", "efficiency.compute.gemm: 0 is no efficiency; a number above 0 and up to 1 was expected\n  write gemm = 0.85, or leave it out"),
-        ("[efficiency.compute]\ngemm = true", "efficiency.compute.gemm: True is no efficiency; a number above 0 and up to 1 was expected\n  write gemm = 0.85, or leave it out"),
-        ("[efficiency.compute]\ngemm = nan", "efficiency.compute.gemm: nan is no efficiency; a number above 0 and up to 1 was expected\n  write gemm = 0.85, or leave it out"),
-        ("[efficiency]\ncompute = 0.5", "efficiency.compute: 0.5 stands where a table was expected\n  write it like [efficiency.compute] default = 0.8"),
-        ("[overlap]\ndefault = 0", "overlap.default: 0 is no overlap exponent; a number of at least 1, or inf, was expected\n  write default = 2, or leave it out"),
-        ("[overlap]\ndefault = 0.5", "overlap.default: 0.5 is no overlap exponent; a number of at least 1, or inf, was expected\n  write default = 2, or leave it out"),
-        ("[launch]\ngemm = 5", 'launch.gemm: 5 has no unit; a time is written like "2 us"\n  write gemm = "2 us", or leave it out'),
-        ("[efficiency.compute]\ngemm = { over = \"m\", points = [[32, 0.5], [8, 0.6]] }", "efficiency.compute.gemm: the sizes of a curve's points must rise and be above 0\n  write gemm = 0.85, or leave it out"),
-        ("[efficiency.compute]\ngemm = { over = \"m\", points = [] }", "efficiency.compute.gemm: a curve needs at least one point, like { over = \"m\", points = [[32, 0.15], [128, 0.7]] }\n  write gemm = 0.85, or leave it out"),
-        ("[efficiency.compute]\ngemm = { over = \"m\" }", "efficiency.compute.gemm: a curve needs at least one point, like { over = \"m\", points = [[32, 0.15], [128, 0.7]] }\n  write gemm = 0.85, or leave it out"),
+        (
+            "[efficiency.compute]\ngemm = 1.5",
+            (
+                "efficiency.compute.gemm: 1.5 is no efficiency; a number above 0 and up to 1 was expected\n "
+                " write gemm = 0.85, or leave it out"
+            ),
+        ),
+        (
+            "[efficiency.compute]\ngemm = 0",
+            (
+                "efficiency.compute.gemm: 0 is no efficiency; a number above 0 and up to 1 was expected\n "
+                " write gemm = 0.85, or leave it out"
+            ),
+        ),
+        (
+            "[efficiency.compute]\ngemm = true",
+            (
+                "efficiency.compute.gemm: True is no efficiency; a number above 0 and up to 1 was expected\n "
+                " write gemm = 0.85, or leave it out"
+            ),
+        ),
+        (
+            "[efficiency.compute]\ngemm = nan",
+            (
+                "efficiency.compute.gemm: nan is no efficiency; a number above 0 and up to 1 was expected\n "
+                " write gemm = 0.85, or leave it out"
+            ),
+        ),
+        (
+            "[efficiency]\ncompute = 0.5",
+            (
+                "efficiency.compute: 0.5 stands where a table was expected\n  write it like"
+                " [efficiency.compute] default = 0.8"
+            ),
+        ),
+        (
+            "[overlap]\ndefault = 0",
+            (
+                "overlap.default: 0 is no overlap exponent; a number of at least 1, or inf, was expected\n "
+                " write default = 2, or leave it out"
+            ),
+        ),
+        (
+            "[overlap]\ndefault = 0.5",
+            (
+                "overlap.default: 0.5 is no overlap exponent; a number of at least 1, or inf, was expected\n "
+                " write default = 2, or leave it out"
+            ),
+        ),
+        (
+            "[launch]\ngemm = 5",
+            (
+                'launch.gemm: 5 has no unit; a time is written like "2 us"\n  write gemm = "2 us", or leave'
+                " it out"
+            ),
+        ),
+        (
+            '[efficiency.compute]\ngemm = { over = "m", points = [[32, 0.5], [8, 0.6]] }',
+            (
+                "efficiency.compute.gemm: the sizes of a curve's points must rise and be above 0\n  write"
+                " gemm = 0.85, or leave it out"
+            ),
+        ),
+        (
+            '[efficiency.compute]\ngemm = { over = "m", points = [] }',
+            (
+                'efficiency.compute.gemm: a curve needs at least one point, like { over = "m", points = [[32,'
+                " 0.15], [128, 0.7]] }\n  write gemm = 0.85, or leave it out"
+            ),
+        ),
+        (
+            '[efficiency.compute]\ngemm = { over = "m" }',
+            (
+                'efficiency.compute.gemm: a curve needs at least one point, like { over = "m", points = [[32,'
+                " 0.15], [128, 0.7]] }\n  write gemm = 0.85, or leave it out"
+            ),
+        ),
         ("[efficiency.comput]\ngemm = 0.5", "efficiency.comput: unknown engine\n  did you mean 'compute'?"),
-        ("[efficiency.adc]\ngemm = 0.5", "efficiency.adc: unknown engine\n  engines are compute, memory, network, convert, and parts of them like memory.hbm"),
+        (
+            "[efficiency.adc]\ngemm = 0.5",
+            (
+                "efficiency.adc: unknown engine\n  engines are compute, memory, network, convert, and parts"
+                " of them like memory.hbm"
+            ),
+        ),
         ("[efficency.compute]\ngemm = 0.5", "efficency: unknown key\n  did you mean 'efficiency'?"),
         ("[overlap]\ngem = 3.956", "overlap.gem: 'gem' is no kind of operator\n  did you mean 'gemm'?"),
-        ("[efficiency.memory]\natention.context = 0.5", "efficiency.memory.atention.context: 'atention' is no kind of operator\n  did you mean 'attention'?"),
-        ("[launch]\n\"gemm.experts.f8\" = \"2 us\"", "launch.gemm.experts.f8: 'f8' is neither a flavour of gemm.experts nor a precision\n  did you mean 'fp8'?"),
-        ("[launch]\n\"attention.generaton\" = \"2 us\"", "launch.attention.generaton: 'generaton' is neither a flavour of attention nor a precision\n  did you mean 'generation'?"),
-        ("[fit.kernels]\ngmem = 0.1", "fit.kernels.gmem: 'gmem' is no kind of operator\n  did you mean 'gemm'?"),
-        ("[domain.ops.attenton]\nkeys = [1, 2]", "domain.ops.attenton: 'attenton' is no kind of operator\n  did you mean 'attention'?"),
+        (
+            "[efficiency.memory]\natention.context = 0.5",
+            (
+                "efficiency.memory.atention.context: 'atention' is no kind of operator\n  did you mean"
+                " 'attention'?"
+            ),
+        ),
+        (
+            '[launch]\n"gemm.experts.f8" = "2 us"',
+            (
+                "launch.gemm.experts.f8: 'f8' is neither a flavour of gemm.experts nor a precision\n  did you"
+                " mean 'fp8'?"
+            ),
+        ),
+        (
+            '[launch]\n"attention.generaton" = "2 us"',
+            (
+                "launch.attention.generaton: 'generaton' is neither a flavour of attention nor a precision\n "
+                " did you mean 'generation'?"
+            ),
+        ),
+        (
+            "[fit.kernels]\ngmem = 0.1",
+            "fit.kernels.gmem: 'gmem' is no kind of operator\n  did you mean 'gemm'?",
+        ),
+        (
+            "[domain.ops.attenton]\nkeys = [1, 2]",
+            "domain.ops.attenton: 'attenton' is no kind of operator\n  did you mean 'attention'?",
+        ),
     ],
-)  # fmt: skip
+)
 def test_faults(text, said):
     with pytest.raises(InferBenchError) as caught:
         read(f'title = "S"\n{text}')
@@ -197,9 +310,18 @@ def test_faults(text, said):
 
 @pytest.mark.parametrize(
     "key",
-    ["gemm.w4a16", "attention.generation.mha.kv8", "attention.kv16", "collective.all_reduce.8", "elementwise.experts.fp8",
-     "default.bf16", "attention.encoder.bf16", "winograd", "winograd.tiled"],
-)  # fmt: skip
+    [
+        "gemm.w4a16",
+        "attention.generation.mha.kv8",
+        "attention.kv16",
+        "collective.all_reduce.8",
+        "elementwise.experts.fp8",
+        "default.bf16",
+        "attention.encoder.bf16",
+        "winograd",
+        "winograd.tiled",
+    ],
+)
 def test_keys_that_operators_have_and_kinds_of_packages_that_are_not_here(key):
     assert read(f'title = "S"\n[overlap]\n"{key}" = 2').overlap == {key: 2.0}
 

@@ -29,9 +29,18 @@ def gemm(name="bf16", m=1.0, n=8.0, k=8.0, **more):
 
 def attention(name="bf16", queries=1.0, heads=8.0, kv_heads=2.0, keys=100.0, **more):
     return ib.Attention(
-        name="a", precision=precision(name), batch=1.0, heads=heads, kv_heads=kv_heads, queries=queries, keys=keys,
-        pairs=queries * keys, qk_dim=64.0, v_dim=64.0, **more,
-    )  # fmt: skip
+        name="a",
+        precision=precision(name),
+        batch=1.0,
+        heads=heads,
+        kv_heads=kv_heads,
+        queries=queries,
+        keys=keys,
+        pairs=queries * keys,
+        qk_dim=64.0,
+        v_dim=64.0,
+        **more,
+    )
 
 
 def reduce(group=8):
@@ -68,7 +77,8 @@ def test_kinds_of_a_kind(op, first):
 
 def test_points_of_different_kinds_each_get_their_own_figures():
     stack = read(
-        '[launch]\n"attention.context" = "1 s"\n"attention.generation" = "2 s"\n"attention.generation.mha" = "3 s"'
+        '[launch]\n"attention.context" = "1 s"\n"attention.generation" = "2 s"\n"attention.generation.mha" ='
+        ' "3 s"'
     )
     rows = attention(queries=np.array([1.0, 128.0, 1.0]), kv_heads=np.array([2.0, 2.0, 8.0]))
     np.testing.assert_array_equal(stack.time(ib.Cost(busy={"compute": np.zeros(3)}), rows), [2.0, 1.0, 3.0])
@@ -108,7 +118,9 @@ def test_half_of_the_ramp_is_lost_at_its_bytes():
 
 
 def test_conversion_reads_16_bits_and_writes_what_is_stored():
-    """4 s for 400 bytes; 100 activations of 1 byte are read as 200 and written as 100: 3 s, 6 s at half the rate."""
+    """4 s for 400 bytes; 100 activations of 1 byte are read as 200 and written as 100: 3 s, 6 s at half the
+    rate.
+    """
     stack = read('[efficiency.convert]\n"gemm.fp8" = 0.5')
     assert float(np.ravel(stack.time(BUSY, gemm("fp8", m=10.0, k=10.0)))[0]) == pytest.approx(4.0 + 6.0)
     assert float(np.ravel(stack.time(BUSY, gemm("bf16", m=10.0, k=10.0)))[0]) == 4.0  # no entry, no pass
@@ -117,14 +129,26 @@ def test_conversion_reads_16_bits_and_writes_what_is_stored():
 
 @settings(max_examples=50)
 @given(
-    st.floats(0.01, 1), st.floats(1, 20), st.floats(0, 1e-3), st.floats(0, 1e-6), st.floats(0, 1e3), st.floats(0, 1e3)
-)  # fmt: skip
+    st.floats(0.01, 1),
+    st.floats(1, 20),
+    st.floats(0, 1e-3),
+    st.floats(0, 1e-6),
+    st.floats(0, 1e3),
+    st.floats(0, 1e3),
+)
 def test_no_stack_beats_the_hardware(efficiency, p, seconds, per_step, compute, memory):
     stack = ib.Stack(
-        name="s", title="s", efficiency={"compute": {"default": efficiency}, "convert": {"default": efficiency}},
-        overlap={"default": p}, launch={"default": seconds}, startup={"default": seconds}, depth={"default": per_step},
-        serial={"default": per_step}, ramp={"default": seconds}, ramp_bytes={"default": 1e6},
-    )  # fmt: skip
+        name="s",
+        title="s",
+        efficiency={"compute": {"default": efficiency}, "convert": {"default": efficiency}},
+        overlap={"default": p},
+        launch={"default": seconds},
+        startup={"default": seconds},
+        depth={"default": per_step},
+        serial={"default": per_step},
+        ramp={"default": seconds},
+        ramp_bytes={"default": 1e6},
+    )
     cost = ib.Cost(
         busy={"compute": compute, "memory.hbm": memory}, exposed={"hops": 0.5}, actions={"bytes.hbm": 1e6}
     )

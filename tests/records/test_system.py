@@ -34,19 +34,37 @@ def test_names(text, count, chip, layout):
     ("text", "said"),
     [
         ("0xb200", "0xb200: 0 chips is out of range\n  a system has 1 to 1,000,000 chips"),
-        ("1000000000xb200", "1000000000xb200: 1000000000 chips is out of range\n  a system has 1 to 1,000,000 chips"),
-        ("b200:tp1000000000", "b200:tp1000000000: 1000000000 chips is out of range\n  a system has 1 to 1,000,000 chips"),
-        ("8xb200:tp4", "8xb200:tp4: layout tp4 takes 4 chips, the system has 8\n  make tp x pp x dp equal to the count"),
+        (
+            "1000000000xb200",
+            "1000000000xb200: 1000000000 chips is out of range\n  a system has 1 to 1,000,000 chips",
+        ),
+        (
+            "b200:tp1000000000",
+            "b200:tp1000000000: 1000000000 chips is out of range\n  a system has 1 to 1,000,000 chips",
+        ),
+        (
+            "8xb200:tp4",
+            "8xb200:tp4: layout tp4 takes 4 chips, the system has 8\n  make tp x pp x dp equal to the count",
+        ),
         ("8xb200:tp4qq2", "8xb200:tp4qq2: 'tp4qq2' is not a layout\n  write it like tp8, tp4pp2 or tp8ep8"),
         ("8xb200:tp0", "8xb200:tp0: 'tp0' is not a layout\n  write it like tp8, tp4pp2 or tp8ep8"),
         ("8xb200:tp4tp2", "8xb200:tp4tp2: 'tp4tp2' is not a layout\n  write it like tp8, tp4pp2 or tp8ep8"),
-        ("8xb200:tp8ep3", "8xb200:tp8ep3: ep3 does not divide tp8\n  experts are spread over the chips of one tensor-parallel group"),
+        (
+            "8xb200:tp8ep3",
+            (
+                "8xb200:tp8ep3: ep3 does not divide tp8\n  experts are spread over the chips of one"
+                " tensor-parallel group"
+            ),
+        ),
         ("", "'': no system\n  write it like b200, 8xh100 or 8xh100:tp4pp2"),
         ("8x", "8x: no system\n  write it like b200, 8xh100 or 8xh100:tp4pp2"),
         ("b200\n", "'b200\\n': no system\n  write it like b200, 8xh100 or 8xh100:tp4pp2"),
-        ("9" * 5000 + "xb200", "9" * 5000 + "xb200: that many chips is out of range\n  a system has 1 to 1,000,000 chips"),
+        (
+            "9" * 5000 + "xb200",
+            "9" * 5000 + "xb200: that many chips is out of range\n  a system has 1 to 1,000,000 chips",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_names(text, said):
     with pytest.raises(InferBenchError) as caught:
         ib.SystemName.parse(text)

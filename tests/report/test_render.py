@@ -20,8 +20,11 @@ def tables(draw):
     rows = draw(st.lists(st.lists(TEXT, min_size=columns, max_size=columns), min_size=1, max_size=3))
     heads = draw(st.lists(TEXT, min_size=columns, max_size=columns))
     return Table(
-        "title", tuple(map(Cell, heads)), tuple(tuple(map(Cell, row)) for row in rows), numeric=draw(st.booleans())
-    )  # fmt: skip
+        "title",
+        tuple(map(Cell, heads)),
+        tuple(tuple(map(Cell, row)) for row in rows),
+        numeric=draw(st.booleans()),
+    )
 
 
 @given(tables(), st.integers(20, 160))

@@ -1,6 +1,7 @@
 """A discrete-event simulation of continuous batching, request by request and step by step.
 
-It knows the durations of single steps (from the operator model) and none of the steady-state formulas: batches rise and
+It knows the durations of single steps (from the operator model) and none of the steady-state formulas:
+batches rise and
 fall, contexts grow, outputs differ in length, prompts queue.
 """
 
@@ -43,7 +44,9 @@ class Measured:
 
 
 class Requests:
-    """Who asks when: so many users who ask again at once, or Poisson arrivals; outputs of half to one and a half the mean."""
+    """Who asks when: so many users who ask again at once, or Poisson arrivals; outputs of half to one and a
+    half the mean.
+    """
 
     def __init__(self, prompt: float, output: float, users: int, rate: float, seed: int) -> None:
         self.prompt, self.output, self.users, self.rate = prompt, output, users, rate
@@ -102,7 +105,16 @@ class Slots:
         self.rows = left
 
 
-def together(durations: Durations, prompt: float, output: float, *, users: int = 0, rate: float = 0.0, finish: int, seed: int = 1) -> Measured:  # fmt: skip
+def together(
+    durations: Durations,
+    prompt: float,
+    output: float,
+    *,
+    users: int = 0,
+    rate: float = 0.0,
+    finish: int,
+    seed: int = 1,
+) -> Measured:
     """Simulate one replica that processes prompts and tokens: interleaved, or chunked if `mixed` is given."""
     requests, slots = Requests(prompt, output, users, rate, seed), Slots()
     now, piece = 0.0, 0
@@ -137,7 +149,17 @@ def _interleaved(durations: Durations, requests: Requests, slots: Slots, now: fl
     return now
 
 
-def apart(durations: Durations, prompt: float, output: float, split: tuple[int, int], *, users: int = 0, rate: float = 0.0, finish: int, seed: int = 1) -> Measured:  # fmt: skip
+def apart(
+    durations: Durations,
+    prompt: float,
+    output: float,
+    split: tuple[int, int],
+    *,
+    users: int = 0,
+    rate: float = 0.0,
+    finish: int,
+    seed: int = 1,
+) -> Measured:
     """Simulate replicas for prompts and replicas for tokens; a request goes to the emptiest of the latter."""
     requests = Requests(prompt, output, users, rate, seed)
     free, busy = split[0], [Slots() for _ in range(split[1])]

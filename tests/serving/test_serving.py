@@ -51,9 +51,15 @@ def question(
 ) -> Question:
     known = installed()
     settings: dict[str, Any] = {
-        "network": known.network(network), "traffic": traffic, "batches": batches, "precisions": ("fp8",), "chunks": (256.0,),
-        "stack": known.stack("ideal"), "scenario": known.get("scenarios", "reference"), "registry": known,
-    }  # fmt: skip
+        "network": known.network(network),
+        "traffic": traffic,
+        "batches": batches,
+        "precisions": ("fp8",),
+        "chunks": (256.0,),
+        "stack": known.stack("ideal"),
+        "scenario": known.get("scenarios", "reference"),
+        "registry": known,
+    }
     return Question(**{**settings, **more})
 
 
@@ -66,7 +72,9 @@ _KNOWN: dict[tuple[str, str], Any] = {}
 
 
 def served(name: str, network: str) -> tuple[Replica, Any]:
-    """A replica at the mean context, and durations for the simulation that also know how steps grow with context."""
+    """A replica at the mean context, and durations for the simulation that also know how steps grow with
+    context.
+    """
     if (name, network) not in _KNOWN:
         mine = attrs.evolve(system(name), layout=system(name).layout or Layout())
         middle = replica(question(network), mine)
@@ -137,7 +145,11 @@ def test_first_token_under_poisson_arrivals(share):
     whole = SIM.Durations(decode, float(plain.prefill[0, 0]))
     cut = SIM.Durations(decode, float(pieces.mixed[0, 0]), table(ends, lambda r: r.steps[256.0].mixed), 4)
     mixing = pieces.batch * 4 / TRAFFIC.steps
-    alone, riding, split = interleaved(plain, TRAFFIC), chunked(pieces, TRAFFIC), disaggregated(plain, plain, TRAFFIC, (1.0, 2.0))  # fmt: skip
+    alone, riding, split = (
+        interleaved(plain, TRAFFIC),
+        chunked(pieces, TRAFFIC),
+        disaggregated(plain, plain, TRAFFIC, (1.0, 2.0)),
+    )
     for found, loads, simulate in (
         (alone, alone.share, lambda rate: SIM.together(whole, 1024.0, 160.0, rate=rate, finish=6000)),
         (riding, mixing, lambda rate: SIM.together(cut, 1024.0, 160.0, rate=rate, finish=6000)),
@@ -213,7 +225,8 @@ class TestMixedStep:
             lambda op: op.useful * op.repeat,
         )
         assert rows == pytest.approx(2 * 264 * 80 * 855_638_016)
-        # Causal pairs of a prompt of 1024 in 4 pieces: 1024 x 1025 / 2 / 4 per step; 64 heads, 128 wide, 4 operations.
+        # Causal pairs of a prompt of 1024 in 4 pieces: 1024 x 1025 / 2 / 4 per step; 64 heads, 128 wide, 4
+        # operations.
         attention = products["chunk.attention"]
         assert float(np.squeeze(attention.useful * attention.repeat)) == pytest.approx(
             80 * 64 * 128 * 4 * 1024 * 1025 / 8

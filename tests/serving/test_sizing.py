@@ -18,10 +18,17 @@ pytestmark = pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b")
 def demand(network: str = "llama3-70b", **changes: Any) -> Demand:
     known = installed()
     settings: dict[str, Any] = {
-        "network": known.network(network), "phase": "decode", "users": 200, "limit": 0.02, "first": math.inf,
-        "axes": {"context": 2048.0}, "precision": "fp8", "stack": known.stack("ideal"),
-        "scenario": known.get("scenarios", "reference"), "registry": known,
-    }  # fmt: skip
+        "network": known.network(network),
+        "phase": "decode",
+        "users": 200,
+        "limit": 0.02,
+        "first": math.inf,
+        "axes": {"context": 2048.0},
+        "precision": "fp8",
+        "stack": known.stack("ideal"),
+        "scenario": known.get("scenarios", "reference"),
+        "registry": known,
+    }
     return Demand(**{**settings, **changes})
 
 
@@ -35,7 +42,9 @@ def test_batches_are_those_that_change_the_number_of_copies():
 
 
 def test_one_chip_is_enough_by_hand():
-    """200 users on one B200: 70 GB of weights and 200 x 2048 x 160 KiB of cache at 8 TB/s are 17.3 ms, under 20."""
+    """200 users on one B200: 70 GB of weights and 200 x 2048 x 160 KiB of cache at 8 TB/s are 17.3 ms, under
+    20.
+    """
     found = sized("b200").fewest
     assert found.system.count == 1
     cache = 200 * 2048 * 2 * 80 * 8 * 128
@@ -63,11 +72,21 @@ def test_more_users_never_need_fewer_chips():
 
 @pytest.mark.parametrize("chip", ["b200", "h100-sxm"])
 def test_the_answer_holds_when_it_is_run(chip, cli):
-    """The layout named, run with all users, is feasible and within the limit; one chip less of the same layout isn't tried."""
+    """The layout named, run with all users, is feasible and within the limit; one chip less of the same
+    layout isn't tried.
+    """
     found = sized(chip, limit=0.008).fewest
     code, out, _ = cli(
-        "run", f"{found.system}:{found.system.layout}", "llama3-70b/decode", "--batch", "200", "--precision", "fp8", "--format", "json"
-    )  # fmt: skip
+        "run",
+        f"{found.system}:{found.system.layout}",
+        "llama3-70b/decode",
+        "--batch",
+        "200",
+        "--precision",
+        "fp8",
+        "--format",
+        "json",
+    )
     assert code == 0
     row = json.loads(out)["results"][0]
     assert row["feasible"]
@@ -157,11 +176,11 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (("--tpot", "20"), "--tpot: \"20\" is a number without unit"),
-            (("--tpot", "20 GB"), "--tpot: \"20 GB\" is a capacity"),
+            (("--tpot", "20"), '--tpot: "20" is a number without unit'),
+            (("--tpot", "20 GB"), '--tpot: "20 GB" is a capacity'),
             (("--tpot", "0ms"), "--tpot: 0 s is no limit"),
             (("--tpot", "nan s"), "--tpot:"),
-            (("--tpot", "-1ms"), "--tpot: \"-1ms\" is negative"),
+            (("--tpot", "-1ms"), '--tpot: "-1ms" is negative'),
             (("--users", "0"), "--users: '0' is not one whole number"),
             (("--users", "5e9"), "--users: 5,000,000,000 is out of range"),
             (("--users", "1,2"), "--users: '1,2' is not one whole number"),
@@ -175,7 +194,7 @@ class TestCommand:
             (("--latency", "1s"), "--latency: llama3-70b/decode has no such time"),
             (("--stack", "nosuch"), "nosuch"),
         ],
-    )  # fmt: skip
+    )
     def test_bad_input_is_one_message_and_exit_2(self, cli, change, message):
         given = {"--tpot": "20ms", "--users": "200", "--chips": "b200", change[0]: change[1]}
         code, out, err = cli("size", "llama3-70b/decode", *(part for pair in given.items() for part in pair))

@@ -47,7 +47,9 @@ def made(useful: Any, *, peak: float = 10.0, feasible: Any = None, **more: Any) 
 
 class TestFlexibility:
     def test_the_two_definitions_by_hand(self):
-        """Peak 10: a passes at 8 alone. Best 8: 8 passes, 4 doesn't exceed half of it. Best 2: 2 and 1.5 pass."""
+        """Peak 10: a passes at 8 alone. Best 8: 8 passes, 4 doesn't exceed half of it. Best 2: 2 and 1.5
+        pass.
+        """
         space = made([[8.0, 4.0, 1.0, 0.5], [2.0, 1.5, 1.0, 0.2]])
         assert flexibility(space, DEFINITIONS["peak"]).tolist() == [0.25, 0.0]
         assert flexibility(space, DEFINITIONS["best"]).tolist() == [0.25, 0.5]
@@ -156,9 +158,10 @@ class TestWinners:
         """a has no price, b one at half of its points, c fits nowhere: unknown, partly known, truly none."""
         nan = float("nan")
         space = made(
-            [[5.0] * 4, [1.0] * 4, [9.0] * 4], feasible=[[True] * 4, [True] * 4, [False] * 4],
+            [[5.0] * 4, [1.0] * 4, [9.0] * 4],
+            feasible=[[True] * 4, [True] * 4, [False] * 4],
             usd_per_hour=[[nan] * 4, [2.0, 2.0, nan, nan], [1.0] * 4],
-        )  # fmt: skip
+        )
         found = winners(space, "tokens", "cost")
         assert found.unknown.tolist() == [1.0, 0.5, 0.0]
         assert np.array_equal(found.known_shares, [nan, 0.5, 0.0], equal_nan=True)
@@ -188,7 +191,12 @@ class TestFromRuns:
         space = self.space("b200", "h100-sxm")
         assert space.count == 2 * 2 * 2 * 3
         run = ib.run("h100-sxm", "llama3-70b/decode", precision="fp8", batch=64, context=8192)
-        here = (space.axes["phase"] == "decode") & (space.axes["precision"] == "fp8") & (space.axes["batch"] == 64) & (space.axes["context"] == 8192)  # fmt: skip
+        here = (
+            (space.axes["phase"] == "decode")
+            & (space.axes["precision"] == "fp8")
+            & (space.axes["batch"] == 64)
+            & (space.axes["context"] == 8192)
+        )
         assert here.sum() == 1
         alone = self.space("h100-sxm")
         assert np.array_equal(alone.values["useful_tops"][0], space.values["useful_tops"][1], equal_nan=True)
@@ -221,23 +229,39 @@ def gaming_file(folder: Path) -> str:
 class TestThePage:
     @pytest.mark.parametrize(
         ("chip", "figure"),
-        [("colossus", "useful_tops"), ("bargain", "useful_tops_per_usd_per_hour"), ("sipper", "useful_tops_per_w"), ("allrounder", "flexibility")],
-    )  # fmt: skip
+        [
+            ("colossus", "useful_tops"),
+            ("bargain", "useful_tops_per_usd_per_hour"),
+            ("sipper", "useful_tops_per_w"),
+            ("allrounder", "flexibility"),
+        ],
+    )
     def test_each_figure_alone_is_topped_by_a_chip_that_fails_the_others(self, chip, figure, fresh, tmp_path):
         known = installed()
         known.load_file(gaming_file(tmp_path))
         names = ("b200", "h100-sxm", "h200", "l40s", chip)
         runs = [
-            ib.run(name, f"dense-{size}b/{phase}", precision=["fp16", "fp8", "int4"], batch=[1, 8, 64, 512], context=[128, 2048, 32768], registry=known)
-            for name in names for size in (1, 8, 70, 200) for phase in ("prefill", "decode")
-        ]  # fmt: skip
+            ib.run(
+                name,
+                f"dense-{size}b/{phase}",
+                precision=["fp16", "fp8", "int4"],
+                batch=[1, 8, 64, 512],
+                context=[128, 2048, 32768],
+                registry=known,
+            )
+            for name in names
+            for size in (1, 8, 70, 200)
+            for phase in ("prefill", "decode")
+        ]
         scores = figures(Space.of_runs(runs, known.metrics()))
         assert np.argmax(scores[figure]) == 4
         for other in set(scores) - {figure}:
             assert scores[other][4] < scores[other][:4].min(), other
 
     def test_the_table(self, cli):
-        """What the page's table says, to its two digits; no reading gives a GPU six tenths in decode or together."""
+        """What the page's table says, to its two digits; no reading gives a GPU six tenths in decode or
+        together.
+        """
         scores = self.scores(cli, "h100-sxm", "b200", "8xh100-sxm", "576xgroq-lpu")
         rows = {}
         for line in PAGE.read_text().splitlines():
@@ -268,4 +292,8 @@ class TestThePage:
         code, out, _ = cli("sweep", *arguments, "-v", "--format", "json")
         assert code == 0
         rows = json.loads(out)["space"]["flexibility"]
-        return {(row["system"], row["definition"], row["phase"]): row["score"] for row in rows if row["grid"] == "listed" and row["threshold"] == 0.5}  # fmt: skip
+        return {
+            (row["system"], row["definition"], row["phase"]): row["score"]
+            for row in rows
+            if row["grid"] == "listed" and row["threshold"] == 0.5
+        }

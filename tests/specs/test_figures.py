@@ -43,8 +43,9 @@ def test_of_a_closed_loop_only_the_step_is_compared_in_a_regime_of_its_own():
     assert (step.regime, step.axes["batch"], step.code) == ("closed loop", 16.0, "")
     assert set(found) == {"ttft_s", "latency_s", "power_w", "tokens_per_s"}
     assert all(one.code == "not-comparable" for one in found.values())
-    assert found["ttft_s"].why == (
-        "in a closed loop of 16 requests: a first token waits for other requests' prompts and steps"
+    assert (
+        found["ttft_s"].why
+        == "in a closed loop of 16 requests: a first token waits for other requests' prompts and steps"
     )
 
 
@@ -65,9 +66,15 @@ def test_other_loads_have_no_batch(axes, said):
 
 def test_an_average_batch_is_a_steady_state_and_not_a_static_batch():
     (step,) = targets(
-        Measurement(source="s", chip="c", phase="decode", tpot_s=0.02, axes={"batch": 7.9, "context": 500.0},
-                    caveats=("steady state: prefill is interleaved",))
-    )  # fmt: skip
+        Measurement(
+            source="s",
+            chip="c",
+            phase="decode",
+            tpot_s=0.02,
+            axes={"batch": 7.9, "context": 500.0},
+            caveats=("steady state: prefill is interleaved",),
+        )
+    )
     assert step.regime == "steady state"
 
 
@@ -135,8 +142,8 @@ def test_rows_that_can_be(fields):
 
 def test_axes_of_a_shipped_set_are_checked_as_those_of_a_file():
     text = (
-        'title = "T"\n[sources.p]\ntitle = "P"\nbasis = "measured"\n[[series]]\nsource = "p"\nwhere = "t"\nchip = "H100"\n'
-        'phase = "decode"\ncolumns = ["batch", "tpot (ms)"]\nrows = [[0, 7]]\n'
+        'title = "T"\n[sources.p]\ntitle = "P"\nbasis = "measured"\n[[series]]\nsource = "p"\nwhere ='
+        ' "t"\nchip = "H100"\nphase = "decode"\ncolumns = ["batch", "tpot (ms)"]\nrows = [[0, 7]]\n'
     )
     with pytest.raises(Exception, match=r"series\[0\].rows\[0\]: batch is 0"):
         set_from(text.encode(), "t", "t.toml")

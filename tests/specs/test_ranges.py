@@ -76,8 +76,18 @@ def test_bad_axes(text, said):
 
 def test_run_takes_ranges_too(toy_cli):
     code, out, err = toy_cli(
-        "run", "toy-chip", "toy-net/decode", "--scenario", "toy", "--precision", "fp8", "--batch", "1:4:x2", "--format", "json"
-    )  # fmt: skip
+        "run",
+        "toy-chip",
+        "toy-net/decode",
+        "--scenario",
+        "toy",
+        "--precision",
+        "fp8",
+        "--batch",
+        "1:4:x2",
+        "--format",
+        "json",
+    )
     assert (code, err) == (0, "")
     assert [row["batch"] for row in json.loads(out)["results"]] == [1.0, 2.0, 4.0]
 

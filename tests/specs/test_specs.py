@@ -112,7 +112,10 @@ def test_ranges(text, low, high):
         (
             'title = "X1"\n',
             'title = "X1\n',
-            "x1.toml: not valid TOML: Illegal character '\\n' (at line 1, column 12)\n  fix the line named above",
+            (
+                "x1.toml: not valid TOML: Illegal character '\\n' (at line 1, column 12)\n  fix the line"
+                " named above"
+            ),
         ),
         ('vendor = "Acme"\n', "", "x1.toml: vendor: missing key\n  add `vendor`"),
         ('"2 TB/s"', '"2 TB"', f'{BANDWIDTH}"2 TB" is a capacity; {LIKE}'),
@@ -138,8 +141,10 @@ def test_ranges(text, low, high):
         (
             "capacity =",
             "qqq =",
-            "x1.toml: memory.hbm.qqq: unknown key\n  known keys: capacity, bandwidth\n"
-            'x1.toml: memory.hbm.capacity: missing key\n  add `capacity`, for example `"180 GB"`',
+            (
+                "x1.toml: memory.hbm.qqq: unknown key\n  known keys: capacity, bandwidth\n"
+                'x1.toml: memory.hbm.capacity: missing key\n  add `capacity`, for example `"180 GB"`'
+            ),
         ),
         (
             'source = "bench"',
@@ -169,26 +174,34 @@ def test_ranges(text, low, high):
         (
             'basis = "measured"',
             'basis = "guess"',
-            "x1.toml: sources.bench.basis: 'guess' is no basis; "
-            "datasheet, measured, estimate or published was expected",
+            (
+                "x1.toml: sources.bench.basis: 'guess' is no basis; "
+                "datasheet, measured, estimate or published was expected"
+            ),
         ),
         (
             'title = "Bench", ',
             "",
-            "x1.toml: sources.bench: a source has the texts `title`, `basis` and perhaps `url`\n"
-            '  write { title = "…", url = "…", basis = "datasheet" }',
+            (
+                "x1.toml: sources.bench: a source has the texts `title`, `basis` and perhaps `url`\n"
+                '  write { title = "…", url = "…", basis = "datasheet" }'
+            ),
         ),
         (
             'missing = "not published"',
             'missing = "x", is = "3 W"',
-            "x1.toml: power.idle: a number has either `is` or `missing`\n"
-            '  write { is = "8 TB/s", note = "…" } or { missing = "not published" }',
+            (
+                "x1.toml: power.idle: a number has either `is` or `missing`\n"
+                '  write { is = "8 TB/s", note = "…" } or { missing = "not published" }'
+            ),
         ),
         (
             'type = "toy"\n',
             "",
-            "x1.toml: architecture.type: missing key\n"
-            "  add `type`, the name of an installed architecture plugin",
+            (
+                "x1.toml: architecture.type: missing key\n"
+                "  add `type`, the name of an installed architecture plugin"
+            ),
         ),
         (
             "[architecture]\n",
@@ -198,31 +211,39 @@ def test_ranges(text, low, high):
         (
             '"4 [bench]"',
             "4.5",
-            "x1.toml: architecture.units: 4.5 is not a whole number of at least 0\n"
-            '  write units = 4, or { missing = "why" } where it is not known',
+            (
+                "x1.toml: architecture.units: 4.5 is not a whole number of at least 0\n"
+                '  write units = 4, or { missing = "why" } where it is not known'
+            ),
         ),
         (
             '"4 [bench]"',
             "-4",
-            "x1.toml: architecture.units: -4 is not a whole number of at least 0\n"
-            '  write units = 4, or { missing = "why" } where it is not known',
+            (
+                "x1.toml: architecture.units: -4 is not a whole number of at least 0\n"
+                '  write units = 4, or { missing = "why" } where it is not known'
+            ),
         ),
         ('"4 [bench]"', "99", "x1.toml: architecture: 99 units are one too many"),
         ("fp8 = ", "fp7 = ", "x1.toml: peak.fp7: unknown number format\n  did you mean 'fp8'?"),
         (
             "30 to 40 kUSD",
             "40 to 30 kUSD",
-            'x1.toml: price.purchase: "40 to 30 kUSD" runs from high to low\n'
-            '  write purchase = "30 to 40 kUSD", or { missing = "why" } where it is not known',
+            (
+                'x1.toml: price.purchase: "40 to 30 kUSD" runs from high to low\n'
+                '  write purchase = "30 to 40 kUSD", or { missing = "why" } where it is not known'
+            ),
         ),
         (
             "30 to 40 kUSD",
             "30 to 40",
-            'x1.toml: price.purchase: "30" is a number without unit; a price is written like "30 to 40 kUSD"\n'
-            '  write purchase = "30 to 40 kUSD", or { missing = "why" } where it is not known',
+            (
+                'x1.toml: price.purchase: "30" is a number without unit; a price is written like "30 to 40'
+                ' kUSD"\n  write purchase = "30 to 40 kUSD", or { missing = "why" } where it is not known'
+            ),
         ),
     ],
-)  # fmt: skip
+)
 def test_one_fault_one_message(old, new, said):
     assert old in GOOD
     assert complaint(GOOD.replace(old, new, 1)) == said
@@ -235,9 +256,12 @@ def test_no_memory_level_is_a_fault():
 
 def test_all_faults_in_one_report():
     text = (
-        GOOD.replace('"2 TB/s"', '"2 TB"').replace('vendor = "Acme"\n', "").replace("tdp =", "tpd =")
-        .replace('"4 [bench]"', '"four"').replace("fp8 =", "fp7 =")
-    )  # fmt: skip
+        GOOD.replace('"2 TB/s"', '"2 TB"')
+        .replace('vendor = "Acme"\n', "")
+        .replace("tdp =", "tpd =")
+        .replace('"4 [bench]"', '"four"')
+        .replace("fp8 =", "fp7 =")
+    )
     with pytest.raises(InferBenchError) as caught:
         build(text)
     assert [fault.where for fault in caught.value.faults] == [
@@ -286,14 +310,15 @@ def test_a_network_of_unknown_type(bare, toy_file):
     text = b'title = "N"\n[network]\ntype = "toy-mpl"\nlayers = 3\n'
     with pytest.raises(InferBenchError) as caught:
         network_from(text, "n", "n.toml", bare.workload)
-    assert str(caught.value) == (
-        "n.toml: network.type = 'toy-mpl': no workload is installed\n  pip install 'inferbench[all]'"
+    assert (
+        str(caught.value)
+        == "n.toml: network.type = 'toy-mpl': no workload is installed\n  pip install 'inferbench[all]'"
     )
     bare.load_file(str(toy_file))
     with pytest.raises(InferBenchError) as caught:
         network_from(text, "n", "n.toml", bare.workload)
-    assert str(caught.value) == (
-        "n.toml: network.type = 'toy-mpl': unknown workload; installed are toy-mlp\n"
+    assert (
+        str(caught.value) == "n.toml: network.type = 'toy-mpl': unknown workload; installed are toy-mlp\n"
         "  did you mean 'toy-mlp'? · inferbench list workloads"
     )
 
@@ -318,9 +343,28 @@ def test_a_suite_lists_its_points():
 
 
 JUNK = st.sampled_from(
-    ["", "3", "-1", "nan", "inf", "true", "[]", "{}", '[1, "a"]', "{ is = 3 }", '{ missing = 3 }', '""',
-     '"[bench]"', '" [x]"', '"1 [bench]"', "1979-05-27", "{ is = { is = 1 } }", '{ source = ["a"], is = "1" }', '"\\u0000"']
-)  # fmt: skip
+    [
+        "",
+        "3",
+        "-1",
+        "nan",
+        "inf",
+        "true",
+        "[]",
+        "{}",
+        '[1, "a"]',
+        "{ is = 3 }",
+        "{ missing = 3 }",
+        '""',
+        '"[bench]"',
+        '" [x]"',
+        '"1 [bench]"',
+        "1979-05-27",
+        "{ is = { is = 1 } }",
+        '{ source = ["a"], is = "1" }',
+        '"\\u0000"',
+    ]
+)
 
 
 @given(st.integers(0, GOOD.count("\n") - 1), JUNK)

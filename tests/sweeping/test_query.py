@@ -22,8 +22,13 @@ REMEDY = 'write one select, for example "select chip, count(*) from space group 
 def made(toy, tmp_path):
     axes = {"batch": parse("1:30:+1", "--batch"), "context": parse("1:9:+1", "--context")}
     asked = Request(
-        systems=("toy-chip", "2xtoy-chip"), workloads=("toy-net/decode",), axes=axes, precisions=("bf16", "fp8"), scenario="toy", memory=1e5
-    )  # fmt: skip
+        systems=("toy-chip", "2xtoy-chip"),
+        workloads=("toy-net/decode",),
+        axes=axes,
+        precisions=("bf16", "fp8"),
+        scenario="toy",
+        memory=1e5,
+    )
     one = plan(asked, toy)
     for name in ("space.parquet", "folder"):
         sweep(one, toy, str(tmp_path / name))
@@ -32,7 +37,10 @@ def made(toy, tmp_path):
 
 @pytest.mark.parametrize("name", ["space.parquet", "folder"])
 def test_a_select_is_answered(made, name):
-    answer = query(made / name, "select system, count(*) as points, sum(feasible::int) from space group by system order by system")  # fmt: skip
+    answer = query(
+        made / name,
+        "select system, count(*) as points, sum(feasible::int) from space group by system order by system",
+    )
     # One chip holds fp8 only, two hold both: 30 x 9 points for each precision.
     assert answer.names[:2] == ("system", "points")
     assert answer.rows == (("2xtoy-chip", 540, 540), ("toy-chip", 540, 270))
@@ -79,7 +87,10 @@ def test_other_files_are_out_of_reach(made, source):
 
 
 def test_a_fault_in_the_select_says_where_the_columns_are(made):
-    with pytest.raises(InferBenchError, match=r"(?s)query: Binder Error: .*tokens.*\n  columns are those of `select \* from space limit 1`"):  # fmt: skip
+    with pytest.raises(
+        InferBenchError,
+        match=r"(?s)query: Binder Error: .*tokens.*\n  columns are those of `select \* from space limit 1`",
+    ):
         query(made / "folder", "select tokens from space")
     with pytest.raises(InferBenchError, match=r"query: Parser Error: .*"):
         query(made / "folder", "select from where")
@@ -102,7 +113,9 @@ def test_a_file_of_another_schema_version_is_refused(made):
 
     table = pq.read_table(made / "space.parquet")
     about = json.loads(table.schema.metadata[b"inferbench"])
-    other = table.replace_schema_metadata({b"inferbench": json.dumps({**about, "schema": "inferbench.space/0"}).encode()})  # fmt: skip
+    other = table.replace_schema_metadata(
+        {b"inferbench": json.dumps({**about, "schema": "inferbench.space/0"}).encode()}
+    )
     pq.write_table(other, made / "old.parquet")
     pq.write_table(table.replace_schema_metadata({}), made / "foreign.parquet")
     (made / "none.parquet").write_text("no parquet")
@@ -127,6 +140,8 @@ def test_a_half_finished_sweep_can_be_asked_and_says_so(made, cli):
 
 
 def test_the_command_writes_json(made, cli):
-    code, out, _ = cli("query", str(made / "space.parquet"), "select max(batch) as most from space", "--format", "json")  # fmt: skip
+    code, out, _ = cli(
+        "query", str(made / "space.parquet"), "select max(batch) as most from space", "--format", "json"
+    )
     assert code == 0
     assert json.loads(out) == {"schema": "inferbench.query/1", "rows": [{"most": 30.0}]}

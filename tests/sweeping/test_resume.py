@@ -26,11 +26,16 @@ def made(toy, batch="1:40:+1", **more):
     axes = {"batch": parse(batch, "--batch"), "context": parse("1:9:+1", "--context")}
     return plan(
         Request(
-            systems=("toy-chip", "2xtoy-chip"), workloads=("toy-net/decode",), axes=axes, precisions=("bf16", "fp8"), scenario="toy",
-            memory=1e5, **more,
+            systems=("toy-chip", "2xtoy-chip"),
+            workloads=("toy-net/decode",),
+            axes=axes,
+            precisions=("bf16", "fp8"),
+            scenario="toy",
+            memory=1e5,
+            **more,
         ),
         toy,
-    )  # fmt: skip
+    )
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -93,7 +98,9 @@ STEPS_PER_FILE = 4
 @pytest.mark.parametrize("name", ["space.parquet", "folder"])
 @pytest.mark.parametrize("seed", range(10))
 def test_killed_at_a_random_point_and_resumed_it_is_the_identical_file(toy, tmp_path, name, seed):
-    """Ten for each form of result, twenty in all; each is killed twice, somewhere in the first half and in what is left."""
+    """Ten for each form of result, twenty in all; each is killed twice, somewhere in the first half and in
+    what is left.
+    """
     one, draw = made(toy), random.Random(f"{name}{seed}")
     (tmp_path / "whole").mkdir()
     sweep(one, toy, str(tmp_path / "whole" / name))
@@ -169,7 +176,8 @@ def test_another_sweep_is_not_mixed_in(toy, tmp_path):
             sweep(other, toy, str(tmp_path / name))
         assert (
             str(caught.value)
-            == f"--out {tmp_path}/{name}: holds another sweep: axes differs\n  name another place, or remove it"
+            == f"--out {tmp_path}/{name}: holds another sweep: axes differs\n  name another place, or"
+            " remove it"
         )
         assert contents(tmp_path) == before
 
@@ -209,9 +217,27 @@ def test_two_sweeps_do_not_write_to_one_place(toy, tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_a_process_that_is_really_killed(toy, toy_file, tmp_path):
     command = [
-        sys.executable, "-m", "inferbench", "-p", str(toy_file), "sweep", "toy-chip", "-w", "toy-net/decode", "--scenario", "toy",
-        "--batch", "1:4000:+1", "--context", "1:20:+1", "--precision", "bf16,fp8", "--memory", "3 MB", "--out",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "inferbench",
+        "-p",
+        str(toy_file),
+        "sweep",
+        "toy-chip",
+        "-w",
+        "toy-net/decode",
+        "--scenario",
+        "toy",
+        "--batch",
+        "1:4000:+1",
+        "--context",
+        "1:20:+1",
+        "--precision",
+        "bf16,fp8",
+        "--memory",
+        "3 MB",
+        "--out",
+    ]
     torn = tmp_path / "torn"
     child = subprocess.Popen([*command, str(torn)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 30
@@ -251,8 +277,9 @@ if __name__ == "__main__":
     print(sorted(done), lost > 0)
 """
     (tmp_path / "fatal.py").write_text(
-        f"import os, signal\nfrom pathlib import Path\nmark = Path({str(tmp_path / 'mark')!r})\n"
-        "def once(i):\n    if i == 3 and not mark.exists():\n        mark.touch()\n        os.kill(os.getpid(), signal.SIGKILL)\n    return i\n"
+        f"import os, signal\nfrom pathlib import Path\nmark = Path({str(tmp_path / 'mark')!r})\ndef"
+        " once(i):\n    if i == 3 and not mark.exists():\n        mark.touch()\n        os.kill(os.getpid(),"
+        " signal.SIGKILL)\n    return i\n"
     )
     (tmp_path / "main.py").write_text(code)
     done = subprocess.run(

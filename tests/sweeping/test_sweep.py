@@ -1,4 +1,6 @@
-"""Sweeps: planned in chunks, the same numbers as point by point, what they refuse, what they leave on disk."""
+"""Sweeps: planned in chunks, the same numbers as point by point, what they refuse, what they leave on
+disk.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,14 @@ pq = pytest.importorskip("pyarrow.parquet", reason="the extra inferbench[sweep] 
 
 def request(systems, works, precisions=("fp8",), memory=512e6, **axes):
     points = {name: parse(text, f"--{name}") for name, text in axes.items()}
-    return Request(systems=tuple(systems), workloads=tuple(works), axes=points, precisions=tuple(precisions), memory=memory, scenario="toy" if systems == ["toy-chip"] else "reference")  # fmt: skip
+    return Request(
+        systems=tuple(systems),
+        workloads=tuple(works),
+        axes=points,
+        precisions=tuple(precisions),
+        memory=memory,
+        scenario="toy" if systems == ["toy-chip"] else "reference",
+    )
 
 
 def toy_plan(toy, memory=512e6, **axes):
@@ -34,7 +43,10 @@ def rows_of(columns):
     """The rows of a chunk as dictionaries, unknown numbers as None."""
     table = {name: columns.values(name).tolist() for name in columns.order}
     for row in zip(*table.values(), strict=True):
-        yield {name: None if isinstance(v, float) and math.isnan(v) else v for name, v in zip(table, row, strict=True)}  # fmt: skip
+        yield {
+            name: None if isinstance(v, float) and math.isnan(v) else v
+            for name, v in zip(table, row, strict=True)
+        }
 
 
 def key(row):
@@ -42,7 +54,9 @@ def key(row):
 
 
 def test_a_chunk_by_hand(toy):
-    """5 products of a batch with 10^8 weights of 1 byte at 1 TB/s: 0.5 ms and 5 x 2 x 10^4 bytes per sequence more."""
+    """5 products of a batch with 10^8 weights of 1 byte at 1 TB/s: 0.5 ms and 5 x 2 x 10^4 bytes per sequence
+    more.
+    """
     (columns,) = in_memory(toy_plan(toy, batch="1,8"), toy)
     found = {key(row)[2:]: row for row in rows_of(columns)}
     assert columns.rows == 4
@@ -57,7 +71,7 @@ def test_a_chunk_by_hand(toy):
         None,
         "capacity",
     )
-    assert wide["reason"] == "needs 1.00 GB, has 600 MB: 2 chips or more for the weights alone (1.00 GB)"  # fmt: skip
+    assert wide["reason"] == "needs 1.00 GB, has 600 MB: 2 chips or more for the weights alone (1.00 GB)"
 
 
 SAME = [
@@ -114,7 +128,10 @@ def test_an_operator_that_is_impossible_is_a_reason_not_an_end(monkeypatch):
     assert [row["feasible"] for row in rows] == [True, True, False, False]
     assert {row["reason"] for row in rows[2:]} == {"simt: attention: 'attention' is impossible"}
     assert {row["reason_code"] for row in rows[2:]} == {"unsupported"}
-    assert [(row["batch"], row["precision"], row["tpot_s"]) for row in rows[2:]] == [(1.0, "fp8", None), (2.0, "fp8", None)]  # fmt: skip
+    assert [(row["batch"], row["precision"], row["tpot_s"]) for row in rows[2:]] == [
+        (1.0, "fp8", None),
+        (2.0, "fp8", None),
+    ]
 
 
 @pytest.mark.needs_plugins("networks/dense-1b")
@@ -151,7 +168,11 @@ def test_patterns_take_every_network_in_order_of_size(bare, plugin):
         for name in ("dense-16b", "dense-2b", "other")
     ]
     bare.load("p", lambda: plugin(inferbench_networks=lambda: iter(made)), "p", "1")
-    assert workloads(["dense-*/decode", "other/decode"], bare) == ("dense-2b/decode", "dense-16b/decode", "other/decode")  # fmt: skip
+    assert workloads(["dense-*/decode", "other/decode"], bare) == (
+        "dense-2b/decode",
+        "dense-16b/decode",
+        "other/decode",
+    )
     with pytest.raises(InferBenchError, match="wide-\\*/decode: no installed network matches"):
         workloads(["wide-*/decode"], bare)
 
@@ -170,9 +191,16 @@ def test_a_folder_names_request_hash_schema_and_chunks(toy, tmp_path):
     done = sweep(made, toy, str(tmp_path / "out"))
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert (done.points, done.reused) == (540, 0)
-    assert (manifest["schema"], manifest["rows"], manifest["hash"]) == ("inferbench.space/1", "inferbench.run/1", made.hash)  # fmt: skip
+    assert (manifest["schema"], manifest["rows"], manifest["hash"]) == (
+        "inferbench.space/1",
+        "inferbench.run/1",
+        made.hash,
+    )
     assert sum(chunk["points"] for chunk in manifest["chunks"]) == manifest["points"] == 540
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", *(chunk["file"] for chunk in manifest["chunks"])]  # fmt: skip
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "manifest.json",
+        *(chunk["file"] for chunk in manifest["chunks"]),
+    ]
     assert Request.of(manifest["request"]) == made.request
 
 
@@ -180,9 +208,27 @@ def test_both_executors_write_the_same_bytes(toy_file, tmp_path, process):
     """A plugin in a file goes with the work to other processes."""
     for name in ("inline", "processes"):
         done = process(
-            "-p", str(toy_file), "sweep", "toy-chip", "-w", "toy-net/decode", "--scenario", "toy", "--batch", "1:60:+1", "--context",
-            "1:9:+1", "--precision", "bf16,fp8", "--memory", "0.3 MB", "--executor", name, "--out", str(tmp_path / name),
-        )  # fmt: skip
+            "-p",
+            str(toy_file),
+            "sweep",
+            "toy-chip",
+            "-w",
+            "toy-net/decode",
+            "--scenario",
+            "toy",
+            "--batch",
+            "1:60:+1",
+            "--context",
+            "1:9:+1",
+            "--precision",
+            "bf16,fp8",
+            "--memory",
+            "0.3 MB",
+            "--executor",
+            name,
+            "--out",
+            str(tmp_path / name),
+        )
         assert done.returncode == 0, done.stderr
     one, other = (
         {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
@@ -217,11 +263,15 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(toy, tmp_path, monk
     monkeypatch.setattr("inferbench.sweeping.parquet.open", filling, raising=False)
     with pytest.raises(InferBenchError) as caught:
         sweep(made, toy, str(tmp_path / "out"))
-    assert str(caught.value) == (
-        f"{tmp_path}/out: the disk is full; the chunks that were finished are kept\n"
+    assert (
+        str(caught.value) == f"{tmp_path}/out: the disk is full; the chunks that were finished are kept\n"
         "  free some space and give the same command again, it goes on from there"
     )
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", "part-000000.parquet", "part-000001.parquet"]  # fmt: skip
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "manifest.json",
+        "part-000000.parquet",
+        "part-000001.parquet",
+    ]
     monkeypatch.undo()
     done = sweep(made, toy, str(tmp_path / "out"))
     assert done.reused == sum(chunk.points for chunk in made.chunks[:2])

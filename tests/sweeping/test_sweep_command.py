@@ -1,4 +1,6 @@
-"""`inferbench sweep` on the command line: what it answers, what it refuses and how it says so, progress and Ctrl-C."""
+"""`inferbench sweep` on the command line: what it answers, what it refuses and how it says so, progress and
+Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def test_the_summary_counts_what_fits(toy_cli):
 
 
 def test_layouts_are_searched_point_by_point(toy_cli, tmp_path):
-    """Two chips read half the weights each at batch 1; at 512 they compute, and splitting a product costs exchanges."""
+    """Two chips read half the weights each at batch 1; at 512 they compute, and splitting a product costs
+    exchanges.
+    """
     out = str(tmp_path / "space.parquet")
     assert (
         toy_cli(
@@ -37,7 +41,12 @@ def test_layouts_are_searched_point_by_point(toy_cli, tmp_path):
     )
     asked = "select system, batch, layout from space order by system, batch"
     _, told, _ = toy_cli("query", out, asked, "--format", "csv")
-    assert told.splitlines()[1:] == ["2xtoy-chip,1.0,tp2", "2xtoy-chip,512.0,dp2", "toy-chip,1.0,tp1", "toy-chip,512.0,tp1"]  # fmt: skip
+    assert told.splitlines()[1:] == [
+        "2xtoy-chip,1.0,tp2",
+        "2xtoy-chip,512.0,dp2",
+        "toy-chip,1.0,tp1",
+        "toy-chip,512.0,tp1",
+    ]
 
 
 def test_two_layouts_of_the_same_chips_are_two_systems(toy_cli, tmp_path):
@@ -67,7 +76,9 @@ def test_two_layouts_of_the_same_chips_are_two_systems(toy_cli, tmp_path):
 
 @pytest.mark.needs_plugins("chips/b200", "chips/mi355x", "chips/tpu-v5p", "networks/dense-1b")
 def test_a_price_that_is_not_published_is_no_share_of_zero(cli):
-    """MI355X and TPU v5p have no purchase price, TPU v5p no published power either: B200 is compared with nobody."""
+    """MI355X and TPU v5p have no purchase price, TPU v5p no published power either: B200 is compared with
+    nobody.
+    """
     asked = (
         "sweep",
         "b200",
@@ -91,7 +102,10 @@ def test_a_price_that_is_not_published_is_no_share_of_zero(cli):
     assert set(rows["tpu-v5p"]["unknown"]) == {"wins_equal_power", "wins_equal_cost"}
     assert "unknown" not in rows["b200"]
     by_cost = next(one for one in told["space"]["winners"] if one["equal"] == "cost")
-    assert (by_cost["shares"]["mi355x"], by_cost["unknown"]["mi355x"]) == (None, "no purchase price: not found in public sources")  # fmt: skip
+    assert (by_cost["shares"]["mi355x"], by_cost["unknown"]["mi355x"]) == (
+        None,
+        "no purchase price: not found in public sources",
+    )
     table = cli(*asked, "--precision", "fp8")[1]
     assert "not compared, no purchase price: not found in public sources" in table
     (line,) = [line for line in table.splitlines() if line.startswith("mi355x") and "–" in line]
@@ -102,17 +116,38 @@ def test_a_price_that_is_not_published_is_no_share_of_zero(cli):
 
 BAD = [
     (("--batch", ","), "--batch: the axis has no points\n  write --batch 1,8,32"),
-    (("--batch", "8:1:x2"), "--batch: the range '8:1:x2' has no points: it starts beyond its end\n  write --batch 1:8:x2"),
-    (("--batch", "0,1"), "--batch: 0 is out of range\n  whole numbers of at least 1 were expected; 0 alone asks for the largest batch that fits"),
+    (
+        ("--batch", "8:1:x2"),
+        "--batch: the range '8:1:x2' has no points: it starts beyond its end\n  write --batch 1:8:x2",
+    ),
+    (
+        ("--batch", "0,1"),
+        (
+            "--batch: 0 is out of range\n  whole numbers of at least 1 were expected; 0 alone asks for the"
+            " largest batch that fits"
+        ),
+    ),
     (("--axis", "step=1"), "--step: no phase of this sweep has an axis 'step'\n  axes are batch, context"),
-    (("--axis", "contex=1"), "--contex: no phase of this sweep has an axis 'contex'\n  did you mean 'context'?"),
+    (
+        ("--axis", "contex=1"),
+        "--contex: no phase of this sweep has an axis 'contex'\n  did you mean 'context'?",
+    ),
     (("--axis", "context"), "--axis: 'context' has no values\n  write it like --axis steps=20,28"),
     (("--grid", "refrence"), "--grid: unknown grid 'refrence'\n  did you mean 'reference'?"),
     (("--memory", "half"), '--memory: "half" is not a number; an amount of memory is written like "512 MB"'),
-    (("--executor", "nope"), "--executor nope: unknown executor; installed are inline, processes\n  inferbench list executors"),
-    (("--executor", "proceses"), "--executor proceses: unknown executor; installed are inline, processes\n  did you mean 'processes'?"),
-    (("--scheduler", "tcp://127.0.0.1:1"), "--scheduler: the executor 'inline' has no scheduler\n  add --executor dask"),
-]  # fmt: skip
+    (
+        ("--executor", "nope"),
+        "--executor nope: unknown executor; installed are inline, processes\n  inferbench list executors",
+    ),
+    (
+        ("--executor", "proceses"),
+        "--executor proceses: unknown executor; installed are inline, processes\n  did you mean 'processes'?",
+    ),
+    (
+        ("--scheduler", "tcp://127.0.0.1:1"),
+        "--scheduler: the executor 'inline' has no scheduler\n  add --executor dask",
+    ),
+]
 
 
 @pytest.mark.parametrize(
@@ -127,12 +162,18 @@ def test_bad_input(toy_cli, tmp_path, args, said):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--executor", "proceses"), "--executor proceses: unknown executor; installed are inline, processes\n  did you mean 'processes'?"),
+        (
+            ("--executor", "proceses"),
+            (
+                "--executor proceses: unknown executor; installed are inline, processes\n  did you mean"
+                " 'processes'?"
+            ),
+        ),
         (("--executor", "processes"), "--executor: needs --out\n  add --out space.parquet"),
         (("--scheduler", "tcp://127.0.0.1:1"), "--scheduler: needs --out\n  add --out space.parquet"),
         (("--workers", "2"), "--workers: needs --out\n  add --out space.parquet"),
     ],
-)  # fmt: skip
+)
 def test_what_would_be_ignored_without_a_place_is_refused(toy_cli, args, said):
     assert toy_cli(*TOY, "--precision", "fp8", "--batch", "1", *args) == (2, "", f"inferbench: {said}\n")
 
@@ -145,15 +186,31 @@ def test_inline_needs_no_place(toy_cli):
 
 
 @pytest.mark.parametrize(
-    "axes", [("--batch", "1:1000000:+1", "--context", "1:1000000:+1"), ("--batch", "1:1000:+1", "--context", "1:1000000000:+1")]
-)  # fmt: skip
+    "axes",
+    [
+        ("--batch", "1:1000000:+1", "--context", "1:1000000:+1"),
+        ("--batch", "1:1000:+1", "--context", "1:1000000000:+1"),
+    ],
+)
 def test_a_trillion_points_are_told_before_they_are_made(toy_cli, tmp_path, axes):
     """100 bytes a point; 10^6 points written and 2 x 10^6 layouts tried a second and worker: 1.5 x 10^6 s."""
-    code, out, err = toy_cli(*TOY, "--precision", "fp8", *axes, "--executor", "processes", "--workers", "2", "--out", str(tmp_path / "out"))  # fmt: skip
+    code, out, err = toy_cli(
+        *TOY,
+        "--precision",
+        "fp8",
+        *axes,
+        "--executor",
+        "processes",
+        "--workers",
+        "2",
+        "--out",
+        str(tmp_path / "out"),
+    )
     assert (code, out) == (2, "")
-    assert err == (
-        "inferbench: sweep: 1,000,000,000,000 points take about 100 TB on disk, 9 days on 2 workers and 512 MB of memory per worker\n"
-        "  add --yes if that is what you want\n"
+    assert (
+        err
+        == "inferbench: sweep: 1,000,000,000,000 points take about 100 TB on disk, 9 days on 2 workers and"
+        " 512 MB of memory per worker\n  add --yes if that is what you want\n"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -161,8 +218,9 @@ def test_a_trillion_points_are_told_before_they_are_made(toy_cli, tmp_path, axes
 def test_what_does_not_fit_into_memory_wants_a_place(toy_cli):
     code, _, err = toy_cli(*TOY, "--precision", "fp8", "--batch", "1:10000:+1", "--context", "1:1000:+1")
     assert code == 2
-    assert err == (
-        "inferbench: --out: 10,000,000 points are too many to keep in memory\n  add --out space.parquet\n"
+    assert (
+        err
+        == "inferbench: --out: 10,000,000 points are too many to keep in memory\n  add --out space.parquet\n"
     )
 
 
@@ -181,9 +239,10 @@ def test_more_than_the_disk_has_wants_a_yes(toy_cli, tmp_path, monkeypatch):
     )
     code, _, err = toy_cli(*args)
     assert code == 2
-    assert err == (
-        f"inferbench: --out {tmp_path}/out: 30,000 points take about 3.00 MB on disk, 1 s on 1 worker and 45.0 MB of memory, "
-        "and 1.00 MB are free\n  add --yes to try nevertheless\n"
+    assert (
+        err
+        == f"inferbench: --out {tmp_path}/out: 30,000 points take about 3.00 MB on disk, 1 s on 1 worker and"
+        " 45.0 MB of memory, and 1.00 MB are free\n  add --yes to try nevertheless\n"
     )
     assert toy_cli(*args, "--yes")[0] == 0
 
@@ -192,7 +251,11 @@ def test_a_place_that_cannot_be_written_to(toy_cli, tmp_path):
     (tmp_path / "file").write_text("")
     code, _, err = toy_cli(*TOY, "--precision", "fp8", "--out", str(tmp_path / "file" / "out"))
     assert code == 2
-    assert err == f"inferbench: --out {tmp_path}/file/out: can't be written: Not a directory\n  name a folder you may write to\n"  # fmt: skip
+    assert (
+        err
+        == f"inferbench: --out {tmp_path}/file/out: can't be written: Not a directory\n  name a folder you"
+        " may write to\n"
+    )
 
 
 def test_ctrl_c_says_what_is_kept(toy_cli, tmp_path, monkeypatch):
@@ -217,7 +280,10 @@ def test_ctrl_c_says_what_is_kept(toy_cli, tmp_path, monkeypatch):
     )
     code, _, err = toy_cli(*args)
     assert code == 130
-    assert err == f"inferbench: what was finished is kept in {out}; the same command goes on from there\n\ninferbench: interrupted\n"  # fmt: skip
+    assert (
+        err == f"inferbench: what was finished is kept in {out}; the same command goes on from"
+        " there\n\ninferbench: interrupted\n"
+    )
     assert len(list(out.glob("part-*.parquet"))) > 5
     monkeypatch.undo()
 

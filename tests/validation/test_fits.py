@@ -1,4 +1,6 @@
-"""The fitted stacks that ship: their errors against the bars, and the same fits again from the published rows."""
+"""The fitted stacks that ship: their errors against the bars, and the same fits again from the published
+rows.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,13 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 PAGE = Path(__file__).parents[2] / "docs" / "calibration.md"
 SHIPPED = ("trtllm-1.0", "trtllm-1.3", "trtllm-1.3-block", "trtllm-1.3-b200", "trtllm-1.3-b200-block")
 COLLECTIVES = (
-    "nccl-2.27", "nccl-2.29", "nccl-2.29-b200",
-    "vllm-collectives-0.14", "vllm-collectives-0.24", "vllm-collectives-0.24-b200",
-)  # fmt: skip
+    "nccl-2.27",
+    "nccl-2.29",
+    "nccl-2.29-b200",
+    "vllm-collectives-0.14",
+    "vllm-collectives-0.24",
+    "vllm-collectives-0.24-b200",
+)
 
 pytestmark = pytest.mark.needs_plugins(*(f"stacks/{name}" for name in (*SHIPPED, *COLLECTIVES)))
 
@@ -33,19 +39,33 @@ BARS = (
     ("trtllm-1.3-b200", ("gemm.fp8",), 9.0),
     ("trtllm-1.3-b200", ("gemm.nvfp4",), 12.0),
     ("trtllm-1.3-b200-block", ("gemm.fp8",), 12.0),
-    *((name, (key,), 4.0) for name in ("trtllm-1.3", "trtllm-1.3-b200") for key in
-      ("attention.context", "attention.context.fp8", "attention.context.kv8")),
+    *(
+        (name, (key,), 4.0)
+        for name in ("trtllm-1.3", "trtllm-1.3-b200")
+        for key in ("attention.context", "attention.context.fp8", "attention.context.kv8")
+    ),
     ("trtllm-1.0", ("attention.context",), 4.0),
     *(("trtllm-1.0", (key,), 12.0) for key in ("attention.generation", "attention.generation.mha")),
     *(("trtllm-1.3", (key,), 12.0) for key in ("attention.generation", "attention.generation.mha")),
     # No bar is set for encoders; widths of 72 and 80 had 13 % before whole tiles were counted.
     ("trtllm-1.3", ("attention.encoder",), 6.0),
-    *((name, ("attention.generation", "attention.generation.kv8", "attention.generation.mha",
-              "attention.generation.mha.kv8"), 12.0) for name in ("trtllm-1.0", "trtllm-1.3", "trtllm-1.3-b200")),
+    *(
+        (
+            name,
+            (
+                "attention.generation",
+                "attention.generation.kv8",
+                "attention.generation.mha",
+                "attention.generation.mha.kv8",
+            ),
+            12.0,
+        )
+        for name in ("trtllm-1.0", "trtllm-1.3", "trtllm-1.3-b200")
+    ),
     ("trtllm-1.0", ("gemm.experts",), 16.0),
     ("trtllm-1.3", ("gemm.experts.fp8",), 16.0),
     ("trtllm-1.3-block", ("gemm.experts.fp8",), 16.0),
-)  # fmt: skip
+)
 # Where a bar is not met, and by how much: the figure is held so that it can't grow unseen.
 MISSED = (("trtllm-1.3", "gemm.experts", 16.0, 19.7),)
 
@@ -88,7 +108,9 @@ class TestShipped:
             assert part.error < 0.6 * part.constant, key
 
     def test_intervals_hold_what_they_say(self, name):
-        """85 to 95 % of left-out rows lie in the 90 % intervals, give or take two standard errors of counting."""
+        """85 to 95 % of left-out rows lie in the 90 % intervals, give or take two standard errors of
+        counting.
+        """
         for key, part in ib.installed().stack(name).fit.parts.items():
             chance = 2.0 * math.sqrt(0.9 * 0.1 / part.scored)
             assert 0.85 - chance <= part.coverage <= 0.95 + chance, key
@@ -96,7 +118,9 @@ class TestShipped:
             assert ib.installed().stack(name).fit.kernels[key] == part.spread
 
     def test_it_says_how_many_rows_were_scored(self, name):
-        """Collectives are fitted on all sizes and scored from 64 KiB on; all other kernels on every fitted row."""
+        """Collectives are fitted on all sizes and scored from 64 KiB on; all other kernels on every fitted
+        row.
+        """
         for key, part in ib.installed().stack(name).fit.parts.items():
             collective = key.startswith("collective")
             assert (part.scored < part.rows) if collective else (part.scored == part.rows), key

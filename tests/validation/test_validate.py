@@ -43,9 +43,14 @@ rows = [[1, 4000, 370], [16, 5000, nan]]
 
 def generate(**fields):
     common = {
-        "source": "here", "chip": "H100", "software": "vLLM", "network": "llama3-8b", "phase": "generate",
-        "axes": {"batch": 1.0, "context": 1024.0, "output": 512.0}, "latency_s": 4.0,
-    }  # fmt: skip
+        "source": "here",
+        "chip": "H100",
+        "software": "vLLM",
+        "network": "llama3-8b",
+        "phase": "generate",
+        "axes": {"batch": 1.0, "context": 1024.0, "output": 512.0},
+        "latency_s": 4.0,
+    }
     return Measurement(**{**common, **fields})
 
 
@@ -125,14 +130,22 @@ def test_a_log_has_no_work_and_a_short_operator_is_launching():
     log = Measurement(source="log", chip="H100", phase="log", power_w=300.0)
     assert only(log).code == "incomplete"
     small = Measurement(
-        source="k", chip="H100", phase="op", op="gemm", precision="bf16", software="x", latency_s=8e-6,
+        source="k",
+        chip="H100",
+        phase="op",
+        op="gemm",
+        precision="bf16",
+        software="x",
+        latency_s=8e-6,
         axes={"m": 64.0, "n": 1024.0, "k": 1024.0},
-    )  # fmt: skip
+    )
     assert only(small, stack="ideal").code == "launch-bound"
 
 
 def test_the_floor_is_the_weights_over_the_bandwidth():
-    """8.03e9 parameters of 2 bytes, less the embedding, 512 times at 3.35 TB/s take 2.3 s: below is no measurement."""
+    """8.03e9 parameters of 2 bytes, less the embedding, 512 times at 3.35 TB/s take 2.3 s: below is no
+    measurement.
+    """
     assert only(generate(latency_s=2.2)).code == "beats-floor"
     assert only(generate(latency_s=2.6)).scored
 
@@ -198,8 +211,11 @@ def test_kernels_beyond_the_box_and_their_power_took_part_in_no_fit(tmp_path, mo
     monkeypatch.setattr(registry, "stack", lambda name: ideal if name == "ideal" else mine)
     found = validate(from_files([str(table)], registry, "", {}), registry, "mine", digests=digests)
     assert [(row.metric, row.fitted) for row in found] == [
-        ("latency_s", True), ("power_w", False), ("latency_s", False), ("latency_s", False),
-    ]  # fmt: skip
+        ("latency_s", True),
+        ("power_w", False),
+        ("latency_s", False),
+        ("latency_s", False),
+    ]
 
 
 MOE = (
@@ -217,7 +233,9 @@ def layer(tmp_path, tokens, milliseconds, routing="balanced"):
 
 
 def test_a_layer_of_experts_takes_what_its_products_take(tmp_path):
-    """Mixtral's experts are 3 x 4096 x 14336 weights. 16,384 tokens to two each: 11.5 TFLOP at 989 TFLOP/s."""
+    """Mixtral's experts are 3 x 4096 x 14336 weights. 16,384 tokens to two each: 11.5 TFLOP at 989
+    TFLOP/s.
+    """
     row = layer(tmp_path, 16384, 20)
     assert row.scored
     assert row.predicted == pytest.approx(16384 * 2 * 2 * 3 * 4096 * 14336 / 989e12, rel=0.1)
@@ -238,9 +256,19 @@ def test_an_unknown_routing_is_not_scored(tmp_path):
 
 def row(measured, predicted, **fields):
     common = {
-        "set": "s", "source": "x", "chip": "c", "chips": 1, "software": "w", "stack": "t", "network": "n", "phase": "decode", "op": "",
-        "metric": "tpot_s", "precision": "bf16", "axes": {},
-    }  # fmt: skip
+        "set": "s",
+        "source": "x",
+        "chip": "c",
+        "chips": 1,
+        "software": "w",
+        "stack": "t",
+        "network": "n",
+        "phase": "decode",
+        "op": "",
+        "metric": "tpot_s",
+        "precision": "bf16",
+        "axes": {},
+    }
     return Row(**{**common, "measured": measured, "predicted": predicted, **fields})
 
 
@@ -286,7 +314,8 @@ def test_the_stack_of_the_chip_scores_and_a_kindred_one_is_extrapolated():
         assert stack_for(registry, registry.chip(chip), software, phase).name == stack
     foreign = only(generate(chip="MI300X", latency_s=9.0))
     assert not foreign.inside
-    # No kernel of another vendor's chip was fitted: nine in ten published ones lie within ten times the roofline.
+    # No kernel of another vendor's chip was fitted: nine in ten published ones lie within ten times the
+    # roofline.
     assert foreign.high / foreign.predicted >= 10
     assert (
         only(generate(chip="H200", latency_s=9.0)).high / only(generate(chip="H200", latency_s=9.0)).predicted
@@ -301,9 +330,12 @@ def test_conformal_intervals_take_the_rank_and_stretch_for_few_networks():
 
 
 FITTED = Stack(
-    name="fitted", title="F", host=Host(step=1e-3), fit=Fit(rows=9, step=0.04),
+    name="fitted",
+    title="F",
+    host=Host(step=1e-3),
+    fit=Fit(rows=9, step=0.04),
     domain=Domain(chips=("h100-sxm",), precisions=("bf16",), phases=("decode",), axes={"batch": (1.0, 64.0)}),
-)  # fmt: skip
+)
 
 
 def spread(stack=FITTED, system="h100-sxm", precision="bf16", phase="decode", **axes):

@@ -1,4 +1,6 @@
-"""`inferbench validate FILES`: files apart, names given and meant, bad rows alone, tables that a reader can follow."""
+"""`inferbench validate FILES`: files apart, names given and meant, bad rows alone, tables that a reader can
+follow.
+"""
 
 from __future__ import annotations
 
@@ -74,8 +76,16 @@ def test_rates_and_refused_power_are_listed_with_their_reasons(cli, write):
 
 def test_a_bad_operator_is_alone_with_its_reason():
     def product(m):
-        return Measurement(source=f"m {m}", chip="H100", software="TRTLLM-1.3.0", phase="op", op="gemm", precision="bf16",
-                           axes={"m": m, "n": 4096.0, "k": 4096.0}, latency_s=2.5e-4)  # fmt: skip
+        return Measurement(
+            source=f"m {m}",
+            chip="H100",
+            software="TRTLLM-1.3.0",
+            phase="op",
+            op="gemm",
+            precision="bf16",
+            axes={"m": m, "n": 4096.0, "k": 4096.0},
+            latency_s=2.5e-4,
+        )
 
     rows = validate({"s": [product(m) for m in (4096.0, -1.0, 2048.0, math.nan, 1024.0)]}, ib.installed())
     assert [row.code for row in rows] == ["", "not-modelled", "", "not-modelled", ""]
@@ -84,8 +94,16 @@ def test_a_bad_operator_is_alone_with_its_reason():
 
 def test_an_operator_without_a_field_does_not_take_the_others_with_it():
     def product(**axes):
-        return Measurement(source="s", chip="H100", software="TRTLLM-1.3.0", phase="op", op="gemm", precision="bf16",
-                           axes={"m": 4096.0, "n": 4096.0, **axes}, latency_s=2.5e-4)  # fmt: skip
+        return Measurement(
+            source="s",
+            chip="H100",
+            software="TRTLLM-1.3.0",
+            phase="op",
+            op="gemm",
+            precision="bf16",
+            axes={"m": 4096.0, "n": 4096.0, **axes},
+            latency_s=2.5e-4,
+        )
 
     good, bad = validate({"s": [product(k=4096.0), product()]}, ib.installed())
     assert (good.code, bad.code) == ("", "incomplete")
@@ -93,8 +111,18 @@ def test_an_operator_without_a_field_does_not_take_the_others_with_it():
 
 
 def test_trivial_predictors_are_of_the_figure_they_stand_beside():
-    one = Measurement(source="s", chip="H100", software="TRTLLM-1.3.0", phase="op", op="gemm", precision="bf16", power_w=500.0,
-                      energy_j=0.125, axes={"m": 4096.0, "n": 4096.0, "k": 4096.0}, latency_s=2.5e-4)  # fmt: skip
+    one = Measurement(
+        source="s",
+        chip="H100",
+        software="TRTLLM-1.3.0",
+        phase="op",
+        op="gemm",
+        precision="bf16",
+        power_w=500.0,
+        energy_j=0.125,
+        axes={"m": 4096.0, "n": 4096.0, "k": 4096.0},
+        latency_s=2.5e-4,
+    )
     rows = {row.metric: row.trivial for row in validate({"s": [one]}, ib.installed())}
     # Three matrices of 4096 x 4096 in two bytes at 3.35 TB/s; a board of 700 W.
     assert rows["latency_s"] == {"bandwidth": pytest.approx(3 * 4096 * 4096 * 2 / 3.35e12)}
@@ -102,7 +130,8 @@ def test_trivial_predictors_are_of_the_figure_they_stand_beside():
     assert rows["energy_j"] == {}
 
 
-CLOSED = "chip,framework,model,phase,input_len,output_len,concurrency,ttft_ms,tpot_ms,latency_ms\nH100,vLLM,llama3-8b,e2e,1024,512,{},60,8,4150\n"
+CLOSED_HEAD = "chip,framework,model,phase,input_len,output_len,concurrency,ttft_ms,tpot_ms,latency_ms"
+CLOSED = CLOSED_HEAD + "\nH100,vLLM,llama3-8b,e2e,1024,512,{},60,8,4150\n"
 
 
 def test_a_server_with_one_request_at_a_time_is_scored(cli, write):
@@ -126,8 +155,11 @@ def test_a_closed_loop_is_a_group_of_its_own_without_interval(cli, write):
     )
     assert step["axes"] == {"context": 1280.0, "batch": 16.0}
     assert sorted(table["phase"] for table in found["tables"] if table["n"]) == [
-        "decode", "decode (closed loop)", "generate", "prefill",
-    ]  # fmt: skip
+        "decode",
+        "decode (closed loop)",
+        "generate",
+        "prefill",
+    ]
 
 
 def test_rows_and_tables_join(cli, write):
@@ -238,6 +270,18 @@ def test_a_line_of_errors_says_what_it_is_of_at_any_width(cli, write, monkeypatc
 
 
 def test_the_domain_of_a_row_is_empty_without_a_fitted_stack():
-    common = {"set": "s", "source": "x", "chip": "c", "chips": 1, "software": "w", "network": "n", "phase": "decode", "op": "",
-              "metric": "tpot_s", "precision": "bf16", "axes": {}, "measured": 1.0}  # fmt: skip
+    common = {
+        "set": "s",
+        "source": "x",
+        "chip": "c",
+        "chips": 1,
+        "software": "w",
+        "network": "n",
+        "phase": "decode",
+        "op": "",
+        "metric": "tpot_s",
+        "precision": "bf16",
+        "axes": {},
+        "measured": 1.0,
+    }
     assert [Row(**common, stack=stack).domain for stack in ("", "ideal", "mine")] == ["", "", "extrapolated"]

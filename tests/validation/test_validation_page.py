@@ -1,4 +1,6 @@
-"""The figures of the validation page that stand in no stack are what the tools print on the published measurements."""
+"""The figures of the validation page that stand in no stack are what the tools print on the published
+measurements.
+"""
 
 from __future__ import annotations
 

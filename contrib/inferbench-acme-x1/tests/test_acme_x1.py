@@ -1,4 +1,6 @@
-"""What the chip must satisfy: it is installed, every number says where it comes from, and its model's laws hold on it."""
+"""What the chip must satisfy: it is installed, every number says where it comes from, and its model's laws
+hold on it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Coarse-grained reconfigurable arrays backed by HBM (SambaNova SN40L): fused kernels and what loading them costs."""
+"""Coarse-grained reconfigurable arrays backed by HBM (SambaNova SN40L): fused kernels and what loading them
+costs.
+"""
 
 from __future__ import annotations
 

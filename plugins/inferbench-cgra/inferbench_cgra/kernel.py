@@ -20,10 +20,12 @@ class Fused(ib.Op):
 
     Attributes:
         parts: The operators, in order.
-        times: Executions of each part per execution of the kernel: 2 for a norm that a layer has twice, 0.1 for an
+        times: Executions of each part per execution of the kernel: 2 for a norm that a layer has twice, 0.1
+            for an
             attention that every tenth layer has.
         share: What part of a layer the kernel is: 1/3 where a layer is cut into three.
-        entries: How often per step the array turns to this kernel from another one; its executions in between can
+        entries: How often per step the array turns to this kernel from another one; its executions in between
+            can
             follow each other without loading anything. None: `repeat`, nothing follows.
         fused: False: a baseline kernel, which also writes out what a fused one never materialises (scores).
 
@@ -122,8 +124,10 @@ def _kernel(piece: list[ib.Op], group: list[ib.Op], share: float, entries: ib.Nu
 def _groups(ops: Sequence[ib.Op]) -> Iterator[list[ib.Op]]:
     """Yield runs of operators of one unit that one kernel can hold.
 
-    A matrix operator that runs more often than those before it belongs to other layers and opens a new group; one
-    that runs less often (every sixth layer's global attention) joins. Element-wise work joins whatever is there.
+    A matrix operator that runs more often than those before it belongs to other layers and opens a new group;
+    one
+    that runs less often (every sixth layer's global attention) joins. Element-wise work joins whatever is
+    there.
     """
     group: list[ib.Op] = []
     for op in ops:
@@ -136,7 +140,8 @@ def _groups(ops: Sequence[ib.Op]) -> Iterator[list[ib.Op]]:
 
 
 def _entries(groups: Sequence[Sequence[ib.Op]], index: int) -> ib.Numeric:
-    """How often the array turns to a group: with every token that its neighbour at an end of the network sees.
+    """How often the array turns to a group: with every token that its neighbour at an end of the network
+    sees.
 
     A group of layers runs as often as there are layers between two runs of the embedding or the head.
     """
@@ -159,7 +164,9 @@ def _outruns(op: ib.Op, group: Sequence[ib.Op]) -> bool:
 
 
 def _executions(group: Sequence[ib.Op]) -> ib.Numeric:
-    """Executions of a group: of its first matrix operator, which runs most often; else of its first operator."""
+    """Executions of a group: of its first matrix operator, which runs most often; else of its first
+    operator.
+    """
     return next((op.repeat for op in group if _heavy(op)), group[0].repeat)
 
 

@@ -2,12 +2,16 @@
 
 For one execution of a kernel with parts i, on one chip:
 
-    t = sum_i max(useful_i / rate, bytes_i / BW)          no part overlaps with the next: they depend on each other
-        + tau * configurations                             waiting of the software; a layer is one kernel by default
+    t = sum_i max(useful_i / rate, bytes_i / BW)          no part overlaps with the next: they depend on each
+    other
+        + tau * configurations                             waiting of the software; a layer is one kernel by
+        default
         + reconfiguration * loads
 
-`bytes_i` are weights and state of the part, and of its activations those that do not stay in the on-chip buffer. The
-kernel is bisected until the intermediates of every piece fit the buffer together (all parts are on the array at the same
+`bytes_i` are weights and state of the part, and of its activations those that do not stay in the on-chip
+buffer. The
+kernel is bisected until the intermediates of every piece fit the buffer together (all parts are on the array
+at the same
 time), so that what is spilled grows with the batch and never shrinks; every cut is one more configuration.
 """
 
@@ -26,7 +30,8 @@ from inferbench_cgra.kernel import Fused, kernels
 
 __all__ = ["Cgra", "CgraParams", "CgraTuning"]
 
-# Unfused attention writes the scores, reads and writes them in the softmax, and reads them for the weighted sum.
+# Unfused attention writes the scores, reads and writes them in the softmax, and reads them for the weighted
+# sum.
 SCORE_PASSES = 4.0
 
 
@@ -63,11 +68,14 @@ class CgraTuning:
     """The `[tuning.cgra]` table of a stack.
 
     Attributes:
-        tau: Seconds per execution of a layer's kernel beyond its work: synchronisation, exchange, pipeline fill.
-        kernel_looping: One call runs all layers of a shape: a layer that is a single configuration is loaded once
+        tau: Seconds per execution of a layer's kernel beyond its work: synchronisation, exchange, pipeline
+            fill.
+        kernel_looping: One call runs all layers of a shape: a layer that is a single configuration is loaded
+            once
             per step. False: loaded for every layer anew.
         groups: Kernels that a layer is cut into.
-        fusion: False: the baseline in which every operator is a kernel of its own and hands over through memory.
+        fusion: False: the baseline in which every operator is a kernel of its own and hands over through
+            memory.
 
     Example:
         The 10 us x 80 layers x 3 configurations of the worst case:
@@ -107,7 +115,8 @@ class Cgra(ib.Architecture):
     def plan(self, ops: tuple[ib.Op, ...], site: ib.Site) -> list[ib.Op]:
         """Fuse: one kernel per layer, `groups` if the stack says so, one per operator without fusion.
 
-        Exchanges between chips are left to the fabric. Where the link's bandwidth is not published no fabric can
+        Exchanges between chips are left to the fabric. Where the link's bandwidth is not published no fabric
+        can
         cost them; they stream inside of the kernels then and `tau`, fitted with them, holds their time.
         """
         primitives = [part for op in ops for part in self._primitives(op, site)]
@@ -160,7 +169,9 @@ class Cgra(ib.Architecture):
         return self._alone(op, site)
 
     def _primitives(self, op: ib.Op, site: ib.Site) -> Iterator[ib.Op]:
-        """Yield what a kernel can be built of: the op, or what it lowers to; raise as `cost` does if it does not."""
+        """Yield what a kernel can be built of: the op, or what it lowers to; raise as `cost` does if it does
+        not.
+        """
         if isinstance(op, ib.Collective) or callable(getattr(self, op.kind, None)):
             yield op
             return
@@ -173,9 +184,14 @@ class Cgra(ib.Architecture):
 
     def _alone(self, op: ib.Op, site: ib.Site) -> ib.Cost:
         kernel = Fused(
-            name=op.name, precision=op.precision, repeat=op.repeat, unit=op.unit, parts=(op,), times=(1.0,),
+            name=op.name,
+            precision=op.precision,
+            repeat=op.repeat,
+            unit=op.unit,
+            parts=(op,),
+            times=(1.0,),
             fused=site.tuning.fusion,
-        )  # fmt: skip
+        )
         return self.fused(kernel, site)
 
 
@@ -208,7 +224,8 @@ def _unpublished(op: ib.Collective, site: ib.Site) -> bool:
 def _kept(op: Fused, site: ib.Site) -> list[ib.Numeric]:
     """Say for each hand-over between two parts whether it stays on chip, as 1.0 or 0.0 per grid point.
 
-    Bisection: all of them if they fit together; else the middle one is spilled and both halves are asked again.
+    Bisection: all of them if they fit together; else the middle one is spilled and both halves are asked
+    again.
     """
     capacity = site.chip.memory[site.chip.architecture.buffer].capacity
     budget = math.inf if math.isnan(capacity) else capacity
@@ -258,7 +275,8 @@ def _traffic(
 def _waits(op: Fused, site: ib.Site, configurations: ib.Numeric) -> dict[str, ib.Numeric]:
     """Seconds of waiting and of loading configurations, per execution of a kernel.
 
-    Looping over layers helps only where a layer is one configuration; otherwise each is pushed out by the next.
+    Looping over layers helps only where a layer is one configuration; otherwise each is pushed out by the
+    next.
     """
     tuning: CgraTuning = site.tuning
     load = site.chip.architecture.reconfiguration

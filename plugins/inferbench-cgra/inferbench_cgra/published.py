@@ -1,6 +1,7 @@
 """Latencies of eight SN40L sockets at batch 1, transcribed.
 
-argonne-lcf/LLM-Inference-Bench (BSD-3), Plots/Fig_18/SN40L_latency_throughput.csv, 2024: end-to-end latency of a prompt and
+argonne-lcf/LLM-Inference-Bench (BSD-3), Plots/Fig_18/SN40L_latency_throughput.csv, 2024: end-to-end latency
+of a prompt and
 as many new tokens, bf16.
 """
 
@@ -53,7 +54,8 @@ class Measured:
     def floor(self) -> float:
         """Seconds without any waiting: `length` tokens behind a growing cache, and the prompt.
 
-        A token reads its weights and the cache (half of the new tokens stand in it on average); the prompt is bound
+        A token reads its weights and the cache (half of the new tokens stand in it on average); the prompt is
+        bound
         by the weights or by 2 operations per weight and token. Every pass loads its configurations once.
         """
         rate = SOCKETS * BANDWIDTH
@@ -68,12 +70,14 @@ class Measured:
 
 
 def _eight(length: int, seconds: float) -> Measured:
-    # 8,030,261,248 parameters, 525,336,576 of them the embedding; 2 x 8 heads x 128 x 2 bytes x 32 layers of KV
+    # 8,030,261,248 parameters, 525,336,576 of them the embedding; 2 x 8 heads x 128 x 2 bytes x 32 layers of
+    # KV
     return Measured("Llama 3 8B", length, seconds, 16.06e9, 15.01e9, 131072.0)
 
 
 def _seven(length: int, seconds: float) -> Measured:
-    # 6,738,415,616 parameters, 131,072,000 of them the embedding; 2 x 32 heads x 128 x 2 bytes x 32 layers of KV
+    # 6,738,415,616 parameters, 131,072,000 of them the embedding; 2 x 32 heads x 128 x 2 bytes x 32 layers of
+    # KV
     return Measured("Llama 2 7B", length, seconds, 13.48e9, 13.21e9, 524288.0)
 
 

@@ -1,4 +1,6 @@
-"""The laws of the core, on an SN40L socket: as published (its clock, which is not, is set to 1 GHz), and with a small and slow SRAM."""
+"""The laws of the core, on an SN40L socket: as published (its clock, which is not, is set to 1 GHz), and with
+a small and slow SRAM.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,14 @@ from inferbench.testing import ArchitectureContract
 
 def chip(capacity, bandwidth):
     return ib.Chip(
-        name="rdu", title="RDU", vendor="", architecture_type="cgra",
-        architecture=CgraParams(1040, clock=1e9, reconfiguration=10e-6), peak={"bf16": 638e12},
+        name="rdu",
+        title="RDU",
+        vendor="",
+        architecture_type="cgra",
+        architecture=CgraParams(1040, clock=1e9, reconfiguration=10e-6),
+        peak={"bf16": 638e12},
         memory={"hbm": ib.MemoryLevel(64e9, 1.6e12), "sram": ib.MemoryLevel(capacity, bandwidth)},
-    )  # fmt: skip
+    )
 
 
 class TestSocket(ArchitectureContract):

@@ -20,21 +20,30 @@ ROLES = ("weights", "state", "inputs", "outputs")
 def chip(buffer=520e6, hbm=1.6e12, peak=638e12, load=10e-6, sram=math.nan, link=math.nan):
     """An SN40L socket as its Hot Chips slides give it."""
     return ib.Chip(
-        name="rdu", title="RDU", vendor="", architecture_type="cgra",
-        architecture=CgraParams(units=1040, reconfiguration=load), peak={"bf16": peak},
+        name="rdu",
+        title="RDU",
+        vendor="",
+        architecture_type="cgra",
+        architecture=CgraParams(units=1040, reconfiguration=load),
+        peak={"bf16": peak},
         memory={
-            "ddr": ib.MemoryLevel(1.5e12, 200e9), "hbm": ib.MemoryLevel(64e9, hbm), "sram": ib.MemoryLevel(buffer, sram),
+            "ddr": ib.MemoryLevel(1.5e12, 200e9),
+            "hbm": ib.MemoryLevel(64e9, hbm),
+            "sram": ib.MemoryLevel(buffer, sram),
         },
         interconnect={"scale_up": ib.Link("switch", link, math.nan, 16)},
-    )  # fmt: skip
+    )
 
 
 def site(a_chip=None, tp=1, **tuning):
     a_chip = a_chip or chip()
     return ib.Site(
-        chip=a_chip, layout=ib.Layout(tp=tp), placement=ib.Placement(homes=dict.fromkeys(ROLES, "hbm"), held={}),
-        tuning=CgraTuning(**tuning), peak=lambda name: a_chip.peak.get(name, math.nan),
-    )  # fmt: skip
+        chip=a_chip,
+        layout=ib.Layout(tp=tp),
+        placement=ib.Placement(homes=dict.fromkeys(ROLES, "hbm"), held={}),
+        tuning=CgraTuning(**tuning),
+        peak=lambda name: a_chip.peak.get(name, math.nan),
+    )
 
 
 def gemm(name, m, n, k, repeat=80.0, split=()):
@@ -78,7 +87,9 @@ def step(ops, at):
 
 
 def test_a_layer_is_one_kernel_that_moves_its_ends_and_its_weights():
-    """Bytes in HBM: 2 norms read 32, weights (64 + 128 + 128) x 2 = 640, the result of `down` 16: 688. On chip the rest."""
+    """Bytes in HBM: 2 norms read 32, weights (64 + 128 + 128) x 2 = 640, the result of `down` 16: 688. On
+    chip the rest.
+    """
     (kernel,) = planned(layer(), site())
     assert (kernel.repeat, kernel.times) == (80.0, (2.0, 1.0, 1.0, 1.0))
     cost = MODEL.cost(kernel, site())
@@ -100,9 +111,17 @@ def test_without_fusion_everything_goes_through_memory():
 def test_scores_are_written_by_the_baseline_only():
     """32 heads, 4096 x 4096 / 2 pairs, 2 bytes, four passes: 2.1 GB per layer that fusion never sees."""
     attention = ib.Attention(
-        name="attention", precision=BF16, batch=1.0, heads=32.0, kv_heads=8.0, queries=4096.0, keys=4096.0,
-        pairs=4096.0 * 4096.0 / 2, qk_dim=128.0, v_dim=128.0,
-    )  # fmt: skip
+        name="attention",
+        precision=BF16,
+        batch=1.0,
+        heads=32.0,
+        kv_heads=8.0,
+        queries=4096.0,
+        keys=4096.0,
+        pairs=4096.0 * 4096.0 / 2,
+        qk_dim=128.0,
+        v_dim=128.0,
+    )
     fused = MODEL.cost(attention, site()).actions["bytes.hbm"]
     unfused = MODEL.cost(attention, site(fusion=False)).actions["bytes.hbm"]
     assert float((unfused - fused)[0]) == 4 * 32 * 4096 * 4096 / 2 * 2 == 2147483648.0
@@ -149,7 +168,9 @@ def test_a_missing_reconfiguration_time_counts_as_none():
 
 
 def test_what_does_not_fit_the_buffer_is_spilled_and_cuts_the_kernel():
-    """Hand-overs of 16, 16 and 32 bytes: 64 fit whole; in 48 and 32 the middle one spills; in 16 the last too; in 8 all."""
+    """Hand-overs of 16, 16 and 32 bytes: 64 fit whole; in 48 and 32 the middle one spills; in 16 the last
+    too; in 8 all.
+    """
     seen = {}
     for size in (64.0, 63.0, 32.0, 31.0, 16.0, 8.0):
         cost = MODEL.cost(planned(layer(), site(chip(buffer=size)))[0], site(chip(buffer=size)))
@@ -161,7 +182,9 @@ def test_what_does_not_fit_the_buffer_is_spilled_and_cuts_the_kernel():
 
 
 def test_layers_that_run_more_often_are_other_layers():
-    """19 double blocks and 38 single ones are two kernels; every sixth layer's global attention is in the same one."""
+    """19 double blocks and 38 single ones are two kernels; every sixth layer's global attention is in the
+    same one.
+    """
     blocks = [gemm("double", 1.0, 8.0, 8.0, 19.0), gemm("single", 1.0, 8.0, 8.0, 38.0)]
     assert [(op.name, op.repeat) for op in planned(blocks, site())] == [("double", 19.0), ("single", 38.0)]
     mixed = [
@@ -194,9 +217,13 @@ def test_bad_tables_teach():
     with pytest.raises(ValueError, match="units is 0; at least 1"):
         CgraParams(units=0)
     wrong = ib.Chip(
-        name="x", title="x", vendor="", architecture_type="cgra", architecture=CgraParams(buffer="srm"),
+        name="x",
+        title="x",
+        vendor="",
+        architecture_type="cgra",
+        architecture=CgraParams(buffer="srm"),
         memory={"sram": ib.MemoryLevel(1e6, 1e12), "hbm": ib.MemoryLevel(1e9, 1e12)},
-    )  # fmt: skip
+    )
     with pytest.raises(ib.InferBenchError, match='write buffer = "sram"'):
         MODEL.place(ib.Graph((), ib.Footprint(0.0, 0.0, 0.0), 1), wrong, ib.Layout())
 
@@ -210,9 +237,12 @@ def test_a_kind_that_nobody_lowers_is_refused():
 
 
 @given(
-    m=st.integers(1, 10**6).map(float), hbm=st.floats(1e9, 1e13), peak=st.floats(1e9, 1e16),
-    buffer=st.floats(16.0, 1e9), tuning=st.sampled_from([{}, {"groups": 3}, {"fusion": False}, {"tau": 1e-6}]),
-)  # fmt: skip
+    m=st.integers(1, 10**6).map(float),
+    hbm=st.floats(1e9, 1e13),
+    peak=st.floats(1e9, 1e16),
+    buffer=st.floats(16.0, 1e9),
+    tuning=st.sampled_from([{}, {"groups": 3}, {"fusion": False}, {"tau": 1e-6}]),
+)
 @settings(max_examples=60, deadline=None)
 def test_laws(m, hbm, peak, buffer, tuning):
     """Never faster than op by op on an ideal roofline; better chips never slower, more rows never faster."""

@@ -29,7 +29,9 @@ def test_llama2_7b_is_scored_and_too_fast_everywhere():
 
 
 def test_fusion_gains_what_bytes_waits_and_loads_say(tmp_path):
-    """Decode at batch 1: 8 waits and loads per layer instead of one wait, between 2 and 13 times as the paper has it."""
+    """Decode at batch 1: 8 waits and loads per layer instead of one wait, between 2 and 13 times as the paper
+    has it.
+    """
     text = '{head}[tuning.cgra]\ntau = "12 us"\n{fusion}'
     seconds = {}
     for name, fusion in (("fused", ""), ("unfused", "fusion = false\nkernel_looping = false\n")):

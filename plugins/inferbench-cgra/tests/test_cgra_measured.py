@@ -1,4 +1,6 @@
-"""Measured latencies of eight SN40L sockets: one waiting time per layer for Llama 3 8B; Llama 2 7B scored beside it."""
+"""Measured latencies of eight SN40L sockets: one waiting time per layer for Llama 3 8B; Llama 2 7B scored
+beside it.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def test_the_shortest_formula_does_it_too():
 
 
 def test_the_smaller_network_ran_slower_and_stays_out():
-    """6.7B parameters took 1.08 to 1.71 times as long as 8.0B at every length: no property of the hardware does that."""
+    """6.7B parameters took 1.08 to 1.71 times as long as 8.0B at every length: no property of the hardware
+    does that.
+    """
     ratios = [small.seconds / big.seconds for small, big in zip(LLAMA2_7B, LLAMA3_8B, strict=True)]
     assert min(ratios) > 1.0
     assert [row.floor for row in LLAMA2_7B] < [row.floor for row in LLAMA3_8B]

@@ -28,7 +28,9 @@ _ADDRESS = re.compile(r"^(?P<kind>tcp|tls|ws|wss)://(?P<host>[^/:]+|\[[^\]]+\]):
 
 
 class Chunk:
-    """A future whose loss of its worker reads as `BrokenExecutor`, which the sweep answers by trying again."""
+    """A future whose loss of its worker reads as `BrokenExecutor`, which the sweep answers by trying
+    again.
+    """
 
     def __init__(self, future: Any) -> None:
         self.future = future
@@ -79,15 +81,19 @@ class DaskPool:
         """Check that someone is there to work."""
         if self.client.status != "running":
             raise ib.InferBenchError.at(
-                self.flag, "the scheduler is gone", "start it and give the same command again: finished chunks are kept"
-            )  # fmt: skip
+                self.flag,
+                "the scheduler is gone",
+                "start it and give the same command again: finished chunks are kept",
+            )
         if self.client.nthreads():
             return None
         now = time.monotonic()
         if lonely is not None and now - lonely > LONELY_S:
             raise ib.InferBenchError.at(
-                self.flag, f"no worker is left since {LONELY_S:.0f} s", "start workers and give the same command again"
-            )  # fmt: skip
+                self.flag,
+                f"no worker is left since {LONELY_S:.0f} s",
+                "start workers and give the same command again",
+            )
         return lonely or now
 
 
@@ -128,14 +134,17 @@ def _connected(address: str, flag: str) -> Any:
         return distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, OverflowError):
         raise ib.InferBenchError.at(
-            flag, f"no scheduler answers there within {CONNECT_S:.0f} s", "start one with: dask scheduler --host 127.0.0.1"
-        ) from None  # fmt: skip
+            flag,
+            f"no scheduler answers there within {CONNECT_S:.0f} s",
+            "start one with: dask scheduler --host 127.0.0.1",
+        ) from None
 
 
 def _answers(host: str, port: int, plain: bool) -> None:
     """Try a plain connection first.
 
-    Dask's own client needs twice its timeout to give up on a closed port, and waits for ever where something else
+    Dask's own client needs twice its timeout to give up on a closed port, and waits for ever where something
+    else
     listens; a scheduler speaks first.
     """
     with socket.create_connection((host, port), timeout=CONNECT_S) as connection:

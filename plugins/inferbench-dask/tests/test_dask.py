@@ -1,4 +1,6 @@
-"""Sweeps on Dask, on 127.0.0.1 only: the same bytes as in one process, lost workers, a scheduler that is not there."""
+"""Sweeps on Dask, on 127.0.0.1 only: the same bytes as in one process, lost workers, a scheduler that is not
+there.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Fit the waiting per layer, `tau`, to published rates: `python -m inferbench_dataflow.fit`.
 
-`t = W / (tp BW) + L tau` is linear in `tau`, so that the least sum of squared relative errors has a closed form:
+`t = W / (tp BW) + L tau` is linear in `tau`, so that the least sum of squared relative errors has a closed
+form:
 with `x = L / t` and `y = 1 - reading / t`, `tau = sum(x y) / sum(x^2)`.
 """
 
@@ -32,7 +33,8 @@ def predict(row: PublishedRate, tau: float) -> float:
     """Return seconds per token: `W / (tp BW) + L tau`.
 
     Example:
-        >>> round(1 / predict(GROQ_2024[0], 0.0))              # a bandwidth-only roofline of 36 chips per layer
+        >>> round(1 / predict(GROQ_2024[0],
+        ...     0.0))              # a bandwidth-only roofline of 36 chips per layer
         41739
     """
     return row.reading + row.layers * tau
@@ -52,7 +54,9 @@ def fit(rows: Sequence[PublishedRate]) -> Fitted:
 
 
 def sync(rows: Sequence[PublishedRate]) -> float:
-    """Return the software's share of `tau` at one of a layer's two reductions: what a stack's `[tuning.dataflow]` takes."""
+    """Return the software's share of `tau` at one of a layer's two reductions: what a stack's
+    `[tuning.dataflow]` takes.
+    """
     return (fit(rows).tau - sum(row.hops for row in rows) / len(rows)) / 2.0
 
 
@@ -62,7 +66,9 @@ def errors(rows: Sequence[PublishedRate], tau: float) -> list[float]:
 
 
 def left_out(rows: Sequence[PublishedRate]) -> list[float]:
-    """Relative error of each row's rate under the `tau` fitted on the others, one network left out at a time."""
+    """Relative error of each row's rate under the `tau` fitted on the others, one network left out at a
+    time.
+    """
     return [errors([row], fit([other for other in rows if other is not row]).tau)[0] for row in rows]
 
 
@@ -81,7 +87,10 @@ def report() -> Iterator[str]:
     )
     yield f"  its own tau would be {fit([GROQ_2023]).tau * 1e6:.1f} us"
     wafer = fit([CEREBRAS_2024])
-    yield f"Cerebras 2024: tau = {wafer.tau * 1e6:.2f} us per layer, fitted on the one row there is; no validation"
+    yield (
+        f"Cerebras 2024: tau = {wafer.tau * 1e6:.2f} us per layer, fitted on the one row there is; no"
+        " validation"
+    )
     yield _line(CEREBRAS_2024, wafer.tau)
 
 

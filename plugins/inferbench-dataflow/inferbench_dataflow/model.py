@@ -1,16 +1,23 @@
 """What one operator costs where weights never leave on-chip memory.
 
-Two things set the time of a small batch: how fast the resident bytes are read, and how often all chips that share a
-layer must wait for each other. The first is `bytes / bandwidth`; the second happens at every reduction, that is at
-every operator whose contracted dimension is cut (`"k" in op.split`), because its result is a sum over everything that
-was computed apart. A dense transformer layer has two: after the attention's output projection and after the second
+Two things set the time of a small batch: how fast the resident bytes are read, and how often all chips that
+share a
+layer must wait for each other. The first is `bytes / bandwidth`; the second happens at every reduction, that
+is at
+every operator whose contracted dimension is cut (`"k" in op.split`), because its result is a sum over
+everything that
+was computed apart. A dense transformer layer has two: after the attention's output projection and after the
+second
 matrix of the MLP. With `tau` the waiting of one layer,
 
     t_token = W / (tp * BW) + L * tau,        tau = 2 * (hops + sync).
 
-`hops` is hardware and belongs to the fabric, which is asked for the all-reduce of the same operator; where the chip's
-spec gives no link to ask, this model charges `hop` instead, so that a hop is never counted twice. `sync` is software
-(how the compiler schedules, how chips agree on time), stands in a stack's `[tuning.dataflow]` and is 0 under `ideal`.
+`hops` is hardware and belongs to the fabric, which is asked for the all-reduce of the same operator; where
+the chip's
+spec gives no link to ask, this model charges `hop` instead, so that a hop is never counted twice. `sync` is
+software
+(how the compiler schedules, how chips agree on time), stands in a stack's `[tuning.dataflow]` and is 0 under
+`ideal`.
 """
 
 from __future__ import annotations
@@ -50,7 +57,8 @@ class DataflowTuning:
     """The `[tuning.dataflow]` table of a stack.
 
     Attributes:
-        sync: Seconds that software adds wherever the chips of a group combine partial sums, twice per layer of a
+        sync: Seconds that software adds wherever the chips of a group combine partial sums, twice per layer
+            of a
             dense transformer.
 
     Example:
@@ -70,7 +78,9 @@ class Dataflow(ib.Architecture):
     tuning = DataflowTuning
 
     def remarks(self, chip: ib.Chip, tuning: DataflowTuning) -> Iterator[str]:
-        """Say that waiting for each other is the software's, and what that leaves out under ideal software."""
+        """Say that waiting for each other is the software's, and what that leaves out under ideal
+        software.
+        """
         if tuning.sync == 0:
             yield (
                 f"{chip.title}: the chips' waiting for each other is counted as software, 0 here; "
@@ -96,7 +106,8 @@ class Dataflow(ib.Architecture):
     def gemm(self, op: ib.Gemm, site: ib.Site) -> ib.Cost:
         """Cost matrix products: the resident matrix streams past the multipliers once per execution.
 
-        `max(useful / rate, bytes / bandwidth)`, and the wait at a reduction if the contracted dimension is cut.
+        `max(useful / rate, bytes / bandwidth)`, and the wait at a reduction if the contracted dimension is
+        cut.
         """
         return self._cost(op, site, {"compute": op.useful / site.rate(op)})
 
@@ -105,7 +116,9 @@ class Dataflow(ib.Architecture):
         return self._cost(op, site, {"compute": op.useful / site.rate(op)})
 
     def elementwise(self, op: ib.Elementwise, site: ib.Site) -> ib.Cost:
-        """Cost element by element work: activations read and written in SRAM; its arithmetic is not counted."""
+        """Cost element by element work: activations read and written in SRAM; its arithmetic is not
+        counted.
+        """
         return self._cost(op, site, {})
 
     def reduce(self, op: ib.Reduce, site: ib.Site) -> ib.Cost:
@@ -136,7 +149,8 @@ def uncharged_hops(site: ib.Site) -> float:
     """Count the hops of one reduction that no fabric accounts for.
 
     Returns:
-        0 on a single chip and wherever the chip has a link (the fabric charges its latency with the collective),
+        0 on a single chip and wherever the chip has a link (the fabric charges its latency with the
+        collective),
         else 1.
     """
     group = site.layout.tp

@@ -1,6 +1,7 @@
 """Published batch-1 decoding rates of dataflow systems, transcribed, with what they leave open.
 
-Rates are tokens per second of one user, plain decoding. Speculative decoding is another algorithm and is not listed.
+Rates are tokens per second of one user, plain decoding. Speculative decoding is another algorithm and is not
+listed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import inferbench as ib
 __all__ = ["CEREBRAS_2024", "GROQ_2023", "GROQ_2024", "PublishedRate"]
 
 GROQ_BANDWIDTH = 80e12  # B/s per chip, "up to 80 TB/s": TechPowerUp on the Groq LPU, February 2024
-GROQ_HOP = 0.7e-6  # s, estimate: "under 3 us end to end" over 10,440 chips (Abts et al., ISCA 2022) taken as four hops
+# s, estimate: "under 3 us end to end" over 10,440 chips (Abts et al., ISCA 2022) taken as four hops
+GROQ_HOP = 0.7e-6
 WAFER_BANDWIDTH = 21e15  # B/s: The Next Platform on the WSE-3, 14 March 2024
 
 
@@ -49,7 +51,9 @@ class PublishedRate:
 
     @property
     def reading(self) -> float:
-        """Seconds to read all weights once: every stage of a pipeline reads its own share, one after the other."""
+        """Seconds to read all weights once: every stage of a pipeline reads its own share, one after the
+        other.
+        """
         return self.weights / (self.tp * self.bandwidth)
 
 
@@ -60,24 +64,69 @@ _576 = (
 _SMALL = "chips not published; tp16pp2 is the smallest layout that holds the INT8 weights and a 2,048 cache"
 
 GROQ_2024 = (
-    PublishedRate("Llama 2 70B", 69.0e9, 80, 300.0, GROQ_BANDWIDTH, 576, 36, 2 * GROQ_HOP, _576, _FEBRUARY + ", 4,096 context"),
-    PublishedRate("Llama 2 7B", 6.74e9, 32, 750.0, GROQ_BANDWIDTH, 32, 16, 2 * GROQ_HOP, _SMALL, _FEBRUARY + ", 2,048 context"),
     PublishedRate(
-        "Llama 3 8B", 8.03e9, 32, 800.0, GROQ_BANDWIDTH, 40, 4, 2 * GROQ_HOP,
+        "Llama 2 70B",
+        69.0e9,
+        80,
+        300.0,
+        GROQ_BANDWIDTH,
+        576,
+        36,
+        2 * GROQ_HOP,
+        _576,
+        _FEBRUARY + ", 4,096 context",
+    ),
+    PublishedRate(
+        "Llama 2 7B",
+        6.74e9,
+        32,
+        750.0,
+        GROQ_BANDWIDTH,
+        32,
+        16,
+        2 * GROQ_HOP,
+        _SMALL,
+        _FEBRUARY + ", 2,048 context",
+    ),
+    PublishedRate(
+        "Llama 3 8B",
+        8.03e9,
+        32,
+        800.0,
+        GROQ_BANDWIDTH,
+        40,
+        4,
+        2 * GROQ_HOP,
         "chips not published; tp4pp10 is the smallest layout that holds the INT8 weights and a 2,048 cache",
         "VentureBeat, May 2024 (uuaa.net/ainews/jKaZNBD2)",
     ),
-)  # fmt: skip
+)
 """The same generation of software: one `tau` is fitted on these."""
 
 GROQ_2023 = PublishedRate(
-    "Llama 2 70B", 69.0e9, 80, 100.0, GROQ_BANDWIDTH, 576, 36, 2 * GROQ_HOP, _576.replace("published", "published in 2024"),
+    "Llama 2 70B",
+    69.0e9,
+    80,
+    100.0,
+    GROQ_BANDWIDTH,
+    576,
+    36,
+    2 * GROQ_HOP,
+    _576.replace("published", "published in 2024"),
     "Moor Insights & Strategy, August 2023",
-)  # fmt: skip
+)
 """An earlier software state: reported, never fitted."""
 
 CEREBRAS_2024 = PublishedRate(
-    "Llama 3.1 8B", 16.06e9, 32, 1800.0, WAFER_BANDWIDTH, 1, 1, 0.0, "one wafer, as published",
+    "Llama 3.1 8B",
+    16.06e9,
+    32,
+    1800.0,
+    WAFER_BANDWIDTH,
+    1,
+    1,
+    0.0,
+    "one wafer, as published",
     "cerebras.ai/blog/introducing-cerebras-inference-ai-at-instant-speed, 2024, 16-bit weights",
-)  # fmt: skip
+)
 """The only row of a single wafer with plain decoding: a `tau` fitted on it validates nothing."""

@@ -10,9 +10,14 @@ from inferbench.testing import ArchitectureContract
 
 def chip(name, capacity, bandwidth, peak):
     return ib.Chip(
-        name=name, title=name, vendor="", architecture_type="dataflow", architecture=DataflowParams(hop=0.7e-6),
-        peak=peak, memory={"sram": ib.MemoryLevel(capacity, bandwidth)},
-    )  # fmt: skip
+        name=name,
+        title=name,
+        vendor="",
+        architecture_type="dataflow",
+        architecture=DataflowParams(hop=0.7e-6),
+        peak=peak,
+        memory={"sram": ib.MemoryLevel(capacity, bandwidth)},
+    )
 
 
 class TestLpu(ArchitectureContract):

@@ -21,18 +21,26 @@ def chip(bandwidth=80e12, peak=750e12, capacity=230e6, hop=0.7e-6, link=True):
     """A Groq-like chip; figures of its 2020 and 2024 vendor statements."""
     links = {"scale_up": ib.Link("switch", 240e9, 0.7e-6, 576)} if link else {}
     return ib.Chip(
-        name="lpu", title="LPU", vendor="", architecture_type="dataflow",
-        architecture=DataflowParams(hop=hop), peak={"int8": peak, "fp16": peak / 4},
-        memory={"sram": ib.MemoryLevel(capacity, bandwidth)}, interconnect=links,
-    )  # fmt: skip
+        name="lpu",
+        title="LPU",
+        vendor="",
+        architecture_type="dataflow",
+        architecture=DataflowParams(hop=hop),
+        peak={"int8": peak, "fp16": peak / 4},
+        memory={"sram": ib.MemoryLevel(capacity, bandwidth)},
+        interconnect=links,
+    )
 
 
 def site(a_chip, layout=None, sync=0.0, homes=None):
     homes = homes or dict.fromkeys(("weights", "state", "inputs", "outputs"), "sram")
     return ib.Site(
-        chip=a_chip, layout=layout or ib.Layout(), placement=ib.Placement(homes=homes, held={}),
-        tuning=DataflowTuning(sync), peak=lambda name: a_chip.peak.get(name, math.nan),
-    )  # fmt: skip
+        chip=a_chip,
+        layout=layout or ib.Layout(),
+        placement=ib.Placement(homes=homes, held={}),
+        tuning=DataflowTuning(sync),
+        peak=lambda name: a_chip.peak.get(name, math.nan),
+    )
 
 
 def seconds(op, at):
@@ -57,7 +65,9 @@ def layer():
 
 
 def test_weights_set_the_time_of_a_vector():
-    """4096 x 4096 INT8 weights and 2 x 4096 activations at 80 TB/s take 0.2098 us; 2 x 4096^2 operations 0.0447."""
+    """4096 x 4096 INT8 weights and 2 x 4096 activations at 80 TB/s take 0.2098 us; 2 x 4096^2 operations
+    0.0447.
+    """
     gemm = ib.Gemm(name="o", precision=INT8, m=1.0, n=4096.0, k=4096.0)
     cost = MODEL.cost(gemm, site(chip()))
     assert float(cost.busy["memory.sram"][0]) == pytest.approx(0.20982e-6, rel=1e-4)
@@ -84,7 +94,9 @@ def test_each_layer_waits_twice(sync, tau):
 
 
 def test_llama2_7b_reads_its_layers_once():
-    """32 x 202.4 MB of INT8 layers at 80 TB/s are 81 us, or 12,350 tok/s: 16 times the 750 that Groq published."""
+    """32 x 202.4 MB of INT8 layers at 80 TB/s are 81 us, or 12,350 tok/s: 16 times the 750 that Groq
+    published.
+    """
     total = sum(op.repeat * seconds(op, site(chip())) for op in layer())
     assert total == pytest.approx(32 * 202.375168e6 / 80e12, rel=2e-3)
     assert 15 < (1 / 750) / total < 17
@@ -115,9 +127,13 @@ def test_capacity_is_a_cliff():
 
 def test_an_unknown_home_teaches():
     wrong = ib.Chip(
-        name="x", title="x", vendor="", architecture_type="dataflow", architecture=DataflowParams(home="srm"),
+        name="x",
+        title="x",
+        vendor="",
+        architecture_type="dataflow",
+        architecture=DataflowParams(home="srm"),
         memory={"sram": ib.MemoryLevel(1e9, 1e12)},
-    )  # fmt: skip
+    )
     with pytest.raises(ib.InferBenchError, match='write home = "sram"'):
         MODEL.place(ib.Graph((), ib.Footprint(0.0, 0.0, 0.0), 1), wrong, ib.Layout())
 
@@ -125,9 +141,17 @@ def test_an_unknown_home_teaches():
 def test_keys_and_values_are_read_from_the_same_sram():
     """Llama 2 7B, 2,048 positions: 2 x 32 x 128 x 2048 bytes of KV per layer, 16.8 MB or 0.21 us."""
     attention = ib.Attention(
-        name="attention", precision=INT8, batch=1.0, heads=32.0, kv_heads=32.0, queries=1.0, keys=2048.0,
-        pairs=2048.0, qk_dim=128.0, v_dim=128.0,
-    )  # fmt: skip
+        name="attention",
+        precision=INT8,
+        batch=1.0,
+        heads=32.0,
+        kv_heads=32.0,
+        queries=1.0,
+        keys=2048.0,
+        pairs=2048.0,
+        qk_dim=128.0,
+        v_dim=128.0,
+    )
     cost = MODEL.cost(attention, site(chip()))
     assert float(cost.busy["memory.sram"][0]) == pytest.approx((16.777216e6 + 8192) / 80e12)
     assert float(cost.actions["bytes.sram"][0]) == 16785408.0

@@ -16,7 +16,9 @@ DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "dataflow_publi
 
 
 def test_one_tau_explains_the_rates_of_2024():
-    """From the rates alone: 1/300/80 = 41.7, 1/750/32 = 41.7 and 1/800/32 = 39.1 us per layer, less the reading."""
+    """From the rates alone: 1/300/80 = 41.7, 1/750/32 = 41.7 and 1/800/32 = 39.1 us per layer, less the
+    reading.
+    """
     fitted = fit(GROQ_2024)
     assert 39e-6 < fitted.tau < 42e-6
     assert fitted.low < 38e-6
@@ -51,7 +53,9 @@ def test_one_wafer_row_is_reproduced_and_validates_nothing():
 
 
 def test_bandwidth_alone_is_off_by_orders_of_magnitude():
-    """Reading all weights once at one chip's bandwidth: 3.9, 16, 12 and 726 times too fast; shared by tp, 50 to 253."""
+    """Reading all weights once at one chip's bandwidth: 3.9, 16, 12 and 726 times too fast; shared by tp, 50
+    to 253.
+    """
     alone = [row.seconds * row.bandwidth / row.weights for row in (*GROQ_2024, CEREBRAS_2024)]
     assert alone == pytest.approx([3.865, 15.83, 12.45, 726.4], rel=1e-3)
     assert [row.seconds / row.reading for row in GROQ_2024] == pytest.approx([139, 253, 49.8], rel=5e-3)

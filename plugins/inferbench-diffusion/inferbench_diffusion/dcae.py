@@ -1,6 +1,8 @@
-"""DC-AE f32c32, the deep-compression autoencoder of SANA: its decoder, 32 pixels per latent position and side.
+"""DC-AE f32c32, the deep-compression autoencoder of SANA: its decoder, 32 pixels per latent position and
+side.
 
-Chen et al., Deep Compression Autoencoder for Efficient High-Resolution Diffusion Models (2024); shapes as in diffusers'
+Chen et al., Deep Compression Autoencoder for Efficient High-Resolution Diffusion Models (2024); shapes as in
+diffusers'
 AutoencoderDC, configured as its conversion script does for dc-ae-f32c32-sana-1.0; 1.1 keeps the architecture.
 """
 
@@ -62,7 +64,8 @@ class _Level:
             "heads", self.batch, self.side, (three, three), size=1, groups=three / HEAD, bias=False
         )
         yield from pen.each("scales", 3 * both)
-        # Cast q, k, v up (3 in, 6 out), ReLU of q and k (4, 4), v padded by ones (2, 2); then epsilon, divide, cast.
+        # Cast q, k, v up (3 in, 6 out), ReLU of q and k (4, 4), v padded by ones (2, 2); then epsilon,
+        # divide, cast.
         yield from pen.each("attention.cast", both, reads=9 / 4, writes=12 / 4, kernels=4.0)
         tokens, heads = self.side[0] * self.side[1], SCALES * width / HEAD
         yield from pen.attend_linearly("attention", self.batch, heads, tokens, HEAD, split=())
@@ -124,7 +127,9 @@ def decode_dcae(
 def _upsample(
     pen: Pen, batch: ib.Numeric, side: tuple[ib.Numeric, ib.Numeric], channels: tuple[int, int]
 ) -> Iterator[ib.Op]:
-    """Write nearest-neighbour upsampling and a convolution, beside a shortcut that turns channels into pixels."""
+    """Write nearest-neighbour upsampling and a convolution, beside a shortcut that turns channels into
+    pixels.
+    """
     rows, (width, out) = batch * side[0] * side[1], channels
     yield from pen.each("nearest", rows * width, reads=0.25)
     yield from pen.conv("conv", batch, side, channels)

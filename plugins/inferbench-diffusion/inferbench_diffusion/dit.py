@@ -42,7 +42,8 @@ class DiTParams:
         qk_norm: Norm of queries and keys: per head (`layer_norm`), or over all heads
             (`rms_norm_across_heads`).
         qkv_bias: Whether self attention's queries, keys and values have a bias.
-        rotary: How queries and keys of self attention are rotated: `stacked` (Hunyuan, queries of cross attention too),
+        rotary: How queries and keys of self attention are rotated: `stacked` (Hunyuan, queries of cross
+            attention too),
             in `halves` (Wan), or `none`.
         rescales: Whether softmax attention ends with a division by a factor of one, a kernel of its own.
         affine: Norms that have parameters of their own: all, the one before cross attention, none.
@@ -211,8 +212,10 @@ class _Block:
     def linear_attention(self) -> Iterator[ib.Op]:
         """Write linear attention in fp32, as diffusers' SanaLinearAttnProcessor spells it.
 
-        Before: ReLU of q and of k (1 in, 1 out each), q, k and v cast up (1, 2 each), v padded by a row of ones (2,
-        2), q and k copied into order (2, 2 each). After: epsilon, division (2, 2), cast down (2, 1), copied into
+        Before: ReLU of q and of k (1 in, 1 out each), q, k and v cast up (1, 2 each), v padded by a row of
+        ones (2,
+        2), q and k copied into order (2, 2 each). After: epsilon, division (2, 2), cast down (2, 1), copied
+        into
         order (1, 1), and the bias of a projection that could not take it (1, 1). In 16-bit elements.
         """
         net, pen, size = self.net, self.pen, self.rows * self.net.width

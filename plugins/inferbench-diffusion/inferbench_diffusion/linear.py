@@ -24,7 +24,8 @@ class LinearAttention(ib.Op):
         qk_dim, v_dim: Width of a query/key and of a value, per head.
 
     Example:
-        >>> a = LinearAttention(name="a", precision=ib.Precision.of(["bf16"]), batch=1.0, heads=70.0, tokens=1024.0,
+        >>> a = LinearAttention(name="a", precision=ib.Precision.of(["bf16"]), batch=1.0, heads=70.0,
+        ...     tokens=1024.0,
         ...                     qk_dim=32.0, v_dim=32.0)
         >>> a.useful
         302776320.0

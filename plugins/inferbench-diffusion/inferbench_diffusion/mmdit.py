@@ -187,7 +187,8 @@ class _Block:
 def rotate(pen: Pen, name: str, elements: ib.Numeric, tensors: float = 1.0) -> Iterator[ib.Op]:
     """Write the rotary embedding of each of `tensors` as diffusers spells it, eagerly and in fp32.
 
-    Negate one half (1/2 in, 1/2 out), stack it with the other (1, 1), cast both up (1, 2 each), times cosine and times
+    Negate one half (1/2 in, 1/2 out), stack it with the other (1, 1), cast both up (1, 2 each), times cosine
+    and times
     sine (2, 2 each), sum (4, 2), cast down (2, 1): 13.5 in and 12.5 out, in 16-bit elements.
     """
     yield from pen.each(

@@ -61,7 +61,9 @@ class Pen:
         return attrs.evolve(self, prefix=prefix, repeat=float(repeat), unit=unit)
 
     def _placed(self, name: str, kernels: float = 1.0) -> dict[str, Any]:
-        """What all operators of a part share: where they stand, how often they run and how many copies are held."""
+        """What all operators of a part share: where they stand, how often they run and how many copies are
+        held.
+        """
         return {
             "name": self.prefix + name,
             "precision": self.precision,
@@ -156,10 +158,12 @@ class Pen:
         fp32: bool = False,
         tensors: float = 1.0,
     ) -> Iterator[ib.Op]:
-        """Write a norm of each of `tensors`; in fp32 it has casts around it, and its elements are twice as wide.
+        """Write a norm of each of `tensors`; in fp32 it has casts around it, and its elements are twice as
+        wide.
 
         Cast up reads 1 and writes 2, the norm reads 2 and writes 2, cast down reads 2 and writes 1 (in
-        16-bit elements); weight and bias, where there are any, are cast too: launches that move next to nothing.
+        16-bit elements); weight and bias, where there are any, are cast too: launches that move next to
+        nothing.
         """
         if fp32:
             kernels = 5.0 if held else 3.0
@@ -179,9 +183,11 @@ class Pen:
         bias: bool = False,
         tensors: float = 1.0,
     ) -> Iterator[ib.Op]:
-        """Write a root-mean-square norm of each of `tensors` as diffusers' and T5's modules spell it, in fp32.
+        """Write a root-mean-square norm of each of `tensors` as diffusers' and T5's modules spell it, in
+        fp32.
 
-        Cast up (1 in, 2 out), square (2, 2), mean (2, 0), epsilon and inverse root on one figure per token, times
+        Cast up (1 in, 2 out), square (2, 2), mean (2, 0), epsilon and inverse root on one figure per token,
+        times
         that root (1, 2), cast down (2, 1), times the weight (1, 1), plus the bias if there is one (1, 1), in
         16-bit elements: 9 in and 8 out, 10 and 9 with bias.
         """

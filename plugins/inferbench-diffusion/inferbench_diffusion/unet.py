@@ -24,8 +24,8 @@ def _levels(instance: UNetParams, attribute: attrs.Attribute[Any], value: tuple[
     """Check that a parameter has an entry per level."""
     if len(value) != len(instance.block_out_channels):
         raise ValueError(
-            f"{attribute.name} has {len(value)} entries; one for each of the {len(instance.block_out_channels)} levels "
-            "of block_out_channels was expected"
+            f"{attribute.name} has {len(value)} entries; one for each of the"
+            f" {len(instance.block_out_channels)} levels of block_out_channels was expected"
         )
 
 

@@ -13,7 +13,8 @@ COUNTED = {
     "sdxl": (6_761_236_398_080, 2_567_463_684),
     "ssd-1b": (4_207_761_817_600, 1_331_334_404),
 }
-# Text encoders, counted the same way on transformers 5.23; T5's table of relative positions (2,048 figures, in
+# Text encoders, counted the same way on transformers 5.23; T5's table of relative positions (2,048 figures,
+# in
 # mT5-XL 1,024) is left out here.
 ENCODERS = {
     ("sd1.5", "clip-l"): (13_298_503_680, 123_060_480),

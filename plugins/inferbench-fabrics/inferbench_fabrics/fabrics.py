@@ -14,9 +14,12 @@ __all__ = ["COLLECTIVES", "HOP", "Fabric", "Mesh", "Ring", "Switch", "Torus"]
 
 COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send")
 
-# Seconds per hop where a link publishes none; an estimate. No vendor states the latency of its wires and switches
-# alone. Two figures bound it: the TPU chapter of "How to Scale Your Model" (https://jax-ml.github.io/scaling-book)
-# reckons with about 1 us per ICI hop, and the fastest all-reduce of 256 bytes that ai-dynamo/aiconfigurator measured
+# Seconds per hop where a link publishes none; an estimate. No vendor states the latency of its wires and
+# switches
+# alone. Two figures bound it: the TPU chapter of "How to Scale Your Model"
+# (https://jax-ml.github.io/scaling-book)
+# reckons with about 1 us per ICI hop, and the fastest all-reduce of 256 bytes that ai-dynamo/aiconfigurator
+# measured
 # on two H100s behind an NVSwitch takes 2.65 us with its kernel, so that a hop there can't be far above 1 us.
 HOP = 1e-6
 
@@ -33,14 +36,17 @@ class Fabric(ib.Fabric):
 
     - all_gather, reduce_scatter: every chip lacks (n-1)/n of the tensor and must get it through its own
       links: `P (n-1)/n / b`, d hops.
-    - all_reduce: a reduce_scatter and an all_gather, `2 P (n-1)/n / b` and 2 d hops; or, in one shot, all chips
+    - all_reduce: a reduce_scatter and an all_gather, `2 P (n-1)/n / b` and 2 d hops; or, in one shot, all
+    chips
       send their whole tensors to all others, `P (n-1) / b` and d hops: whichever is shorter at each point.
     - all_to_all: bounded by the fullest link: `P spread / bandwidth`, d hops.
     - send: to a neighbour, over the links that lead there, one hop.
 
     Payload is in bytes (any broadcastable shape), times in seconds for one execution, without software. A
-    bandwidth that is not published (NaN) gives NaN times; a latency that is not published counts as `HOP`. Formulas:
-    Thakur, Rabenseifner, Gropp, "Optimization of Collective Communication Operations in MPICH", IJHPCA 19(1), 2005;
+    bandwidth that is not published (NaN) gives NaN times; a latency that is not published counts as `HOP`.
+    Formulas:
+    Thakur, Rabenseifner, Gropp, "Optimization of Collective Communication Operations in MPICH", IJHPCA 19(1),
+    2005;
     those of `spread` are derived in `wiring.grid`.
     """
 
@@ -54,7 +60,8 @@ class Fabric(ib.Fabric):
         """How a group of two chips or more is wired."""
 
     def cost(self, collective: ib.Collective, link: ib.Link, layout: ib.Layout) -> ib.Cost:
-        """Cost one collective: `busy["network"]`, `exposed["hops"]`, and the bytes one chip puts on its links.
+        """Cost one collective: `busy["network"]`, `exposed["hops"]`, and the bytes one chip puts on its
+        links.
 
         Raises:
             InferBenchError: The collective is none of `COLLECTIVES`.
@@ -113,7 +120,9 @@ def _one_shot_limit(group: int, latency: float, bandwidth: float) -> float:
 
 
 class Switch(Fabric):
-    """A switch that never blocks (NVSwitch, a fat tree) or direct links between all chips; no reduction inside it."""
+    """A switch that never blocks (NVSwitch, a fat tree) or direct links between all chips; no reduction
+    inside it.
+    """
 
     name: ClassVar[str] = "switch"
     title: ClassVar[str] = "non-blocking switch"
@@ -124,7 +133,9 @@ class Switch(Fabric):
 
 
 class Ring(Fabric):
-    """A ring used both ways round: half of the bandwidth to either neighbour, the furthest chip floor(n/2) hops away."""
+    """A ring used both ways round: half of the bandwidth to either neighbour, the furthest chip floor(n/2)
+    hops away.
+    """
 
     name: ClassVar[str] = "ring"
     title: ClassVar[str] = "bidirectional ring"
@@ -135,7 +146,9 @@ class Ring(Fabric):
 
 
 class Torus(Fabric):
-    """A torus of `link.dimensions`; the group is its most compact block, with wrap-around links of its own."""
+    """A torus of `link.dimensions`; the group is its most compact block, with wrap-around links of its
+    own.
+    """
 
     name: ClassVar[str] = "torus"
     title: ClassVar[str] = "torus"
@@ -146,7 +159,9 @@ class Torus(Fabric):
 
 
 class Mesh(Fabric):
-    """A mesh of `link.dimensions` without wrap-around links; its corner chips have half of the links and set the pace."""
+    """A mesh of `link.dimensions` without wrap-around links; its corner chips have half of the links and set
+    the pace.
+    """
 
     name: ClassVar[str] = "mesh"
     title: ClassVar[str] = "mesh"

@@ -17,7 +17,8 @@ class Wiring:
     Attributes:
         hops: Links between the two chips furthest apart.
         share: Fraction of the bandwidth that the chip with the fewest usable links can receive at, 0 to 1.
-        spread: Busy time of the fullest link when every chip sends one byte in all, spread evenly over the group
+        spread: Busy time of the fullest link when every chip sends one byte in all, spread evenly over the
+            group
             (itself included), as a multiple of one byte over the whole bandwidth.
         carried: Bytes on all links per byte so spread: the mean distance in hops.
         direct: Fraction of the bandwidth between two neighbours.
@@ -67,7 +68,8 @@ def grid(group: int, dimensions: int, wrapped: bool) -> Wiring:
 
     - Diameter of a ring of s: floor(s/2); of a line: s - 1.
     - Bandwidth into a chip: both links of every used dimension; the corner of a mesh has one of them.
-    - Everyone to everyone, one byte each: the middle link of a line of s carries floor(s/2) ceil(s/2) / s bytes a
+    - Everyone to everyone, one byte each: the middle link of a line of s carries floor(s/2) ceil(s/2) / s
+    bytes a
       direction, floor(s²/4) / s; a ring has a second way round and carries half of it.
     - Mean distance, itself included: floor(s²/4) / s on a ring, (s² - 1) / (3 s) on a line.
 

@@ -32,7 +32,8 @@ def test_all_four_are_offered():
     assert [fabric.name for fabric in inferbench_fabrics()] == ["switch", "ring", "torus", "mesh"]
 
 
-# 100 GB/s, 1 us a hop, 8 MB over 8 chips: 7 MB are missing at every chip, 70 us; twice that for an all-reduce.
+# 100 GB/s, 1 us a hop, 8 MB over 8 chips: 7 MB are missing at every chip, 70 us; twice that for an
+# all-reduce.
 @pytest.mark.parametrize(
     ("fabric", "collective", "busy", "hops"),
     [
@@ -79,7 +80,8 @@ def test_unused_dimension_brings_no_bandwidth():
 
 
 def test_small_all_reduce_goes_in_one_shot():
-    # 8 chips on a switch: one shot sends 7 P, two passes 1.75 P and one hop more; equal at 1 us x 100 GB/s / 5.25.
+    # 8 chips on a switch: one shot sends 7 P, two passes 1.75 P and one hop more; equal at 1 us x 100 GB/s /
+    # 5.25.
     small, large = cost(Switch(), "all_reduce", np.array([19_000.0, 19_100.0]), 8).exposed["hops"]
     assert (small, large) == (1e-6, 2e-6)
     assert cost(Switch(), "all_reduce", np.array([8e3]), 8).busy["network"][0] == pytest.approx(0.56e-6)
@@ -89,7 +91,8 @@ def test_small_all_reduce_goes_in_one_shot():
 
 
 def test_h100_pair_stays_below_the_measured_all_reduces():
-    # ai-dynamo/aiconfigurator, H100 SXM, TensorRT-LLM custom all-reduce, 2 GPUs: 256 B in 2.66 us, 512 KiB in 4.52 us,
+    # ai-dynamo/aiconfigurator, H100 SXM, TensorRT-LLM custom all-reduce, 2 GPUs: 256 B in 2.66 us, 512 KiB in
+    # 4.52 us,
     # 1 GiB in 3,243 us. The hardware alone must be faster, and on the large one not by much.
     ours = [seconds(Switch(), "all_reduce", size, 2, 450e9, math.nan) for size in (256.0, 2.0**19, 2.0**30)]
     measured = [2.66e-6, 4.52e-6, 3243e-6]

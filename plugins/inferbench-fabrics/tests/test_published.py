@@ -10,7 +10,8 @@ from inferbench_fabrics import Switch
 import inferbench as ib
 
 TABLE = Path(__file__).parents[4] / "shared" / "data" / "collectives.csv"
-# One direction, per chip, NVLink 3, 4 and 5: NVIDIA A100, H100 and B200 datasheets (600, 900, 1800 GB/s both ways).
+# One direction, per chip, NVLink 3, 4 and 5: NVIDIA A100, H100 and B200 datasheets (600, 900, 1800 GB/s both
+# ways).
 BANDWIDTH = {"A100-SXM4-80GB": 300e9, "H100-SXM5-80GB": 450e9, "B200-SXM-180GB": 900e9}
 
 
@@ -30,6 +31,7 @@ def test_measured_collectives_are_slower_than_the_switch():
         rows += 1
         if float(cost.busy["network"] + cost.exposed["hops"]) > float(row["latency_ms"]) / 1e3:
             faster.append((row["chip"], row["op"], row["n_chips"], row["message_bytes"]))
-    # NVSwitch 3 adds up in transit, which the model does not have: the gigabyte all-reduce of two libraries, by 4%.
+    # NVSwitch 3 adds up in transit, which the model does not have: the gigabyte all-reduce of two libraries,
+    # by 4%.
     assert faster == [("H100-SXM5-80GB", "all_reduce", "8", "1073741824")] * 2
     assert rows > 1000

@@ -16,7 +16,9 @@ OUTSIDE = {"hbm": "hbm", "ddr": "ddr", "lpddr": "ddr", "dram": "ddr"}
 
 
 class ArrayPower(ib.PowerModel):
-    """Joules from counts and the coefficients by kind of cell and node; never calibrated on a chip; unknown where idle power is."""
+    """Joules from counts and the coefficients by kind of cell and node; never calibrated on a chip; unknown
+    where idle power is.
+    """
 
     name = "imc"
     title = "In-memory compute: cells, converters, writes and bytes"
@@ -58,7 +60,8 @@ class ArrayPower(ib.PowerModel):
             system: Its chips.
 
         Returns:
-            Joules and watts of all chips. Both are NaN where idle power is not published: `parts` has the joules
+            Joules and watts of all chips. Both are NaN where idle power is not published: `parts` has the
+            joules
             of what is counted, and `why` the watts that this alone is.
         """
         chip, seconds = system.chip, tally.seconds
@@ -93,7 +96,8 @@ class ArrayPower(ib.PowerModel):
 def _unknown(watts: ib.Numeric, system: ib.System) -> str:
     """Say why the power is not known, and what the counted part alone draws.
 
-    Of several chips without a named layout many layouts are tried, of which this is one: then without a figure.
+    Of several chips without a named layout many layouts are tried, of which this is one: then without a
+    figure.
     """
     why = "idle power is not published"
     found = np.asarray(watts)[np.isfinite(watts)]

@@ -6,7 +6,8 @@ import pytest
 from inferbench_imc import Macro, conversions, exact_bits, operations_per_second, outputs, passes, t_pass
 
 PUBLISHED = {
-    # Shafiee et al., ISAAC, ISCA 2016: 12 x 8 x 168 crossbars of 128 x 128 two-bit cells, 16-bit operands, one
+    # Shafiee et al., ISAAC, ISCA 2016: 12 x 8 x 168 crossbars of 128 x 128 two-bit cells, 16-bit operands,
+    # one
     # input bit per 100 ns read, one 1.28 GS/s converter per crossbar; 478.95 GOPS/mm2 on 85.4 mm2.
     "ISAAC": (
         {
@@ -133,9 +134,16 @@ def test_isaac_pass_is_limited_by_neither_or_both():
 def test_digital_throughput_from_its_clock():
     # Axelera Metis, ISSCC 2024: 4 engines of 512 x 512 8-bit weights, bit-serial at 800 MHz, 209.6 TOPS.
     metis = Macro(
-        kind="digital", arrays=4, rows=512, columns=4096, bits_per_cell=1, weight_bits=8, input_bits=8,
-        dac_bits=1, t_array=1 / 800e6,
-    )  # fmt: skip
+        kind="digital",
+        arrays=4,
+        rows=512,
+        columns=4096,
+        bits_per_cell=1,
+        weight_bits=8,
+        input_bits=8,
+        dac_bits=1,
+        t_array=1 / 800e6,
+    )
     assert operations_per_second(metis) == pytest.approx(209.6e12, rel=0.001)
     assert operations_per_second(metis, 4, 4) == pytest.approx(4 * 209.7e12, rel=0.001)
 

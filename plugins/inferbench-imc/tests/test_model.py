@@ -67,9 +67,17 @@ def site(of, weights, state=0.0, activations=0.0, ops=None):
 
 def decode(batch=1.0, keys=1024.0, heads=8.0, precision=INT8):
     return ib.Attention(
-        name="attention", precision=precision, batch=batch, heads=heads, kv_heads=heads, queries=1.0,
-        keys=keys, pairs=keys, qk_dim=64.0, v_dim=64.0,
-    )  # fmt: skip
+        name="attention",
+        precision=precision,
+        batch=batch,
+        heads=heads,
+        kv_heads=heads,
+        queries=1.0,
+        keys=keys,
+        pairs=keys,
+        qk_dim=64.0,
+        v_dim=64.0,
+    )
 
 
 def test_peak_comes_from_the_geometry():

@@ -1,4 +1,6 @@
-"""Whole networks on installed chips whose arrays can't hold them: rewriting is charged, or the point is infeasible."""
+"""Whole networks on installed chips whose arrays can't hold them: rewriting is charged, or the point is
+infeasible.
+"""
 
 import numpy as np
 import pytest
@@ -25,7 +27,8 @@ def test_resnet_50_runs_on_metis_and_pays_for_what_its_arrays_cannot_hold():
     assert np.all(run.feasible)
     held = {level: one(amount) for level, amount in run.chain["placement"].held.items()}
     assert held["sram"] == ARRAYS
-    # What is outside is the weights less what activations leave of the arrays' room: more than weights - arrays.
+    # What is outside is the weights less what activations leave of the arrays' room: more than weights -
+    # arrays.
     assert WEIGHTS - ARRAYS < held["ddr"] < WEIGHTS
     assert one(run.busy["memory.ddr"]) == pytest.approx(held["ddr"] / 34.1e9, rel=0.005)
     # A bit of SRAM takes 0.117 pJ at 7 nm to write, 8.7 % more at 12 nm.
@@ -36,7 +39,8 @@ def test_resnet_50_runs_on_metis_and_pays_for_what_its_arrays_cannot_hold():
 
 
 def test_rewriting_is_paid_once_per_batch():
-    # Images of 32 x 32, whose activations stay at home: eight of them bring passes, but few bytes from outside.
+    # Images of 32 x 32, whose activations stay at home: eight of them bring passes, but few bytes from
+    # outside.
     alone, eight = metis(batch=1, pixels=32), metis(batch=8, pixels=32)
     assert one(eight.busy["memory.ddr"]) < 1.05 * one(alone.busy["memory.ddr"])
     assert one(eight.busy["compute"]) > 4 * one(alone.busy["compute"])

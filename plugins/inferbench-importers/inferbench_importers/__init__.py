@@ -24,9 +24,20 @@ from inferbench_importers import (
 __all__ = ["inferbench_importers"]
 
 FAMILIES = (
-    aiperf, guidellm, inferencex, llama_bench, ml_energy, mlperf, nvidia_smi, optimum, plain, prometheus, sglang,
-    vllm, zeus,
-)  # fmt: skip
+    aiperf,
+    guidellm,
+    inferencex,
+    llama_bench,
+    ml_energy,
+    mlperf,
+    nvidia_smi,
+    optimum,
+    plain,
+    prometheus,
+    sglang,
+    vllm,
+    zeus,
+)
 
 
 @ib.hookimpl

@@ -13,9 +13,17 @@ from inferbench_importers.edges import CHIP, CHIPS, NAN, Row, gather, lacks, obj
 __all__ = ["IMPORTER"]
 
 UNITS = {
-    "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "seconds": 1.0, "milliseconds": 1e-3,
-    "nanoseconds": 1e-9, "w": 1.0, "kw": 1e3,
-}  # fmt: skip
+    "ns": 1e-9,
+    "us": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "sec": 1.0,
+    "seconds": 1.0,
+    "milliseconds": 1e-3,
+    "nanoseconds": 1e-9,
+    "w": 1.0,
+    "kw": 1e3,
+}
 TIMES = ("request_latency", "time_to_first_token", "inter_token_latency")
 
 
@@ -91,7 +99,9 @@ def _model(config: Row) -> str:
 
 
 def _power(row: Row) -> dict[str, Any]:
-    """Sum over GPUs where they are told apart; a bare mean could be of one GPU or of all, so it is refused."""
+    """Sum over GPUs where they are told apart; a bare mean could be of one GPU or of all, so it is
+    refused.
+    """
     telemetry = row.values.get("telemetry_stats")
     metric = telemetry.get("gpu_power_usage") if isinstance(telemetry, dict) else None
     if not isinstance(metric, dict):

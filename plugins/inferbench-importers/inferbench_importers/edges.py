@@ -1,4 +1,6 @@
-"""What every importer does at the edge: read JSON that may be cut short, take numbers in their unit, keep the rest."""
+"""What every importer does at the edge: read JSON that may be cut short, take numbers in their unit, keep the
+rest.
+"""
 
 from __future__ import annotations
 
@@ -86,11 +88,14 @@ class Row:
             raise self.fault(
                 self._name(keys),
                 f"{value!r:.40} is not a finite number",
-                "write decimals with a point"
-                if re.fullmatch(r"\s*-?\d+,\d+\s*", str(value))
-                else "leave it out where it was not measured",
+                (
+                    "write decimals with a point"
+                    if re.fullmatch(r"\s*-?\d+,\d+\s*", str(value))
+                    else "leave it out where it was not measured"
+                ),
             )
-        # Division by a whole number rounds correctly: 16.7639 ms are 0.0167639 s and not 0.016763899999999998.
+        # Division by a whole number rounds correctly: 16.7639 ms are 0.0167639 s and not
+        # 0.016763899999999998.
         return found * unit if unit >= 1.0 else found / round(1.0 / unit)
 
     def positive(self, *keys: str, unit: float = 1.0) -> float:
@@ -102,9 +107,10 @@ class Row:
         value = self.number(*keys, unit=unit)
         if value <= 0.0:
             raise self.fault(
-                self._name(keys), f"{value / unit:g} where a figure above 0 was expected",
+                self._name(keys),
+                f"{value / unit:g} where a figure above 0 was expected",
                 "leave it out where it was not measured",
-            )  # fmt: skip
+            )
         return value
 
     def count(self, *keys: str, default: int = 1) -> int:
@@ -244,7 +250,9 @@ def layout(**degrees: float) -> str:
 
 
 def serving(row: Row, **fields: Any) -> ib.Measurement:
-    """Build a measurement of a server under load: whole requests, TTFT with its wait, one request's latency."""
+    """Build a measurement of a server under load: whole requests, TTFT with its wait, one request's
+    latency.
+    """
     tp, pp = row.number("tp", "tensor_parallel_size"), row.number("pp", "pipeline_parallel_size")
     ep, dp = row.number("ep", "expert_parallel_size"), row.number("dp", "data_parallel_size")
     degrees = [int(d) for d in (tp, pp, dp) if not math.isnan(d)]

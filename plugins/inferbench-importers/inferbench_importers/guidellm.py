@@ -1,4 +1,6 @@
-"""guidellm's `benchmarks.json`: one benchmark per rate; request latency in seconds, the rest in milliseconds."""
+"""guidellm's `benchmarks.json`: one benchmark per rate; request latency in seconds, the rest in
+milliseconds.
+"""
 
 from __future__ import annotations
 

@@ -11,14 +11,24 @@ from inferbench_importers.edges import NAN, Row, gather, has, lacks, layout, obj
 
 __all__ = ["IMPORTER"]
 
-# The version of the power fields whose joules count every GPU of a deployment; earlier ones may be of one role.
+# The version of the power fields whose joules count every GPU of a deployment; earlier ones may be of one
+# role.
 SCHEMA = 2
 POWER = (
-    "avg_power_w", "avg_total_gpu_power_w", "total_gpu_energy_j", "joules_per_successful_query",
-    "joules_per_input_token", "joules_per_output_token", "joules_per_total_token", "prefill_gpu_energy_j",
-    "decode_gpu_energy_j", "prefill_avg_power_w", "decode_avg_power_w", "prefill_joules_per_input_token",
+    "avg_power_w",
+    "avg_total_gpu_power_w",
+    "total_gpu_energy_j",
+    "joules_per_successful_query",
+    "joules_per_input_token",
+    "joules_per_output_token",
+    "joules_per_total_token",
+    "prefill_gpu_energy_j",
+    "decode_gpu_energy_j",
+    "prefill_avg_power_w",
+    "decode_avg_power_w",
+    "prefill_joules_per_input_token",
     "decode_joules_per_output_token",
-)  # fmt: skip
+)
 
 
 def _sniff(path: Path, text: str) -> str:

@@ -62,7 +62,9 @@ def _base(row: Row) -> dict[str, Any]:
 
 
 def _run(row: Row) -> ib.Measurement:
-    """The steady state of a run: power is its energy by its duration, a step's time the mean gap between tokens."""
+    """The steady state of a run: power is its energy by its duration, a step's time the mean gap between
+    tokens.
+    """
     base = _base(row)
     energy, seconds = row.positive("steady_state_energy"), row.positive("steady_state_duration")
     requests = [one for one in row.get("results") or [] if isinstance(one, dict) and one.get("success", True)]
@@ -95,7 +97,9 @@ def _run(row: Row) -> ib.Measurement:
 
 
 def _held(requests: Sequence[Mapping[str, Any]]) -> float:
-    """Positions held in the mean step: each request's prompt and half its answer, as often as it has tokens."""
+    """Positions held in the mean step: each request's prompt and half its answer, as often as it has
+    tokens.
+    """
     pairs = [
         (float(one["input_len"]), float(one["output_len"]))
         for one in requests
@@ -112,7 +116,8 @@ def _decode(row: Row) -> ib.Measurement:
     if not math.isnan(power) and not math.isnan(rate) and not 0.8 < each * rate / power < 1.25:
         raise row.fault(
             "energy_per_token_joules",
-            f"{each:g} J per token at {rate:g} tokens/s is {each * rate:.4g} W, avg_power_watts says {power:g}",
+            f"{each:g} J per token at {rate:g} tokens/s is {each * rate:.4g} W, avg_power_watts says"
+            f" {power:g}",
             "both are sums over GPUs; one of them is per GPU or of another unit",
         )
     batch = row.axes(batch="avg_batch_size")

@@ -1,4 +1,6 @@
-"""MLPerf Inference: `mlperf_log_summary.txt` in nanoseconds, with `spl.txt` (wall power) beside it or alone."""
+"""MLPerf Inference: `mlperf_log_summary.txt` in nanoseconds, with `spl.txt` (wall power) beside it or
+alone.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ def _time(row: Row, name: str, statistic: str) -> float:
 
 
 def _place(path: Path) -> tuple[dict[str, Any], str]:
-    """Chip, count and software from `systems/<system>.json` of the submission's tree; network from the folder's name."""
+    """Chip, count and software from `systems/<system>.json` of the submission's tree; network from the
+    folder's name.
+    """
     for folder in path.absolute().parents:
         file = folder.parent.parent / "systems" / f"{folder.name}.json"
         if file.is_file():
@@ -153,9 +157,10 @@ def _spl(text: str, path: Path, form: str) -> Trace:
             watts = float(pairs["Watts"])
         except (KeyError, ValueError):
             raise ib.InferBenchError.at(
-                f"{path.name}: line {number}", f"'{line[:60]}' is no line 'Time,<date>,Watts,<number>,…'",
+                f"{path.name}: line {number}",
+                f"'{line[:60]}' is no line 'Time,<date>,Watts,<number>,…'",
                 "remove the line",
-            ) from None  # fmt: skip
+            ) from None
         samples.append(((moment - EPOCH).total_seconds(), drawn(watts, f"{path.name}: line {number}")))
     return Trace.of("analyzer", samples)
 

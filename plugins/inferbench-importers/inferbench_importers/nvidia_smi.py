@@ -1,4 +1,6 @@
-"""Logs of `nvidia-smi --query-gpu=... --format=csv -l`: units in the header, again in the values unless `nounits`."""
+"""Logs of `nvidia-smi --query-gpu=... --format=csv -l`: units in the header, again in the values unless
+`nounits`.
+"""
 
 from __future__ import annotations
 
@@ -54,9 +56,10 @@ def traces(path: Path) -> tuple[list[Trace], list[str]]:
             continue  # a restarted log repeats its header
         if len(cells) < len(header):
             raise ib.InferBenchError.at(
-                f"{path.name}: line {number}", f"{len(cells)} columns, {len(header)} expected: it is cut short",
+                f"{path.name}: line {number}",
+                f"{len(cells)} columns, {len(header)} expected: it is cut short",
                 "remove the line",
-            )  # fmt: skip
+            )
         device = cells[key].strip() if key is not None else "0"
         watts = samples.setdefault(device, [])
         if name is not None:
@@ -65,9 +68,10 @@ def traces(path: Path) -> tuple[list[Trace], list[str]]:
             sample = (_time(cells[when], path, number), _watts(cells[draw], path, number))
             if key is None and watts and watts[-1][0] == sample[0]:
                 raise ib.InferBenchError.at(
-                    f"{path.name}: line {number}", "two powers at the same time and no column 'index'",
+                    f"{path.name}: line {number}",
+                    "two powers at the same time and no column 'index'",
                     "log with --query-gpu=timestamp,index,power.draw",
-                )  # fmt: skip
+                )
             watts.append(sample)
     return [Trace.of(device, found) for device, found in samples.items()], list(names.values())
 

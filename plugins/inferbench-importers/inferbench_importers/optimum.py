@@ -1,4 +1,6 @@
-"""optimum-benchmark: `benchmark_report.json` beside `benchmark_config.json`, or `benchmark.json` with both."""
+"""optimum-benchmark: `benchmark_report.json` beside `benchmark_config.json`, or `benchmark.json` with
+both.
+"""
 
 from __future__ import annotations
 
@@ -97,9 +99,10 @@ def _one(row: Row, target: str, phase: str, setup: _Setup, rest: Mapping[str, An
     steps = setup.tokens if target == "decode" else 1.0
     if not steps:
         raise row.fault(
-            "latency", "of all tokens together, and how many they are is not known",
+            "latency",
+            "of all tokens together, and how many they are is not known",
             "keep benchmark_config.json (max_new_tokens) beside the report",
-        )  # fmt: skip
+        )
     seconds = latency.positive("mean", unit=unit) / steps
     rate = row.get("throughput")
     tokens = Row(rate, row.where) if isinstance(rate, dict) and rate.get("unit") == "tokens/s" else None

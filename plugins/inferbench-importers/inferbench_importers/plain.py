@@ -16,16 +16,21 @@ __all__ = ["IMPORTER"]
 
 FIGURES = (
     *(f"{name}_{prefix}" for name in ("latency", "ttft", "tpot") for prefix in PREFIXES),
-    "tokens_per_s", "power_w", "power_per_chip_w", "energy_j",
-)  # fmt: skip
+    "tokens_per_s",
+    "power_w",
+    "power_per_chip_w",
+    "energy_j",
+)
 # What beside a figure makes a table one of measurements, where no column says the chip.
 SUBJECTS = ("chip", "model", "network", "op", "phase")
 DELIMITERS = (",", ";", "\t")
 BOUNDARIES = ("chip", "board", "server", "wall", "facility")
 ASSUMED = "(assumed)"
 TRUE = ("1", "1.0", "true", "yes")
-# Seconds over which an operator's power must be averaged. Board sensors average over a tenth of a second and more: a shorter
-# window still shows what ran before. It is what `power_ok` asks for beside `power_suspect` (828 of 828 rows of gemm.csv).
+# Seconds over which an operator's power must be averaged. Board sensors average over a tenth of a second and
+# more: a shorter
+# window still shows what ran before. It is what `power_ok` asks for beside `power_suspect` (828 of 828 rows
+# of gemm.csv).
 SHORTEST = 0.25
 
 
@@ -41,7 +46,9 @@ def _sniff(path: Path, text: str) -> str:
 
 
 def _header(text: str) -> tuple[list[str], str]:
-    """Names of the columns in small letters, and what stands between them: that which makes the most columns."""
+    """Names of the columns in small letters, and what stands between them: that which makes the most
+    columns.
+    """
     line = text.split("\n", 1)[0]
     parted = {sign: next(csv.reader([line], delimiter=sign), []) for sign in DELIMITERS}
     sign = max(DELIMITERS, key=lambda one: len(parted[one]))

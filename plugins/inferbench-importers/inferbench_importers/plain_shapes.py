@@ -11,9 +11,15 @@ __all__ = ["PREFIXES", "op_fields", "time", "work_fields"]
 
 PREFIXES = {"ms": 1e-3, "s": 1.0, "us": 1e-6, "ns": 1e-9}
 COLLECTIVES = {
-    "all_reduce": "all_reduce", "allreduce": "all_reduce", "all_gather": "all_gather", "allgather": "all_gather",
-    "reduce_scatter": "reduce_scatter", "alltoall": "all_to_all", "all_to_all": "all_to_all", "send": "send",
-}  # fmt: skip
+    "all_reduce": "all_reduce",
+    "allreduce": "all_reduce",
+    "all_gather": "all_gather",
+    "allgather": "all_gather",
+    "reduce_scatter": "reduce_scatter",
+    "alltoall": "all_to_all",
+    "all_to_all": "all_to_all",
+    "send": "send",
+}
 ATTENTION = {
     "context_attention": "context",
     "generation_attention": "generation",
@@ -144,7 +150,8 @@ def _language_axes(row: Row, phase: str) -> dict[str, float]:
 def _output_rate(
     row: Row, phase: str, axes: dict[str, float], latency: float
 ) -> tuple[float, dict[str, tuple[float, str]]]:
-    """Generated tokens per second, or why there are none; a rate that counts the prompt too is told by arithmetic and corrected.
+    """Generated tokens per second, or why there are none; a rate that counts the prompt too is told by
+    arithmetic and corrected.
 
     Where nothing tells what a whole request's rate counts, it stays in `extra`.
     """

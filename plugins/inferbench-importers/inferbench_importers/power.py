@@ -148,7 +148,9 @@ def integrate(
 
 
 def _common(traces: Sequence[Trace], where: str, gap: float) -> tuple[float, float]:
-    """The time that every device covers; one that starts later or ends earlier than the rest by a gap is missing."""
+    """The time that every device covers; one that starts later or ends earlier than the rest by a gap is
+    missing.
+    """
     first, last = [t.seconds[0] for t in traces], [t.seconds[-1] for t in traces]
     for trace in traces:
         late, early = trace.seconds[0] - min(first), max(last) - trace.seconds[-1]
@@ -179,8 +181,8 @@ def _joules(trace: Trace, start: float, end: float, gap: float, where: str) -> f
         at = seconds[low + int(steps.argmax())]
         raise ib.InferBenchError.at(
             where,
-            f"device {trace.device} is silent for {float(steps.max()):.3g} s after {at - seconds[0]:.3g} s; at most "
-            f"{gap:g} s is allowed",
+            f"device {trace.device} is silent for {float(steps.max()):.3g} s after {at - seconds[0]:.3g} s;"
+            f" at most {gap:g} s is allowed",
             "sample faster, or cut the log before the gap",
         )
     inside = (seconds > start) & (seconds < end)

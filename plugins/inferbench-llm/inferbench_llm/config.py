@@ -82,8 +82,16 @@ _MIXTURE = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_exp
 _NEEDED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
 _FLAGS = ("tie_word_embeddings", "attention_bias", "mlp_bias")
 # Counts that may be 0: there is no such thing in the network.
-_NONE_OF = ("sliding_window", "global_every", "n_shared_experts", "first_k_dense_replace", "q_lora_rank", "kv_lora_rank",
-            "shared_expert_intermediate_size", "max_position_embeddings")  # fmt: skip
+_NONE_OF = (
+    "sliding_window",
+    "global_every",
+    "n_shared_experts",
+    "first_k_dense_replace",
+    "q_lora_rank",
+    "kv_lora_rank",
+    "shared_expert_intermediate_size",
+    "max_position_embeddings",
+)
 _WHERE = "config.json"  # the core puts the real path here
 _COMPLETE = "take the complete config.json that the network was published with"
 

@@ -28,7 +28,8 @@ class Layers:
         options: Which parts count.
 
     Example:
-        >>> [op.name for op in Layers(params, sweep, precision, Options()).mlp(80.0, 28672.0)]  # doctest: +SKIP
+        >>> [op.name for op in Layers(params, sweep, precision, Options()).mlp(80.0,
+        ...     28672.0)]  # doctest: +SKIP
         ['gate_up', 'activation', 'down']
     """
 
@@ -167,7 +168,9 @@ class Layers:
 
     @property
     def _many_queries(self) -> bool:
-        """Whether a prompt is processed, for which keys and values are expanded once and shared by its queries."""
+        """Whether a prompt is processed, for which keys and values are expanded once and shared by its
+        queries.
+        """
         return not self.sweep.decoding
 
     def _expanded(self, layers: float, latent: float) -> Iterator[ib.Op]:

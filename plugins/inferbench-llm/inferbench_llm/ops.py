@@ -1,4 +1,6 @@
-"""Attention with one field more: how many positions stay resident, where that is not what one execution touches."""
+"""Attention with one field more: how many positions stay resident, where that is not what one execution
+touches.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ __all__ = ["CachedAttention"]
 class CachedAttention(ib.Attention):
     """Attention whose cache holds another number of positions than one execution touches.
 
-    A windowed layer reads all of a prompt and keeps the window; a generation touches its mean context and keeps
+    A windowed layer reads all of a prompt and keeps the window; a generation touches its mean context and
+    keeps
     the last one. Costs are those of `Attention`.
 
     Attributes:

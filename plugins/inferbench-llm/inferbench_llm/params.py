@@ -28,7 +28,8 @@ class TransformerParams:
         vocab_size: Rows of the embedding and of the output head.
         tie_word_embeddings: The head reads the embedding's table.
         max_position_embeddings: Longest context it was made for; beyond it a warning.
-        attention_bias, output_bias, mlp_bias, lm_head_bias: Biases of q, k, v; of o; of the feed-forward; of the head.
+        attention_bias, output_bias, mlp_bias, lm_head_bias: Biases of q, k, v; of o; of the feed-forward; of
+            the head.
         qk_norm: Queries and keys are normalised per head.
         attention_sinks: A learned logit per head that takes up attention (gpt-oss).
         norm: `rms` has a scale per channel, `layer` a scale and a shift.
@@ -43,7 +44,8 @@ class TransformerParams:
 
     Example:
         >>> TransformerParams(hidden_size=64.0, num_hidden_layers=2.0, num_attention_heads=4.0,
-        ...     num_key_value_heads=2.0, head_dim=16.0, intermediate_size=128.0, vocab_size=1000.0).global_layers
+        ...     num_key_value_heads=2.0, head_dim=16.0, intermediate_size=128.0,
+        ...     vocab_size=1000.0).global_layers
         2.0
     """
 
@@ -92,8 +94,8 @@ class TransformerParams:
         heads, groups = self.num_attention_heads, self.num_key_value_heads
         if heads % groups:
             raise ValueError(
-                f"num_key_value_heads is {groups:g}; a divisor of the {heads:g} attention heads was expected\n"
-                f"write {heads:g} where every head has keys of its own"
+                f"num_key_value_heads is {groups:g}; a divisor of the {heads:g} attention heads was"
+                f" expected\nwrite {heads:g} where every head has keys of its own"
             )
         if self.global_every and not self.sliding_window:
             raise ValueError(
@@ -137,7 +139,8 @@ def _share(low: float, high: float, open_top: bool = False) -> Any:
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """Which parts count, and how a prompt is processed; whatever differs from the defaults is named in results.
+    """Which parts count, and how a prompt is processed; whatever differs from the defaults is named in
+    results.
 
     Attributes:
         attention: Count the products of queries, keys and values.
@@ -169,7 +172,8 @@ class Options:
 
     @property
     def accepted(self) -> float:
-        """Mean tokens per speculative step: (1 - a^(g+1)) / (1 - a), Leviathan et al. 2023 (arXiv 2211.17192), eq. 1.
+        """Mean tokens per speculative step: (1 - a^(g+1)) / (1 - a), Leviathan et al. 2023 (arXiv
+        2211.17192), eq. 1.
 
         Example:
             >>> round(Options(draft=5.0, acceptance=0.8).accepted, 3)

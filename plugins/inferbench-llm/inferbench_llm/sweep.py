@@ -1,4 +1,6 @@
-"""`Sweep`: tokens going once through all layers, so often per step; decode, prefill and chunks are settings of it."""
+"""`Sweep`: tokens going once through all layers, so often per step; decode, prefill and chunks are settings
+of it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ __all__ = ["Sweep"]
 
 
 def _pairs_up_to(position: ib.Numeric, window: float) -> ib.Numeric:
-    """Query-key pairs of the first `position` tokens, each seeing itself and at most `window` positions in all."""
+    """Query-key pairs of the first `position` tokens, each seeing itself and at most `window` positions in
+    all.
+    """
     if not window:
         return 0.5 * position * (position + 1.0)
     inside = ib.minimum(position, window)
@@ -30,7 +34,8 @@ class Sweep:
         tokens: New tokens per sequence and execution.
         times: Executions per step: 1, the chunks of a prompt, the tokens to generate.
         drafted: Speculative tokens verified beside each of `tokens`.
-        rate: Executions scaled by this (1 / accepted tokens under speculation, so that a step yields one token).
+        rate: Executions scaled by this (1 / accepted tokens under speculation, so that a step yields one
+            token).
         causal: False: every new token attends to all positions up to the end.
         logits: Rows of the head per sequence and execution of the head.
         head_times: Executions of the head per step.
@@ -83,7 +88,8 @@ class Sweep:
     def pairs(self, window: float) -> ib.Numeric:
         """Query-key pairs per sequence, head and execution, the mean over the executions.
 
-        A causal prompt of S has S (S + 1) / 2; each further query of a speculative step sees one position more.
+        A causal prompt of S has S (S + 1) / 2; each further query of a speculative step sees one position
+        more.
         """
         if not self.causal:
             return self.tokens * (ib.minimum(self.end, window) if window else self.end)
@@ -95,9 +101,11 @@ class Sweep:
         return ib.minimum(verified, queries * window) if window else verified
 
     def keys(self, window: float) -> ib.Numeric:
-        """Positions whose keys and values are touched per sequence and execution, the mean over the executions.
+        """Positions whose keys and values are touched per sequence and execution, the mean over the
+        executions.
 
-        Execution j of `tokens` d reads `start + j d` positions, with a window w at most `d + w - 1`; the sum over
+        Execution j of `tokens` d reads `start + j d` positions, with a window w at most `d + w - 1`; the sum
+        over
         j is closed: the first `whole` ones grow, the others are full.
         """
         if not window:

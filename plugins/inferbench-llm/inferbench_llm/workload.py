@@ -46,7 +46,9 @@ def _prompt(batch: ib.Numeric, length: ib.Numeric, options: Options) -> Sweep:
 
 
 def _tokens(batch: ib.Numeric, start: ib.Numeric, times: ib.Numeric, options: Options) -> Iterator[Sweep]:
-    """One new token per sequence, `times` in a row; under speculation a verifying sweep and what drafting costs."""
+    """One new token per sequence, `times` in a row; under speculation a verifying sweep and what drafting
+    costs.
+    """
     plain = Sweep(batch=batch, start=start, tokens=1.0, times=times, head_times=times)
     if not options.draft:
         yield plain
@@ -65,7 +67,8 @@ def _tokens(batch: ib.Numeric, start: ib.Numeric, times: ib.Numeric, options: Op
 def sweeps(at: ib.Point, phase: str, options: Options) -> Iterator[Sweep]:
     """Yield what goes through the layers in one step of a phase.
 
-    A generation is the prompt and then `output` single tokens, token t attending to `context + t` positions; the
+    A generation is the prompt and then `output` single tokens, token t attending to `context + t` positions;
+    the
     cost is linear in that, so the mean over the tokens is exact. Weights and cache are resident once.
     """
     batch, context = _axis(at, phase, "batch"), _axis(at, phase, "context")
@@ -88,7 +91,9 @@ def items(at: ib.Point, phase: str) -> ib.Numeric:
 
 
 def passes(at: ib.Point, phase: str, options: Options) -> ib.Numeric:
-    """Return how often the network is started in a step: chunks of a prompt, tokens generated; drafting is another's."""
+    """Return how often the network is started in a step: chunks of a prompt, tokens generated; drafting is
+    another's.
+    """
     total: ib.Numeric = 0.0
     for sweep in sweeps(at, phase, options):
         total = total + (0.0 if sweep.prefix == "draft." else sweep.executions)
@@ -101,7 +106,9 @@ def context_warnings(params: TransformerParams, at: Mapping[str, float], phase: 
     longest = at.get("context", defaults["context"])
     longest += at.get("output", defaults["output"]) if phase == "generate" else 0.0
     if params.max_position_embeddings and longest > params.max_position_embeddings:
-        yield f"context {longest:,.0f} is beyond the network's maximum of {params.max_position_embeddings:,.0f}"
+        yield (
+            f"context {longest:,.0f} is beyond the network's maximum of {params.max_position_embeddings:,.0f}"
+        )
 
 
 class Transformer(ib.Workload):

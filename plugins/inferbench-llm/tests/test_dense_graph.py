@@ -47,8 +47,17 @@ def test_weights_and_cache_of_llama3_70b(bench):
 def test_options_drop_parts(bench):
     everything = set(bench().ops("decode"))
     assert everything == {
-        "embed", "norm", "qkv", "attention", "o", "gate_up", "activation", "down", "final_norm", "lm_head",
-    }  # fmt: skip
+        "embed",
+        "norm",
+        "qkv",
+        "attention",
+        "o",
+        "gate_up",
+        "activation",
+        "down",
+        "final_norm",
+        "lm_head",
+    }
     dropped = {
         "lm_head": {"lm_head"},
         "embedding": {"embed"},

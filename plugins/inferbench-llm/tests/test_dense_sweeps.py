@@ -55,7 +55,9 @@ def test_local_layers_hold_a_window(bench):
 
 
 def test_gemma3_27b_has_ten_global_layers(bench):
-    """Gemma 3 technical report (arXiv 2503.19786): five local layers for every global one, local first; 62 layers."""
+    """Gemma 3 technical report (arXiv 2503.19786): five local layers for every global one, local first; 62
+    layers.
+    """
     params = bench(num_hidden_layers=62.0, sliding_window=1024.0, global_every=6.0).network.params
     assert (params.global_layers, params.local_layers) == (10.0, 52.0)
 
@@ -109,7 +111,9 @@ def test_generation_holds_weights_once_and_the_final_cache(bench):
 
 
 def test_speculation_by_hand(bench):
-    """Five drafts accepted at 0.8: 3.689 tokens per step (Leviathan et al. 2023, fig. 2); six rows are verified."""
+    """Five drafts accepted at 0.8: 3.689 tokens per step (Leviathan et al. 2023, fig. 2); six rows are
+    verified.
+    """
     options = Options(draft=5.0, acceptance=0.8)
     assert options.accepted == pytest.approx(1 + 0.8 + 0.64 + 0.512 + 0.4096 + 0.32768, rel=1e-12)
     ops = bench().ops("decode", options=options)

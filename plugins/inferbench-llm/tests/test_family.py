@@ -23,9 +23,18 @@ def test_a_network_has_the_parameters_of_its_name(network):
 
 
 def test_the_rule_gives_back_llama_3():
-    """config.json of Meta-Llama-3-8B and -70B (Hugging Face): the 8B exactly, the 70B within one layer of 80."""
+    """config.json of Meta-Llama-3-8B and -70B (Hugging Face): the 8B exactly, the 70B within one layer
+    of 80.
+    """
     small, large = dense(8.03e9), dense(70.55e9)
-    shape = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size", "vocab_size")  # fmt: skip
+    shape = (
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "intermediate_size",
+        "vocab_size",
+    )
     assert [getattr(small, name) for name in shape] == [4096, 32, 32, 8, 14336, 128256]
     assert [getattr(large, name) for name in shape] == [8192, 80, 64, 8, 28672, 128256]
 

@@ -194,9 +194,14 @@ def test_layers_come_whole():
         ValueError, match=r"num_hidden_layers is 32\.5; a whole number was expected\nwrite it like 32"
     ):
         TransformerParams(
-            hidden_size=1.0, num_hidden_layers=32.5, num_attention_heads=1.0, num_key_value_heads=1.0, head_dim=1.0,
-            intermediate_size=1.0, vocab_size=1.0,
-        )  # fmt: skip
+            hidden_size=1.0,
+            num_hidden_layers=32.5,
+            num_attention_heads=1.0,
+            num_key_value_heads=1.0,
+            head_dim=1.0,
+            intermediate_size=1.0,
+            vocab_size=1.0,
+        )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Ownership and rental cost per hour, per million tokens, and the design note's cost efficiency.
 
-Ownership per earning hour = (price x system factor / depreciation + wall watts x PUE x price of energy) / utilization.
+Ownership per earning hour = (price x system factor / depreciation + wall watts x PUE x price of energy) /
+utilization.
 """
 
 from __future__ import annotations
@@ -79,16 +80,76 @@ def _token(why: Callable[[ib.Run], str]) -> Callable[[ib.Run], str]:
 
 METRICS = (
     ib.Metric("usd_per_hour", "ownership, $/h", "", "lower", ownership, _own_why, order=80),
-    ib.Metric("usd_per_hour_low", "ownership, $/h, low", "", "lower", lambda run: ownership(run, "low"), _own_why, order=281),
-    ib.Metric("usd_per_hour_high", "ownership, $/h, high", "", "lower", lambda run: ownership(run, "high"), _own_why, order=282),
-    ib.Metric("usd_per_hour_capital", "of it capital, $/h", "", "lower", capital, _own_why, order=283),
-    ib.Metric("usd_per_hour_electricity", "of it electricity, $/h", "", "lower", electricity, _own_why, order=284),
-    ib.Metric("usd_per_hour_cloud", "rental, $/h", "", "lower", cloud, _cloud_why, order=85),
-    ib.Metric("usd_per_mtok", "ownership, $/Mtok", "", "lower", _per_mtok(ownership), _token(_own_why), applies=yields_tokens, order=90),
-    ib.Metric("usd_per_mtok_cloud", "rental, $/Mtok", "", "lower", _per_mtok(cloud), _token(_cloud_why), applies=yields_tokens, order=91),
-    ib.Metric("usd_per_mtok_cloud_low", "rental, $/Mtok, low", "", "lower", _per_mtok(cloud, "low"), _token(_cloud_why), applies=yields_tokens, order=292),
-    ib.Metric("usd_per_mtok_cloud_high", "rental, $/Mtok, high", "", "lower", _per_mtok(cloud, "high"), _token(_cloud_why), applies=yields_tokens, order=293),
     ib.Metric(
-        "cost_efficiency", "useful TOPS per $/h", "", "higher", lambda run: useful_rate(run) / 1e12 / ownership(run), _own_why, order=92,
+        "usd_per_hour_low",
+        "ownership, $/h, low",
+        "",
+        "lower",
+        lambda run: ownership(run, "low"),
+        _own_why,
+        order=281,
     ),
-)  # fmt: skip
+    ib.Metric(
+        "usd_per_hour_high",
+        "ownership, $/h, high",
+        "",
+        "lower",
+        lambda run: ownership(run, "high"),
+        _own_why,
+        order=282,
+    ),
+    ib.Metric("usd_per_hour_capital", "of it capital, $/h", "", "lower", capital, _own_why, order=283),
+    ib.Metric(
+        "usd_per_hour_electricity", "of it electricity, $/h", "", "lower", electricity, _own_why, order=284
+    ),
+    ib.Metric("usd_per_hour_cloud", "rental, $/h", "", "lower", cloud, _cloud_why, order=85),
+    ib.Metric(
+        "usd_per_mtok",
+        "ownership, $/Mtok",
+        "",
+        "lower",
+        _per_mtok(ownership),
+        _token(_own_why),
+        applies=yields_tokens,
+        order=90,
+    ),
+    ib.Metric(
+        "usd_per_mtok_cloud",
+        "rental, $/Mtok",
+        "",
+        "lower",
+        _per_mtok(cloud),
+        _token(_cloud_why),
+        applies=yields_tokens,
+        order=91,
+    ),
+    ib.Metric(
+        "usd_per_mtok_cloud_low",
+        "rental, $/Mtok, low",
+        "",
+        "lower",
+        _per_mtok(cloud, "low"),
+        _token(_cloud_why),
+        applies=yields_tokens,
+        order=292,
+    ),
+    ib.Metric(
+        "usd_per_mtok_cloud_high",
+        "rental, $/Mtok, high",
+        "",
+        "lower",
+        _per_mtok(cloud, "high"),
+        _token(_cloud_why),
+        applies=yields_tokens,
+        order=293,
+    ),
+    ib.Metric(
+        "cost_efficiency",
+        "useful TOPS per $/h",
+        "",
+        "higher",
+        lambda run: useful_rate(run) / 1e12 / ownership(run),
+        _own_why,
+        order=92,
+    ),
+)

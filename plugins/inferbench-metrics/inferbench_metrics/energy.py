@@ -19,7 +19,9 @@ def _why(run: ib.Run) -> str:
 
 
 def wall_watts(run: ib.Run) -> Any:
-    """Watts at the wall: the chips' mean power times the scenario's overhead (regulators, fans, host share)."""
+    """Watts at the wall: the chips' mean power times the scenario's overhead (regulators, fans, host
+    share).
+    """
     return run.energy.watts * (run.scenario.wall_overhead if run.scenario else np.nan)
 
 
@@ -39,11 +41,43 @@ def _token_why(run: ib.Run) -> str:
 
 METRICS = (
     ib.Metric("power_w", "power", "W", "lower", lambda run: run.energy.watts, _why, order=70),
-    ib.Metric("joules_per_token", "energy per token", "J", "lower", _token(lambda run: run.energy.joules / run.items), _token_why, applies=yields_tokens, order=71),
-    ib.Metric("joules_per_item", "energy per item", "J", "lower", lambda run: run.energy.joules / run.items, _why, applies=lambda run: not yields_tokens(run), order=72),
-    ib.Metric("tokens_per_s_per_w", "tokens/s per W", "", "higher", _token(lambda run: run.items / run.energy.joules), _token_why, applies=yields_tokens, order=73),
     ib.Metric(
-        "energy_efficiency", "useful TOPS per W (wall)", "", "higher",
-        lambda run: useful_rate(run) / 1e12 / wall_watts(run), _wall_why, order=74,
+        "joules_per_token",
+        "energy per token",
+        "J",
+        "lower",
+        _token(lambda run: run.energy.joules / run.items),
+        _token_why,
+        applies=yields_tokens,
+        order=71,
     ),
-)  # fmt: skip
+    ib.Metric(
+        "joules_per_item",
+        "energy per item",
+        "J",
+        "lower",
+        lambda run: run.energy.joules / run.items,
+        _why,
+        applies=lambda run: not yields_tokens(run),
+        order=72,
+    ),
+    ib.Metric(
+        "tokens_per_s_per_w",
+        "tokens/s per W",
+        "",
+        "higher",
+        _token(lambda run: run.items / run.energy.joules),
+        _token_why,
+        applies=yields_tokens,
+        order=73,
+    ),
+    ib.Metric(
+        "energy_efficiency",
+        "useful TOPS per W (wall)",
+        "",
+        "higher",
+        lambda run: useful_rate(run) / 1e12 / wall_watts(run),
+        _wall_why,
+        order=74,
+    ),
+)

@@ -1,7 +1,9 @@
 """Every metric against figures worked by hand, why a figure is missing, and which phase a metric is for.
 
-Llama 3 8B in bf16: 8,030,261,248 parameters, of them 525,336,576 in the embedding and 266,240 in norms; 32 layers of
-32 heads and 8 KV heads of 128. B200: 2250 TOP/s, 8 TB/s, 40 to 43 kUSD, 3.75 to 10.57 USD/h. The reference scenario:
+Llama 3 8B in bf16: 8,030,261,248 parameters, of them 525,336,576 in the embedding and 266,240 in norms; 32
+layers of
+32 heads and 8 KV heads of 128. B200: 2250 TOP/s, 8 TB/s, 40 to 43 kUSD, 3.75 to 10.57 USD/h. The reference
+scenario:
 3 years (26,280 h), 0.08 USD/kWh, PUE 1.25, 1.2 at the wall, 1.5 for the system, 80% of the hours earn.
 """
 
@@ -26,7 +28,9 @@ def value(name, run):
 
 
 def decode(system="b200", **changes):
-    """Four sequences of 2048: a step that took 2.5 ms and 2 J, where the hardware needs 2 ms and the roofline 1.5."""
+    """Four sequences of 2048: a step that took 2.5 ms and 2 J, where the hardware needs 2 ms and the roofline
+    1.5.
+    """
     run = ib.run(system, "llama3-8b/decode", precision="bf16", batch=4, context=2048)
     times = {"seconds": 2.5e-3, "model": 2.0e-3, "silicon": 1.6e-3, "roofline": 1.5e-3}
     return attrs.evolve(run, **{**times, "energy": ib.Energy(joules=2.0, watts=800.0), **changes})
@@ -34,7 +38,8 @@ def decode(system="b200", **changes):
 
 # Per token 2 x (8,030,261,248 - 525,336,576 - 266,240) + 2 x 256 x 2048 x 32 x 32 operations, four times.
 USEFUL = 64_332_234_752
-# Weights without the embedding, 2 B each; per sequence 2048 x 65,536 x 2 B of cache, a row of the embedding, the
+# Weights without the embedding, 2 B each; per sequence 2048 x 65,536 x 2 B of cache, a row of the embedding,
+# the
 # logits and a token's number: 268,435,456 + 8,192 + 256,512 + 4.
 COMPULSORY = 16_084_650_000
 CAPITAL = 41_500 * 1.5 / 26_280 / 0.8  # 2.961 USD/h

@@ -17,7 +17,8 @@ __all__ = ["ExpertGemm", "ExpertLayers"]
 
 @attrs.frozen(kw_only=True, slots=False, eq=False)
 class ExpertGemm(ib.Gemm):
-    """One matrix of every touched expert: `count` products of the mean rows an expert gets. Costs are those of `Gemm`.
+    """One matrix of every touched expert: `count` products of the mean rows an expert gets. Costs are those
+    of `Gemm`.
 
     Attributes:
         experts: Routed experts of the layer; they must divide over expert-parallel chips.

@@ -24,13 +24,16 @@ class MoeParams(TransformerParams):
         shared_expert_gate: The shared part is weighted by a gate (Qwen2).
         first_k_dense_replace: First layers that are dense.
         router_bias, expert_bias: Biases of the router; of the experts' matrices.
-        expert_format: Number format in which the experts are published (gpt-oss: `mxfp4`); stored so in every run
+        expert_format: Number format in which the experts are published (gpt-oss: `mxfp4`); stored so in every
+            run
             whose own weight format is not smaller.
         active_counts: What the publisher's active count includes.
 
     Example:
-        >>> MoeParams(hidden_size=64.0, num_hidden_layers=2.0, num_attention_heads=4.0, num_key_value_heads=2.0,
-        ...     head_dim=16.0, intermediate_size=128.0, vocab_size=1000.0, num_experts=8.0, num_experts_per_tok=2.0,
+        >>> MoeParams(hidden_size=64.0, num_hidden_layers=2.0, num_attention_heads=4.0,
+        ...     num_key_value_heads=2.0,
+        ...     head_dim=16.0, intermediate_size=128.0, vocab_size=1000.0, num_experts=8.0,
+        ...     num_experts_per_tok=2.0,
         ...     moe_intermediate_size=32.0, n_shared_experts=1.0).shared_width
         32.0
     """
@@ -51,13 +54,14 @@ class MoeParams(TransformerParams):
         super().__attrs_post_init__()
         if self.num_experts_per_tok > self.num_experts:
             raise ValueError(
-                f"num_experts_per_tok is {self.num_experts_per_tok:g}; at most the {self.num_experts:g} experts was expected\n"
-                "give the experts that one token goes to"
+                f"num_experts_per_tok is {self.num_experts_per_tok:g}; at most the {self.num_experts:g}"
+                " experts was expected\ngive the experts that one token goes to"
             )
         if self.first_k_dense_replace > self.num_hidden_layers:
             raise ValueError(
-                f"first_k_dense_replace is {self.first_k_dense_replace:g}; at most the {self.num_hidden_layers:g} layers"
-                " was expected\ngive the layers before the first with experts"
+                f"first_k_dense_replace is {self.first_k_dense_replace:g}; at most the"
+                f" {self.num_hidden_layers:g} layers was expected\ngive the layers before the first with"
+                " experts"
             )
         if self.expert_format and self.expert_format not in ib.FORMATS:
             raise ValueError(

@@ -34,7 +34,8 @@ def inclusion(experts: int, chosen: int, exponent: float) -> tuple[float, ...]:
 def distinct_experts(experts: float, chosen: float, tokens: ib.Numeric, exponent: float = 0.0) -> ib.Numeric:
     """Expected number of experts that at least one of so many tokens goes to.
 
-    Tokens choose independently: sum over experts of 1 - (1 - q_i)^tokens; with all q_i = chosen / experts that is
+    Tokens choose independently: sum over experts of 1 - (1 - q_i)^tokens; with all q_i = chosen / experts
+    that is
     `experts (1 - (1 - chosen / experts)^tokens)`.
 
     Args:

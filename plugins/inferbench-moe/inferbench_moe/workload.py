@@ -22,7 +22,8 @@ class MixtureOfExperts(Transformer):
     Example:
         >>> import inferbench
         >>> network = inferbench.installed().network("mixtral-8x7b")                    # doctest: +SKIP
-        >>> [op.name for op in MixtureOfExperts().graph(network, at, "decode", MoeOptions())]  # doctest: +SKIP
+        >>> [op.name for op in MixtureOfExperts().graph(network, at, "decode",
+        ...     MoeOptions())]  # doctest: +SKIP
         ['embed', 'norm', 'qkv', 'attention', 'o', 'router', 'experts_up', …, 'final_norm', 'lm_head']
     """
 
@@ -32,7 +33,9 @@ class MixtureOfExperts(Transformer):
     options: ClassVar[type] = MoeOptions
 
     def graph(self, network: ib.Network, at: ib.Point, phase: str, options: Any) -> Iterator[ib.Op]:
-        """Yield the operators of one step: embedding, attention of all layers, dense and sparse layers, head."""
+        """Yield the operators of one step: embedding, attention of all layers, dense and sparse layers,
+        head.
+        """
         params: MoeParams = network.params
         for sweep in sweeps(at, phase, options):
             layers = Layers(params, sweep, at.precision, options)
@@ -52,11 +55,13 @@ class MixtureOfExperts(Transformer):
 def active_parameters(network: ib.Network) -> float:
     """Parameters that one token uses, counted as the network's publisher counts (`active_counts`).
 
-    Of the routed experts those that a token goes to; everything else whole, the input embedding included or not.
+    Of the routed experts those that a token goes to; everything else whole, the input embedding included or
+    not.
 
     Example:
         >>> import inferbench
-        >>> round(active_parameters(inferbench.installed().network("mixtral-8x7b")) / 1e9, 2)  # doctest: +SKIP
+        >>> round(active_parameters(inferbench.installed().network("mixtral-8x7b")) / 1e9,
+        ...     2)  # doctest: +SKIP
         12.88
     """
     params: MoeParams = network.params

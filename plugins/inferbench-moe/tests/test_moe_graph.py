@@ -1,4 +1,6 @@
-"""Mixtral and DeepSeek V3 by hand, shipped networks against published totals, and what a layout does to experts."""
+"""Mixtral and DeepSeek V3 by hand, shipped networks against published totals, and what a layout does to
+experts.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def test_mixtral_holds_all_experts_and_reads_those_touched(mixtral):
 
 
 def test_deepseek_cache_and_weights(deepseek):
-    """61 layers x (512 + 64) elements x 2 bytes; 671B parameters, the same in both forms of latent attention."""
+    """61 layers x (512 + 64) elements x 2 bytes; 671B parameters, the same in both forms of latent
+    attention.
+    """
     one = deepseek()
     for phase in PHASES:
         assert one.parameters(phase) == 671_026_419_200
@@ -97,7 +101,8 @@ def test_dense_layers_come_first(deepseek):
     assert ops["shared_gate_up"].n == 2 * 2048
 
 
-# Published active parameters and half their rounding; Qwen3-30B's 3.3B is 1.6% below its shapes, see its spec.
+# Published active parameters and half their rounding; Qwen3-30B's 3.3B is 1.6% below its shapes, see its
+# spec.
 ACTIVE = {
     "mixtral-8x7b": (12.9e9, 0.05e9),
     "mixtral-8x22b": (39e9, 0.5e9),
@@ -126,7 +131,9 @@ def test_published_totals(name):
 
 @pytest.mark.parametrize(("name", "gibibytes"), [("gpt-oss-120b", 60.8), ("gpt-oss-20b", 12.8)])
 def test_size_of_mxfp4_checkpoints(name, gibibytes):
-    """Model card (arXiv 2508.10925), table 1: checkpoint sizes; ours stores the experts' biases in MXFP4 too."""
+    """Model card (arXiv 2508.10925), table 1: checkpoint sizes; ours stores the experts' biases in MXFP4
+    too.
+    """
     pytest.importorskip("inferbench_specs", reason="the package of specs is not installed")
     network = ib.installed().network(name)
     at = ib.Grid.of({"batch": [1.0], "context": [1.0]}, ["bf16", "fp8", "fp4", "w4a16"]).at
@@ -139,7 +146,9 @@ def test_size_of_mxfp4_checkpoints(name, gibibytes):
 
 
 def test_experts_over_chips(mixtral):
-    """Four chips hold two experts each; with 2 x 64 rows a chip gets a quarter and sends as many results back."""
+    """Four chips hold two experts each; with 2 x 64 rows a chip gets a quarter and sends as many results
+    back.
+    """
     ops = mixtral().ops("decode", batch=[64.0])
     layout = ib.Layout(tp=8, ep=4)
     up, down = ops["experts_up"].shard(layout), ops["experts_down"].shard(layout)
@@ -164,7 +173,9 @@ def test_tensor_parallel_experts_sum_one_vector_per_token(mixtral):
 
 
 def test_a_step_waits_for_at_least_one_expert(mixtral):
-    """One token, two experts, eight chips: a quarter expert per chip on average, but some chip runs a whole one."""
+    """One token, two experts, eight chips: a quarter expert per chip on average, but some chip runs a whole
+    one.
+    """
     up = mixtral().ops("decode")["experts_up"].shard(ib.Layout(tp=8, ep=8))
     assert np.squeeze(up.count) == 1.0
     assert (
@@ -176,8 +187,9 @@ def test_a_step_waits_for_at_least_one_expert(mixtral):
 def test_experts_that_do_not_divide(mixtral):
     with pytest.raises(ib.InferBenchError) as caught:
         mixtral().ops("decode")["experts_up"].shard(ib.Layout(tp=3, ep=3))
-    assert str(caught.value) == (
-        "layout tp3ep3: 8 experts do not divide over ep3\n  choose ep so that it divides 8"
+    assert (
+        str(caught.value)
+        == "layout tp3ep3: 8 experts do not divide over ep3\n  choose ep so that it divides 8"
     )
 
 

@@ -1,4 +1,6 @@
-"""Power models for InferBench: `linear`, calibrated where measurements allow, and the design note's formula."""
+"""Power models for InferBench: `linear`, calibrated where measurements allow, and the design note's
+formula.
+"""
 
 from __future__ import annotations
 

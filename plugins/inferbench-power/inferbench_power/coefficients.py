@@ -37,7 +37,8 @@ class Own:
         op: Joules per 16-bit operation.
         bytes: Memory level, or `network`, to joules per byte.
         floor: `ops` or memory level to joules that are certainly spent: what alone may slow the chip down.
-        spread: Log standard error of mean power on runs left out of the fit; None for figures that were not fitted here.
+        spread: Log standard error of mean power on runs left out of the fit; None for figures that were not
+            fitted here.
         rates: As `Classes.rates`, of this chip's runs; empty for figures that were not fitted here.
     """
 
@@ -57,7 +58,8 @@ class Classes:
     """Estimates for chips without figures of their own: by process (nm, ascending), memory level and action.
 
     Attributes:
-        rates: `ops` (in 16 bits) and `bytes` (of the outermost memory) to the lowest and highest share of the datasheet's
+        rates: `ops` (in 16 bits) and `bytes` (of the outermost memory) to the lowest and highest share of the
+            datasheet's
             rate at which the energies of any chip were fitted.
         spread: Log standard error of the fits; what carrying them over adds is the model's rule.
     """
@@ -81,10 +83,12 @@ class Coefficients:
         ops: Format name to joules per operation.
         bytes: Memory level, or `network`, to joules per byte.
         actions: Other actions to joules each.
-        floor: Action to joules certainly spent (of `ops`: in 16 bits); empty if not calibrated: a guess slows no chip.
+        floor: Action to joules certainly spent (of `ops`: in 16 bits); empty if not calibrated: a guess slows
+            no chip.
         kin: Whether they are another chip's, named in the chip's own file, and not its class's.
         spread: Log standard error of mean power on left-out runs of the chips that were fitted.
-        rates: Action to the lowest and highest rate of one chip (per second, of `ops` in 16 bits) in the fits.
+        rates: Action to the lowest and highest rate of one chip (per second, of `ops` in 16 bits) in the
+            fits.
     """
 
     calibrated: bool
@@ -102,7 +106,8 @@ class Coefficients:
         """Joules of one action other than `ops`; NaN where no energy is known.
 
         Example:
-            >>> c = Coefficients(calibrated=True, limit=400.0, baseline=110.0, ops={}, bytes={"hbm": 1e-10}, actions={})
+            >>> c = Coefficients(calibrated=True, limit=400.0, baseline=110.0, ops={},
+            ...     bytes={"hbm": 1e-10}, actions={})
             >>> c.energy("bytes.hbm")
             1e-10
         """
@@ -168,7 +173,8 @@ def classes() -> Classes:
 def resolve(chip: ib.Chip) -> Coefficients:
     """Put together the coefficients of a chip: its own figures, else those of its classes.
 
-    Figures that were not fitted on the chip are held to what its datasheet allows: it must be able to run its peak
+    Figures that were not fitted on the chip are held to what its datasheet allows: it must be able to run its
+    peak
     rate, or its full bandwidth, within its TDP. TDP in watts must be known.
     """
     mine, general, limit = own().get(chip.name), classes(), chip.power.tdp
@@ -214,7 +220,9 @@ def resolve(chip: ib.Chip) -> Coefficients:
 def _rates(
     chip: ib.Chip, rate: float, shares: Mapping[str, tuple[float, float]]
 ) -> dict[str, tuple[float, float]]:
-    """Rates of a chip at which energies were fitted, from shares of its datasheet's figures; `rate` is of 16 bits."""
+    """Rates of a chip at which energies were fitted, from shares of its datasheet's figures; `rate` is of 16
+    bits.
+    """
     full = {"ops": (rate, shares["ops"])}
     if chip.memory:
         full[f"bytes.{chip.outermost}"] = (chip.memory[chip.outermost].bandwidth, shares["bytes"])

@@ -15,9 +15,15 @@ ROOT = Path(__file__).parents[3]
 DATA = ROOT.parent / "shared" / "data"
 BF16 = ib.Precision.of(["bf16"])
 CHIP = ib.Chip(
-    name="b200", title="B200", vendor="V", architecture_type="simt", architecture=None, peak={"bf16": 2250e12, "fp8": 4500e12},
-    memory={"hbm": ib.MemoryLevel(180e9, 8e12)}, power=ib.Power(tdp=1000.0),
-)  # fmt: skip
+    name="b200",
+    title="B200",
+    vendor="V",
+    architecture_type="simt",
+    architecture=None,
+    peak={"bf16": 2250e12, "fp8": 4500e12},
+    memory={"hbm": ib.MemoryLevel(180e9, 8e12)},
+    power=ib.Power(tdp=1000.0),
+)
 OWN = {"baseline": 200.0, "ops": 0.5e-12, "bytes.hbm": 200e-12}
 
 

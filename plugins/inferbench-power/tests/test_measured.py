@@ -23,7 +23,8 @@ def fit():
     return module
 
 
-# argonne-lcf/LLM-Inference-Bench, Plots/Fig_16_a_b/power_results.csv and Plots/All_results.csv at 4211f5d: vLLM, bf16,
+# argonne-lcf/LLM-Inference-Bench, Plots/Fig_16_a_b/power_results.csv and Plots/All_results.csv at 4211f5d:
+# vLLM, bf16,
 # 1024 tokens in and out, seconds of the whole batch, mean watts.
 @pytest.mark.parametrize(
     ("chip", "network", "batch", "seconds", "measured"),

@@ -89,7 +89,8 @@ def test_a100_by_hand():
 
 
 def test_at_the_limit_a_calibrated_chip_takes_longer():
-    # A second at 400 TOP/s: at least 0.85 pJ each, 340 J. Beside 110 W there are 290 W for them: 340 / 290 s at the TDP.
+    # A second at 400 TOP/s: at least 0.85 pJ each, 340 J. Beside 110 W there are 290 W for them: 340 / 290 s
+    # at the TDP.
     found = run(A100, {"ops": 400e12})
     assert found.throttle[0] == pytest.approx(340 / 290, rel=1e-12)
     assert found.watts[0] == pytest.approx(400.0, rel=1e-12)
@@ -188,7 +189,8 @@ def test_the_note_contradicts_its_own_points(actions, says, gives):
 
 
 def test_the_notes_b200():
-    # 80 W + 0.15 mW/GFLOPS + 45 mW/(GB/s), 137 GFLOP and 70 GB in 8.75 ms: 442 W and 3.87 J, where it says 5.7 J.
+    # 80 W + 0.15 mW/GFLOPS + 45 mW/(GB/s), 137 GFLOP and 70 GB in 8.75 ms: 442 W and 3.87 J, where it says
+    # 5.7 J.
     tally = ib.Tally({"ops": 137e9, "bytes.hbm": 70e9}, 8.75e-3, 1, BF16, ("fp8",))
     found = NoteLinear(idle=80.0, op=0.15e-12, byte=45e-12).energy(tally, ib.System(H100))
     assert found.watts == pytest.approx(442, abs=1)
@@ -229,7 +231,8 @@ def test_within_the_fit_only_its_own_error_is_left():
 
 
 def test_what_decoding_never_did_is_unsure_in_proportion_to_its_share():
-    # 128 W and 400 TOP/s x 0.692 pJ = 277 W of operations, two doublings beyond the 113 TOP/s of the fit: wholly unsure.
+    # 128 W and 400 TOP/s x 0.692 pJ = 277 W of operations, two doublings beyond the 113 TOP/s of the fit:
+    # wholly unsure.
     assert spread(H100, {"ops": 400e12}) == pytest.approx(math.hypot(0.0859, 276.8 / 404.8), rel=1e-3)
     # Half a doubling beyond, half as unsure: 112.7 x sqrt(2) TOP/s, 110.4 W of 238.4 W.
     assert spread(H100, {"ops": 112.746e12 * math.sqrt(2)}) == pytest.approx(

@@ -1,15 +1,24 @@
-"""Fit the energies of kernels alone in a loop on the B200, and print the errors beside those of trivial predictors.
+"""Fit the energies of kernels alone in a loop on the B200, and print the errors beside those of trivial
+predictors.
 
-    python plugins/inferbench-power/tools/fit_kernel_power.py ../shared/data/gemm.csv ../shared/data/attention.csv [--write]
+    python plugins/inferbench-power/tools/fit_kernel_power.py ../shared/data/gemm.csv
+    ../shared/data/attention.csv [--write]
 
-Rows: mean board power of single kernels of TensorRT-LLM (ai-dynamo/aiconfigurator), counted as the core counts them. A
-reading is trusted if it was averaged over 0.25 s or more (a sensor needs that long) and its source doesn't suspect it. The
-second rule looks at the power itself: suspects are those that draw little. The error with them in stands beside.
+Rows: mean board power of single kernels of TensorRT-LLM (ai-dynamo/aiconfigurator), counted as the core
+counts them. A
+reading is trusted if it was averaged over 0.25 s or more (a sensor needs that long) and its source doesn't
+suspect it. The
+second rule looks at the power itself: suspects are those that draw little. The error with them in stands
+beside.
 
-Model: `P = min(P0 + eF F/t + eB B/t, TDP)`. One P0 and one eB for all matrix products, one eF per format; context attention
-has a P0 and an eF of its own and the products' eB, as it moves too few bytes to tell. P0 is no smaller than a board with
-weights resident (194 W), eB than the memory devices alone (48 pJ/B). Groups that are left out: for products all rows of one
-(n, k), for attention all of one pair of heads. Energy per byte of L2 or operand traffic was tried and is not identified: it
+Model: `P = min(P0 + eF F/t + eB B/t, TDP)`. One P0 and one eB for all matrix products, one eF per format;
+context attention
+has a P0 and an eF of its own and the products' eB, as it moves too few bytes to tell. P0 is no smaller than a
+board with
+weights resident (194 W), eB than the memory devices alone (48 pJ/B). Groups that are left out: for products
+all rows of one
+(n, k), for attention all of one pair of heads. Energy per byte of L2 or operand traffic was tried and is not
+identified: it
 grows with the operations (errors 12.9 instead of 13.0 percent), so it is inside their energy.
 """
 
@@ -46,7 +55,9 @@ STACKS = Path(__file__).parents[3] / "specs" / "inferbench_specs" / "stacks"
 
 @attrs.frozen(eq=False)
 class Rows:
-    """Readings as arrays: kernel by its spelling, group left out together, operations and bytes per second, watts, trust."""
+    """Readings as arrays: kernel by its spelling, group left out together, operations and bytes per second,
+    watts, trust.
+    """
 
     kernel: Array
     group: Array
@@ -77,9 +88,17 @@ def attention(line: dict[str, str], seconds: float) -> tuple[str, str, float, fl
         "fp8" if line["weight_precision"] == "fp8" else "w16a16kv8" if line["kv_dtype"] == "fp8" else "bf16"
     )
     op = ib.Attention(
-        name="a", precision=ib.Precision.of([precision]), batch=batch, heads=heads, kv_heads=kv, queries=keys, keys=keys,
-        pairs=keys * (keys + 1) / 2, qk_dim=width, v_dim=width,
-    )  # fmt: skip
+        name="a",
+        precision=ib.Precision.of([precision]),
+        batch=batch,
+        heads=heads,
+        kv_heads=kv,
+        queries=keys,
+        keys=keys,
+        pairs=keys * (keys + 1) / 2,
+        qk_dim=width,
+        v_dim=width,
+    )
     return (
         "context",
         f"{heads:g} of {kv:g}",
@@ -89,7 +108,9 @@ def attention(line: dict[str, str], seconds: float) -> tuple[str, str, float, fl
 
 
 def read(table: Path, count: Callable[[dict[str, str], float], tuple[str, str, float, float]]) -> Rows:
-    """Readings of a table's B200 rows; generation attention is left out: no reading of it is fit to use (docs/power.md)."""
+    """Readings of a table's B200 rows; generation attention is left out: no reading of it is fit to use
+    (docs/power.md).
+    """
     found = []
     for line in csv.DictReader(table.read_text().splitlines()):
         if line["chip"].startswith("B200") and line["power_w"] and line["phase"] != "decode":
@@ -170,7 +191,9 @@ def constant(rows: Rows) -> Array:
 
 
 def width(logs: Array, groups: Array) -> float:
-    """Half width in logs of a 90% interval: the `(n + 1) 0.9`-th smallest, stretched by `sqrt(1 + 1/g)` for g groups."""
+    """Half width in logs of a 90% interval: the `(n + 1) 0.9`-th smallest, stretched by `sqrt(1 + 1/g)` for g
+    groups.
+    """
     rank = min(len(logs), int(np.ceil((len(logs) + 1) * LEVEL)))
     return float(np.sort(np.abs(logs))[rank - 1] * np.sqrt(1 + 1 / len(set(groups))))
 
@@ -207,8 +230,13 @@ def study(rows: Rows, byte: float = float("nan")) -> dict[str, Result]:
     for kernel in [*sorted(set(rows.kernel)), ""]:
         mine = (rows.kernel == kernel) | (kernel == "")
         some = mine & rows.trusted
-        shown = {"groups left out": mape(out, rows, some), "rows left out": mape(random, rows, some), "constant": mape(flat, rows, some),
-                 "TDP": mape(np.full(len(flat), LIMIT), rows, some), "with suspects": mape(out, rows, mine)}  # fmt: skip
+        shown = {
+            "groups left out": mape(out, rows, some),
+            "rows left out": mape(random, rows, some),
+            "constant": mape(flat, rows, some),
+            "TDP": mape(np.full(len(flat), LIMIT), rows, some),
+            "with suspects": mape(out, rows, mine),
+        }
         said = ", ".join(f"{name} {value:.1f}%" for name, value in shown.items())
         if not kernel:
             print(f"all: {int(some.sum())} rows, {said}; {hits} in their intervals")
@@ -219,8 +247,11 @@ def study(rows: Rows, byte: float = float("nan")) -> dict[str, Result]:
         results[kernel] = Result(
             found.baseline, found.ops[kernel], found.byte, width(logs, rows.group[some]) / INTERVAL
         )
-        print(f"{kernel}: {int(some.sum())} rows, P0 {found.baseline:.1f} W, {found.ops[kernel] * 1e12:.3f} pJ/OP, {found.byte * 1e12:.1f} pJ/B\n"
-              f"   {said}; log error {results[kernel].error:.4f}, {inside} in intervals made from other groups")  # fmt: skip
+        print(
+            f"{kernel}: {int(some.sum())} rows, P0 {found.baseline:.1f} W, {found.ops[kernel] * 1e12:.3f}"
+            f" pJ/OP, {found.byte * 1e12:.1f} pJ/B\n   {said}; log error {results[kernel].error:.4f},"
+            f" {inside} in intervals made from other groups"
+        )
     return results
 
 

@@ -1,14 +1,18 @@
-"""Fit the board-power coefficients of the A100 and the H100, and print the errors beside those of trivial predictors.
+"""Fit the board-power coefficients of the A100 and the H100, and print the errors beside those of trivial
+predictors.
 
     python plugins/inferbench-power/tools/fit_power.py ../shared/data/llm_end_to_end.csv
 
 Rows: static batches of Llama-2-7B and Llama-3-8B, mean NVML board power over prefill and decode
 (argonne-lcf/LLM-Inference-Bench). Operations and bytes are counted from the shapes of the networks.
 
-Model: `P = min(P0 + eF F/t + eB B/t, TDP)`, three figures per chip, each kept physical by a fact from elsewhere:
+Model: `P = min(P0 + eF F/t + eB B/t, TDP)`, three figures per chip, each kept physical by a fact from
+elsewhere:
 
-- P0 is the reading of an otherwise idle board with weights resident: the middle of 112 to 145 W for the H100 (public
-  nvidia-smi logs). No such log was found for the A100; its figure is scaled by idle power, 60 W / 70 W. It is not
+- P0 is the reading of an otherwise idle board with weights resident: the middle of 112 to 145 W for the H100
+(public
+  nvidia-smi logs). No such log was found for the A100; its figure is scaled by idle power, 60 W / 70 W. It is
+  not
   fitted: over its whole range the loss changes by 4% at most, eB making up for it.
 - eF no larger than lets the board sustain the fastest published bf16 GEMM within its power limit (290 and 826
   TFLOP/s, ai-dynamo/aiconfigurator). Without it, decoding alone gives energies that a GEMM refutes.
@@ -30,7 +34,9 @@ Array = np.ndarray
 
 @attrs.frozen
 class Shape:
-    """Hyper-parameters of a dense decoder: layers, width, heads, KV heads, head width, FFN width, vocabulary."""
+    """Hyper-parameters of a dense decoder: layers, width, heads, KV heads, head width, FFN width,
+    vocabulary.
+    """
 
     layers: int
     width: int
@@ -43,7 +49,9 @@ class Shape:
 
 @attrs.frozen
 class Board:
-    """What is known of a board beforehand: limit, idle and P0 (W), sustained GEMM rate (OP/s), datasheet's peak and bandwidth."""
+    """What is known of a board beforehand: limit, idle and P0 (W), sustained GEMM rate (OP/s), datasheet's
+    peak and bandwidth.
+    """
 
     name: str
     tdp: float
@@ -79,7 +87,9 @@ INTERVAL = 1.6449  # standard errors of a normal distribution on either side of 
 
 
 def count(net: Shape, batch: float, prompt: float, tokens: float) -> tuple[float, float]:
-    """Operations and HBM bytes (bf16) of a whole run: weights once per step, keys and values, GEMM activations."""
+    """Operations and HBM bytes (bf16) of a whole run: weights once per step, keys and values, GEMM
+    activations.
+    """
     layer = 2 * net.width * (net.heads + net.kv_heads) * net.head + 3 * net.width * net.hidden
     body, head = net.layers * layer, net.width * net.vocabulary
     state = net.layers * 2 * net.kv_heads * net.head * 2
@@ -114,7 +124,9 @@ def watts(board: Board, baseline: Array, op: Array, byte: Array, rows: list[Row]
 
 
 def fit(board: Board, rows: list[Row]) -> tuple[float, float, float]:
-    """Least soft-L1 error of log power inside the physical box, by a grid that shrinks: no start, no local minimum."""
+    """Least soft-L1 error of log power inside the physical box, by a grid that shrinks: no start, no local
+    minimum.
+    """
     measured = np.array([row.watts for row in rows])
     most = (board.tdp - board.baseline) / board.gemm
     low, high = np.array([0.0, HBM_DEVICE]), np.array([most, 300e-12])
@@ -165,7 +177,9 @@ def rms(logs: Array) -> float:
 
 
 def covered(pooled: dict[str, Array]) -> tuple[int, int]:
-    """Left-out rows inside 90% intervals whose width comes from the other networks' errors alone, both boards together."""
+    """Left-out rows inside 90% intervals whose width comes from the other networks' errors alone, both boards
+    together.
+    """
     hits = 0
     for network, logs in pooled.items():
         others = np.concatenate([other for name, other in pooled.items() if name != network])
@@ -202,7 +216,8 @@ def main(table: Path) -> None:
         shown = {"in sample": errors(board, found, rows), "left out": ours, "constant": constant}
         shown |= trivial(board, rows)
         print(
-            f"{board.name}: {len(rows)} rows, P0 {found[0]:.1f} W, {found[1] * 1e12:.3f} pJ/OP, {found[2] * 1e12:.1f} pJ/B"
+            f"{board.name}: {len(rows)} rows, P0 {found[0]:.1f} W, {found[1] * 1e12:.3f} pJ/OP,"
+            f" {found[2] * 1e12:.1f} pJ/B"
         )
         print("   " + ", ".join(f"{name} {100 * value.mean():.1f}%" for name, value in shown.items()))
         kept = [row for row in rows if not 448 <= row.watts <= 452]
@@ -224,8 +239,10 @@ def main(table: Path) -> None:
     print("both: " + ", ".join(f"{n} {100 * np.concatenate(v).mean():.1f}%" for n, v in columns.items()))
     logs = {network: np.concatenate(some) for network, some in pooled.items()}
     inside, n = covered(logs)
-    print(f"log standard error {rms(np.concatenate(list(logs.values()))):.4f} with the network left out; "
-          f"{inside} of {n} rows in intervals made from the other network")  # fmt: skip
+    print(
+        f"log standard error {rms(np.concatenate(list(logs.values()))):.4f} with the network left out; "
+        f"{inside} of {n} rows in intervals made from the other network"
+    )
 
 
 if __name__ == "__main__":

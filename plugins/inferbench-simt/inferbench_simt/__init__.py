@@ -1,4 +1,6 @@
-"""SIMT architectures (GPUs): the roofline, and how tiles fill the multiprocessors if a stack says how it tiles."""
+"""SIMT architectures (GPUs): the roofline, and how tiles fill the multiprocessors if a stack says how it
+tiles.
+"""
 
 from __future__ import annotations
 

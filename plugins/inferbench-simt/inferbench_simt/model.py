@@ -49,11 +49,14 @@ class Tuning:
         tail: Share of the last wave's idle time that is really lost; the rest is filled with what comes next.
         shrink: How much longer small tiles take per operation: `1 + shrink (64/rows + 64/columns)`.
         precisions: Names of the precisions whose kernels are tiled so; empty: all.
-        attention_rows: Query rows of a tile of attention, one tile per SM at a time; heads that share keys fill a tile
+        attention_rows: Query rows of a tile of attention, one tile per SM at a time; heads that share keys
+            fill a tile
             together. 0: attention is not tiled.
-        attention_keys: Keys that such a tile takes at a time; what is masked or beyond the end is computed with it.
+        attention_keys: Keys that such a tile takes at a time; what is masked or beyond the end is computed
+            with it.
         head_multiple: Head widths are rounded up to a multiple of it.
-        shares_keys: Whether attention of one new token reads keys once for all query heads that share them. Where not,
+        shares_keys: Whether attention of one new token reads keys once for all query heads that share them.
+            Where not,
             each query head reads them for itself: once from their home, every time from the level `l2`.
 
     Example:
@@ -117,7 +120,8 @@ class Simt(ib.Architecture):
     title = "SIMT (GPU)"
     params = Params
     tuning = Tuning
-    # What fits TensorRT-LLM's fused attention on the H100 and B200 best among 64, 128 and 256 rows, and widths of 64,
+    # What fits TensorRT-LLM's fused attention on the H100 and B200 best among 64, 128 and 256 rows, and
+    # widths of 64,
     # 72 and 80 best among steps of 1, 16, 32 and 64 (docs/calibration.md); an assumption for other libraries.
     usual = {"attention_rows": 128, "attention_keys": 128, "head_multiple": 32}  # noqa: RUF012
 
@@ -126,7 +130,8 @@ class Simt(ib.Architecture):
 
         Untiled: `2 m n k count / peak`. Tiled: `ceil(m/tile_m) ceil(n/tile_n) count` tiles run in
         `ceil(tiles/sms)` waves, and every SM of every wave takes the time of a full tile:
-        `waves * sms * 2 tile_m tile_n k / peak`, never below the untiled time. Where a stack lists several tiles
+        `waves * sms * 2 tile_m tile_n k / peak`, never below the untiled time. Where a stack lists several
+        tiles
         and splits, the fastest is taken, as a library does.
 
         Args:
@@ -138,7 +143,8 @@ class Simt(ib.Architecture):
             broadcast from the op's fields and the precision axis. NaN where the chip has no peak.
 
         Example:
-            132 SMs, tiles of 128 x 128, an 8192 x 2048 result: 1024 tiles in 8 waves of which 7.76 are needed.
+            132 SMs, tiles of 128 x 128, an 8192 x 2048 result: 1024 tiles in 8 waves of which 7.76 are
+            needed.
         """
         tuning: Tuning = site.tuning
         names = op.precision.names
@@ -156,17 +162,23 @@ class Simt(ib.Architecture):
     def attention(self, op: ib.Attention, site: ib.Site) -> ib.Cost:
         """Cost attention whose scores stay on chip: useful operations at peak, KV cache and activations once.
 
-        Tiled (`attention_rows`): `batch kv_heads ceil(queries heads/kv_heads / rows)` tiles, of which every SM has one
-        at a time. Several queries per sequence fill whole tiles: rows and keys are rounded up, and half a tile of keys
-        per row is computed and masked along a causal diagonal. One query per sequence is computed without padding.
+        Tiled (`attention_rows`): `batch kv_heads ceil(queries heads/kv_heads / rows)` tiles, of which every
+        SM has one
+        at a time. Several queries per sequence fill whole tiles: rows and keys are rounded up, and half a
+        tile of keys
+        per row is computed and masked along a causal diagonal. One query per sequence is computed without
+        padding.
 
-        Where query heads don't share the reading of keys (`shares_keys = false`), one query of every head is a tile, and
+        Where query heads don't share the reading of keys (`shares_keys = false`), one query of every head is
+        a tile, and
         the keys and values of a group pass through the cache once per query head:
         `memory.l2 = state bytes * heads / kv_heads / bandwidth of l2`.
 
         Example:
-            Causal, 128 queries on 128 keys, tiles of 128 x 128: 16,384 pairs are computed of which 8,256 are used.
-            Eight query heads on two of keys, 4 GB of keys and values, an L2 of 8 TB/s, not shared: 16 GB in 2 ms.
+            Causal, 128 queries on 128 keys, tiles of 128 x 128: 16,384 pairs are computed of which 8,256 are
+            used.
+            Eight query heads on two of keys, 4 GB of keys and values, an L2 of 8 TB/s, not shared: 16 GB in 2
+            ms.
         """
         tuning: Tuning = site.tuning
         width = op.qk_dim + op.v_dim
@@ -203,7 +215,9 @@ class Simt(ib.Architecture):
 
 
 def _tiled(op: ib.Gemm, sms: int, tuning: Tuning) -> tuple[ib.Numeric, dict[str, ib.Numeric]]:
-    """Operations for which all SMs are occupied under the fastest choice of tile and split, its tiles and waves."""
+    """Operations for which all SMs are occupied under the fastest choice of tile and split, its tiles and
+    waves.
+    """
     best: ib.Numeric = math.inf
     detail: dict[str, ib.Numeric] = {"tiles": 0.0, "waves": 0.0}
     for rows, columns in tuning.shapes:
@@ -232,7 +246,9 @@ def _padding(op: ib.Attention, tuning: Tuning) -> ib.Numeric:
 
 
 def _read_by_each(op: ib.Attention, site: ib.Site, cost: ib.Cost, apart: Any) -> ib.Cost:
-    """Add what passes through the cache where (`apart`) every query head reads the keys of its group by itself."""
+    """Add what passes through the cache where (`apart`) every query head reads the keys of its group by
+    itself.
+    """
     cache = site.chip.memory.get(CACHE)
     if cache is None or math.isnan(cache.bandwidth):
         return cost

@@ -177,7 +177,9 @@ def test_the_plugin_yields_the_model():
 
 
 def test_the_library_takes_the_fastest_tile():
-    """10 SMs, 64 x 640: 5 tiles of 64 x 128 occupy half of them for one wave, 10 of 64 x 64 all for half as long."""
+    """10 SMs, 64 x 640: 5 tiles of 64 x 128 occupy half of them for one wave, 10 of 64 x 64 all for half as
+    long.
+    """
     both = Tuning(tiles=((64, 128), (64, 64)))
     assert compute(Tuning(tile_m=64, tile_n=128), 64.0, 640.0, 100.0) == pytest.approx(2 * 8.192e-6)
     assert compute(both, 64.0, 640.0, 100.0) == pytest.approx(8.192e-6)
@@ -186,7 +188,9 @@ def test_the_library_takes_the_fastest_tile():
 
 
 def test_splitting_the_inner_loop_occupies_more_sms():
-    """One tile of 64 x 64 on 10 SMs takes 10 times its share; in 5 parts twice, with 10 % more for the prologue."""
+    """One tile of 64 x 64 on 10 SMs takes 10 times its share; in 5 parts twice, with 10 % more for the
+    prologue.
+    """
     share = 2 * 64 * 64 * 1000 / 1e12
     assert compute(Tuning(64, 64), 64.0, 64.0, 1000.0) == pytest.approx(10 * share)
     assert compute(Tuning(64, 64, splits=(1, 5)), 64.0, 64.0, 1000.0) == pytest.approx(2 * share)
@@ -229,9 +233,17 @@ TILED = Tuning(attention_rows=128, attention_keys=128, head_multiple=32)
 
 def attention(queries, keys, pairs, heads=8.0, kv_heads=8.0, width=64.0, batch=1.0) -> ib.Attention:
     return ib.Attention(
-        name="a", precision=BF16, batch=batch, heads=heads, kv_heads=kv_heads, queries=queries, keys=keys, pairs=pairs,
-        qk_dim=width, v_dim=width,
-    )  # fmt: skip
+        name="a",
+        precision=BF16,
+        batch=batch,
+        heads=heads,
+        kv_heads=kv_heads,
+        queries=queries,
+        keys=keys,
+        pairs=pairs,
+        qk_dim=width,
+        v_dim=width,
+    )
 
 
 def padding(op: ib.Attention, tuning: Tuning = TILED) -> float:

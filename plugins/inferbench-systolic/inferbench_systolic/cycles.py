@@ -112,7 +112,8 @@ def unfold(
     """Return what the busiest of `arrays` equal arrays does for `count` products of (m x k) by (k x n).
 
     All folds of all products are dealt out evenly: ceil(folds count / arrays) to the busiest array, which
-    works on ceil(count / arrays) products. Partial sums of folds along k meet in accumulators outside, so that
+    works on ceil(count / arrays) products. Partial sums of folds along k meet in accumulators outside, so
+    that
     every fold may go to any array.
 
     Args:
@@ -190,7 +191,8 @@ def sram_reads(
 ) -> tuple[ib.Numeric, ib.Numeric]:
     """Return elements read from the input (m x k) and from the filter (k x n) buffer.
 
-    What stays in the cells is read once; what streams is read once per fold along the dimension that it lacks.
+    What stays in the cells is read once; what streams is read once per fold along the dimension that it
+    lacks.
 
     Args:
         dataflow: `ws`, `is` or `os`.

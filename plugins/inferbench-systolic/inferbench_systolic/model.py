@@ -1,4 +1,6 @@
-"""The systolic model: cycles of the busiest array at the beat that the stored peak implies, bytes at their homes."""
+"""The systolic model: cycles of the busiest array at the beat that the stored peak implies, bytes at their
+homes.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,14 @@ class Params:
     Attributes:
         rows, columns: Cells of one array.
         arrays: Arrays per chip.
-        clock: In Hz; the stored peaks decide times (see `Systolic.beat`), this checks them and serves `native`.
+        clock: In Hz; the stored peaks decide times (see `Systolic.beat`), this checks them and serves
+            `native`.
         dataflow: Which operand stays in the cells: weights `ws`, results `os`, inputs `is`.
-        loading: Whether the next stationary tile loads behind the present one (`double`) or before it (`serial`).
+        loading: Whether the next stationary tile loads behind the present one (`double`) or before it
+            (`serial`).
         weight_rows_per_cycle: Rows of the stationary tile that enter an array per cycle.
-        native: Format of which a cell does one multiply-accumulate per cycle; a chip without a stored peak for
+        native: Format of which a cell does one multiply-accumulate per cycle; a chip without a stored peak
+            for
             it gets `2 rows columns arrays clock`. Empty: peaks are stored, never derived.
 
     Example:
@@ -106,7 +111,8 @@ class Systolic(ib.Architecture):
             site: The chip; no tuning.
 
         Returns:
-            `compute` (streaming) and, double-buffered, `compute.load` (loading stationary tiles): the longer of
+            `compute` (streaming) and, double-buffered, `compute.load` (loading stationary tiles): the longer
+            of
             the two is the time in the arrays. `detail` has `cycles` and `folds` of the busiest array. Shapes
             broadcast from the op's fields and the precision axis. NaN where the chip has no peak.
 
@@ -151,7 +157,8 @@ class Systolic(ib.Architecture):
             sum((getattr(work, part) for work in works[1:]), start=getattr(works[0], part))
             for part in ("cycles", "streaming", "loading")
         )
-        # The longer engine carries all cycles: for several products the longest sum may be less than the sum of the longest.
+        # The longer engine carries all cycles: for several products the longest sum may be less than the sum
+        # of the longest.
         streams = streaming >= loading
         # An output-stationary 1 x 1 array counts its first cycle as 0 and would beat its own peak by it.
         busy = {"compute": ib.maximum(ib.where(streams, cycles, streaming) / beat, op.useful / site.rate(op))}

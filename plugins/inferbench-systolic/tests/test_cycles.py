@@ -1,4 +1,6 @@
-"""Cycles against SCALE-Sim, against figures worked out by hand, against an event-by-event schedule, and laws."""
+"""Cycles against SCALE-Sim, against figures worked out by hand, against an event-by-event schedule, and
+laws.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,8 @@ def test_double_buffering_is_never_slower_on_the_reference_shapes(reference):
     [
         # 1 x 1 x 1 on one cell: load in cycle 0, multiply in 1, result in 1; the last cycle's number is 1.
         ("ws", (1, 1, 1), (1, 1), "serial", 1),
-        # 64 cubed, one fold: 64 to load, 64 rows, 126 of skew, from cycle 0; on 128 x 128: 128 + 64 + 254 - 1.
+        # 64 cubed, one fold: 64 to load, 64 rows, 126 of skew, from cycle 0; on 128 x 128: 128 + 64 + 254 -
+        # 1.
         ("ws", (64, 64, 64), (64, 64), "serial", 253),
         ("ws", (64, 64, 64), (128, 128), "serial", 445),
         # Four folds (k 512) by four (n 512) of 128 + 1 + 254 cycles; 16 * 383 - 1.
@@ -148,7 +151,8 @@ def test_utilization_of_many_double_buffered_folds_tends_to_the_smaller_of_1_and
 
 
 def test_that_limit_is_far_from_a_single_fold():
-    # 128 rows through one 128 x 128 tile: 128 to load + 128 + 254 - 1 cycles, a quarter used, where the limit says 1.
+    # 128 rows through one 128 x 128 tile: 128 to load + 128 + 254 - 1 cycles, a quarter used, where the limit
+    # says 1.
     assert cycles("ws", 128.0, 128.0, 128.0, 128, 128, "double") == 509
 
 

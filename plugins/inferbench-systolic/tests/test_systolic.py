@@ -94,7 +94,8 @@ def test_twice_the_peak_at_int8_is_twice_the_beat_for_the_same_cycles():
 
 
 def test_the_stored_peak_wins_over_documented_arrays_that_do_not_multiply_out():
-    # TPU v6e: 2 arrays of 256 x 256 would need 3.5 GHz for 918 TOP/s; a long stream must still reach the peak.
+    # TPU v6e: 2 arrays of 256 x 256 would need 3.5 GHz for 918 TOP/s; a long stream must still reach the
+    # peak.
     v6e = chip(Params(rows=256, columns=256, arrays=2, clock=1.75e9), {"bf16": 918e12}, 1.638e12)
     assert documented_peak(v6e.architecture) == pytest.approx(458.752e12)
     op = gemm(1e6, 8192.0, 8192.0)
@@ -103,7 +104,8 @@ def test_the_stored_peak_wins_over_documented_arrays_that_do_not_multiply_out():
 
 
 def test_tpu_v5p_loads_weights_a_little_faster_than_its_memory_delivers_them():
-    # 8 arrays x 128 columns x 2 B x 1.751 GHz = 3.59 TB/s of bf16 weights against 2.765 TB/s from HBM: memory binds.
+    # 8 arrays x 128 columns x 2 B x 1.751 GHz = 3.59 TB/s of bf16 weights against 2.765 TB/s from HBM: memory
+    # binds.
     v5p = chip(Params(rows=128, columns=128, arrays=8), {"bf16": 459e12}, 2.765e12)
     half = Systolic().cost(gemm(1.0, 8192.0, 8192.0), site(v5p))
     assert half.detail["cycles"] == 128 + 511 * 128 + 255 - 1

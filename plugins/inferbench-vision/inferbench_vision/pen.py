@@ -54,7 +54,9 @@ class Pen:
         return attrs.evolve(self, prefix=prefix, repeat=float(repeat), unit=unit)
 
     def _placed(self, name: str, kernels: float = 1.0) -> dict[str, Any]:
-        """What all operators of a part share: where they stand, how often they run and how many copies are held."""
+        """What all operators of a part share: where they stand, how often they run and how many copies are
+        held.
+        """
         return {
             "name": self.prefix + name,
             "precision": self.precision,
