@@ -1,15 +1,14 @@
 """Keep the documentation true: run its examples, generate its reference pages, list its pages.
 
-    python tools/docs.py            say what is stale; exit code 1 if anything is
-    python tools/docs.py --write    bring everything up to date in place
+    python tools/docs.py            say what is stale; exit code 1 if anything is python tools/docs.py
+    --write    bring everything up to date in place
 
 Every block fenced as ```console whose first line starts with `$ inferbench` is run, at 80 columns and without
 colour, and what it prints stands below the command. Comments on the line before a block:
 
-    <!-- illustration -->     not run
-    <!-- until: TEXT -->      what is printed before the first line that starts with TEXT, then `…`
-    <!-- file: NAME -->       before a block in any language: written to NAME first, in the folder the page's
-    examples run in
+    <!-- illustration -->     not run <!-- until: TEXT -->      what is printed before the first line that
+    starts with TEXT, then `…` <!-- file: NAME -->       before a block in any language: written to NAME
+    first, in the folder the page's examples run in
 """
 
 from __future__ import annotations

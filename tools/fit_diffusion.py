@@ -3,14 +3,13 @@
     python tools/fit_diffusion.py ../shared/data/diffusion_energy.csv [--write]
 
 An image is `(t^6 + (n tau)^6)^(1/6)`: t the sum of its kernels, n their number, tau what Python takes to
-launch one.
-Two figures are free per chip and software: the bandwidth that element-wise kernels and convolutions reach, as
-a share of
-the datasheet's, and tau. They are searched on a grid by soft-L1 of the log error: no start, no local minimum.
+launch one. Two figures are free per chip and software: the bandwidth that element-wise kernels and
+convolutions reach, as a share of the datasheet's, and tau. They are searched on a grid by soft-L1 of the
+log error: no start, no local minimum.
 
 Power is the chip's model, with the energy of an operation times a factor: the coefficients are those of
-decoding, and
-eager kernels keep a chip busier than their counts say. The factor is the one figure that power frees.
+decoding, and eager kernels keep a chip busier than their counts say. The factor is the one figure that
+power frees.
 """
 
 from __future__ import annotations

@@ -3,17 +3,13 @@ stacks.
 
     python tools/fit_serving.py ../shared/data/llm_end_to_end.csv ../shared/data/llm_ttft_tpot.csv [--write]
 
-A step is the sum of its kernels and `h0 + h1 batch` of host time. The data free h0 and h1 of each chip and
-nothing
-else: both enter linearly, so the fit is a non-negative least-squares problem on relative errors, solved again
-with the
-weights of a soft-L1 loss until it stands.
+A step is the sum of its kernels and `h0 + h1 batch` of host time. The data free h0 and h1 of each chip
+and nothing else: both enter linearly, so the fit is a non-negative least-squares problem on relative
+errors, solved again with the weights of a soft-L1 loss until it stands.
 
-The kernels are those of the kernel stack beneath, which was measured with a newer library. Where the measured
-software
-is known to run another kernel, figures are transferred from one that behaves alike, never fitted
-(`transferred`).
-Beside it stands the fit to the kernels as they are.
+The kernels are those of the kernel stack beneath, which was measured with a newer library. Where the
+measured software is known to run another kernel, figures are transferred from one that behaves alike,
+never fitted (`transferred`). Beside it stands the fit to the kernels as they are.
 """
 
 from __future__ import annotations
@@ -51,8 +47,8 @@ SCALE = 0.05
 APART = ("TensorRT-LLM",)
 GROUPED, ALONE = "attention.generation", "attention.generation.mha"
 # Plain loads of an A100 pass one sector of 32 bytes per slice and cycle, 2560 bytes a cycle and 3.61 of the
-# 7.22 TB/s
-# (smallscientist1/cuda_microbenchmark, analysis_A100.md). The H100's bandwidth is a measured one already.
+# 7.22 TB/s (smallscientist1/cuda_microbenchmark, analysis_A100.md). The H100's bandwidth is a measured one
+# already.
 CACHE = {"a100-sxm-40gb": 0.5, "h100-sxm": 1.0}
 # A figure counts for a phase if that phase is most of what was measured: a generation is nearly all decode
 # steps.

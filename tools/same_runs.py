@@ -1,8 +1,8 @@
 """Compare the JSON of a fixed set of commands between two states of the code, bit by bit.
 
-    python tools/same_runs.py write before.json      run every command of tests/data/runs.txt and keep what it
-    prints
-    python tools/same_runs.py compare before.json    run them again and name each command whose output differs
+    python tools/same_runs.py write before.json      run every command of tests/data/runs.txt and keep
+    what it prints python tools/same_runs.py compare before.json    run them again and name each command
+    whose output differs
 
 Run `write` before a change that must not alter results, `compare` after it.
 """

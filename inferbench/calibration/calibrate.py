@@ -2,8 +2,7 @@
 out.
 
 Chip facts are never touched: a fit says which fraction of the datasheet's rate software reaches, and no
-fraction is
-above one. Needs SciPy (`pip install 'inferbench[calibrate]'`).
+fraction is above one. Needs SciPy (`pip install 'inferbench[calibrate]'`).
 """
 
 from __future__ import annotations
@@ -32,9 +31,8 @@ from inferbench.records.stack import Stack
 
 __all__ = ["Calibration", "calibrate"]
 
-# Shares of rows faster than the roofline above which the chip is doubted, and the fit refused. The published
-# tables have
-# at most a tenth (caches hold what is counted as read from memory).
+# Shares of rows faster than the roofline above which the chip is doubted, and the fit refused. The
+# published tables have at most a tenth (caches hold what is counted as read from memory).
 DOUBTED, REFUSED = 0.3, 0.5
 # Measured over roofline, in the median of a kernel, above which the unit is doubted; published ones are at 17
 # at most.
@@ -129,16 +127,14 @@ def calibrate(
         software: Beginnings of the software's names; needed where the rows are of several.
         spellings: Precisions to take, as the source writes them; none: all.
         kinds: Beginnings of the kernels' keys to take (`gemm`, `attention.context`); none: all.
-        tuning: The stack's `[tuning.<architecture>]`; its tiles are taken as given, how they fill is fitted.
-            What it
-            leaves open is as the architecture says is usual.
+        tuning: The stack's `[tuning.<architecture>]`; its tiles are taken as given, how they fill is
+            fitted. What it leaves open is as the architecture says is usual.
         base: What the stack will be based on: its entries of other kinds hold in the fit too.
         progress: Told the key of each kernel before it is fitted.
 
     Raises:
-        InferBenchError: No row, software that is not one, SciPy missing, no kernel with enough rows, or more
-            than half
-            of the rows faster than the chip's roofline.
+        InferBenchError: No row, software that is not one, SciPy missing, no kernel with enough rows, or
+            more than half of the rows faster than the chip's roofline.
 
     Example:
         >>> calibrate(["gemm.csv"], chip, registry).fit.error               # doctest: +SKIP

@@ -1,12 +1,10 @@
 """The entries of a fitted stack: each kernel's own, and those that keep figures of other kernels away from
 it.
 
-A kernel without an entry in a table takes that of what it is a kind of: an encoder that of prompts, a width
-of the cache
-that of 16 bits, all of them `default`, or what the stack is based on has. A fit knows none of these. So
-wherever a
-lookup would find something else than the fit had, the entry is written, even if it is the value that says
-nothing.
+A kernel without an entry in a table takes that of what it is a kind of: an encoder that of prompts, a
+width of the cache that of 16 bits, all of them `default`, or what the stack is based on has. A fit knows
+none of these. So wherever a lookup would find something else than the fit had, the entry is written, even
+if it is the value that says nothing.
 """
 
 from __future__ import annotations

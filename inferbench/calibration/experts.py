@@ -39,10 +39,9 @@ def exponent(distribution: str) -> float | None:
 def busiest(tokens: int, chosen: int, experts: int, chips: int, power: float) -> tuple[float, float]:
     """Experts touched on the chip that gets most tokens, and the tokens that it gets (one per expert chosen).
 
-    Balanced, every expert gets the same. Else expert loads are drawn from the density x^-power between 1 and
-    0.8
-    tokens (0.01 and 2 where there are fewer tokens than experts), scaled to the sum and rounded, as
-    ai-dynamo/aiconfigurator draws them for its measurements; medians of 64 draws.
+    Balanced, every expert gets the same. Else expert loads are drawn from the density x^-power between 1
+    and 0.8 tokens (0.01 and 2 where there are fewer tokens than experts), scaled to the sum and rounded,
+    as ai-dynamo/aiconfigurator draws them for its measurements; medians of 64 draws.
 
     Example:
         Eight tokens to two of eight experts each, on two chips: 8 of 16 on either, and all four experts.

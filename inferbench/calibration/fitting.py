@@ -26,8 +26,7 @@ ROBUST = 0.1
 # A parameter is fixed by the data if its standard error is below this share of it.
 LOOSE = 1.0
 # Directions whose singular value is below this share of the largest are noise of finite differences (about
-# 1e-8), and a
-# parameter has a part in one from this on.
+# 1e-8), and a parameter has a part in one from this on.
 RANK, WEIGHT = 1e-6, 1e-3
 # From this many residuals on their 90% quantile is not one of the few largest, which chance makes.
 MANY = 50

@@ -9,20 +9,18 @@ from typing import Any
 import attrs
 import numpy as np
 
-from inferbench.calibration.experts import expert_layer, exponent
+from inferbench.calibration.experts import exponent
+from inferbench.calibration.operators import BUILD, Sort, cost, typed_tuning
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.num import Array
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
 from inferbench.records.measurement import Measurement
-from inferbench.records.op import Attention, Collective, Gemm, Op
-from inferbench.records.placement import Footprint, Graph, Site
+from inferbench.records.op import Op
 from inferbench.records.precision import FORMATS, Precision
 from inferbench.records.stack import Stack
-from inferbench.records.system import Layout
 from inferbench.records.trust import WIDEST_GROUP
-from inferbench.specs.options import structured_tuning
 
 __all__ = ["FASTER", "SHORT", "Kernel", "kernels"]
 
@@ -84,8 +82,8 @@ class Kernel:
 
     def _sum(self, stack: Stack, costs: tuple[Cost, ...]) -> Array:
         total: Any = 0.0
-        for op, cost in zip(self.ops, costs, strict=True):
-            total = total + stack.time(cost, op, self.formats) * op.repeat
+        for op, one in zip(self.ops, costs, strict=True):
+            total = total + stack.time(one, op, self.formats) * op.repeat
         every: Array = np.broadcast_to(np.asarray(total, dtype=np.float64), (1, len(self.measured)))[0]
         return every
 
@@ -130,16 +128,6 @@ class Kernel:
         return bool(self.ops[0].precision.activations.max() < 2.0)
 
 
-@attrs.frozen
-class _Sort:
-    """What rows must share to be one kernel."""
-
-    flavour: str
-    precision: str
-    spelled: str
-    suffix: str
-
-
 def kernels(
     rows: Sequence[Measurement],
     chip: Chip,
@@ -155,8 +143,7 @@ def kernels(
         chip: Whose rows to take.
         registry: For aliases, the architecture and fabrics.
         software: Beginnings of the software's names, any case; where two measured the same, the first one
-            counts. None:
-            all, which must then be one.
+            counts. None: all, which must then be one.
         spellings: Precisions as the source writes them; none: all, one spelling per precision of ours.
         tuning: The stack's `[tuning.<architecture>]`: how the architecture tiles products.
 
@@ -175,7 +162,7 @@ def kernels(
             f"no row can be fitted: {said or 'the file has none'}",
             "name another chip, software or file",
         )
-    sorts: dict[_Sort, list[Measurement]] = {}
+    sorts: dict[Sort, list[Measurement]] = {}
     for sort, row in taken:
         sorts.setdefault(sort, []).append(row)
     for sort in _doubled(sorts):
@@ -190,7 +177,7 @@ def kernels(
 
 
 def _one_software(
-    sort: _Sort, rows: Sequence[Measurement], software: Sequence[str], left: Counter[str]
+    sort: Sort, rows: Sequence[Measurement], software: Sequence[str], left: Counter[str]
 ) -> list[Measurement]:
     """Rows of one version: where several measured the same, of the first that was asked for."""
     versions = sorted({row.software for row in rows})
@@ -217,7 +204,7 @@ def _taken(
     software: Sequence[str],
     spellings: Sequence[str],
     left: Counter[str],
-) -> list[tuple[_Sort, Measurement]]:
+) -> list[tuple[Sort, Measurement]]:
     taken = []
     for row in rows:
         if registry.alias("chips", row.chip) != chip.name:
@@ -237,14 +224,14 @@ def _taken(
     return taken
 
 
-def _doubled(sorts: Iterable[_Sort]) -> list[_Sort]:
+def _doubled(sorts: Iterable[Sort]) -> list[Sort]:
     """Those whose precision another spelling gives too: our own spelling is taken, else the first."""
-    best: dict[tuple[str, str], _Sort] = {}
+    best: dict[tuple[str, str], Sort] = {}
     every = sorted(sorts, key=lambda sort: (sort.spelled.lower() != sort.precision, sort.spelled))
     return [sort for sort in every if best.setdefault((sort.flavour, sort.suffix), sort) is not sort]
 
 
-def _sort(row: Measurement, registry: Registry) -> _Sort | str:
+def _sort(row: Measurement, registry: Registry) -> Sort | str:
     """What a row is of, or why it can't be fitted."""
     if row.op not in BUILD:
         return f"of '{row.op or row.network or 'nothing named'}', which is no kernel that can be fitted"
@@ -263,7 +250,7 @@ def _sort(row: Measurement, registry: Registry) -> _Sort | str:
         name, suffix, spelled = f"w16a16{bits}", bits, f"{row.precision} with KV in {width}"
         if point.activations not in PLAIN:
             return f"in {spelled}, which is no precision of ours"
-    return _Sort(flavour, name, spelled, suffix)
+    return Sort(flavour, name, spelled, suffix)
 
 
 def _flavour(row: Measurement) -> str:
@@ -280,7 +267,7 @@ def _flavour(row: Measurement) -> str:
 
 
 def _kernel(
-    sort: _Sort, rows: Sequence[Measurement], chip: Chip, registry: Registry, tuning: Mapping[str, Any]
+    sort: Sort, rows: Sequence[Measurement], chip: Chip, registry: Registry, tuning: Mapping[str, Any]
 ) -> Kernel:
     names = {name for row in rows for name in row.axes}
     fields = {name: np.array([row.axes.get(name, np.nan) for row in rows]) for name in sorted(names)}
@@ -290,7 +277,7 @@ def _kernel(
     )
 
     def costs(table: Mapping[str, Any]) -> tuple[Cost, ...]:
-        typed = _tuning(chip, registry, table)
+        typed = typed_tuning(chip, registry, table)
         return tuple(cost(op, chip, registry, typed)[0] for op in ops)
 
     bare, tuned = costs({}), costs(tuning)
@@ -353,80 +340,3 @@ def _group(row: Measurement) -> str:
     return (
         f"hidden {axes['hidden']:g}, inner {axes['inter']:g}, {axes['topk']:g} of {axes['experts']:g} experts"
     )
-
-
-def _tuning(chip: Chip, registry: Registry, table: Mapping[str, Any]) -> Any:
-    architecture = registry.architecture(chip.architecture_type)
-    return structured_tuning(architecture, Stack(name="fit", title="fit", tuning={architecture.name: table}))
-
-
-def cost(op: Op, chip: Chip, registry: Registry, tuning: Any = None) -> tuple[Cost, tuple[str, ...]]:
-    """Cost an operator on a chip by itself, and say what the chip computes in."""
-    architecture = registry.architecture(chip.architecture_type)
-    placement = architecture.place(Graph((op,), Footprint(0.0, 0.0, 0.0), 1), chip, Layout())
-    site = Site(
-        chip,
-        Layout(),
-        placement,
-        architecture.tuning() if tuning is None else tuning,
-        lambda name: architecture.peak(chip, name),
-    )
-    formats = tuple(site.computes_in(point.compute) for point in op.precision.points)
-    if not isinstance(op, Collective):
-        return architecture.cost(op, site), formats
-    link = site.link(op.group)
-    if link is None:
-        raise InferBenchError.at(
-            f"{chip.name}.toml: interconnect", "the spec has no link", "add [interconnect.scale_up]"
-        )
-    return registry.fabric(link.fabric).cost(op, link, Layout(tp=op.group)), formats
-
-
-Columns = Mapping[str, Any]
-Builder = Callable[[Columns, Precision, _Sort, Sequence[Measurement], Registry], Sequence[Op]]
-
-
-def _gemm(c: Columns, precision: Precision, *_: Any) -> list[Op]:
-    return [Gemm(name="gemm", precision=precision, m=c["m"], n=c["n"], k=c["k"])]
-
-
-def _attention(c: Columns, precision: Precision, sort: _Sort, *_: Any) -> list[Op]:
-    queries, keys = c["queries"], c["keys"]
-    cached = sort.flavour != "attention.encoder"
-    pairs = queries * keys - queries * (queries - 1.0) / 2.0 if cached else queries * keys
-    return [
-        Attention(
-            name="attention",
-            precision=precision,
-            batch=c["batch"],
-            heads=c["heads"],
-            kv_heads=c["kv_heads"],
-            queries=queries,
-            keys=keys,
-            pairs=pairs,
-            qk_dim=c["head_dim"],
-            v_dim=c["head_dim"],
-            cached=cached,
-        )
-    ]
-
-
-def _collective(c: Columns, precision: Precision, sort: _Sort, *_: Any) -> list[Op]:
-    which, group = sort.flavour.split(".")[1:]
-    return [
-        Collective(name=which, precision=precision, collective=which, payload=c["payload"], group=int(group))
-    ]
-
-
-def _experts(
-    c: Columns, precision: Precision, sort: _Sort, rows: Sequence[Measurement], registry: Registry
-) -> Sequence[Op]:
-    return expert_layer(c, precision, rows)
-
-
-BUILD: Mapping[str, Builder] = {
-    "gemm": _gemm,
-    "attention": _attention,
-    "collective": _collective,
-    "moe": _experts,
-}

@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 
 from inferbench.calibration.experts import expert_layer, exponent
-from inferbench.calibration.kernels import cost
+from inferbench.calibration.operators import cost
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.num import Array

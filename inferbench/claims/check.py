@@ -6,8 +6,7 @@ Names that an expression may read:
     decode.op.gate_up.useful, decode.kind.gemm.outputs, decode.all.weights
                                                 its operators, all executions together
     chip.tpu_v5p.memory.hbm.bandwidth           a chip's fact; network.llama3_70b.hidden_size;
-    params.llama3_70b
-    given.groq_8b_tokens_per_s                  a cited number of the ledger itself
+    params.llama3_70b given.groq_8b_tokens_per_s                  a cited number of the ledger itself
 
 Names of chips and networks are spelled with `_` for every other sign.
 """

@@ -83,12 +83,11 @@ def command(
 ) -> None:
     """Fit a stack's kernels to measurements, and score them on rows left out.
 
-    Example: inferbench calibrate gemm.csv --chip h100-sxm --stack trtllm-1.3 --software TRTLLM-1.3 --out
-    my.toml
+    Example: inferbench calibrate gemm.csv --chip h100-sxm --stack mine --software TRTLLM-1.3 --out my.toml
 
-    FILE is anything an importer reads. The error that counts is the one with whole groups of rows left out of
-    the fit:
-    shapes for products, heads for attention, networks for experts, sizes of messages for collectives.
+    FILE is anything an importer reads. The error that counts is the one with whole groups of rows left
+    out of the fit: shapes for products, heads for attention, networks for experts, sizes of messages for
+    collectives.
     """
     registry = common.the_registry()
     common.renderer(form, registry)
@@ -111,24 +110,11 @@ def command(
         print(f"inferbench: warning: {warning}", file=sys.stderr)
     after = "the same with --out my.toml to keep the stack"
     if out:
-        options = {
-            "chip": chip,
-            "stack": name,
-            "software": software,
-            "precision": precision,
-            "kind": kind,
-            "tuning": tuning,
-            "based-on": based_on,
-        }
-        labels = Labels(
-            title or f"{name}: kernels on {found.chip.title}",
-            note,
-            based_on,
-            cite,
-            url,
-            tuple(common.names(software) or ()),
-            _again(files, options),
-        )
+        options = {"chip": chip, "stack": name, "software": software, "precision": precision}
+        options |= {"kind": kind, "tuning": tuning, "based-on": based_on}
+        heading = title or f"{name}: kernels on {found.chip.title}"
+        named = tuple(common.names(software) or ())
+        labels = Labels(heading, note, based_on, cite, url, named, _again(files, options))
         path = Path(out) / f"{name}.toml" if Path(out).is_dir() else Path(out)
         common.write_atomically(path, stack_toml(found, labels) + _energies(path, name, registry))
         after = f"inferbench op {found.chip.name} {_example(found)} --stack {path}"

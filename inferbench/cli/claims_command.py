@@ -26,28 +26,31 @@ BLANK = Cell("")
 @click.argument("ids", nargs=-1, metavar="[ID]…")
 @common.output_options
 @click.pass_context
-def command(ctx: click.Context, ids: tuple[str, ...], form: str, out: str | None, verbose: bool) -> None:
+def command(
+    ctx: click.Context,
+    ids: tuple[str, ...],
+    output: common.Output,
+) -> None:
     """Check published claims against the model: what is said, what comes out, and what with corrected facts.
 
     Example: inferbench claims A11 B3
 
-    An ID is a claim (A1.q), a row (A8) or a group (B). A verdict holds if the number comes out as it says: to
-    the
-    rounding for exact, under the footnote's assumption for assumption, and not at all with corrected facts
-    for
-    wrong and inconsistent. -v prints the expressions. The exit code is 1 if a verdict no longer holds.
+    An ID is a claim (A1.q), a row (A8) or a group (B). A verdict holds if the number comes out as it
+    says: to the rounding for exact, under the footnote's assumption for assumption, and not at all with
+    corrected facts for wrong and inconsistent. -v prints the expressions. The exit code is 1 if a verdict
+    no longer holds.
     """
     registry = common.the_registry()
     checks = list(check_all(registry, ids))
-    width = common.terminal_width() if form == "table" else 0
+    width = common.terminal_width() if output.form == "table" else 0
     rows = [row(one) for one in checks]
     report = Report(
-        tuple(table(group, width, verbose) for group in grouped(checks)),
+        tuple(table(group, width, output.verbose) for group in grouped(checks)),
         {"schema": "inferbench.claims/1", "claims": rows},
         tuple(rows),
-        "" if verbose or not checks else f"inferbench claims {checks[-1].claim.id} -v",
+        "" if output.verbose or not checks else f"inferbench claims {checks[-1].claim.id} -v",
     )
-    common.emit(report, form, out, registry)
+    common.emit(report, output.form, output.out, registry)
     common.problems_line(registry)
     ctx.exit(1 if any(one.state == "fails" for one in checks) else 0)
 

@@ -8,8 +8,9 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 import click
@@ -23,6 +24,8 @@ from inferbench.specs.options import read_option, structured_tuning
 from inferbench.specs.ranges import MOST_LISTED, Points, parse
 
 __all__ = [
+    "Asked",
+    "Output",
     "axis",
     "emit",
     "names",
@@ -35,7 +38,6 @@ __all__ = [
     "terminal_width",
 ]
 
-F = TypeVar("F", bound=Callable[..., Any])
 BATCH = "Sequences at once; 0 takes the largest batch that fits."
 CONTEXT = "Tokens in the KV cache (decode) or in the prompt (prefill)."
 
@@ -72,8 +74,52 @@ def options_of(pairs: Sequence[str]) -> dict[str, Any]:
     return dict(read_option(pair) for pair in pairs)
 
 
-def point_options(command: F) -> F:
-    """Add the options that pick points: axes, precision, stack, scenario, workload options."""
+@attrs.frozen
+class Asked:
+    """The options that pick points, as they were typed.
+
+    Attributes:
+        batch, context: Axes that most workloads have.
+        axes: Other axes, `steps=20,28`.
+        precision: Names with commas between them.
+        stack, scenario: Names, or a stack's file.
+        pairs: Options of the workload, `kv=false`.
+        ignore_capacity: Whether everything fits by decree.
+    """
+
+    batch: str | None
+    context: str | None
+    axes: tuple[str, ...]
+    precision: str | None
+    stack: str
+    scenario: str
+    pairs: tuple[str, ...]
+    ignore_capacity: bool
+
+
+@attrs.frozen
+class Output:
+    """The options that say how the answer is written: format, file, and whether with the long tables."""
+
+    form: str
+    out: str | None
+    verbose: bool
+
+
+def _bundled(command: Callable[..., None], kind: type[Any], name: str) -> Callable[..., None]:
+    """Hand a command one record instead of the options that are its fields."""
+
+    @wraps(command)
+    def call(**given: Any) -> None:
+        record = kind(**{field.name: given.pop(field.name) for field in attrs.fields(kind)})
+        command(**given, **{name: record})
+
+    return call
+
+
+def point_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that pick points; the command takes them as `asked`."""
+    command = _bundled(command, Asked, "asked")
     for decorate in reversed(
         [
             click.option("--batch", metavar="1,8|1:512:x2", help=BATCH),
@@ -108,8 +154,9 @@ def point_options(command: F) -> F:
     return command
 
 
-def output_options(command: F) -> F:
-    """Add the options that say how the answer is written."""
+def output_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say how the answer is written; the command takes them as `output`."""
+    command = _bundled(command, Output, "output")
     for decorate in reversed(
         [
             click.option(

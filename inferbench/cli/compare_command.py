@@ -53,17 +53,8 @@ def command(
     systems: tuple[str, ...],
     workloads: tuple[str, ...],
     suite: str,
-    batch: str | None,
-    context: str | None,
-    axes: tuple[str, ...],
-    precision: str | None,
-    stack: str,
-    scenario: str,
-    pairs: tuple[str, ...],
-    ignore_capacity: bool,
-    form: str,
-    out: str | None,
-    verbose: bool,
+    asked: common.Asked,
+    output: common.Output,
 ) -> None:
     """Compare systems on the same work: one table per workload, systems as columns.
 
@@ -74,14 +65,14 @@ def command(
     is shown as the smallest system that can.
     """
     registry = common.the_registry()
-    given = common.axes_from(batch, context, axes)
-    works = _works(registry.get("suites", suite), workloads, given, common.names(precision))
+    given = common.axes_from(asked.batch, asked.context, asked.axes)
+    works = _works(registry.get("suites", suite), workloads, given, common.names(asked.precision))
     settings = {
-        "stack": stack,
-        "scenario": scenario,
-        "options": common.options_of(pairs),
-        "ignore_capacity": ignore_capacity,
-        "breakdown": verbose,
+        "stack": asked.stack,
+        "scenario": asked.scenario,
+        "options": common.options_of(asked.pairs),
+        "ignore_capacity": asked.ignore_capacity,
+        "breakdown": output.verbose,
     }
     groups = []
     for work in works:
@@ -91,10 +82,10 @@ def command(
     report = comparison(
         groups,
         registry,
-        verbose,
+        output.verbose,
         f"inferbench show {first} · inferbench run {systems[0]} {works[0].workload} -v",
     )
-    common.emit(report, form, out, registry)
+    common.emit(report, output.form, output.out, registry)
     common.problems_line(registry)
 
 

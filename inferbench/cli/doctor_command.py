@@ -21,7 +21,10 @@ PARSED = ("chips", "networks", "stacks", "scenarios", "suites", "claims")
 @click.command("doctor", cls=rich_click.RichCommand)
 @common.output_options
 @click.pass_context
-def command(ctx: click.Context, form: str, out: str | None, verbose: bool) -> None:
+def command(
+    ctx: click.Context,
+    output: common.Output,
+) -> None:
     """Load everything and say what is broken, missing or shadowed, and what to do.
 
     Example: inferbench doctor
@@ -54,8 +57,8 @@ def command(ctx: click.Context, form: str, out: str | None, verbose: bool) -> No
             {"schema": "inferbench.doctor/1", "findings": rows},
             tuple(rows),
         ),
-        form,
-        out,
+        output.form,
+        output.out,
         registry,
     )
     ctx.exit(1 if broken else 0)

@@ -46,17 +46,8 @@ def command(
     measured: str | None,
     row: int,
     result: int,
-    batch: str | None,
-    context: str | None,
-    axes: tuple[str, ...],
-    precision: str | None,
-    stack: str,
-    scenario: str,
-    pairs: tuple[str, ...],
-    ignore_capacity: bool,
-    form: str,
-    out: str | None,
-    verbose: bool,
+    asked: common.Asked,
+    output: common.Output,
 ) -> None:
     """Say where a measured time goes: algorithm, hardware, software.
 
@@ -68,7 +59,7 @@ def command(
     registry = common.the_registry()
     if first.endswith(".json") or Path(first).is_file():
         predicted = _result(Path(first), result)
-        chosen = "" if stack == "ideal" else stack
+        chosen = "" if asked.stack == "ideal" else asked.stack
         m = _measurement(second, row, registry)
         one = measured_split(m, registry, chosen)
         registry.warnings.extend([*_loop(m), *_far(one, m.source)])
@@ -78,19 +69,19 @@ def command(
         run = run_once(
             first,
             second,
-            precision=common.names(precision) or ["bf16"],
-            stack=stack,
-            scenario=scenario,
-            options=common.options_of(pairs),
-            ignore_capacity=ignore_capacity,
+            precision=common.names(asked.precision) or ["bf16"],
+            stack=asked.stack,
+            scenario=asked.scenario,
+            options=common.options_of(asked.pairs),
+            ignore_capacity=asked.ignore_capacity,
             breakdown=True,
             registry=registry,
-            **common.axes_from(batch, context, axes),
+            **common.axes_from(asked.batch, asked.context, asked.axes),
         )
         one = split(run, seconds, run.latency)
         registry.warnings.extend(_far(one, "--measured"))
         report = _report(one)
-    common.emit(report, form, out, registry)
+    common.emit(report, output.form, output.out, registry)
     common.problems_line(registry)
 
 

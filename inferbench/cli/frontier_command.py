@@ -77,7 +77,7 @@ def _refuse_axes(axes: Sequence[str]) -> None:
 @click.option(
     "-w", "--workload", "network", required=True, metavar="NETWORK", help="A language model; no phase."
 )
-@click.option("--output", metavar="1024", help="Tokens a request asks for. [default: 1024]")
+@click.option("--output", "tokens", metavar="1024", help="Tokens a request asks for. [default: 1024]")
 @click.option(
     "--chunk",
     default=CHUNKS,
@@ -93,61 +93,56 @@ def _refuse_axes(axes: Sequence[str]) -> None:
 def command(
     systems: tuple[str, ...],
     network: str,
-    output: str | None,
+    tokens: str | None,
     chunk: str,
     slo_tpot: str | None,
     slo_ttft: str | None,
     image: str | None,
-    batch: str | None,
-    context: str | None,
-    axes: tuple[str, ...],
-    precision: str | None,
-    stack: str,
-    scenario: str,
-    pairs: tuple[str, ...],
-    ignore_capacity: bool,
-    form: str,
-    out: str | None,
-    verbose: bool,
+    asked: common.Asked,
+    output: common.Output,
 ) -> None:
     """Speed per user against throughput, cost and energy per token, in steady-state continuous batching.
 
     Example: inferbench frontier 8xb200 8xmi355x 576xgroq-lpu -w llama3-70b --context 8192
 
     Every layout, three ways to fit prompts between tokens (interleaved, chunked, disaggregated) and every
-    load are
-    tried. --batch lists the sequences that decode together on a replica, --context is the prompt's length.
+    load are tried. --batch lists the sequences that decode together on a replica, --context is the
+    prompt's length.
     """
     registry = common.the_registry()
     limits = duration(slo_tpot, "--slo-tpot"), duration(slo_ttft, "--slo-ttft")
-    _refuse_axes(axes)
-    asked = Question(
+    _refuse_axes(asked.axes)
+    question = Question(
         network=registry.network(served_network(network, registry)),
         traffic=Traffic(
-            prompt=one_number(context, "--context", 2048.0), output=one_number(output, "--output", 1024.0)
+            prompt=one_number(asked.context, "--context", 2048.0),
+            output=one_number(tokens, "--output", 1024.0),
         ),
-        batches=_loads(batch),
-        precisions=tuple(registry.alias("precisions", name) for name in common.names(precision) or ["fp8"]),
+        batches=_loads(asked.batch),
+        precisions=tuple(
+            registry.alias("precisions", name) for name in common.names(asked.precision) or ["fp8"]
+        ),
         chunks=_sizes(chunk),
-        stack=registry.stack(stack),
-        scenario=registry.get("scenarios", scenario) if scenario else None,
+        stack=registry.stack(asked.stack),
+        scenario=registry.get("scenarios", asked.scenario) if asked.scenario else None,
         registry=registry,
-        options=common.options_of(pairs),
-        ignore_capacity=ignore_capacity,
+        options=common.options_of(asked.pairs),
+        ignore_capacity=asked.ignore_capacity,
     )
     named = [SystemName.parse(name) for name in systems]
-    found = [frontier(asked, System(registry.chip(one.chip), one.count or 1, one.layout)) for one in named]
+    found = [frontier(question, System(registry.chip(one.chip), one.count or 1, one.layout)) for one in named]
     if image:
         plot(
             found,
-            f"{asked.network.title}, prompt {asked.traffic.prompt:,.0f}, output {asked.traffic.output:,.0f}",
+            f"{question.network.title}, prompt {question.traffic.prompt:,.0f},"
+            f" output {question.traffic.output:,.0f}",
             image,
         )
     first = registry.alias("chips", named[0].chip)
     report = frontier_report(
-        found, asked, limits, f"inferbench size {network}/decode --tpot 20ms --users 200 --chips {first}"
+        found, question, limits, f"inferbench size {network}/decode --tpot 20ms --users 200 --chips {first}"
     )
-    common.emit(report, form, out, registry)
+    common.emit(report, output.form, output.out, registry)
     common.problems_line(registry)
 
 

@@ -19,7 +19,11 @@ SHOWN = [kind for kind in KINDS if kind not in ("commands", "renderers")]
 @click.argument("kind", required=False, metavar="[KIND]")
 @click.option("--coverage", is_flag=True, help="Architectures against operator kinds.")
 @common.output_options
-def command(kind: str | None, coverage: bool, form: str, out: str | None, verbose: bool) -> None:
+def command(
+    kind: str | None,
+    coverage: bool,
+    output: common.Output,
+) -> None:
     """List what is installed: names, packages, versions.
 
     Example: inferbench list chips
@@ -31,7 +35,7 @@ def command(kind: str | None, coverage: bool, form: str, out: str | None, verbos
     if coverage:
         from inferbench.report.coverage import coverage_report
 
-        common.emit(coverage_report(registry), form, out, registry)
+        common.emit(coverage_report(registry), output.form, output.out, registry)
         return
     kinds = [*SHOWN, "plugins"]
     if kind is not None:
@@ -60,8 +64,8 @@ def command(kind: str | None, coverage: bool, form: str, out: str | None, verbos
             tuple(rows),
             "inferbench show b200 · inferbench doctor",
         ),
-        form,
-        out,
+        output.form,
+        output.out,
         registry,
     )
     common.problems_line(registry)

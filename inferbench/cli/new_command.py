@@ -34,7 +34,11 @@ _NAME = re.compile(r"^[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*$")
 @click.option(
     "--dir", "parent", default=".", show_default=True, metavar="DIR", help="Folder to put the package in."
 )
-def command(kind: str, name: str, parent: str) -> None:
+def command(
+    kind: str,
+    name: str,
+    parent: str,
+) -> None:
     """Write the skeleton of a plugin package, which works as it is: metadata, one file to edit, tests.
 
     Example: inferbench new chip my-chip

@@ -62,9 +62,7 @@ def command(
     table: str | None,
     precision: str | None,
     stack: str,
-    form: str,
-    out: str | None,
-    verbose: bool,
+    output: common.Output,
     **fields: str | None,
 ) -> None:
     """Cost single operators on one chip: time, busy parts, what binds, utilization, energy.
@@ -88,7 +86,7 @@ def command(
     flat = [row for result in results for row in _flat(kind, result)]
     title = f"{kind} on {the_chip.title}"
     report = Report(
-        (_table(title, results, kind, verbose, f"stack: {the_stack.name}"),),
+        (_table(title, results, kind, output.verbose, f"stack: {the_stack.name}"),),
         {
             "schema": "inferbench.op/1",
             "chip": the_chip.name,
@@ -97,9 +95,9 @@ def command(
             "rows": flat,
         },
         tuple(flat),
-        f"inferbench show {the_chip.name}" if verbose else "the same with -v for the busy parts",
+        f"inferbench show {the_chip.name}" if output.verbose else "the same with -v for the busy parts",
     )
-    common.emit(report, form, out, registry)
+    common.emit(report, output.form, output.out, registry)
     common.problems_line(registry)
 
 
@@ -231,6 +229,26 @@ def _nulls(values: Array) -> list[float | None]:
     )
 
 
+def _texts(
+    result: OpResult, i: int, details: Sequence[str], parts: Sequence[str], exposed: Sequence[str]
+) -> list[str]:
+    """What a row of the table says behind its label."""
+    cost = result.cost
+    used = float(result.utilization[i])
+    time, power, energy = _figures(result, i)
+    return [
+        result.precision,
+        time,
+        engine_title(result.bound[i]),
+        DASH if np.isnan(used) else f"{show(100 * used)} %",
+        *(f"{float(np.asarray(cost.detail[d])[i]):,.0f}" if d in cost.detail else DASH for d in details),
+        *(show(float(np.asarray(cost.busy[p])[i]), "s") if p in cost.busy else DASH for p in parts),
+        *(show(float(np.asarray(cost.exposed[e])[i]), "s") if e in cost.exposed else DASH for e in exposed),
+        power,
+        energy,
+    ]
+
+
 def _table(title: str, results: Sequence[OpResult], kind: str, verbose: bool, aside: str) -> Table:
     varying = [
         name
@@ -256,32 +274,7 @@ def _table(title: str, results: Sequence[OpResult], kind: str, verbose: bool, as
     for result in results:
         for i in range(min(len(result.seconds), MOST_SHOWN - len(rows))):
             label = " · ".join(f"{name} {result.columns[name][i]:,.0f}" for name in varying)
-            used = float(result.utilization[i])
-            time, power, energy = _figures(result, i)
-            texts = [
-                label,
-                result.precision,
-                time,
-                engine_title(result.bound[i]),
-                DASH if np.isnan(used) else f"{show(100 * used)} %",
-                *(
-                    f"{float(np.asarray(result.cost.detail[d])[i]):,.0f}" if d in result.cost.detail else DASH
-                    for d in details
-                ),
-                *(
-                    show(float(np.asarray(result.cost.busy[p])[i]), "s") if p in result.cost.busy else DASH
-                    for p in parts
-                ),
-                *(
-                    show(float(np.asarray(result.cost.exposed[e])[i]), "s")
-                    if e in result.cost.exposed
-                    else DASH
-                    for e in exposed
-                ),
-                power,
-                energy,
-            ]
-            rows.append(tuple(Cell(text) for text in texts))
+            rows.append(tuple(Cell(text) for text in [label, *_texts(result, i, details, parts, exposed)]))
     total = sum(len(result.seconds) for result in results)
     notes = (
         (f"the first {MOST_SHOWN} of {total:,} rows; --format csv or json gives all",)

@@ -22,14 +22,18 @@ __all__ = ["command"]
 @click.argument("sql")
 @click.option("--format", "form", default="table", show_default=True, help="table, json, csv or markdown.")
 @click.option("--out", metavar="FILE", help="Write to a file instead of the screen.")
-def command(file: Path, sql: str, form: str, out: str | None) -> None:
+def command(
+    file: Path,
+    sql: str,
+    form: str,
+    out: str | None,
+) -> None:
     """Ask a sweep's result in SQL: one select on the view `space`.
 
     Example: inferbench query space.parquet "select chip, max(tokens_per_s_per_chip) from space group by chip"
 
     FILE is what `inferbench sweep --out` wrote, a Parquet file or a folder. Nothing else can be read, and
-    nothing
-    is changed.
+    nothing is changed.
     """
     registry = common.the_registry()
     answer = query(file, sql)

@@ -28,17 +28,8 @@ def command(
     system: str,
     workload: str,
     explain: str | None,
-    batch: str | None,
-    context: str | None,
-    axes: tuple[str, ...],
-    precision: str | None,
-    stack: str,
-    scenario: str,
-    pairs: tuple[str, ...],
-    ignore_capacity: bool,
-    form: str,
-    out: str | None,
-    verbose: bool,
+    asked: common.Asked,
+    output: common.Output,
 ) -> None:
     """Run one workload on one system over a grid of points.
 
@@ -51,23 +42,24 @@ def command(
     run = run_once(
         system,
         workload,
-        precision=common.names(precision) or ["bf16"],
-        stack=stack,
-        scenario=scenario,
-        options=common.options_of(pairs),
-        ignore_capacity=ignore_capacity,
-        breakdown=verbose,
+        precision=common.names(asked.precision) or ["bf16"],
+        stack=asked.stack,
+        scenario=asked.scenario,
+        options=common.options_of(asked.pairs),
+        ignore_capacity=asked.ignore_capacity,
+        breakdown=output.verbose,
         registry=registry,
-        **common.axes_from(batch, context, axes),
+        **common.axes_from(asked.batch, asked.context, asked.axes),
     )
     run = common.with_notes(run, registry)
     report = grid_report(
         run,
         registry,
-        verbose,
-        f"inferbench show {run.system.chip.name}" + ("" if verbose else " · the same with -v for operators"),
+        output.verbose,
+        f"inferbench show {run.system.chip.name}"
+        + ("" if output.verbose else " · the same with -v for operators"),
     )
     if explain:
         report = attrs.evolve(report, tables=(*report.tables, explanation(run, explain)))
-    common.emit(report, form, out, registry)
+    common.emit(report, output.form, output.out, registry)
     common.problems_line(registry)

@@ -33,15 +33,18 @@ LEGEND = "● datasheet or published  ◐ measured  ○ estimate  – missing"
 @click.argument("name")
 @click.option("--kind", type=click.Choice(KINDS), help="Where a name stands for several records.")
 @common.output_options
-def command(name: str, kind: str | None, form: str, out: str | None, verbose: bool) -> None:
+def command(
+    name: str,
+    kind: str | None,
+    output: common.Output,
+) -> None:
     """Show every number of a spec: value, unit, basis, source; of a plugin what it reads, with units and
     defaults.
 
     Example: inferbench show b200
 
-    Missing numbers stand in place. NAME may be the path of a Hugging Face config.json. A name that several
-    records
-    have (`reference`) shows the first; the others are named below it.
+    Missing numbers stand in place. NAME may be the path of a Hugging Face config.json. A name that
+    several records have (`reference`) shows the first; the others are named below it.
     """
     registry = common.the_registry()
     kinds = [kind] if kind else kinds_of(registry, name)
@@ -54,7 +57,7 @@ def command(name: str, kind: str | None, form: str, out: str | None, verbose: bo
     others = (f"inferbench show {name} --kind {other}" for other in kinds[1:])
     following = " · ".join([*others, _following(record, kind)])
     build = plugin_report if kind in PLUGINS else _spec_report
-    common.emit(build(record, kind, owner, following), form, out, registry)
+    common.emit(build(record, kind, owner, following), output.form, output.out, registry)
     common.problems_line(registry)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import click
 import rich_click
@@ -16,7 +16,7 @@ from inferbench.records.interfaces import Phase
 from inferbench.records.network import Network
 from inferbench.records.system import SystemName
 from inferbench.report.sizing import sizing_report
-from inferbench.serving.sizing import Demand, size
+from inferbench.serving.sizing import Demand, Sized, size
 
 __all__ = ["command"]
 
@@ -42,17 +42,8 @@ def command(
     tpot: str | None,
     ttft: str | None,
     latency: str | None,
-    batch: str | None,
-    context: str | None,
-    axes: tuple[str, ...],
-    precision: str | None,
-    stack: str,
-    scenario: str,
-    pairs: tuple[str, ...],
-    ignore_capacity: bool,
-    form: str,
-    out: str | None,
-    verbose: bool,
+    asked: common.Asked,
+    output: common.Output,
 ) -> None:
     """Find the fewest chips and the cheapest layout that serve so many users within a limit.
 
@@ -62,7 +53,7 @@ def command(
     arrive meanwhile are not counted: see inferbench frontier for those.
     """
     registry = common.the_registry()
-    if batch is not None:
+    if asked.batch is not None:
         raise InferBenchError.at(
             "--batch", "the number of sequences is what --users says", "write --users 200"
         )
@@ -72,7 +63,7 @@ def command(
         for name, text in (("--tpot", tpot), ("--ttft", ttft), ("--latency", latency))
     }
     limit, first = _limits(workload, phase, limits)
-    precisions = common.names(precision) or ["fp8"]
+    precisions = common.names(asked.precision) or ["fp8"]
     if len(precisions) > 1:
         raise InferBenchError.at(
             "--precision", "a sizing takes one precision", f"write --precision {precisions[0]}"
@@ -83,25 +74,31 @@ def command(
         users=_users(users),
         limit=limit,
         first=first,
-        axes=_axes(registry, network, phase, common.axes_from(None, context, axes)),
+        axes=_axes(registry, network, phase, common.axes_from(None, asked.context, asked.axes)),
         precision=registry.alias("precisions", precisions[0]),
-        stack=registry.stack(stack),
-        scenario=registry.get("scenarios", scenario) if scenario else None,
+        stack=registry.stack(asked.stack),
+        scenario=registry.get("scenarios", asked.scenario) if asked.scenario else None,
         registry=registry,
-        options=common.options_of(pairs),
-        ignore_capacity=ignore_capacity,
+        options=common.options_of(asked.pairs),
+        ignore_capacity=asked.ignore_capacity,
     )
     sized = [size(demand, registry.chip(_bare(name))) for name in _listed(chips)]
-    best = next((one.fewest for one in sized if one.fewest is not None), None)
-    again = f" --context {context}" if context else ""
-    hint = "inferbench list chips"
-    if best:
-        hint = (
-            f"inferbench run {best.system}:{best.system.layout} {workload} --batch {demand.users}{again}"
-            f" --precision {demand.precision}"
-        )
-    common.emit(sizing_report(sized, demand, hint), form, out, registry)
+    common.emit(
+        sizing_report(sized, demand, _next(sized, workload, demand, asked)), output.form, output.out, registry
+    )
     common.problems_line(registry)
+
+
+def _next(sized: Sequence[Sized], workload: str, demand: Demand, asked: common.Asked) -> str:
+    """The command that shows the smallest system found."""
+    best = next((one.fewest for one in sized if one.fewest is not None), None)
+    if best is None:
+        return "inferbench list chips"
+    again = f" --context {asked.context}" if asked.context else ""
+    return (
+        f"inferbench run {best.system}:{best.system.layout} {workload} --batch {demand.users}{again}"
+        f" --precision {demand.precision}"
+    )
 
 
 def _phase(workload: str, registry: Registry) -> tuple[Network, Phase]:

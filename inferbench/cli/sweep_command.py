@@ -106,14 +106,7 @@ def command(
     systems: tuple[str, ...],
     grid: str,
     patterns: tuple[str, ...],
-    batch: str | None,
-    context: str | None,
-    axes: tuple[str, ...],
-    precision: str | None,
-    stack: str,
-    scenario: str,
-    pairs: tuple[str, ...],
-    ignore_capacity: bool,
+    asked: common.Asked,
     prefer: str,
     out: str | None,
     executor: str | None,
@@ -130,11 +123,9 @@ def command(
 
     Example: inferbench sweep b200 mi355x -w llama3-70b/decode --batch 1:512:x2 --context 128:32768:x2
 
-    Axes are lists (1,8,32), ranges by factor (1:512:x2) or by step (128:32768:+128), or a mix. Without -w it
-    takes
-    the synthetic dense family, 1B to 200B, in prefill and decode. A sweep that was interrupted goes on where
-    it
-    stopped when the same command is given again.
+    Axes are lists (1,8,32), ranges by factor (1:512:x2) or by step (128:32768:+128), or a mix. Without -w
+    it takes the synthetic dense family, 1B to 200B, in prefill and decode. A sweep that was interrupted
+    goes on where it stopped when the same command is given again.
     """
     registry = common.the_registry()
     _refuse_without_place(registry, out, executor, workers, scheduler)
@@ -143,12 +134,12 @@ def command(
         systems,
         grid,
         patterns,
-        _points(batch, context, axes),
-        common.names(precision),
-        stack=stack,
-        scenario=scenario,
-        options=common.options_of(pairs),
-        ignore_capacity=ignore_capacity,
+        _points(asked.batch, asked.context, asked.axes),
+        common.names(asked.precision),
+        stack=asked.stack,
+        scenario=asked.scenario,
+        options=common.options_of(asked.pairs),
+        ignore_capacity=asked.ignore_capacity,
         prefer=prefer,
         memory=_bytes(memory),
     )

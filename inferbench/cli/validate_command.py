@@ -56,9 +56,7 @@ def command(
     precision: str,
     axes: tuple[str, ...],
     renames: tuple[str, ...],
-    form: str,
-    out: str | None,
-    verbose: bool,
+    output: common.Output,
 ) -> None:
     """Compare predictions with measurements, row by row.
 
@@ -81,7 +79,7 @@ def command(
         sets, digests = shipped(registry), {}
     with progress_bar("rows") as tick:
         rows = validate(sets, registry, stack, tick, digests)
-    common.emit(validation_report(rows, verbose, files), form, out, registry)
+    common.emit(validation_report(rows, output.verbose, files), output.form, output.out, registry)
     common.problems_line(registry)
 
 

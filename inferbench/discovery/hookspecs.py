@@ -1,8 +1,8 @@
 """Every extension point on one page.
 
 All hooks are argument-free and yield frozen records; those of specs may yield a folder of TOML
-(`importlib.resources.files(__package__) / "chips"`) instead. A name has one owner.
-Hook wrappers are not supported: each implementation is called by itself, so that a failure is its own.
+(`importlib.resources.files(__package__) / "chips"`) instead. A name has one owner. Hook wrappers are not
+supported: each implementation is called by itself, so that a failure is its own.
 """
 
 from __future__ import annotations

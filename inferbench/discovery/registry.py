@@ -34,6 +34,7 @@ from inferbench.records.run import Metric
 from inferbench.records.scenario import Scenario, Suite
 from inferbench.records.stack import Stack
 from inferbench.specs import assemble, toml
+from inferbench.specs.assemble_stack import stack_from
 from inferbench.specs.measurement_sets import set_from
 
 __all__ = ["Entry", "Problem", "Registry", "installed"]
@@ -266,7 +267,7 @@ class Registry:
         if kind == "networks":
             return assemble.network_from(text, entry.name, where, self.workload)
         if kind == "stacks":
-            return assemble.stack_from(text, entry.name, where, self.stack)
+            return stack_from(text, entry.name, where, self.stack)
         if kind == "claims":
             return assemble.claims_from(text, where)
         if kind == "measurements":
@@ -325,7 +326,7 @@ class Registry:
     def stack(self, name: str) -> Stack:
         """Return a stack by name or alias, or from the path of a TOML file (one that `calibrate` wrote)."""
         if name.endswith(".toml") and Path(name).is_file():
-            return assemble.stack_from(Path(name).read_bytes(), Path(name).stem, name, self.stack)
+            return stack_from(Path(name).read_bytes(), Path(name).stem, name, self.stack)
         return self.get("stacks", name)  # type: ignore[no-any-return]
 
     def architecture(self, name: str) -> Architecture:

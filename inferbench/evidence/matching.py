@@ -235,8 +235,8 @@ def stack_for(registry: Registry, chip: Chip, software: str, phase: str) -> Stac
     chip.
 
     Of several the chip itself wins, then the longest matching beginning of the software's name, the same
-    vendor, the
-    chip that is closest by its datasheet. A stack on another chip still predicts, outside its box.
+    vendor, the chip that is closest by its datasheet. A stack on another chip still predicts, outside its
+    box.
 
     Example:
         >>> stack_for(registry, registry.chip("h200"), "vLLM 0.6", "decode").name       # doctest: +SKIP

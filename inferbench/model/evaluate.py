@@ -1,8 +1,8 @@
 """The one road: graph -> shard -> place -> plan -> cost -> time -> energy. No special cases, no chip's
 formula.
 
-utilization = useful / (peak x seconds) = algorithm x hardware x software
-algorithm = (useful / peak) / roofline,  hardware = roofline / model,  software = model / seconds
+utilization = useful / (peak x seconds) = algorithm x hardware x software algorithm = (useful / peak) /
+roofline,  hardware = roofline / model,  software = model / seconds
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from inferbench.records.placement import Placement, Reason, Site
 from inferbench.records.precision import FORMATS, WIDER
 from inferbench.records.run import OpRow, Run
 from inferbench.records.system import Layout
+
+# Arrays that a run takes from the layout chosen at each point.
+_SHARED = ("seconds", "model", "roofline", "silicon", "compulsory", "held")
 
 __all__ = ["Case", "evaluate", "layouts_of", "placed", "prepare"]
 
@@ -161,41 +164,39 @@ def _search(case: Case, at: Point, whole: tuple[Op, ...], layouts: Sequence[Layo
     return best
 
 
+def _merged_energy(best: Best) -> Energy:
+    """The energy of the layouts chosen; its parts where all points have one layout."""
+    fields = best.fields
+    return attrs.evolve(
+        best.first.energy,
+        joules=fields["joules"],
+        watts=fields["watts"],
+        throttle=fields["throttle"],
+        spread=fields["doubt"],
+        parts=best.first.energy.parts if len(best.layouts) == 1 else {},
+    )
+
+
 def _run(case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best) -> Run:
     first, merged = best.first, best.fields
-    energy = attrs.evolve(
-        first.energy,
-        joules=merged["joules"],
-        watts=merged["watts"],
-        throttle=merged["throttle"],
-        spread=merged["doubt"],
-        parts=first.energy.parts if len(best.layouts) == 1 else {},
-    )
+    energy = _merged_energy(best)
     busy = {name.removeprefix("busy "): value for name, value in merged.items() if name.startswith("busy ")}
-    chip, architecture = case.chip, case.architecture
-    site = Site(
-        chip,
-        Layout(),
-        Placement(dict.fromkeys(ROLES, chip.outermost), {}),
-        None,
-        lambda name: architecture.peak(chip, name),
-    )
+    anywhere = Placement(dict.fromkeys(ROLES, case.chip.outermost), {})
+    site = Site(case.chip, Layout(), anywhere, None, lambda name: case.architecture.peak(case.chip, name))
     rate = site.rate(whole[0])
-    home = next(iter(first.chain["placement"].homes.values()), chip.outermost)
-    known = np.isfinite(rate)
-    feasible = np.logical_and(merged["fits"], known)
-    reasons = (
-        ()
-        if feasible.all()
-        else (*_unfit(case, whole, best, ~np.asarray(merged["fits"])), *_unsupported(known, site.peak))
-    )
+    home = next(iter(first.chain["placement"].homes.values()), case.chip.outermost)
+    feasible = np.logical_and(merged["fits"], np.isfinite(rate))
+    reasons: tuple[Reason, ...] = ()
+    if not feasible.all():
+        reasons = (
+            *_unfit(case, whole, best, ~np.asarray(merged["fits"])),
+            *_unsupported(np.isfinite(rate), site.peak),
+        )
     at = grid.at
-    useful: Any = 0.0
-    for op in whole:
-        useful = useful + op.useful * op.repeat
     formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
     strange = _strange(case, at, best)
     spread, of_power, of_energy = _spreads(case, at, merged, energy)
+    shared = {name: merged[name] for name in _SHARED}
     return Run(
         system=case.system,
         network=case.network,
@@ -206,20 +207,15 @@ def _run(case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best) 
         stack=case.stack,
         scenario=case.scenario,
         grid=grid,
-        seconds=merged["seconds"],
-        model=merged["model"],
-        roofline=merged["roofline"],
-        silicon=merged["silicon"],
-        useful=useful,
+        **shared,
+        useful=sum(op.useful * op.repeat for op in whole),
         peak=rate * case.system.count,
         ridge=rate / site.bandwidth(home),
-        compulsory=merged["compulsory"],
         items=items,
         batch=at["batch"],
         busy=busy,
         energy=energy,
         feasible=feasible,
-        held=merged["held"],
         reasons=reasons,
         layouts=best.layouts,
         layout=best.chosen,

@@ -1,24 +1,18 @@
 """How far a prediction under a fitted stack may be off: residuals in quadrature, wider outside the fitted
 box.
 
-A step's logarithm has the standard error `sqrt(sum_i (share_i s_i)^2 + s_step^2 + s_outside^2)`: kernels of
-different
-shape err independently, repeats of one shape together. Kinds of kernels that a stack has no figure of run at
-the roofline,
-which no software beats: they are all taken at the upper end of what kernels do (`together`), and the interval
-is as wide below,
-where nothing lies. `s_step` is what a whole step has beside its kernels
-(a stated 0.15 where only kernels were fitted).
-Nine in ten figures are then within `exp(-1.645 s)` and `exp(1.645 s)` times the prediction.
+A step's logarithm has the standard error `sqrt(sum_i (share_i s_i)^2 + s_step^2 + s_outside^2)`: kernels
+of different shape err independently, repeats of one shape together. Kinds of kernels that a stack has no
+figure of run at the roofline, which no software beats: they are all taken at the upper end of what
+kernels do (`together`), and the interval is as wide below, where nothing lies. `s_step` is what a whole
+step has beside its kernels (a stated 0.15 where only kernels were fitted). Nine in ten figures are then
+within `exp(-1.645 s)` and `exp(1.645 s)` times the prediction.
 
-Energy is `E = P0 t + E_dyn`, mean power `P = P0 + E_dyn / t`. With w = P0 t / E, the share of the energy that
-time alone
-costs, an error s of log t moves log E by w s and log P by (1 - w) s, the other way; what the coefficients
-leave open at
-the true t moves both alike. The two are joined in quadrature. Power never exceeds the limit, nor energy the
-limit times
-the longest t; at the limit energy is the limit times t, so there w is 1 for the energy. Under the ideal stack
-nothing has an interval: its figures are bounds, which
+Energy is `E = P0 t + E_dyn`, mean power `P = P0 + E_dyn / t`. With w = P0 t / E, the share of the energy
+that time alone costs, an error s of log t moves log E by w s and log P by (1 - w) s, the other way; what
+the coefficients leave open at the true t moves both alike. The two are joined in quadrature. Power never
+exceeds the limit, nor energy the limit times the longest t; at the limit energy is the limit times t, so
+there w is 1 for the energy. Under the ideal stack nothing has an interval: its figures are bounds, which
 no measurement is expected around, and what their coefficients rest on stands beside them in words.
 """
 
@@ -62,27 +56,21 @@ __all__ = [
 LEVEL = 0.90
 INTERVAL = 1.6448536269514722  # standard errors of a normal distribution: 5% lie above, 5% below
 # Outside the box. An unseen chip, precision or phase errs like a neighbour's stack, not like its own
-# residuals: stacks
-# of one chip differ by a quarter to a third on the same work. Along an axis trust is lost per doubling beyond
-# the edge.
+# residuals: stacks of one chip differ by a quarter to a third on the same work. Along an axis trust is lost
+# per doubling beyond the edge.
 UNSEEN = 0.25
 PER_DOUBLING = 0.10
-# A stack without a step residual was fitted on kernels alone and knows nothing of what runs them. On the same
-# kernels
-# (Llama 3 8B, one token at 2,048 of context, H100: 6.30 ms) tensorrt-llm-h100 says 7.40 ms and vllm-h100 7.96
-# ms:
-# 0.16 and 0.23 in logs. 90% reach the farther one at 0.23 / 1.645 = 0.14, rounded up.
+# A stack without a step residual was fitted on kernels alone and knows nothing of what runs them. On the
+# same kernels (Llama 3 8B, one token at 2,048 of context, H100: 6.30 ms) tensorrt-llm-h100 says 7.40 ms and
+# vllm-h100 7.96 ms: 0.16 and 0.23 in logs. 90% reach the farther one at 0.23 / 1.645 = 0.14, rounded up.
 HOSTLESS = 0.15
-# A point is outside if operators outside their boxes take more than this part of its step. Each is given 0.25
-# more:
-# below a tenth the step moves by less than 0.025, which is less than any stack's own residual. What errs more
-# counts
-# as much more.
+# A point is outside if operators outside their boxes take more than this part of its step. Each is given
+# 0.25 more: below a tenth the step moves by less than 0.025, which is less than any stack's own residual.
+# What errs more counts as much more.
 MATERIAL = 0.10
 # A kernel alone in a loop draws other power than an application at the same counts. 933 trusted readings of
-# the B200
-# (ai-dynamo/aiconfigurator) against energies of decoding: an rms of 0.63 in logs; products 0.46, attention
-# over prompts 0.74.
+# the B200 (ai-dynamo/aiconfigurator) against energies of decoding: an rms of 0.63 in logs; products 0.46,
+# attention over prompts 0.74.
 ISOLATED = 0.63
 
 
@@ -107,9 +95,9 @@ def spread(case: Case, at: Point, kernels: Numeric) -> Any:
 def outside(case: Case, at: Point) -> Any:
     """Log standard error added outside the box in which the stack was fitted; 0 inside.
 
-    0.25 for each of an unseen chip, precision or phase, 0.1 per doubling beyond an axis or a number of chips,
-    in quadrature;
-    1.4 for a chip of another vendor, where none of the kernels is one that was fitted.
+    0.25 for each of an unseen chip, precision or phase, 0.1 per doubling beyond an axis or a number of
+    chips, in quadrature; 1.4 for a chip of another vendor, where none of the kernels is one that was
+    fitted.
 
     Example:
         Batch 128 where 64 was the largest: one doubling, 0.1.
@@ -145,9 +133,9 @@ def _kindred(case: Case) -> bool:
 def step_spreads(case: Case, at: Point, time: Any, energy: Energy, waiting: Any) -> tuple[Any, Any]:
     """Log standard errors of a step's mean power and of its energy.
 
-    A stack with energies of its own brings both, from steps that were predicted whole; outside its box they
-    widen by the
-    rule of times (`outside`). For any other the power model's error is joined with the time's.
+    A stack with energies of its own brings both, from steps that were predicted whole; outside its box
+    they widen by the rule of times (`outside`). For any other the power model's error is joined with the
+    time's.
 
     Args:
         case: With a stack that was fitted.
@@ -195,12 +183,10 @@ def energy_spreads(time: Any, energy: Energy, waiting: Any, limit: float) -> tup
 def unlike(stack: Stack, ops: Sequence[Op], site: Site) -> Any:
     """Share of a step in operators that lie outside the boxes in which a stack's kernels were fitted.
 
-    An operator outside the box of its flavour counts once. One with useful operations counts 5.6 times where
-    a stack
-    fitted on kernels alone has no figure of its kind, 8.8 times where software runs another kernel: as often
-    as what is
-    added to its error is more than 0.25. Times are the roofline's: the larger of operations over peak and
-    bytes over bandwidth.
+    An operator outside the box of its flavour counts once. One with useful operations counts 5.6 times
+    where a stack fitted on kernels alone has no figure of its kind, 8.8 times where software runs another
+    kernel: as often as what is added to its error is more than 0.25. Times are the roofline's: the larger
+    of operations over peak and bytes over bandwidth.
 
     Args:
         stack: With its domain.
@@ -333,8 +319,8 @@ def together(own: Any, slower: Any) -> Any:
     Args:
         own: What errs independently, in quadrature, as a share of the sum.
         slower: What all operators without a figure add together at the upper end of their intervals, as a
-            share of the sum:
-            they are off the same way, and by factors, so that it is the sum's logarithm that counts.
+            share of the sum: they are off the same way, and by factors, so that it is the sum's logarithm
+            that counts.
 
     Example:
         Half of a step at the roofline, where nine in ten kernels take up to ten times as long: 5.5 times, ln

@@ -105,10 +105,9 @@ class Claim:
         id: Short and stable; the first letter is the group: `A1.q`.
         quote: What is said, word for word.
         said: The number claimed, with its digits and unit as written: `2.62 GB`, `0.7 %`.
-        verdict: EXACT (reproduces to its rounding), ASSUMPTION (under the stated one), WRONG (with corrected
-            facts it does not), INCONSISTENT (with the source's own other numbers it does not), UNVERIFIED
-            (the
-            arithmetic reproduces, a premise has no primary source).
+        verdict: EXACT (reproduces to its rounding), ASSUMPTION (under the stated one), WRONG (with
+            corrected facts it does not), INCONSISTENT (with the source's own other numbers it does not),
+            UNVERIFIED (the arithmetic reproduces, a premise has no primary source).
         expression: Our figure under the claim's own terms: arithmetic over `docs/claims.md`'s names.
         corrected: The right figure, where the claim is wrong or rests on an assumption.
         tolerance: Relative deviation within which it reproduces; NaN: half a unit of the last digit said.

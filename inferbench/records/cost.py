@@ -27,8 +27,7 @@ class Cost:
         detail: Figures an architecture can tell beside them (`cycles`, `passes`, `tiles`); shown, never
             summed.
         waves: Tiles of the result over the units that work on one each at a time, not rounded; None where
-            work is not
-            said to be tiled. Up to 1, one tile's inner loop is the whole kernel.
+            work is not said to be tiled. Up to 1, one tile's inner loop is the whole kernel.
 
     Example:
         >>> Cost(busy={"compute": 1e-6, "memory.hbm": 3e-6}, actions={"ops": 2e9}).bound

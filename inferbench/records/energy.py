@@ -25,13 +25,11 @@ class Tally:
         chips: Number of chips.
         precision: The precision axis (an operation's energy depends on its width).
         formats: Compute format per precision on this chip.
-        factors: Action to a factor on what the chip spends for it: what the software spends beside what is
-            counted. It
-            changes joules and watts, never what the power limit does to time.
+        factors: Action to a factor on what the chip spends for it: what the software spends beside what
+            is counted. It changes joules and watts, never what the power limit does to time.
         energies: Action to joules per count, `baseline` to watts of one chip, that the software's own
-            readings put in the
-            place of the chip's; NaN at points where it has none. As with factors, time doesn't depend on
-            them.
+            readings put in the place of the chip's; NaN at points where it has none. As with factors,
+            time doesn't depend on them.
     """
 
     actions: Mapping[str, Numeric]
@@ -82,8 +80,8 @@ class Energy:
         parts: Name of the share (`idle`, `ops`, `bytes.hbm`) to joules. `idle` is what passing time alone
             costs.
         spread: Log standard error of `watts` at the step's true duration, which is what the coefficients
-            leave open;
-            NaN where not known or not asked for. The core joins it with the error of the duration.
+            leave open; NaN where not known or not asked for. The core joins it with the error of the
+            duration.
     """
 
     joules: Numeric

@@ -71,10 +71,9 @@ class FitPart:
         error_all: MAPE with the screened rows scored as well.
         constant, roofline: MAPE of the two trivial predictors: a constant, the roofline alone.
         sd: Standard deviation of the logarithm of left-out residuals.
-        spread: Log standard error of the interval: `sd`, or where tails are so heavy that its interval would
-            hold fewer than
-            nine in ten left-out rows, their conformal quantile (the `(n + 1) 0.9`-th smallest of n, 50 or
-            more) over 1.645.
+        spread: Log standard error of the interval: `sd`, or where tails are so heavy that its interval
+            would hold fewer than nine in ten left-out rows, their conformal quantile (the `(n + 1)
+            0.9`-th smallest of n, 50 or more) over 1.645.
         coverage: Share of the scored rows, groups left out, within 1.645 of it: what a 90% interval really
             holds.
         regimes: The same by what takes longest: an engine, or `latency`.
@@ -118,11 +117,10 @@ class Fit:
         kernels: The same by op kind, flavour and precision, looked up like efficiencies.
         step: Relative standard error of a whole step beside the kernels' (log).
         power, energy: Relative standard errors of a step's mean power and joules (log), errors of its
-            duration in them,
-            where the stack has energies of its own; NaN: the power model's, joined with the duration's.
+            duration in them, where the stack has energies of its own; NaN: the power model's, joined with
+            the duration's.
         kernel_power: Relative standard error of one kernel's mean power at its true duration (log), by op
-            kind, flavour and
-            precision, where the stack has `kernel_energy`.
+            kind, flavour and precision, where the stack has `kernel_energy`.
         parts: Kind and precision (`gemm.fp8`) to how it was fitted.
     """
 

@@ -1,9 +1,8 @@
 """Under which names a stack knows an operator: its kind, and before it what kind of that kind it is.
 
-Software runs attention over a prompt, attention of one new token and attention of an encoder with different
-kernels,
-and experts with another one than a dense product; a stack may hold figures for each, and falls back to the
-kind.
+Software runs attention over a prompt, attention of one new token and attention of an encoder with
+different kernels, and experts with another one than a dense product; a stack may hold figures for each,
+and falls back to the kind.
 """
 
 from __future__ import annotations
@@ -31,8 +30,7 @@ def flavours(op: Op) -> tuple[tuple[Names, Any], ...]:
     - Attention: `attention.generation` where there is one query per sequence (with `.mha` before it where
     every query
       head has keys of its own: libraries have another kernel for grouped heads), `attention.encoder` where
-      nothing
-      is cached, else `attention.context`.
+      nothing is cached, else `attention.context`.
     - Products of touched experts: `gemm.experts`.
     - Element-wise work that is part of something: `elementwise.experts` (the weighted sum of experts'
     results).

@@ -114,8 +114,7 @@ class Architecture(ABC):
 
     Attributes:
         usual: Fields of the tuning that `calibrate` takes where it is given none: how common kernels tile
-            work. A stack
-            that was fitted says them; `ideal` has none of it.
+            work. A stack that was fitted says them; `ideal` has none of it.
     """
 
     name: ClassVar[str]

@@ -30,12 +30,11 @@ class Measurement:
             or `log` for a power log, which knows no work.
         op: Operator kind for a single operator (`gemm`, `attention`, `collective`, `moe`), empty else.
         precision: As written by the source.
-        axes: Axis or op field to value (`batch`, `context`, `output`, `m`, `n`, `k`). In `decode`, `context`
-            is the
-            mean number of positions held; in `prefill` and `generate` the length of the prompt.
+        axes: Axis or op field to value (`batch`, `context`, `output`, `m`, `n`, `k`). In `decode`,
+            `context` is the mean number of positions held; in `prefill` and `generate` the length of the
+            prompt.
         latency_s: Seconds of the point: one step (`decode`), one prompt batch (`prefill`), one batch from
-            prompt to
-            last token (`generate`), one batch of images; of one request where `queueing`.
+            prompt to last token (`generate`), one batch of images; of one request where `queueing`.
         ttft_s, tpot_s: Seconds to the first token and per token after it.
         tokens_per_s: Generated tokens per second, all chips; prompt tokens are never counted here.
         power_w: Mean watts of all chips together at `boundary`.
@@ -44,12 +43,10 @@ class Measurement:
         statistic: `mean`, `median`, `p99`, … of the latency figures.
         queueing: Whether TTFT includes waiting in a queue.
         extra: Fields nobody interpreted, kept, and figures that were refused.
-        caveats: What one must know before comparing: `speculative decoding: …`, `power refused: …`. `steady
-            state: …`:
-            `batch` is an average over time and may be a fraction.
-        refused: Figures that the source gives and that must not be used: name (`power_w`) to value, NaN where
-            its unit
-            isn't known, and why. They are listed, never scored.
+        caveats: What one must know before comparing: `speculative decoding: …`, `power refused: …`.
+            `steady state: …`: `batch` is an average over time and may be a fraction.
+        refused: Figures that the source gives and that must not be used: name (`power_w`) to value, NaN
+            where its unit isn't known, and why. They are listed, never scored.
         fitted: Whether it took part in fitting a shipped stack.
 
     Example:
@@ -90,9 +87,9 @@ class Importer:
     Attributes:
         name: As given to `--importer`.
         title: What it reads.
-        sniff: Path and first 64 KiB of text to the reason it declines; empty if it reads the file. It must
-            not raise
-            and should look at the text, not at the file's name; no two importers may accept the same file.
+        sniff: Path and first 64 KiB of text to the reason it declines; empty if it reads the file. It
+            must not raise and should look at the text, not at the file's name; no two importers may
+            accept the same file.
         read: Path to measurements; raises InferBenchError with what is wrong where.
 
     Example:

@@ -50,8 +50,8 @@ class Op:
         unit: What a pipeline stage may not cut: `layer` (spread evenly), `embedding` (first stage), `head`
             (last stage).
         split: What parallelism may cut: `n`, `k`, `heads`, `vocab` (tensor parallel), `experts` (expert
-            parallel);
-            the workload knows it, nobody else. Empty: every chip of a tensor-parallel group does all of it.
+            parallel); the workload knows it, nobody else. Empty: every chip of a tensor-parallel group
+            does all of it.
         graph_bytes: Bytes that enter or leave the network here; the ideal roofline counts these activations
             only.
     """

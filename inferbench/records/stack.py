@@ -73,47 +73,38 @@ class Stack:
     """Efficiencies by engine, op kind and format; how engines overlap; launches and host time.
 
     Keys of a table are looked up from special to general: `attention.generation.fp8` before
-    `attention.generation`
-    before `attention` before `default` (see `flavours`), and for each of them the precision's name, for
-    attention the
-    width of the KV cache (`attention.generation.kv8`), the compute format, then any. Engines likewise:
-    `memory.hbm`,
-    then `memory`.
+    `attention.generation` before `attention` before `default` (see `flavours`), and for each of them the
+    precision's name, for attention the width of the KV cache (`attention.generation.kv8`), the compute
+    format, then any. Engines likewise: `memory.hbm`, then `memory`.
 
     Attributes:
         name: How users write it.
         architectures: Architecture types it applies to; empty for all.
         efficiency: Engine to table of fractions of the datasheet's rate. `convert` is a pass over the
-            activations
-            before the kernel, at a fraction of the memory's bandwidth (quantising them); no entry, no pass.
+            activations before the kernel, at a fraction of the memory's bandwidth (quantising them); no
+            entry, no pass.
         overlap: Table of exponents p of `(sum busy^p)^(1/p)`; infinity is a plain maximum.
         launch: Table of seconds per kernel.
         startup: Table of seconds that a kernel takes at least, beside its engines' busy times.
-        depth: Table of seconds per element of the loop that each tile runs through (the reduced dimension,
-            the keys),
-            beside busy times: with few tiles the loop is longer than the work shared by all multiprocessors.
+        depth: Table of seconds per element of the loop that each tile runs through (the reduced
+            dimension, the keys), beside busy times: with few tiles the loop is longer than the work
+            shared by all multiprocessors.
         serial: The same, after the busy times: what the loop leaves uncovered.
-        tail: Table of shares, 0 to 1, of one tile's loop by which the last tile outlasts the mean where there
-            are more
-            tiles than units (Graham 1969). With an entry, arithmetic and loop don't overlap: up to one wave
-            the longer
-            of both counts, beyond it `compute + tail depth n`; -1, written "none", is as without an entry.
-            Needs an architecture that says how it tiles.
-        piece: Table of the fewest steps of the loop that are worth a unit of their own: where tiles are fewer
-            than
-            units, the loop of n steps is cut up (flash decoding), which leaves `n / (1 + n / (piece + n
-            waves))` to
-            each; infinity: never cut.
+        tail: Table of shares, 0 to 1, of one tile's loop by which the last tile outlasts the mean where
+            there are more tiles than units (Graham 1969). With an entry, arithmetic and loop don't
+            overlap: up to one wave the longer of both counts, beyond it `compute + tail depth n`; -1,
+            written "none", is as without an entry. Needs an architecture that says how it tiles.
+        piece: Table of the fewest steps of the loop that are worth a unit of their own: where tiles are
+            fewer than units, the loop of n steps is cut up (flash decoding), which leaves `n / (1 + n /
+            (piece + n waves))` to each; infinity: never cut.
         ramp: Table of seconds lost until bandwidth is reached: `ramp b / (b + ramp_bytes)` for b bytes.
         ramp_bytes: Table of bytes at which half of `ramp` is lost.
         tuning: Architecture type to its raw `[tuning.<type>]` table, structured by the plugin's class.
-        energy: Action (`ops`, `bytes.hbm`) to a factor on the chip's energy for it: what this software spends
-            beside
-            what is counted. It changes power, never time.
-        kernel_energy: Action, or `baseline`, to table of joules per count (watts of a chip) of a kernel alone
-            in a loop, on
-            the chips of the stack's box. Applications at the same counts draw other power: only single
-            operators use it.
+        energy: Action (`ops`, `bytes.hbm`) to a factor on the chip's energy for it: what this software
+            spends beside what is counted. It changes power, never time.
+        kernel_energy: Action, or `baseline`, to table of joules per count (watts of a chip) of a kernel
+            alone in a loop, on the chips of the stack's box. Applications at the same counts draw other
+            power: only single operators use it.
         software: Beginnings of the names under which measurements cite this software (`vLLM`); case doesn't
             matter.
         ideal: Efficiency 1, p infinite, no launch, no host: hardware against hardware.
@@ -154,11 +145,9 @@ class Stack:
     def time(self, cost: Cost, op: Op, formats: tuple[str, ...] = ()) -> Numeric:
         """Turn a cost into seconds, never fewer than the cost alone takes.
 
-        `launch + |busy_i / efficiency_i, startup, depth n|_p + serial n + ramp b/(b + ramp_bytes) + convert +
-        exposed`
-        with n the length of the inner loop, b the bytes touched and |.|_p the p-norm. Levels of memory are
-        one engine,
-        the slowest of them: the same bytes stream through all.
+        `launch + |busy_i / efficiency_i, startup, depth n|_p + serial n + ramp b/(b + ramp_bytes) +
+        convert + exposed` with n the length of the inner loop, b the bytes touched and |.|_p the p-norm.
+        Levels of memory are one engine, the slowest of them: the same bytes stream through all.
 
         Args:
             cost: Of one execution.
@@ -198,10 +187,9 @@ class Stack:
         """Log standard error that all operators have which this stack knows no kernel of: they are off the
         same way.
 
-        1.4 where a stack fitted on kernels has no figure, so that the time is the roofline's (1.0 for what
-        only moves data).
-        2.2 for generation attention with more than 32 query heads per key head. 0 under a stack that was not
-        fitted.
+        1.4 where a stack fitted on kernels has no figure, so that the time is the roofline's (1.0 for
+        what only moves data). 2.2 for generation attention with more than 32 query heads per key head. 0
+        under a stack that was not fitted.
         """
         if not self.fit.rows:
             return 0.0

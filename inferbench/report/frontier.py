@@ -134,6 +134,28 @@ def _limits_table(found: Sequence[Frontier], asked: Question, limits: tuple[floa
             "fits the limits?" if said else "fits?", [Cell("yes" if i is not None else "no") for i in picked]
         )
     ]
+    rows += _figure_rows(found, picked)
+    how_rows = [Cell(DASH if i is None else how(one.points, i)) for one, i in zip(found, picked, strict=True)]
+    rows.append(_row("how", how_rows))
+    traffic = asked.traffic
+    title = " · ".join(
+        [
+            asked.network.title,
+            "serving",
+            f"prompt {traffic.prompt:,.0f}",
+            f"output {traffic.output:,.0f}",
+            ", ".join(asked.precisions),
+        ]
+    )
+    aside = (
+        "highest throughput" + (f" with {', '.join(said)}" if said else "") + f" (stack: {asked.stack.name})"
+    )
+    return Table(title, tuple(heads), tuple(rows), aside, numeric=True)
+
+
+def _figure_rows(found: Sequence[Frontier], picked: Sequence[int | None]) -> list[tuple[Cell, ...]]:
+    """A row per figure of the points picked; the highest throughput is marked if every system has one."""
+    rows = []
     rates = [
         float(one.points["tokens_per_s_per_chip"][i])
         for one, i in zip(found, picked, strict=True)
@@ -152,26 +174,7 @@ def _limits_table(found: Sequence[Frontier], asked: Question, limits: tuple[floa
             for one, i in zip(found, picked, strict=True)
         ]
         rows.append(_row(title, cells))
-    rows.append(
-        _row(
-            "how",
-            [Cell(DASH if i is None else how(one.points, i)) for one, i in zip(found, picked, strict=True)],
-        )
-    )
-    traffic = asked.traffic
-    title = " · ".join(
-        [
-            asked.network.title,
-            "serving",
-            f"prompt {traffic.prompt:,.0f}",
-            f"output {traffic.output:,.0f}",
-            ", ".join(asked.precisions),
-        ]
-    )
-    aside = (
-        "highest throughput" + (f" with {', '.join(said)}" if said else "") + f" (stack: {asked.stack.name})"
-    )
-    return Table(title, tuple(heads), tuple(rows), aside, numeric=True)
+    return rows
 
 
 def _row(title: str, cells: Sequence[Cell]) -> tuple[Cell, ...]:

@@ -60,8 +60,7 @@ def domain_text(runs: Sequence[Run]) -> str:
 
     Example:
         `inside calibrated domain (batch 1 to 64; context 128 to 4,096; bf16, fp16)`, of a stack fitted on
-        kernels
-        `inside calibrated domain (M ≤ 32,768; bf16) · kernels only: no host time`
+        kernels `inside calibrated domain (M ≤ 32,768; bf16) · kernels only: no host time`
     """
     fitted = [run for run in runs if run.stack.fit.rows and "extrapolated" in run.flags]
     if not fitted:

@@ -1,8 +1,7 @@
 """The serving frontier: every layout, policy and load of a system, and what no other point of it beats.
 
-Points are columns of arrays; a point is one precision, one layout (two where prompts have replicas of their
-own), one
-policy and one load.
+Points are columns of arrays; a point is one precision, one layout (two where prompts have replicas of
+their own), one policy and one load.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One replica of a network under serving: durations and power of its steps, all from the one operator model.
 
 A mixed step (decoding sequences and a piece of a prompt together) is a graph like any other: the products
-with
-weights see the rows of both, attention is that of both, and the road from graph to seconds is the usual one.
+with weights see the rows of both, attention is that of both, and the road from graph to seconds is the
+usual one.
 """
 
 from __future__ import annotations

@@ -1,11 +1,9 @@
 """The inverse question: given a limit on the latency and a number of users, how many chips, in which layout,
 at what cost.
 
-Every tensor-parallel degree in powers of two, pipelines from the shallowest that holds the network on, and as
-many
-copies as the users need. The batch of a copy is the largest with which it stays within the limit, so that the
-number
-of copies is the smallest for its layout.
+Every tensor-parallel degree in powers of two, pipelines from the shallowest that holds the network on,
+and as many copies as the users need. The batch of a copy is the largest with which it stays within the
+limit, so that the number of copies is the smallest for its layout.
 """
 
 from __future__ import annotations

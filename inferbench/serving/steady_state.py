@@ -1,8 +1,8 @@
 """Steady-state continuous batching: what one replica yields at a load, from the durations of its steps.
 
-A replica holds B sequences that decode together, one token each per step; a sequence that ends makes room for
-the
-next request, whose prompt of S tokens must be processed first. Three policies say where the prompt goes:
+A replica holds B sequences that decode together, one token each per step; a sequence that ends makes room
+for the next request, whose prompt of S tokens must be processed first. Three policies say where the
+prompt goes:
 
 - interleaved: whole prompts between decode steps, all other sequences wait;
 - chunked: a piece of a prompt rides along with a decode step (Agrawal et al. 2023, arXiv 2308.16369);
@@ -74,9 +74,8 @@ class Steps:
         batch: Sequences that decode together.
         decode: A decode step of `batch` sequences at the mean context.
         prefill: One prompt, from its start to the first token.
-        occupancy: Time that one prompt keeps the replica from other work: `prefill`, or less where a pipeline
-            holds
-            several prompts.
+        occupancy: Time that one prompt keeps the replica from other work: `prefill`, or less where a
+            pipeline holds several prompts.
         mixed: A step of `batch` decoding sequences and one piece of a prompt in each lane; NaN without
             chunking.
         chunks: Pieces of a prompt.
@@ -146,10 +145,9 @@ def interleaved(steps: Steps, traffic: Traffic) -> Service:
     """Whole prompts before anything else; every decoding sequence waits meanwhile.
 
     A cycle in which all B sequences are renewed once takes `(O - 1) d + B q` seconds: the decode steps of
-    one, the
-    prompts of all. A sequence sees the prompts of the B - 1 others pass. A new one waits for the step in
-    progress
-    and for the prompts before it (M/D/1 with decode steps as vacations), if there are others.
+    one, the prompts of all. A sequence sees the prompts of the B - 1 others pass. A new one waits for the
+    step in progress and for the prompts before it (M/D/1 with decode steps as vacations), if there are
+    others.
 
     Example:
         4 sequences, 11 tokens, steps of 10 ms, prompts of 50 ms: 0.1 + 0.2 s per cycle.
@@ -174,8 +172,8 @@ def chunked(steps: Steps, traffic: Traffic) -> Service:
     need.
 
     Each step ends `B / (O - 1)` requests, so that a share f = B n / ((O - 1) lanes) of the steps carries
-    pieces of
-    their successors' prompts: a step lasts `(1 - f) d + f m`. Above f = 1 the prompts don't keep up.
+    pieces of their successors' prompts: a step lasts `(1 - f) d + f m`. Above f = 1 the prompts don't
+    keep up.
 
     Example:
         2 sequences, 11 tokens, prompts in 2 pieces: 2 of 5 steps are mixed, 0.6 x 10 + 0.4 x 20 ms.
@@ -229,8 +227,7 @@ def at_users(users: float, batch: Any, served: Service, inside: Any) -> tuple[fl
     """Requests per second and time per token of a closed loop: so many users, each asking again at once.
 
     Users that don't decode have their prompt processed or wait for that; who waits adds nothing, so that
-    beyond the
-    load at which prompts stop keeping up the rate stays.
+    beyond the load at which prompts stop keeping up the rate stays.
 
     Args:
         users: Of one replica (disaggregated: of all).

@@ -1,9 +1,8 @@
 """The whole workload space as arrays, and the flexibility scores over it.
 
 A space is one matrix per quantity, systems down and points across, so that every question about it is one
-array
-expression. Every listed point weighs the same: on axes listed in factors of two that is a uniform weight on
-log axes.
+array expression. Every listed point weighs the same: on axes listed in factors of two that is a uniform
+weight on log axes.
 """
 
 from __future__ import annotations

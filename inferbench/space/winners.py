@@ -26,9 +26,8 @@ class Winners:
         shares: Share of all points that each system wins, equals sharing a point; with `nobody` they add up
             to 1.
         nobody: Share of the points at which no system has a score.
-        unknown: Share of each system's feasible points at which it has no score all the same, (systems,); 1
-            means
-            that it can't be compared, and its share is no zero but unknown.
+        unknown: Share of each system's feasible points at which it has no score all the same, (systems,);
+            1 means that it can't be compared, and its share is no zero but unknown.
     """
 
     scores: Array
@@ -56,9 +55,8 @@ def winners(space: Space, metric: str = "tokens", equal: Equal = "cost") -> Winn
         space: The points.
         metric: `tokens` (per second; images and other items where a step yields those), `useful_tops`, or any
             other quantity of the space, higher is better.
-        equal: What a rate is divided by: chips, watts, dollars per hour of ownership, or nothing. A quantity
-            that
-            isn't a rate of the whole system is compared as it is.
+        equal: What a rate is divided by: chips, watts, dollars per hour of ownership, or nothing. A
+            quantity that isn't a rate of the whole system is compared as it is.
 
     Raises:
         InferBenchError: A quantity that the space hasn't; a fraction under equal something.

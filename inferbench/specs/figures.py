@@ -28,9 +28,9 @@ class Target:
     """One figure of a measurement: which phase yields it, at which axes, how much it is.
 
     Attributes:
-        regime: `closed loop`: a decode step with as many sequences as there are requests in flight, which a
-            server only
-            approaches; `steady state`: with the average number of running requests; empty: as the axes say.
+        regime: `closed loop`: a decode step with as many sequences as there are requests in flight, which
+            a server only approaches; `steady state`: with the average number of running requests; empty:
+            as the axes say.
         code, why: The rule that keeps it from being compared, and why; empty if none does.
     """
 
@@ -60,9 +60,8 @@ def settled(m: Measurement) -> Measurement:
 def targets(m: Measurement) -> Iterator[Target]:
     """Yield the figures of a measurement that can be compared.
 
-    TTFT of a generation is the prefill of its prompt, TPOT a decode step in the middle of the answer. Of a
-    closed loop
-    of several requests only TPOT is comparable, with the requests in flight as its batch.
+    TTFT of a generation is the prefill of its prompt, TPOT a decode step in the middle of the answer. Of
+    a closed loop of several requests only TPOT is comparable, with the requests in flight as its batch.
 
     Example:
         >>> one = Measurement(source="s", chip="c", phase="generate", axes={"context": 100.0,

@@ -18,8 +18,8 @@ __all__ = ["doubts", "faults"]
 
 FIGURES = ("latency_s", "ttft_s", "tpot_s", "tokens_per_s", "power_w", "energy_j")
 # Slower and faster than anything plausible for a step of a language model: the fastest published decoding
-# needs
-# about 50 us per token, and a step longer than a minute is a time-out. Beyond these a unit was mistaken.
+# needs about 50 us per token, and a step longer than a minute is a time-out. Beyond these a unit was
+# mistaken.
 STEP = (10e-6, 60.0)
 FIRST = (20e-6, 3600.0)
 LANGUAGE = ("decode", "prefill", "generate")

@@ -11,7 +11,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, Literal, get_args
 
@@ -21,7 +21,10 @@ from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.facts import Basis, Fact, Source
 from inferbench.units import Range, Unit, parse
 
-__all__ = ["Walked", "read_toml", "structure", "walk"]
+__all__ = ["Find", "Walked", "raise_if", "read_toml", "structure", "walk"]
+
+# A plugin or record by its name.
+Find = Callable[[str], Any]
 
 _CITED = re.compile(r"^(?P<value>.*?)\s*\[(?P<source>[\w.-]+)\]\s*$")
 _SPAN = re.compile(r"^\s*(?P<low>[-+.\deE]+)\s*(?:to|\.\.|–)\s*(?P<high>[-+.\deE]+)\s*(?P<unit>\S*)\s*$")
@@ -387,3 +390,10 @@ def _span(value: Any, unit: Unit) -> Range:
         return Range(low, high)
     single = parse(value, unit)
     return Range(single, single)
+
+
+def raise_if(faults: Iterable[Fault]) -> None:
+    """Raise one error with all faults, if there are any."""
+    listed = list(faults)
+    if listed:
+        raise InferBenchError(listed)

@@ -25,11 +25,9 @@ __all__ = ["ROWS", "encode", "merge", "needed", "read_header", "rows_of", "write
 ROWS = "inferbench.run/1"
 _KEY = b"inferbench"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# The same settings everywhere: equal rows give equal bytes. Neighbouring points have neighbouring values, so
-# bytes are
-# split by significance before they are packed: half the size or less, for little more time than writing it
-# all.
-# zstd takes a third longer and saves a twentieth.
+# The same settings everywhere: equal rows give equal bytes. Neighbouring points have neighbouring values,
+# so bytes are split by significance before they are packed: half the size or less, for little more time
+# than writing it all. zstd takes a third longer and saves a twentieth.
 _PACKED = {"compression": "lz4", "version": "2.6", "write_batch_size": 1 << 16}
 
 

@@ -1,8 +1,7 @@
 """The conformance suite: contracts that a plugin's tests inherit in three lines.
 
     class TestSystolic(ib_testing.ArchitectureContract):
-        architecture = Systolic()
-        chip = "tpu-v5p"
+        architecture = Systolic() chip = "tpu-v5p"
 
 Needs `pip install inferbench[testing]`.
 """

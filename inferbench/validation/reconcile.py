@@ -167,9 +167,8 @@ def gap(predicted: Mapping[str, Any], other: Split) -> dict[str, float]:
         other: The measurement.
 
     Returns:
-        `work`, `algorithm`, `hardware`, `software` and `all`; above 1 is slower. Work and algorithm differ
-        from 1 only
-        where the run is of another point.
+        `work`, `algorithm`, `hardware`, `software` and `all`; above 1 is slower. Work and algorithm
+        differ from 1 only where the run is of another point.
 
     Raises:
         InferBenchError: The result is infeasible or lacks the factors.

@@ -28,8 +28,7 @@ class Row:
             given.
         software: As the source writes it; `stack` is what scores it.
         phase: Of a network, with its regime where batches are not static (`decode (closed loop)`); of an
-            operator the
-            name under which a stack knows it (`attention.generation`).
+            operator the name under which a stack knows it (`attention.generation`).
         boundary: Where power and energy were counted.
         statistic: Of times.
         regime: `closed loop` or `steady state` of a server, empty for static batches.

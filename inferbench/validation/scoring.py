@@ -63,8 +63,8 @@ def scores(rows: Iterable[Row], by_network: bool = True) -> list[Score]:
     box.
 
     The phase of an operator is the name under which a stack knows it, so context, generation and encoder
-    attention are
-    apart, and so are collectives and sizes of their groups; closed loops are a phase of their own.
+    attention are apart, and so are collectives and sizes of their groups; closed loops are a phase of
+    their own.
 
     Args:
         rows: Of `validate`.

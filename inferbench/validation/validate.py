@@ -122,8 +122,7 @@ def _seen(m: Measurement, s: Situation, digest: str) -> bool | None:
     """Whether the row is of a table that the stack was fitted on; None for a file that it doesn't cite.
 
     A file that a stack doesn't cite may still hold some of the cited rows, written anew. Rows of another
-    chip, software,
-    precision or number of chips than the stack's were never among those fitted.
+    chip, software, precision or number of chips than the stack's were never among those fitted.
     """
     domain, counts = s.stack.domain, s.stack.domain.counts or (1, m.chips)
     if not digest or not s.stack.fit.rows or m.fitted:

@@ -1,9 +1,8 @@
 """The one road, on the toy plugin alone: expected values are reckoned by hand from its round numbers.
 
-A toy chip does 200 TOP/s in fp8 and 1 TB/s; the toy network is four layers and a head of 10,000 x 10,000. One
-product
-in fp8 reads 100 MB of weights (100 us) and 20 kB of activations per token (0.02 us), and computes 1 us per
-token.
+A toy chip does 200 TOP/s in fp8 and 1 TB/s; the toy network is four layers and a head of 10,000 x 10,000.
+One product in fp8 reads 100 MB of weights (100 us) and 20 kB of activations per token (0.02 us), and
+computes 1 us per token.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Worked examples on real specs, every expected value reckoned by hand from published numbers.
 
 Llama 3 70B: 80 layers, hidden 8,192, 8 KV heads of 128, MLP 28,672, vocabulary 128,256; 70,553,706,496
-parameters,
-of which the embedding's 128,256 x 8,192 = 1,050,673,152 are looked up and not multiplied. In fp8 a parameter
-is a byte.
+parameters, of which the embedding's 128,256 x 8,192 = 1,050,673,152 are looked up and not multiplied. In
+fp8 a parameter is a byte.
 """
 
 from __future__ import annotations

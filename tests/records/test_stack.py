@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import inferbench as ib
 from inferbench.errors import InferBenchError
 from inferbench.records.overlap import power_sum
-from inferbench.specs.assemble import stack_from
+from inferbench.specs.assemble_stack import stack_from
 
 
 def gemm(m=1.0, precision="bf16", **more):

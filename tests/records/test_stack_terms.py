@@ -12,7 +12,7 @@ import inferbench as ib
 from inferbench.records.fit import Domain
 from inferbench.records.flavours import flavours
 from inferbench.records.overlap import power_sum
-from inferbench.specs.assemble import stack_from
+from inferbench.specs.assemble_stack import stack_from
 
 
 def read(text, find=None):

@@ -1,8 +1,7 @@
 """A discrete-event simulation of continuous batching, request by request and step by step.
 
 It knows the durations of single steps (from the operator model) and none of the steady-state formulas:
-batches rise and
-fall, contexts grow, outputs differ in length, prompts queue.
+batches rise and fall, contexts grow, outputs differ in length, prompts queue.
 """
 
 from __future__ import annotations

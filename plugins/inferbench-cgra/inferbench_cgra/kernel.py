@@ -20,13 +20,11 @@ class Fused(ib.Op):
 
     Attributes:
         parts: The operators, in order.
-        times: Executions of each part per execution of the kernel: 2 for a norm that a layer has twice, 0.1
-            for an
-            attention that every tenth layer has.
+        times: Executions of each part per execution of the kernel: 2 for a norm that a layer has twice,
+            0.1 for an attention that every tenth layer has.
         share: What part of a layer the kernel is: 1/3 where a layer is cut into three.
-        entries: How often per step the array turns to this kernel from another one; its executions in between
-            can
-            follow each other without loading anything. None: `repeat`, nothing follows.
+        entries: How often per step the array turns to this kernel from another one; its executions in
+            between can follow each other without loading anything. None: `repeat`, nothing follows.
         fused: False: a baseline kernel, which also writes out what a fused one never materialises (scores).
 
     Example:
@@ -124,10 +122,9 @@ def _kernel(piece: list[ib.Op], group: list[ib.Op], share: float, entries: ib.Nu
 def _groups(ops: Sequence[ib.Op]) -> Iterator[list[ib.Op]]:
     """Yield runs of operators of one unit that one kernel can hold.
 
-    A matrix operator that runs more often than those before it belongs to other layers and opens a new group;
-    one
-    that runs less often (every sixth layer's global attention) joins. Element-wise work joins whatever is
-    there.
+    A matrix operator that runs more often than those before it belongs to other layers and opens a new
+    group; one that runs less often (every sixth layer's global attention) joins. Element-wise work joins
+    whatever is there.
     """
     group: list[ib.Op] = []
     for op in ops:

@@ -4,15 +4,13 @@ For one execution of a kernel with parts i, on one chip:
 
     t = sum_i max(useful_i / rate, bytes_i / BW)          no part overlaps with the next: they depend on each
     other
-        + tau * configurations                             waiting of the software; a layer is one kernel by
-        default
-        + reconfiguration * loads
+        + tau * configurations                             waiting of the software; a layer is one kernel
+        by default + reconfiguration * loads
 
 `bytes_i` are weights and state of the part, and of its activations those that do not stay in the on-chip
-buffer. The
-kernel is bisected until the intermediates of every piece fit the buffer together (all parts are on the array
-at the same
-time), so that what is spilled grows with the batch and never shrinks; every cut is one more configuration.
+buffer. The kernel is bisected until the intermediates of every piece fit the buffer together (all parts
+are on the array at the same time), so that what is spilled grows with the batch and never shrinks; every
+cut is one more configuration.
 """
 
 from __future__ import annotations
@@ -70,9 +68,8 @@ class CgraTuning:
     Attributes:
         tau: Seconds per execution of a layer's kernel beyond its work: synchronisation, exchange, pipeline
             fill.
-        kernel_looping: One call runs all layers of a shape: a layer that is a single configuration is loaded
-            once
-            per step. False: loaded for every layer anew.
+        kernel_looping: One call runs all layers of a shape: a layer that is a single configuration is
+            loaded once per step. False: loaded for every layer anew.
         groups: Kernels that a layer is cut into.
         fusion: False: the baseline in which every operator is a kernel of its own and hands over through
             memory.
@@ -115,9 +112,9 @@ class Cgra(ib.Architecture):
     def plan(self, ops: tuple[ib.Op, ...], site: ib.Site) -> list[ib.Op]:
         """Fuse: one kernel per layer, `groups` if the stack says so, one per operator without fusion.
 
-        Exchanges between chips are left to the fabric. Where the link's bandwidth is not published no fabric
-        can
-        cost them; they stream inside of the kernels then and `tau`, fitted with them, holds their time.
+        Exchanges between chips are left to the fabric. Where the link's bandwidth is not published no
+        fabric can cost them; they stream inside of the kernels then and `tau`, fitted with them, holds
+        their time.
         """
         primitives = [part for op in ops for part in self._primitives(op, site)]
         planned = kernels(primitives, site.tuning.groups, site.tuning.fusion)

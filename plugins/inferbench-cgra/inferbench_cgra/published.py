@@ -1,8 +1,7 @@
 """Latencies of eight SN40L sockets at batch 1, transcribed.
 
-argonne-lcf/LLM-Inference-Bench (BSD-3), Plots/Fig_18/SN40L_latency_throughput.csv, 2024: end-to-end latency
-of a prompt and
-as many new tokens, bf16.
+argonne-lcf/LLM-Inference-Bench (BSD-3), Plots/Fig_18/SN40L_latency_throughput.csv, 2024: end-to-end
+latency of a prompt and as many new tokens, bf16.
 """
 
 from __future__ import annotations
@@ -54,9 +53,9 @@ class Measured:
     def floor(self) -> float:
         """Seconds without any waiting: `length` tokens behind a growing cache, and the prompt.
 
-        A token reads its weights and the cache (half of the new tokens stand in it on average); the prompt is
-        bound
-        by the weights or by 2 operations per weight and token. Every pass loads its configurations once.
+        A token reads its weights and the cache (half of the new tokens stand in it on average); the
+        prompt is bound by the weights or by 2 operations per weight and token. Every pass loads its
+        configurations once.
         """
         rate = SOCKETS * BANDWIDTH
         token = (self.read + 1.5 * self.length * self.kv) / rate

@@ -143,9 +143,8 @@ def _connected(address: str, flag: str) -> Any:
 def _answers(host: str, port: int, plain: bool) -> None:
     """Try a plain connection first.
 
-    Dask's own client needs twice its timeout to give up on a closed port, and waits for ever where something
-    else
-    listens; a scheduler speaks first.
+    Dask's own client needs twice its timeout to give up on a closed port, and waits for ever where
+    something else listens; a scheduler speaks first.
     """
     with socket.create_connection((host, port), timeout=CONNECT_S) as connection:
         if plain and not connection.recv(1):

@@ -1,8 +1,7 @@
 """Fit the waiting per layer, `tau`, to published rates: `python -m inferbench_dataflow.fit`.
 
-`t = W / (tp BW) + L tau` is linear in `tau`, so that the least sum of squared relative errors has a closed
-form:
-with `x = L / t` and `y = 1 - reading / t`, `tau = sum(x y) / sum(x^2)`.
+`t = W / (tp BW) + L tau` is linear in `tau`, so that the least sum of squared relative errors has a
+closed form: with `x = L / t` and `y = 1 - reading / t`, `tau = sum(x y) / sum(x^2)`.
 """
 
 from __future__ import annotations

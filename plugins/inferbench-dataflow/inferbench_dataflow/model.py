@@ -1,23 +1,17 @@
 """What one operator costs where weights never leave on-chip memory.
 
-Two things set the time of a small batch: how fast the resident bytes are read, and how often all chips that
-share a
-layer must wait for each other. The first is `bytes / bandwidth`; the second happens at every reduction, that
-is at
-every operator whose contracted dimension is cut (`"k" in op.split`), because its result is a sum over
-everything that
-was computed apart. A dense transformer layer has two: after the attention's output projection and after the
-second
-matrix of the MLP. With `tau` the waiting of one layer,
+Two things set the time of a small batch: how fast the resident bytes are read, and how often all chips
+that share a layer must wait for each other. The first is `bytes / bandwidth`; the second happens at every
+reduction, that is at every operator whose contracted dimension is cut (`"k" in op.split`), because its
+result is a sum over everything that was computed apart. A dense transformer layer has two: after the
+attention's output projection and after the second matrix of the MLP. With `tau` the waiting of one layer,
 
     t_token = W / (tp * BW) + L * tau,        tau = 2 * (hops + sync).
 
-`hops` is hardware and belongs to the fabric, which is asked for the all-reduce of the same operator; where
-the chip's
-spec gives no link to ask, this model charges `hop` instead, so that a hop is never counted twice. `sync` is
-software
-(how the compiler schedules, how chips agree on time), stands in a stack's `[tuning.dataflow]` and is 0 under
-`ideal`.
+`hops` is hardware and belongs to the fabric, which is asked for the all-reduce of the same operator;
+where the chip's spec gives no link to ask, this model charges `hop` instead, so that a hop is never
+counted twice. `sync` is software (how the compiler schedules, how chips agree on time), stands in a
+stack's `[tuning.dataflow]` and is 0 under `ideal`.
 """
 
 from __future__ import annotations
@@ -57,9 +51,8 @@ class DataflowTuning:
     """The `[tuning.dataflow]` table of a stack.
 
     Attributes:
-        sync: Seconds that software adds wherever the chips of a group combine partial sums, twice per layer
-            of a
-            dense transformer.
+        sync: Seconds that software adds wherever the chips of a group combine partial sums, twice per
+            layer of a dense transformer.
 
     Example:
         >>> DataflowTuning().sync
@@ -150,8 +143,7 @@ def uncharged_hops(site: ib.Site) -> float:
 
     Returns:
         0 on a single chip and wherever the chip has a link (the fabric charges its latency with the
-        collective),
-        else 1.
+        collective), else 1.
     """
     group = site.layout.tp
     return 0.0 if group == 1 or site.link(group) is not None else HOPS_OF_A_REDUCTION

@@ -1,9 +1,9 @@
 """DC-AE f32c32, the deep-compression autoencoder of SANA: its decoder, 32 pixels per latent position and
 side.
 
-Chen et al., Deep Compression Autoencoder for Efficient High-Resolution Diffusion Models (2024); shapes as in
-diffusers'
-AutoencoderDC, configured as its conversion script does for dc-ae-f32c32-sana-1.0; 1.1 keeps the architecture.
+Chen et al., Deep Compression Autoencoder for Efficient High-Resolution Diffusion Models (2024); shapes as
+in diffusers' AutoencoderDC, configured as its conversion script does for dc-ae-f32c32-sana-1.0; 1.1 keeps
+the architecture.
 """
 
 from __future__ import annotations

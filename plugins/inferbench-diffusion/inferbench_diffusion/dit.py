@@ -43,8 +43,7 @@ class DiTParams:
             (`rms_norm_across_heads`).
         qkv_bias: Whether self attention's queries, keys and values have a bias.
         rotary: How queries and keys of self attention are rotated: `stacked` (Hunyuan, queries of cross
-            attention too),
-            in `halves` (Wan), or `none`.
+            attention too), in `halves` (Wan), or `none`.
         rescales: Whether softmax attention ends with a division by a factor of one, a kernel of its own.
         affine: Norms that have parameters of their own: all, the one before cross attention, none.
         fp32_norms: Whether norms are computed in fp32, with casts around them.
@@ -94,8 +93,8 @@ class DiTParams:
 class DiT(Sampler):
     """Image generation by a diffusion transformer.
 
-    T image tokens, width D, perceptron F, S text tokens of width C. A block does
-    2 T (4 D^2 + 2 D F) + 4 T^2 D operations, cross attention 2 T 2 D^2 + 2 S 2 C D + 4 T S D more.
+    T image tokens, width D, perceptron F, S text tokens of width C. A block does 2 T (4 D^2 + 2 D F) + 4
+    T^2 D operations, cross attention 2 T 2 D^2 + 2 S 2 C D + 4 T S D more.
     """
 
     name = "dit"
@@ -212,11 +211,10 @@ class _Block:
     def linear_attention(self) -> Iterator[ib.Op]:
         """Write linear attention in fp32, as diffusers' SanaLinearAttnProcessor spells it.
 
-        Before: ReLU of q and of k (1 in, 1 out each), q, k and v cast up (1, 2 each), v padded by a row of
-        ones (2,
-        2), q and k copied into order (2, 2 each). After: epsilon, division (2, 2), cast down (2, 1), copied
-        into
-        order (1, 1), and the bias of a projection that could not take it (1, 1). In 16-bit elements.
+        Before: ReLU of q and of k (1 in, 1 out each), q, k and v cast up (1, 2 each), v padded by a row
+        of ones (2, 2), q and k copied into order (2, 2 each). After: epsilon, division (2, 2), cast down
+        (2, 1), copied into order (1, 1), and the bias of a projection that could not take it (1, 1). In
+        16-bit elements.
         """
         net, pen, size = self.net, self.pen, self.rows * self.net.width
         heads, dim = net.num_attention_heads, net.attention_head_dim
@@ -285,8 +283,8 @@ def _conditions(pen: Pen, net: DiTParams, batch: ib.Numeric) -> Iterator[ib.Op]:
 
 
 def _pooled(pen: Pen, net: DiTParams, batch: ib.Numeric) -> Iterator[ib.Op]:
-    """Write attention of the mean token over all of a prompt, eight heads, and a
-    perceptron of inner width 4 D.
+    """Write attention of the mean token over all of a prompt, eight heads, and a perceptron of inner
+    width 4 D.
     """
     width, tokens = net.caption_channels, net.pooled_tokens + 1.0
     yield from pen.each("pool.positions", batch * tokens * width, reads=2.0, held=tokens * width)

@@ -113,8 +113,8 @@ class _Block:
     text: ib.Numeric
 
     def double(self, last: bool) -> Iterator[ib.Op]:
-        """Write blocks with a stream for the image and one for the text; `last`
-        ends the text after attention.
+        """Write blocks with a stream for the image and one for the text; `last` ends the text after
+        attention.
         """
         pen, width = self.pen, self.net.width
         streams = {"image": self.image, "text": self.text}
@@ -145,8 +145,8 @@ class _Block:
         yield from pen.rejoin(f"{stream}.perceptron", rows * width)
 
     def single(self) -> Iterator[ib.Op]:
-        """Write blocks where attention and perceptron run side by side on all
-        tokens and leave through one matrix.
+        """Write blocks where attention and perceptron run side by side on all tokens and leave through
+        one matrix.
         """
         net, pen, width = self.net, self.pen, self.net.width
         rows, inner = self.batch * (self.image + self.text), net.width * net.mlp_ratio
@@ -187,9 +187,9 @@ class _Block:
 def rotate(pen: Pen, name: str, elements: ib.Numeric, tensors: float = 1.0) -> Iterator[ib.Op]:
     """Write the rotary embedding of each of `tensors` as diffusers spells it, eagerly and in fp32.
 
-    Negate one half (1/2 in, 1/2 out), stack it with the other (1, 1), cast both up (1, 2 each), times cosine
-    and times
-    sine (2, 2 each), sum (4, 2), cast down (2, 1): 13.5 in and 12.5 out, in 16-bit elements.
+    Negate one half (1/2 in, 1/2 out), stack it with the other (1, 1), cast both up (1, 2 each), times
+    cosine and times sine (2, 2 each), sum (4, 2), cast down (2, 1): 13.5 in and 12.5 out, in 16-bit
+    elements.
     """
     yield from pen.each(
         f"{name}.rotate",
@@ -272,8 +272,8 @@ def way_out(
     channels: float = 0.0,
     modulated: bool = True,
 ) -> Iterator[ib.Op]:
-    """Write the last norm, its modulation and the projection of tokens to patches
-    (of `channels`; 0: the latents').
+    """Write the last norm, its modulation and the projection of tokens to patches (of `channels`; 0: the
+    latents').
     """
     head, rows = pen.on("out.", unit="head"), latent.batch * tokens
     if pen.options.conditioning and modulated:

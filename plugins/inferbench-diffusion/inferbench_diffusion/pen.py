@@ -186,10 +186,9 @@ class Pen:
         """Write a root-mean-square norm of each of `tensors` as diffusers' and T5's modules spell it, in
         fp32.
 
-        Cast up (1 in, 2 out), square (2, 2), mean (2, 0), epsilon and inverse root on one figure per token,
-        times
-        that root (1, 2), cast down (2, 1), times the weight (1, 1), plus the bias if there is one (1, 1), in
-        16-bit elements: 9 in and 8 out, 10 and 9 with bias.
+        Cast up (1 in, 2 out), square (2, 2), mean (2, 0), epsilon and inverse root on one figure per
+        token, times that root (1, 2), cast down (2, 1), times the weight (1, 1), plus the bias if there
+        is one (1, 1), in 16-bit elements: 9 in and 8 out, 10 and 9 with bias.
         """
         kernels = 9.0 if bias else 8.0
         reads, writes = (10.0, 9.0) if bias else (9.0, 8.0)

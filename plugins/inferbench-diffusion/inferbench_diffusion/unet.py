@@ -169,16 +169,16 @@ class _Path:
         yield from self.transformers(f"up{level}.", level, depths)
 
     def upsample(self, level: int, width: int) -> Iterator[ib.Op]:
-        """Write the doubling of both sides (each position read once, written four
-        times) and a convolution.
+        """Write the doubling of both sides (each position read once, written four times) and a
+        convolution.
         """
         pen, side = self.pen.on(f"up{level}."), self.at(level - 1)
         yield from pen.each("double", self.batch * side[0] * side[1] * width, reads=0.25)
         yield from pen.conv("sample", self.batch, side, (width, width))
 
     def residual(self, pen: Pen, level: int, width: int, out: int) -> Iterator[ib.Op]:
-        """Write residual blocks: norm, SiLU, convolution, time step added, norm,
-        SiLU, convolution, shortcut.
+        """Write residual blocks: norm, SiLU, convolution, time step added, norm, SiLU, convolution,
+        shortcut.
         """
         side, batch = self.at(level), self.batch
         rows = batch * side[0] * side[1]
@@ -239,8 +239,8 @@ class _Path:
         keys: ib.Numeric,
         text: int,
     ) -> Iterator[ib.Op]:
-        """Write attention to itself, or to a prompt of width `text`; queries, keys
-        and values have no bias.
+        """Write attention to itself, or to a prompt of width `text`; queries, keys and values have no
+        bias.
         """
         yield from pen.norm(f"{name}.norm", rows * width, held=2 * width)
         if text:

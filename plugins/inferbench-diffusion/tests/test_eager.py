@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 # Kernels that are neither a product, a convolution nor attention, as dispatched by PyTorch 2.15 in bfloat16
-# on the
-# implementations of diffusers 0.42.1: launches, and gigabytes read and written (broadcast operands once).
-# Networks at
-# batch 1 and their own size, with guidance (FLUX.1 has none); decoders for one picture of 1,024 pixels.
+# on the implementations of diffusers 0.42.1: launches, and gigabytes read and written (broadcast operands
+# once). Networks at batch 1 and their own size, with guidance (FLUX.1 has none); decoders for one picture
+# of 1,024 pixels.
 TRACED = {
     "hunyuan-dit": (2271, 72.119, 66.370),
     "pixart-sigma": (530, 10.706, 9.105),
@@ -60,10 +59,8 @@ def test_deep_compression_decoder_is_that_of_an_independent_counter(case, name, 
 
 def test_a_level_of_attention_in_the_deep_compression_decoder_by_hand(case):
     # One position of C channels. q, k, v 6 C^2; 5 x 5 around each of 3 C channels 150 C; 1 x 1 inside heads
-    # of 32 192
-    # C; attention of 2 C channels, 4 x 33 each, 264 C; way out 4 C^2. Perceptron: 16 C^2 up, 3 x 3 on 8 C
-    # channels 144
-    # C, 8 C^2 down. In all 34 C^2 + 750 C.
+    # of 32 192 C; attention of 2 C channels, 4 x 33 each, 264 C; way out 4 C^2. Perceptron: 16 C^2 up, 3 x
+    # 3 on 8 C channels 144 C, 8 C^2 down. In all 34 C^2 + 750 C.
     ops = [op for op in case("sana1.5-1.6b").ops("image", vae=True) if op.name.startswith("vae.level2.")]
     side, width = 1024 / 32 * 4, 512
     assert np.squeeze(sum(op.useful * op.repeat for op in ops)) == 3 * side**2 * (34 * width**2 + 750 * width)

@@ -1,5 +1,5 @@
-"""Published measurements of whole images: never faster than the ideal, and not by
-orders of magnitude slower.
+"""Published measurements of whole images: never faster than the ideal, and not by orders of magnitude
+slower.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def series():
 
 
 def ideal(network, chip, steps, batches):
-    """Seconds per batch under the ideal stack, guidance and what is modelled of
-    encoders and decoder included.
+    """Seconds per batch under the ideal stack, guidance and what is modelled of encoders and decoder
+    included.
     """
     pytest.importorskip("inferbench_simt", reason="the simt distribution is not installed")
     params = ib.installed().network(network).params

@@ -14,8 +14,7 @@ COUNTED = {
     "ssd-1b": (4_207_761_817_600, 1_331_334_404),
 }
 # Text encoders, counted the same way on transformers 5.23; T5's table of relative positions (2,048 figures,
-# in
-# mT5-XL 1,024) is left out here.
+# in mT5-XL 1,024) is left out here.
 ENCODERS = {
     ("sd1.5", "clip-l"): (13_298_503_680, 123_060_480),
     ("sd2.1", "open-clip-h"): (45_127_233_536, 340_387_840),

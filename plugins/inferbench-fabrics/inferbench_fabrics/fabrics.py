@@ -15,12 +15,10 @@ __all__ = ["COLLECTIVES", "HOP", "Fabric", "Mesh", "Ring", "Switch", "Torus"]
 COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send")
 
 # Seconds per hop where a link publishes none; an estimate. No vendor states the latency of its wires and
-# switches
-# alone. Two figures bound it: the TPU chapter of "How to Scale Your Model"
-# (https://jax-ml.github.io/scaling-book)
-# reckons with about 1 us per ICI hop, and the fastest all-reduce of 256 bytes that ai-dynamo/aiconfigurator
-# measured
-# on two H100s behind an NVSwitch takes 2.65 us with its kernel, so that a hop there can't be far above 1 us.
+# switches alone. Two figures bound it: the TPU chapter of "How to Scale Your Model"
+# (https://jax-ml.github.io/scaling-book) reckons with about 1 us per ICI hop, and the fastest all-reduce of
+# 256 bytes that ai-dynamo/aiconfigurator measured on two H100s behind an NVSwitch takes 2.65 us with its
+# kernel, so that a hop there can't be far above 1 us.
 HOP = 1e-6
 
 _NOTHING = ib.Cost(
@@ -43,11 +41,9 @@ class Fabric(ib.Fabric):
     - send: to a neighbour, over the links that lead there, one hop.
 
     Payload is in bytes (any broadcastable shape), times in seconds for one execution, without software. A
-    bandwidth that is not published (NaN) gives NaN times; a latency that is not published counts as `HOP`.
-    Formulas:
-    Thakur, Rabenseifner, Gropp, "Optimization of Collective Communication Operations in MPICH", IJHPCA 19(1),
-    2005;
-    those of `spread` are derived in `wiring.grid`.
+    bandwidth that is not published (NaN) gives NaN times; a latency that is not published counts as
+    `HOP`. Formulas: Thakur, Rabenseifner, Gropp, "Optimization of Collective Communication Operations in
+    MPICH", IJHPCA 19(1), 2005; those of `spread` are derived in `wiring.grid`.
     """
 
     def remarks(self, link: ib.Link) -> Iterator[str]:

@@ -17,9 +17,8 @@ class Wiring:
     Attributes:
         hops: Links between the two chips furthest apart.
         share: Fraction of the bandwidth that the chip with the fewest usable links can receive at, 0 to 1.
-        spread: Busy time of the fullest link when every chip sends one byte in all, spread evenly over the
-            group
-            (itself included), as a multiple of one byte over the whole bandwidth.
+        spread: Busy time of the fullest link when every chip sends one byte in all, spread evenly over
+            the group (itself included), as a multiple of one byte over the whole bandwidth.
         carried: Bytes on all links per byte so spread: the mean distance in hops.
         direct: Fraction of the bandwidth between two neighbours.
     """

@@ -3,10 +3,9 @@
 One *pass* applies one slice of the inputs to all rows of an array and delivers one sum per column. Weights
 wider than a cell are spread over columns, inputs wider than the converter take several passes:
 
-    outputs = floor(columns / ceil(weight_bits / bits_per_cell))
-    passes  = ceil(input_bits / dac_bits)
-    t_pass  = max(t_array, share x conversions x t_adc),   share = ceil(columns / adcs_per_array)
-    OPS     = 2 arrays rows outputs / (t_pass x passes)
+    outputs = floor(columns / ceil(weight_bits / bits_per_cell)) passes  = ceil(input_bits / dac_bits)
+    t_pass  = max(t_array, share x conversions x t_adc),   share = ceil(columns / adcs_per_array) OPS
+    = 2 arrays rows outputs / (t_pass x passes)
 
 The design note's `n_passes = ceil(input / dac) x ceil(effective / adc)` is the case where every column has
 its own converter (share 1), the array being faster (t_array <= t_adc): then t_pass = conversions x t_adc.

@@ -96,8 +96,8 @@ class InMemoryCompute(ib.Architecture):
         A k x n operand takes `tiles = count ceil(k / rows) ceil(n / outputs)` arrays; each input vector takes
         `passes` passes through them, all arrays at once, in `waves = ceil(tiles / arrays)` turns:
 
-            compute = m passes t_pass waves
-            write   = away waves min(k, rows) t_row        exposed; away: share not in the arrays
+            compute = m passes t_pass waves write   = away waves min(k, rows) t_row        exposed; away:
+            share not in the arrays
 
         Rewritten weights come from the outermost memory (`memory.<level>`); weights in banks behind the
         cells are read at the home level's bandwidth. A product of two activations writes its second operand

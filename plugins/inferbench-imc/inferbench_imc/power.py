@@ -61,8 +61,7 @@ class ArrayPower(ib.PowerModel):
 
         Returns:
             Joules and watts of all chips. Both are NaN where idle power is not published: `parts` has the
-            joules
-            of what is counted, and `why` the watts that this alone is.
+            joules of what is counted, and `why` the watts that this alone is.
         """
         chip, seconds = system.chip, tally.seconds
         prices = self.prices(chip)

@@ -7,8 +7,7 @@ from inferbench_imc import Macro, conversions, exact_bits, operations_per_second
 
 PUBLISHED = {
     # Shafiee et al., ISAAC, ISCA 2016: 12 x 8 x 168 crossbars of 128 x 128 two-bit cells, 16-bit operands,
-    # one
-    # input bit per 100 ns read, one 1.28 GS/s converter per crossbar; 478.95 GOPS/mm2 on 85.4 mm2.
+    # one input bit per 100 ns read, one 1.28 GS/s converter per crossbar; 478.95 GOPS/mm2 on 85.4 mm2.
     "ISAAC": (
         {
             "arrays": 16128,

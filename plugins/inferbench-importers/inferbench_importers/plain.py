@@ -27,10 +27,9 @@ DELIMITERS = (",", ";", "\t")
 BOUNDARIES = ("chip", "board", "server", "wall", "facility")
 ASSUMED = "(assumed)"
 TRUE = ("1", "1.0", "true", "yes")
-# Seconds over which an operator's power must be averaged. Board sensors average over a tenth of a second and
-# more: a shorter
-# window still shows what ran before. It is what `power_ok` asks for beside `power_suspect` (828 of 828 rows
-# of gemm.csv).
+# Seconds over which an operator's power must be averaged. Board sensors average over a tenth of a second
+# and more: a shorter window still shows what ran before. It is what `power_ok` asks for beside
+# `power_suspect` (828 of 828 rows of gemm.csv).
 SHORTEST = 0.25
 
 

@@ -5,8 +5,7 @@ The rule, from a number of parameters N to a shape:
 - Heads of 128, 8 key/value heads, three feed-forward matrices of width 3.5 d, a vocabulary of 128,256: as in
 Llama 3
   8B and 70B (Grattafiori et al. 2024, arXiv 2407.21783, table 3). Below 4B the head reads the embedding's
-  table, as in
-  Llama 3.2 1B and 3B.
+  table, as in Llama 3.2 1B and 3B.
 - Width over depth: loss hardly depends on it within a wide range (Kaplan et al. 2020, arXiv 2001.08361,
 section 3.1,
   figure 5), so one ratio serves all sizes: 102.4, that of Llama 3 70B (8,192 / 80).
@@ -14,9 +13,8 @@ section 3.1,
 which
   layers that fill up N give a ratio nearest to 102.4; layers L are then what comes nearest to N.
 
-A layer has `2 d^2 + 2 d 1024 + 3 (3.5 d) d` weights (q and o, k and v, feed-forward), the tables `2 x 128256
-d`, or half
-of it where they are one.
+A layer has `2 d^2 + 2 d 1024 + 3 (3.5 d) d` weights (q and o, k and v, feed-forward), the tables `2 x
+128256 d`, or half of it where they are one.
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ class CachedAttention(ib.Attention):
     """Attention whose cache holds another number of positions than one execution touches.
 
     A windowed layer reads all of a prompt and keeps the window; a generation touches its mean context and
-    keeps
-    the last one. Costs are those of `Attention`.
+    keeps the last one. Costs are those of `Attention`.
 
     Attributes:
         held: Positions resident per sequence when the step ends.

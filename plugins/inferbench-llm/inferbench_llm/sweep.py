@@ -104,9 +104,8 @@ class Sweep:
         """Positions whose keys and values are touched per sequence and execution, the mean over the
         executions.
 
-        Execution j of `tokens` d reads `start + j d` positions, with a window w at most `d + w - 1`; the sum
-        over
-        j is closed: the first `whole` ones grow, the others are full.
+        Execution j of `tokens` d reads `start + j d` positions, with a window w at most `d + w - 1`; the
+        sum over j is closed: the first `whole` ones grow, the others are full.
         """
         if not window:
             return self.start + 0.5 * self.tokens * (self.times + 1.0) + self.drafted

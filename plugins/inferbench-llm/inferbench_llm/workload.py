@@ -67,9 +67,9 @@ def _tokens(batch: ib.Numeric, start: ib.Numeric, times: ib.Numeric, options: Op
 def sweeps(at: ib.Point, phase: str, options: Options) -> Iterator[Sweep]:
     """Yield what goes through the layers in one step of a phase.
 
-    A generation is the prompt and then `output` single tokens, token t attending to `context + t` positions;
-    the
-    cost is linear in that, so the mean over the tokens is exact. Weights and cache are resident once.
+    A generation is the prompt and then `output` single tokens, token t attending to `context + t`
+    positions; the cost is linear in that, so the mean over the tokens is exact. Weights and cache are
+    resident once.
     """
     batch, context = _axis(at, phase, "batch"), _axis(at, phase, "context")
     if phase == "prefill":

@@ -1,10 +1,9 @@
 """Every metric against figures worked by hand, why a figure is missing, and which phase a metric is for.
 
-Llama 3 8B in bf16: 8,030,261,248 parameters, of them 525,336,576 in the embedding and 266,240 in norms; 32
-layers of
-32 heads and 8 KV heads of 128. B200: 2250 TOP/s, 8 TB/s, 40 to 43 kUSD, 3.75 to 10.57 USD/h. The reference
-scenario:
-3 years (26,280 h), 0.08 USD/kWh, PUE 1.25, 1.2 at the wall, 1.5 for the system, 80% of the hours earn.
+Llama 3 8B in bf16: 8,030,261,248 parameters, of them 525,336,576 in the embedding and 266,240 in norms;
+32 layers of 32 heads and 8 KV heads of 128. B200: 2250 TOP/s, 8 TB/s, 40 to 43 kUSD, 3.75 to 10.57 USD/h.
+The reference scenario: 3 years (26,280 h), 0.08 USD/kWh, PUE 1.25, 1.2 at the wall, 1.5 for the system,
+80% of the hours earn.
 """
 
 import math
@@ -38,9 +37,8 @@ def decode(system="b200", **changes):
 
 # Per token 2 x (8,030,261,248 - 525,336,576 - 266,240) + 2 x 256 x 2048 x 32 x 32 operations, four times.
 USEFUL = 64_332_234_752
-# Weights without the embedding, 2 B each; per sequence 2048 x 65,536 x 2 B of cache, a row of the embedding,
-# the
-# logits and a token's number: 268,435,456 + 8,192 + 256,512 + 4.
+# Weights without the embedding, 2 B each; per sequence 2048 x 65,536 x 2 B of cache, a row of the
+# embedding, the logits and a token's number: 268,435,456 + 8,192 + 256,512 + 4.
 COMPULSORY = 16_084_650_000
 CAPITAL = 41_500 * 1.5 / 26_280 / 0.8  # 2.961 USD/h
 ELECTRICITY = 0.12  # 800 W x 1.2 x 1.25 = 1.2 kW at 8 cents, in 80% of the hours

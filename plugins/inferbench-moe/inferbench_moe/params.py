@@ -24,9 +24,8 @@ class MoeParams(TransformerParams):
         shared_expert_gate: The shared part is weighted by a gate (Qwen2).
         first_k_dense_replace: First layers that are dense.
         router_bias, expert_bias: Biases of the router; of the experts' matrices.
-        expert_format: Number format in which the experts are published (gpt-oss: `mxfp4`); stored so in every
-            run
-            whose own weight format is not smaller.
+        expert_format: Number format in which the experts are published (gpt-oss: `mxfp4`); stored so in
+            every run whose own weight format is not smaller.
         active_counts: What the publisher's active count includes.
 
     Example:

@@ -35,8 +35,7 @@ def distinct_experts(experts: float, chosen: float, tokens: ib.Numeric, exponent
     """Expected number of experts that at least one of so many tokens goes to.
 
     Tokens choose independently: sum over experts of 1 - (1 - q_i)^tokens; with all q_i = chosen / experts
-    that is
-    `experts (1 - (1 - chosen / experts)^tokens)`.
+    that is `experts (1 - (1 - chosen / experts)^tokens)`.
 
     Args:
         experts: Routed experts of a layer.

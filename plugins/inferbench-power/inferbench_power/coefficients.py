@@ -58,9 +58,8 @@ class Classes:
     """Estimates for chips without figures of their own: by process (nm, ascending), memory level and action.
 
     Attributes:
-        rates: `ops` (in 16 bits) and `bytes` (of the outermost memory) to the lowest and highest share of the
-            datasheet's
-            rate at which the energies of any chip were fitted.
+        rates: `ops` (in 16 bits) and `bytes` (of the outermost memory) to the lowest and highest share of
+            the datasheet's rate at which the energies of any chip were fitted.
         spread: Log standard error of the fits; what carrying them over adds is the model's rule.
     """
 
@@ -173,9 +172,8 @@ def classes() -> Classes:
 def resolve(chip: ib.Chip) -> Coefficients:
     """Put together the coefficients of a chip: its own figures, else those of its classes.
 
-    Figures that were not fitted on the chip are held to what its datasheet allows: it must be able to run its
-    peak
-    rate, or its full bandwidth, within its TDP. TDP in watts must be known.
+    Figures that were not fitted on the chip are held to what its datasheet allows: it must be able to run
+    its peak rate, or its full bandwidth, within its TDP. TDP in watts must be known.
     """
     mine, general, limit = own().get(chip.name), classes(), chip.power.tdp
     baseline = mine.baseline.value if mine else general.baseline_of_tdp.value * limit

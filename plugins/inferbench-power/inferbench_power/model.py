@@ -16,38 +16,30 @@ ESTIMATED = "coefficients estimated, not calibrated for this chip"
 OTHER_WIDTH = "calibrated for 16-bit operations; the energy of narrower ones is estimated"
 _CALIBRATED_FORMATS = {"bf16", "fp16"}
 _TINY = 1e-300
-# How far figures are off where nothing fitted them, as log standard errors (docs/power.md has the evidence).
-# The A100's
-# figures give the H100's runs, and the other way round, with an rms of 0.08 and 0.10 in logs: hardly more
-# than the fits
-# themselves have, but on two chips of one vendor. Classes of process and memory gave 0.11 and 0.14 on the
-# same two.
+# How far figures are off where nothing fitted them, as log standard errors (docs/power.md has the
+# evidence). The A100's figures give the H100's runs, and the other way round, with an rms of 0.08 and 0.10
+# in logs: hardly more than the fits themselves have, but on two chips of one vendor. Classes of process and
+# memory gave 0.11 and 0.14 on the same two.
 KIN, CLASS = 0.15, 0.25
 # Of one action's energy, in proportion to its share of all. Formats: GEMM readings of the B200 put an
-# operation of
-# fp8 and fp4 between 0.3 below and 1.9 above what the peak's inverse says. Outside the rates of decoding:
-# eager
-# diffusion, one doubling above in operations, spends 2.3 to 2.9 times as much per operation, 0.8 to 1.1 in
-# logs.
+# operation of fp8 and fp4 between 0.3 below and 1.9 above what the peak's inverse says. Outside the rates
+# of decoding: eager diffusion, one doubling above in operations, spends 2.3 to 2.9 times as much per
+# operation, 0.8 to 1.1 in logs.
 FORMAT, STRANGE, STRANGE_BYTES, GUESSED = 1.0, 1.0, 0.5, 0.5
 
 
 class Linear(ib.PowerModel):
     """`P = P0 + (sum of action counts x energy per action) / t`, held below the TDP by stretching t.
 
-    Energy that must be spent however fast makes a chip at its limit take longer: the step lasts
-    `throttle = max(1, E_floor / ((TDP - P0) t))` times as long. The fitted energies are those of decoding,
-    where much
-    of the chip waits; dense kernels do with less. So E_floor counts with what a GEMM that was measured within
-    the limit
-    can have spent at most, and with the memory devices alone; what the fitted energies exceed the limit by is
-    cut
-    off. Without calibration E_floor is zero, and so it is for formats narrower than 16 bits: a guess slows no
-    chip.
+    Energy that must be spent however fast makes a chip at its limit take longer: the step lasts `throttle
+    = max(1, E_floor / ((TDP - P0) t))` times as long. The fitted energies are those of decoding, where
+    much of the chip waits; dense kernels do with less. So E_floor counts with what a GEMM that was
+    measured within the limit can have spent at most, and with the memory devices alone; what the fitted
+    energies exceed the limit by is cut off. Without calibration E_floor is zero, and so it is for formats
+    narrower than 16 bits: a guess slows no chip.
 
-    An operation's energy depends on its compute format: a chip is taken to reach its limit at the peak rate
-    of every
-    format, so energies are inverse to the datasheet's rates.
+    An operation's energy depends on its compute format: a chip is taken to reach its limit at the peak
+    rate of every format, so energies are inverse to the datasheet's rates.
 
     Figures are of the board (the spec says where it is the bare chip), for all chips of the system.
 
@@ -128,14 +120,11 @@ class Linear(ib.PowerModel):
     def spread(self, tally: ib.Tally, system: ib.System, energy: ib.Energy) -> Any:
         """Log standard error of mean power that the energies leave open at the step's true duration.
 
-        In quadrature: the fit's own on left-out networks (0.09); 0.15 where the figures are a sibling's, 0.25
-        where they
-        are those of a class of process and memory; and for each action its share of the energy times how
-        unsure its
-        energy is: of operations 1.0 in formats other than 16 bits, and up to 1.0 outside the rates at which
-        decoding
-        was fitted (reached one doubling beyond), of bytes half of it there, 0.5 of whatever no run has ever
-        measured.
+        In quadrature: the fit's own on left-out networks (0.09); 0.15 where the figures are a sibling's,
+        0.25 where they are those of a class of process and memory; and for each action its share of the
+        energy times how unsure its energy is: of operations 1.0 in formats other than 16 bits, and up to
+        1.0 outside the rates at which decoding was fitted (reached one doubling beyond), of bytes half of
+        it there, 0.5 of whatever no run has ever measured.
 
         Args:
             tally: As `energy` was given it.

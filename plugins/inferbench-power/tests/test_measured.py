@@ -24,8 +24,7 @@ def fit():
 
 
 # argonne-lcf/LLM-Inference-Bench, Plots/Fig_16_a_b/power_results.csv and Plots/All_results.csv at 4211f5d:
-# vLLM, bf16,
-# 1024 tokens in and out, seconds of the whole batch, mean watts.
+# vLLM, bf16, 1024 tokens in and out, seconds of the whole batch, mean watts.
 @pytest.mark.parametrize(
     ("chip", "network", "batch", "seconds", "measured"),
     [

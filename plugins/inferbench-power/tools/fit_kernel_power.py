@@ -5,21 +5,16 @@ predictors.
     ../shared/data/attention.csv [--write]
 
 Rows: mean board power of single kernels of TensorRT-LLM (ai-dynamo/aiconfigurator), counted as the core
-counts them. A
-reading is trusted if it was averaged over 0.25 s or more (a sensor needs that long) and its source doesn't
-suspect it. The
-second rule looks at the power itself: suspects are those that draw little. The error with them in stands
-beside.
+counts them. A reading is trusted if it was averaged over 0.25 s or more (a sensor needs that long) and
+its source doesn't suspect it. The second rule looks at the power itself: suspects are those that draw
+little. The error with them in stands beside.
 
 Model: `P = min(P0 + eF F/t + eB B/t, TDP)`. One P0 and one eB for all matrix products, one eF per format;
-context attention
-has a P0 and an eF of its own and the products' eB, as it moves too few bytes to tell. P0 is no smaller than a
-board with
-weights resident (194 W), eB than the memory devices alone (48 pJ/B). Groups that are left out: for products
-all rows of one
-(n, k), for attention all of one pair of heads. Energy per byte of L2 or operand traffic was tried and is not
-identified: it
-grows with the operations (errors 12.9 instead of 13.0 percent), so it is inside their energy.
+context attention has a P0 and an eF of its own and the products' eB, as it moves too few bytes to tell.
+P0 is no smaller than a board with weights resident (194 W), eB than the memory devices alone (48 pJ/B).
+Groups that are left out: for products all rows of one (n, k), for attention all of one pair of heads.
+Energy per byte of L2 or operand traffic was tried and is not identified: it grows with the operations
+(errors 12.9 instead of 13.0 percent), so it is inside their energy.
 """
 
 from __future__ import annotations

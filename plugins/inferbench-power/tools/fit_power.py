@@ -11,9 +11,8 @@ elsewhere:
 
 - P0 is the reading of an otherwise idle board with weights resident: the middle of 112 to 145 W for the H100
 (public
-  nvidia-smi logs). No such log was found for the A100; its figure is scaled by idle power, 60 W / 70 W. It is
-  not
-  fitted: over its whole range the loss changes by 4% at most, eB making up for it.
+  nvidia-smi logs). No such log was found for the A100; its figure is scaled by idle power, 60 W / 70 W.
+  It is not fitted: over its whole range the loss changes by 4% at most, eB making up for it.
 - eF no larger than lets the board sustain the fastest published bf16 GEMM within its power limit (290 and 826
   TFLOP/s, ai-dynamo/aiconfigurator). Without it, decoding alone gives energies that a GEMM refutes.
 - eB no smaller than what HBM2E devices alone take, 6 pJ/bit (Micron's figure).

@@ -49,15 +49,14 @@ class Tuning:
         tail: Share of the last wave's idle time that is really lost; the rest is filled with what comes next.
         shrink: How much longer small tiles take per operation: `1 + shrink (64/rows + 64/columns)`.
         precisions: Names of the precisions whose kernels are tiled so; empty: all.
-        attention_rows: Query rows of a tile of attention, one tile per SM at a time; heads that share keys
-            fill a tile
-            together. 0: attention is not tiled.
+        attention_rows: Query rows of a tile of attention, one tile per SM at a time; heads that share
+            keys fill a tile together. 0: attention is not tiled.
         attention_keys: Keys that such a tile takes at a time; what is masked or beyond the end is computed
             with it.
         head_multiple: Head widths are rounded up to a multiple of it.
-        shares_keys: Whether attention of one new token reads keys once for all query heads that share them.
-            Where not,
-            each query head reads them for itself: once from their home, every time from the level `l2`.
+        shares_keys: Whether attention of one new token reads keys once for all query heads that share
+            them. Where not, each query head reads them for itself: once from their home, every time from
+            the level `l2`.
 
     Example:
         >>> Tuning(tile_m=128, tile_n=256).tiled
@@ -121,18 +120,17 @@ class Simt(ib.Architecture):
     params = Params
     tuning = Tuning
     # What fits TensorRT-LLM's fused attention on the H100 and B200 best among 64, 128 and 256 rows, and
-    # widths of 64,
-    # 72 and 80 best among steps of 1, 16, 32 and 64 (docs/calibration.md); an assumption for other libraries.
+    # widths of 64, 72 and 80 best among steps of 1, 16, 32 and 64 (docs/calibration.md); an assumption for
+    # other libraries.
     usual = {"attention_rows": 128, "attention_keys": 128, "head_multiple": 32}  # noqa: RUF012
 
     def gemm(self, op: ib.Gemm, site: ib.Site) -> ib.Cost:
         """Cost a matrix product.
 
         Untiled: `2 m n k count / peak`. Tiled: `ceil(m/tile_m) ceil(n/tile_n) count` tiles run in
-        `ceil(tiles/sms)` waves, and every SM of every wave takes the time of a full tile:
-        `waves * sms * 2 tile_m tile_n k / peak`, never below the untiled time. Where a stack lists several
-        tiles
-        and splits, the fastest is taken, as a library does.
+        `ceil(tiles/sms)` waves, and every SM of every wave takes the time of a full tile: `waves * sms *
+        2 tile_m tile_n k / peak`, never below the untiled time. Where a stack lists several tiles and
+        splits, the fastest is taken, as a library does.
 
         Args:
             op: One execution, already sharded.
@@ -162,23 +160,19 @@ class Simt(ib.Architecture):
     def attention(self, op: ib.Attention, site: ib.Site) -> ib.Cost:
         """Cost attention whose scores stay on chip: useful operations at peak, KV cache and activations once.
 
-        Tiled (`attention_rows`): `batch kv_heads ceil(queries heads/kv_heads / rows)` tiles, of which every
-        SM has one
-        at a time. Several queries per sequence fill whole tiles: rows and keys are rounded up, and half a
-        tile of keys
-        per row is computed and masked along a causal diagonal. One query per sequence is computed without
-        padding.
+        Tiled (`attention_rows`): `batch kv_heads ceil(queries heads/kv_heads / rows)` tiles, of which
+        every SM has one at a time. Several queries per sequence fill whole tiles: rows and keys are
+        rounded up, and half a tile of keys per row is computed and masked along a causal diagonal. One
+        query per sequence is computed without padding.
 
-        Where query heads don't share the reading of keys (`shares_keys = false`), one query of every head is
-        a tile, and
-        the keys and values of a group pass through the cache once per query head:
+        Where query heads don't share the reading of keys (`shares_keys = false`), one query of every head
+        is a tile, and the keys and values of a group pass through the cache once per query head:
         `memory.l2 = state bytes * heads / kv_heads / bandwidth of l2`.
 
         Example:
             Causal, 128 queries on 128 keys, tiles of 128 x 128: 16,384 pairs are computed of which 8,256 are
-            used.
-            Eight query heads on two of keys, 4 GB of keys and values, an L2 of 8 TB/s, not shared: 16 GB in 2
-            ms.
+            used. Eight query heads on two of keys, 4 GB of keys and values, an L2 of 8 TB/s, not shared:
+            16 GB in 2 ms.
         """
         tuning: Tuning = site.tuning
         width = op.qk_dim + op.v_dim

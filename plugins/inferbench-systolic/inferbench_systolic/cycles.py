@@ -113,8 +113,7 @@ def unfold(
 
     All folds of all products are dealt out evenly: ceil(folds count / arrays) to the busiest array, which
     works on ceil(count / arrays) products. Partial sums of folds along k meet in accumulators outside, so
-    that
-    every fold may go to any array.
+    that every fold may go to any array.
 
     Args:
         dataflow: `ws`, `is` or `os`.

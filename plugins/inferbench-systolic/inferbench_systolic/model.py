@@ -27,9 +27,8 @@ class Params:
         loading: Whether the next stationary tile loads behind the present one (`double`) or before it
             (`serial`).
         weight_rows_per_cycle: Rows of the stationary tile that enter an array per cycle.
-        native: Format of which a cell does one multiply-accumulate per cycle; a chip without a stored peak
-            for
-            it gets `2 rows columns arrays clock`. Empty: peaks are stored, never derived.
+        native: Format of which a cell does one multiply-accumulate per cycle; a chip without a stored
+            peak for it gets `2 rows columns arrays clock`. Empty: peaks are stored, never derived.
 
     Example:
         >>> Params(rows=128, columns=128, arrays=4, clock=1.5e9).dataflow
@@ -111,10 +110,10 @@ class Systolic(ib.Architecture):
             site: The chip; no tuning.
 
         Returns:
-            `compute` (streaming) and, double-buffered, `compute.load` (loading stationary tiles): the longer
-            of
-            the two is the time in the arrays. `detail` has `cycles` and `folds` of the busiest array. Shapes
-            broadcast from the op's fields and the precision axis. NaN where the chip has no peak.
+            `compute` (streaming) and, double-buffered, `compute.load` (loading stationary tiles): the
+            longer of the two is the time in the arrays. `detail` has `cycles` and `folds` of the busiest
+            array. Shapes broadcast from the op's fields and the precision axis. NaN where the chip has no
+            peak.
 
         Example:
             One token, 8192 x 8192 weights, 8 arrays of 128 x 128: 512 folds each, each held up by 128 rows

@@ -77,8 +77,8 @@ class Pen:
         tied: bool = False,
         graph_bytes: ib.Numeric = 0.0,
     ) -> Iterator[ib.Op]:
-        """Write a linear layer; `bias` is the share of its outputs that have one,
-        `tied` weights are held elsewhere.
+        """Write a linear layer; `bias` is the share of its outputs that have one, `tied` weights are held
+        elsewhere.
         """
         yield ib.Gemm(
             **self._placed(name),

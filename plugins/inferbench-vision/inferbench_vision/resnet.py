@@ -86,8 +86,8 @@ def _block(
     net: ResNetParams,
     stride: int,
 ) -> Iterator[ib.Op]:
-    """Write bottleneck blocks: 1 x 1 down, 3 x 3, 1 x 1 up, residual; `stride` > 0
-    adds the projected shortcut.
+    """Write bottleneck blocks: 1 x 1 down, 3 x 3, 1 x 1 up, residual; `stride` > 0 adds the projected
+    shortcut.
     """
     if not pen.repeat:
         return

@@ -77,8 +77,8 @@ def embed(
     stored: int,
     bias: bool = True,
 ) -> Iterator[ib.Op]:
-    """Write the patch embedding (a convolution whose stride is its filter: a
-    product), class token, positions.
+    """Write the patch embedding (a convolution whose stride is its filter: a product), class token,
+    positions.
     """
     if not pen.options.embedding:
         return

@@ -1,5 +1,5 @@
-"""Whisper: a convolutional front, an encoder of 30-second windows, a decoder of
-text (Radford et al. 2022).
+"""Whisper: a convolutional front, an encoder of 30-second windows, a decoder of text (Radford et al.
+2022).
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ def _encoder(pen: Pen, net: WhisperParams, batch: ib.Numeric) -> Iterator[ib.Op]
 
 
 def _decoder(pen: Pen, net: WhisperParams, batch: ib.Numeric, context: ib.Numeric) -> Iterator[ib.Op]:
-    """Write one decoding step: lookup, causal and cross attention, perceptron,
-    vocabulary (tied to the lookup).
+    """Write one decoding step: lookup, causal and cross attention, perceptron, vocabulary (tied to the
+    lookup).
     """
     width = net.d_model
     if pen.options.embedding:
