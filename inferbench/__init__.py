@@ -26,8 +26,8 @@ _HOMES = {
     "inferbench.records.claim": ("Claim",),
     "inferbench.records.convolution": ("Conv2d",),
     "inferbench.records.cost": ("Cost",),
-    "inferbench.records.energy": ("Energy", "Tally"),
-    "inferbench.records.executor": ("Executor", "Opening", "Pool"),
+    "inferbench.records.energy": ("Energy", "ActivityCounts"),
+    "inferbench.records.executor": ("Executor", "ExecutorOptions", "Pool"),
     "inferbench.records.facts": ("Fact", "Source"),
     "inferbench.records.measurement": ("Importer", "Measurement"),
     "inferbench.records.network": ("Network", "Published"),
@@ -45,7 +45,7 @@ _HOMES = {
     "inferbench.records.interfaces": (
         "Architecture",
         "Fabric",
-        "Nothing",
+        "NoParams",
         "Phase",
         "PowerModel",
         "Renderer",
@@ -126,10 +126,10 @@ if TYPE_CHECKING:
     from inferbench.records.claim import Claim as Claim
     from inferbench.records.convolution import Conv2d as Conv2d
     from inferbench.records.cost import Cost as Cost
+    from inferbench.records.energy import ActivityCounts as ActivityCounts
     from inferbench.records.energy import Energy as Energy
-    from inferbench.records.energy import Tally as Tally
     from inferbench.records.executor import Executor as Executor
-    from inferbench.records.executor import Opening as Opening
+    from inferbench.records.executor import ExecutorOptions as ExecutorOptions
     from inferbench.records.executor import Pool as Pool
     from inferbench.records.facts import Fact as Fact
     from inferbench.records.facts import Source as Source
@@ -137,7 +137,7 @@ if TYPE_CHECKING:
     from inferbench.records.grid import Point as Point
     from inferbench.records.interfaces import Architecture as Architecture
     from inferbench.records.interfaces import Fabric as Fabric
-    from inferbench.records.interfaces import Nothing as Nothing
+    from inferbench.records.interfaces import NoParams as NoParams
     from inferbench.records.interfaces import Phase as Phase
     from inferbench.records.interfaces import PowerModel as PowerModel
     from inferbench.records.interfaces import Renderer as Renderer

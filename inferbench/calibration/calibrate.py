@@ -71,11 +71,11 @@ class Calibration:
         precisions = dict.fromkeys(
             fitted.kernel.precision
             for fitted in self.fits
-            if not fitted.kernel.flavour.startswith("collective")
+            if not fitted.kernel.variant.startswith("collective")
         )
         ops: dict[str, dict[str, tuple[float, float]]] = {}
         for fitted in self.fits:
-            box = ops.setdefault(_family(fitted.kernel.flavour), {})
+            box = ops.setdefault(_family(fitted.kernel.variant), {})
             for field, (low, high) in _ranges(fitted.kernel).items():
                 known = box.get(field, (low, high))
                 box[field] = (min(low, known[0]), max(high, known[1]))
@@ -150,7 +150,7 @@ def calibrate(
     fits, refused = _fits(wanted, chip, base, progress)
     digests = {Path(file).name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}
     versions = tuple(dict.fromkeys(fitted.kernel.software for fitted in fits))
-    if all(fitted.kernel.flavour.startswith("collective") for fitted in fits):
+    if all(fitted.kernel.variant.startswith("collective") for fitted in fits):
         tuning = {}  # exchanges know no tiles
     doubts = (*doubts, *(said for fitted in fits for said in _strange(fitted)))
     return Calibration(chip, tuple(fits), refused, left, digests, versions, tuning, doubts, base)
@@ -242,9 +242,9 @@ def _doubts(some: Sequence[Kernel], chip: Chip) -> tuple[str, ...]:
     return tuple(f"{key}: {said}" for key, share, said in alone if share > DOUBTED)
 
 
-def _family(flavour: str) -> str:
-    """A flavour without the size of its group."""
-    return flavour.rpartition(".")[0] if flavour.startswith("collective") else flavour
+def _family(variant: str) -> str:
+    """A variant without the size of its group."""
+    return variant.rpartition(".")[0] if variant.startswith("collective") else variant
 
 
 def _rms(values: Array, weights: Array) -> float:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from inferbench.calibration.forms import form
 from inferbench.calibration.kernels import Kernel
-from inferbench.records.flavours import flavours
 from inferbench.records.lookup import entry
 from inferbench.records.stack import TABLES, Stack
+from inferbench.records.variants import variants
 
 if TYPE_CHECKING:
     from inferbench.calibration.fitting import Fitted
@@ -60,7 +60,7 @@ def beside(base: Stack | None, kernel: Kernel) -> dict[str, Mapping[str, Any]]:
         path: {**{k: v for k, v in table.items() if not _is(k, kind)}, kernel.key: absent(path)}
         for path, table in tables_of(base).items()
     }
-    for free in form(kernel.flavour, kernel.narrow):
+    for free in form(kernel.variant, kernel.narrow):
         if free.of and free.table in found:
             kept = {key: value for key, value in found[free.table].items() if not _is(key, free.of)}
             found[free.table] = {**kept, free.of: free.absent}
@@ -68,7 +68,7 @@ def beside(base: Stack | None, kernel: Kernel) -> dict[str, Mapping[str, Any]]:
 
 
 def _is(key: str, name: str) -> bool:
-    """Whether a key is of a kind or flavour, in whatever precision."""
+    """Whether a key is of a kind or variant, in whatever precision."""
     return key == name or key.startswith(f"{name}.")
 
 
@@ -83,7 +83,7 @@ def entries(fits: Sequence[Fitted], base: Stack | None) -> Tables:
     theirs = tables_of(base)
     for fitted in fits:
         values = dict(zip((free.path for free in fitted.frees), fitted.values, strict=True))
-        for free in form(fitted.kernel.flavour, fitted.kernel.narrow):
+        for free in form(fitted.kernel.variant, fitted.kernel.narrow):
             key = free.of + fitted.kernel.suffix if free.of else fitted.kernel.key
             parts = (table for table in theirs if free.of and table.startswith(f"{free.table}."))
             for table in (free.table, *parts):
@@ -108,7 +108,7 @@ def _value(table: str, wanted: Mapping[str, float]) -> float:
 
 def _close(mine: dict[str, float], theirs: Mapping[str, Any], kernel: Kernel, value: float) -> None:
     """Add entries until a lookup for the kernel finds the value."""
-    for key in ("", kernel.key, f"{kernel.flavour}.{kernel.precision}"):
+    for key in ("", kernel.key, f"{kernel.variant}.{kernel.precision}"):
         if key:
             mine[key] = value
         found = _lookup({**theirs, **mine}, kernel)
@@ -120,7 +120,7 @@ def _lookup(table: Mapping[str, Any], kernel: Kernel) -> Any:
     """The entry that holds for a kernel, None where there is none."""
     op = kernel.ops[0]
     missing = math.nan
-    found = entry(table, flavours(op)[0][0], op.precision.points[0], kernel.formats[0], missing)
+    found = entry(table, variants(op)[0][0], op.precision.points[0], kernel.formats[0], missing)
     return None if found is missing else found
 
 

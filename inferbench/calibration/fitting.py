@@ -103,7 +103,7 @@ def fit(kernel: Kernel) -> Fitted:
         InferBenchError: Fewer than two rows per parameter, or fewer shapes than parameters, with which rows
             would settle what.
     """
-    frees = form(kernel.flavour, kernel.narrow, kernel.tiled)
+    frees = form(kernel.variant, kernel.narrow, kernel.tiled)
     used = kernel.fitted
     _enough(kernel, frees, int(used.sum()))
     defaults: list[str] = []

@@ -68,11 +68,11 @@ FORMS: Mapping[str, tuple[Free, ...]] = {
 }
 
 
-def form(flavour: str, narrow: bool = False, tiled: bool = False) -> tuple[Free, ...]:
-    """Return the parameters of a flavour: its own form, or that of what it is a kind of.
+def form(variant: str, narrow: bool = False, tiled: bool = False) -> tuple[Free, ...]:
+    """Return the parameters of a variant: its own form, or that of what it is a kind of.
 
     Args:
-        flavour: `gemm`, `attention.generation.mha`, …
+        variant: `gemm`, `attention.generation.mha`, …
         narrow: Whether activations are stored in fewer than 16 bits, so that a kernel before must convert
             them.
         tiled: Whether the stack says how the architecture tiles these products, so that waves are counted.
@@ -81,7 +81,7 @@ def form(flavour: str, narrow: bool = False, tiled: bool = False) -> tuple[Free,
         >>> [free.table for free in form("gemm", narrow=True)][-1]
         'efficiency.convert'
     """
-    name = flavour
+    name = variant
     while name not in FORMS and "." in name:
         name = name.rpartition(".")[0]
     frees = FORMS.get(name, (COMPUTE, MEMORY, OVERLAP, LAUNCH))

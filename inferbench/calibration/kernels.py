@@ -39,10 +39,10 @@ class Kernel:
     """Measurements of one kind of kernel in one precision, costed once.
 
     Attributes:
-        flavour: As stacks know it: `attention.generation`.
+        variant: As stacks know it: `attention.generation`.
         precision: Our name of it.
         spelled: As the source writes it.
-        key: Under which a stack holds it: the flavour, with the precision after it unless that is plain 16
+        key: Under which a stack holds it: the variant, with the precision after it unless that is plain 16
             bits.
         ops, costs: What was measured together, each with arrays of shape (1, rows).
         bare: The costs without any tuning: what the hardware does by itself.
@@ -58,7 +58,7 @@ class Kernel:
         beside: Entries of other kinds, by table, from what the stack is based on; see `entries.beside`.
     """
 
-    flavour: str
+    variant: str
     precision: str
     spelled: str
     key: str
@@ -119,8 +119,8 @@ class Kernel:
 
     @property
     def suffix(self) -> str:
-        """What the key adds to the flavour: a dot and the precision, or nothing."""
-        return self.key.removeprefix(self.flavour)
+        """What the key adds to the variant: a dot and the precision, or nothing."""
+        return self.key.removeprefix(self.variant)
 
     @property
     def narrow(self) -> bool:
@@ -167,7 +167,7 @@ def kernels(
         sorts.setdefault(sort, []).append(row)
     for sort in _doubled(sorts):
         why = (
-            f"of {sort.flavour} written '{sort.spelled}', where others say the same in other words: fit them"
+            f"of {sort.variant} written '{sort.spelled}', where others say the same in other words: fit them"
             " alone"
         )
         left[why] += len(sorts.pop(sort))
@@ -187,13 +187,13 @@ def _one_software(
     first = next((some for some in asked if some), [])
     if len(first) != 1 or len(asked) < 2:
         raise InferBenchError.at(
-            sort.flavour,
+            sort.variant,
             f"measured under {', '.join(versions)}",
             f"choose one, as in --software '{versions[0]}'",
         )
     for row in rows:
         if row.software != first[0]:
-            left[f"of {sort.flavour} under {row.software}: {first[0]} was asked for first"] += 1
+            left[f"of {sort.variant} under {row.software}: {first[0]} was asked for first"] += 1
     return [row for row in rows if row.software == first[0]]
 
 
@@ -228,7 +228,7 @@ def _doubled(sorts: Iterable[Sort]) -> list[Sort]:
     """Those whose precision another spelling gives too: our own spelling is taken, else the first."""
     best: dict[tuple[str, str], Sort] = {}
     every = sorted(sorts, key=lambda sort: (sort.spelled.lower() != sort.precision, sort.spelled))
-    return [sort for sort in every if best.setdefault((sort.flavour, sort.suffix), sort) is not sort]
+    return [sort for sort in every if best.setdefault((sort.variant, sort.suffix), sort) is not sort]
 
 
 def _sort(row: Measurement, registry: Registry) -> Sort | str:
@@ -244,16 +244,16 @@ def _sort(row: Measurement, registry: Registry) -> Sort | str:
     if row.op == "moe" and exponent(str(row.extra.get("distribution", ""))) is None:
         return f"routed as '{row.extra['distribution']}', which is not known"
     spelled, suffix = row.precision, "" if name in PLAIN else name
-    flavour = _flavour(row)
+    variant = _variant(row)
     if row.op == "attention" and width in FORMATS and FORMATS[width] != FORMATS[point.kv]:
         bits = f"kv{8 * FORMATS[width]:g}"
         name, suffix, spelled = f"w16a16{bits}", bits, f"{row.precision} with KV in {width}"
         if point.activations not in PLAIN:
             return f"in {spelled}, which is no precision of ours"
-    return Sort(flavour, name, spelled, suffix)
+    return Sort(variant, name, spelled, suffix)
 
 
-def _flavour(row: Measurement) -> str:
+def _variant(row: Measurement) -> str:
     if row.op == "attention":
         if row.axes.get("causal") == 0.0:
             return "attention.encoder"
@@ -281,12 +281,12 @@ def _kernel(
         return tuple(cost(op, chip, registry, typed)[0] for op in ops)
 
     bare, tuned = costs({}), costs(tuning)
-    tiled = sort.flavour == "gemm" and _differ(bare, tuned)
+    tiled = sort.variant == "gemm" and _differ(bare, tuned)
     formats = cost(ops[0], chip, registry)[1]
-    key = f"{sort.flavour}.{sort.suffix}" if sort.suffix else sort.flavour
+    key = f"{sort.variant}.{sort.suffix}" if sort.suffix else sort.variant
     measured = np.array([row.latency_s for row in rows])
     kernel = Kernel(
-        sort.flavour,
+        sort.variant,
         sort.precision,
         sort.spelled,
         key,
@@ -317,11 +317,11 @@ def _differ(some: Sequence[Cost], others: Sequence[Cost]) -> bool:
 def _screen(kernel: Kernel) -> Kernel:
     """Mark rows that say nothing about the kernel, by rules that don't look at any fit."""
     why = np.full(len(kernel.measured), "", dtype=object)
-    collective = kernel.flavour.startswith("collective")
+    collective = kernel.variant.startswith("collective")
     if not collective:
         why[kernel.measured < SHORT] = f"shorter than {SHORT * 1e6:g} us"
     why[kernel.measured < kernel.roofline] = FASTER
-    if kernel.flavour.startswith("attention.generation"):
+    if kernel.variant.startswith("attention.generation"):
         wide = kernel.fields["heads"] > WIDEST_GROUP * kernel.fields["kv_heads"]
         why[wide] = f"more than {WIDEST_GROUP:g} query heads per KV head"
     small = kernel.fields["payload"] < MESSAGE if collective else np.zeros(len(why), dtype=bool)

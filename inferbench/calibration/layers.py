@@ -87,7 +87,7 @@ def layer_rows(
         floor = floor + _flat(ideal.time(one, op, formats) * op.repeat, rows)
         moved = moved + _flat(op.bytes.total * op.repeat, rows)
     products = [op for op in ops if isinstance(op, Gemm)]
-    inside = np.logical_and.reduce([_flat(stack.vouches(op, formats), rows) > 0 for op in products])
+    inside = np.logical_and.reduce([_flat(stack.covers(op, formats), rows) > 0 for op in products])
     unknown = np.full(len(rows), np.nan)
     # The error of the experts' products is that of whole layers: they were fitted as one.
     error = np.maximum.reduce([_flat(stack.kernel_error(op, formats), rows) for op in products])

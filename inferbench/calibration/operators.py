@@ -27,7 +27,7 @@ __all__ = ["BUILD", "Sort", "cost", "typed_tuning"]
 class Sort:
     """What rows must share to be one kernel."""
 
-    flavour: str
+    variant: str
     precision: str
     spelled: str
     suffix: str
@@ -71,7 +71,7 @@ def _gemm(c: Columns, precision: Precision, *_: Any) -> list[Op]:
 
 def _attention(c: Columns, precision: Precision, sort: Sort, *_: Any) -> list[Op]:
     queries, keys = c["queries"], c["keys"]
-    cached = sort.flavour != "attention.encoder"
+    cached = sort.variant != "attention.encoder"
     pairs = queries * keys - queries * (queries - 1.0) / 2.0 if cached else queries * keys
     return [
         Attention(
@@ -91,7 +91,7 @@ def _attention(c: Columns, precision: Precision, sort: Sort, *_: Any) -> list[Op
 
 
 def _collective(c: Columns, precision: Precision, sort: Sort, *_: Any) -> list[Op]:
-    which, group = sort.flavour.split(".")[1:]
+    which, group = sort.variant.split(".")[1:]
     return [
         Collective(name=which, precision=precision, collective=which, payload=c["payload"], group=int(group))
     ]

@@ -146,7 +146,7 @@ def _energies(path: Path, name: str, registry: Registry) -> str:
 
 def _example(found: Calibration) -> str:
     """An operator of a kind that was fitted."""
-    kinds = {fitted.kernel.flavour.partition(".")[0] for fitted in found.fits}
+    kinds = {fitted.kernel.variant.partition(".")[0] for fitted in found.fits}
     return next(text for kind, text in EXAMPLES.items() if kind in kinds)
 
 

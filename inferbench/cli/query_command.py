@@ -32,7 +32,7 @@ def command(
 
     Example: inferbench query space.parquet "select chip, max(tokens_per_s_per_chip) from space group by chip"
 
-    FILE is what `inferbench sweep --out` wrote, a Parquet file or a folder. Nothing else can be read, and
+    FILE is what `inferbench sweep --out` wrote, a Parquet file or a folder. NoParams else can be read, and
     nothing is changed.
     """
     registry = common.the_registry()

@@ -16,7 +16,7 @@ from inferbench.cli import common
 from inferbench.cli.progress import Progress
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
-from inferbench.records.executor import Opening
+from inferbench.records.executor import ExecutorOptions
 from inferbench.report.model import Report
 from inferbench.report.space import space_data, space_report
 from inferbench.report.sweeps import COLUMNS, counted, summary
@@ -149,7 +149,7 @@ def command(
     ask(made, registry, out, 1 if name == "inline" else workers or _cores(), yes)
     details = Details(verbose or (metric, equal) != ("tokens", "cost"), metric, equal)
     common.emit(
-        _answer(made, registry, out, name, Opening(workers, scheduler), details), form, None, registry
+        _answer(made, registry, out, name, ExecutorOptions(workers, scheduler), details), form, None, registry
     )
     common.problems_line(registry)
 
@@ -245,7 +245,7 @@ class Details:
 
 
 def _answer(
-    made: Plan, registry: Registry, out: str | None, executor: str, opening: Opening, details: Details
+    made: Plan, registry: Registry, out: str | None, executor: str, opening: ExecutorOptions, details: Details
 ) -> Report:
     with Progress("sweep") as progress:
         if out is None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from inferbench.errors import InferBenchError
-from inferbench.records.executor import Executor, Opening, Pool
+from inferbench.records.executor import Executor, ExecutorOptions, Pool
 
 __all__ = ["INLINE", "PROCESSES", "Executor"]
 
@@ -72,7 +72,7 @@ def _quiet() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _no_address(opening: Opening, name: str) -> None:
+def _no_address(opening: ExecutorOptions, name: str) -> None:
     if opening.address:
         raise InferBenchError.at(
             opening.flag, f"the executor '{name}' has no scheduler", "add --executor dask"
@@ -80,13 +80,13 @@ def _no_address(opening: Opening, name: str) -> None:
 
 
 @contextmanager
-def _inline(opening: Opening) -> Iterator[Pool]:
+def _inline(opening: ExecutorOptions) -> Iterator[Pool]:
     _no_address(opening, "inline")
     yield _Inline()
 
 
 @contextmanager
-def _processes(opening: Opening) -> Iterator[Pool]:
+def _processes(opening: ExecutorOptions) -> Iterator[Pool]:
     _no_address(opening, "processes")
     pool = _Processes(opening.workers or len(os.sched_getaffinity(0)))
     try:

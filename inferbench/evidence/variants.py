@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from inferbench.records.flavours import flavours
 from inferbench.records.measurement import Measurement
 from inferbench.records.op import Attention, Collective, Op
 from inferbench.records.precision import Precision
+from inferbench.records.variants import variants
 
 __all__ = ["regime"]
 
@@ -25,7 +25,7 @@ def regime(m: Measurement) -> str:
         'collective.all_gather.8'
     """
     op = _built(m)
-    return flavours(op)[0][0][0] if op is not None else m.op
+    return variants(op)[0][0][0] if op is not None else m.op
 
 
 def _built(m: Measurement) -> Op | None:

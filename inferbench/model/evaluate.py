@@ -16,7 +16,7 @@ import numpy as np
 from inferbench.errors import InferBenchError
 from inferbench.model import partition
 from inferbench.model.case import Case, prepare
-from inferbench.model.intervals import MATERIAL, inside, step_spreads, unlike
+from inferbench.model.intervals import MATERIAL, inside, step_log_errors, unlike
 from inferbench.model.step import Pass, one_layout, placed
 from inferbench.records.energy import Energy
 from inferbench.records.grid import Grid, Point
@@ -124,14 +124,14 @@ class Best:
 def _fields(done: Pass) -> dict[str, Any]:
     named = {
         name: getattr(done, name)
-        for name in ("seconds", "model", "roofline", "silicon", "compulsory", "fits", "held", "spread")
+        for name in ("seconds", "model", "roofline", "silicon", "compulsory", "fits", "held", "log_error")
     }
     said = done.energy
     energy = {
         "joules": said.joules,
         "watts": said.watts,
         "throttle": said.throttle,
-        "doubt": said.spread,
+        "doubt": said.log_error,
         "waiting": said.parts.get("idle", np.nan),
     }
     return {**named, **energy, **{f"busy {engine}": seconds for engine, seconds in done.busy.items()}}
@@ -172,7 +172,7 @@ def _merged_energy(best: Best) -> Energy:
         joules=fields["joules"],
         watts=fields["watts"],
         throttle=fields["throttle"],
-        spread=fields["doubt"],
+        log_error=fields["doubt"],
         parts=best.first.energy.parts if len(best.layouts) == 1 else {},
     )
 
@@ -195,7 +195,7 @@ def _run(case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best) 
     at = grid.at
     formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
     strange = _strange(case, at, best)
-    spread, of_power, of_energy = _spreads(case, at, merged, energy)
+    log_error, of_power, of_energy = _log_errors(case, at, merged, energy)
     shared = {name: merged[name] for name in _SHARED}
     return Run(
         system=case.system,
@@ -220,9 +220,9 @@ def _run(case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best) 
         layouts=best.layouts,
         layout=best.chosen,
         formats=formats,
-        spread=spread,
-        power_spread=of_power,
-        energy_spread=of_energy,
+        log_error=log_error,
+        power_log_error=of_power,
+        energy_log_error=of_energy,
         options=_named(case),
         flags=_flags(case, at, energy, formats, strange),
         ops=best.rows,
@@ -230,12 +230,12 @@ def _run(case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best) 
     )
 
 
-def _spreads(case: Case, at: Point, merged: dict[str, Any], energy: Energy) -> tuple[Any, Any, Any]:
+def _log_errors(case: Case, at: Point, merged: dict[str, Any], energy: Energy) -> tuple[Any, Any, Any]:
     """Log standard errors of time, power and energy; of the latter two NaN where nobody asks."""
-    spread = merged["spread"]
+    log_error = merged["log_error"]
     if not case.intervals or not case.stack.fit.rows:
-        return spread, np.asarray(np.nan), np.asarray(np.nan)
-    return spread, *step_spreads(case, at, spread, energy, merged["waiting"])
+        return log_error, np.asarray(np.nan), np.asarray(np.nan)
+    return log_error, *step_log_errors(case, at, log_error, energy, merged["waiting"])
 
 
 def _named(case: Case) -> dict[str, Any]:
@@ -314,7 +314,7 @@ def _flags(case: Case, at: Point, energy: Energy, formats: tuple[str, ...], stra
     """Masks of what a reader must know about a point."""
     points = at.precision.points
     fallback = [float(WIDER[p.compute][0] != name) for p, name in zip(points, formats, strict=True)]
-    flags: dict[str, Any] = {"precision-fallback": at.precision.spread(fallback) > 0}
+    flags: dict[str, Any] = {"precision-fallback": at.precision.along_axis(fallback) > 0}
     capacity = case.chip.memory[case.chip.outermost].capacity
     if case.ignore_capacity:
         flags["capacity-ignored"] = np.asarray(True)

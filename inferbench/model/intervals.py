@@ -47,8 +47,8 @@ __all__ = [
     "longest",
     "outside",
     "slower",
-    "spread",
-    "step_spreads",
+    "log_error",
+    "step_log_errors",
     "together",
     "unlike",
 ]
@@ -74,7 +74,7 @@ MATERIAL = 0.10
 ISOLATED = 0.63
 
 
-def spread(case: Case, at: Point, kernels: Numeric) -> Any:
+def log_error(case: Case, at: Point, kernels: Numeric) -> Any:
     """Log standard error of a step's time at the points of a grid; NaN under a stack that was not fitted.
 
     Args:
@@ -114,7 +114,9 @@ def outside(case: Case, at: Point) -> Any:
     if domain.phases and case.phase.name not in domain.phases:
         total = total + UNSEEN**2
     if domain.precisions:
-        unseen = at.precision.spread([float(name not in domain.precisions) for name in at.precision.names])
+        unseen = at.precision.along_axis(
+            [float(name not in domain.precisions) for name in at.precision.names]
+        )
         total = total + UNSEEN**2 * unseen
     for axis, (low, high) in domain.axes.items():
         if axis in at.coordinates:
@@ -130,7 +132,7 @@ def _kindred(case: Case) -> bool:
     return not known or any(case.registry.chip(name).vendor == case.chip.vendor for name in known)
 
 
-def step_spreads(case: Case, at: Point, time: Any, energy: Energy, waiting: Any) -> tuple[Any, Any]:
+def step_log_errors(case: Case, at: Point, time: Any, energy: Energy, waiting: Any) -> tuple[Any, Any]:
     """Log standard errors of a step's mean power and of its energy.
 
     A stack with energies of its own brings both, from steps that were predicted whole; outside its box
@@ -168,7 +170,7 @@ def energy_spreads(time: Any, energy: Energy, waiting: Any, limit: float) -> tup
         128 J of 400 J are baseline: 10% in time move energy by 3.2%, power by 6.8%; with 6% of the
         coefficients' own.
 
-        >>> one = Energy(400.0, 400.0, spread=0.06)
+        >>> one = Energy(400.0, 400.0, log_error=0.06)
         >>> [round(float(s), 4) for s in energy_spreads(0.10, one, 128.0, 700.0)]
         [0.0907, 0.068]
     """
@@ -177,13 +179,13 @@ def energy_spreads(time: Any, energy: Energy, waiting: Any, limit: float) -> tup
     capped = np.asarray(energy.watts) >= limit * (1.0 - 1e-9)
     of_power = np.where(known, 1.0 - share, 1.0)
     of_energy = np.where(known & ~capped, share, 1.0)
-    return np.hypot(of_power * time, energy.spread), np.hypot(of_energy * time, energy.spread)
+    return np.hypot(of_power * time, energy.log_error), np.hypot(of_energy * time, energy.log_error)
 
 
 def unlike(stack: Stack, ops: Sequence[Op], site: Site) -> Any:
     """Share of a step in operators that lie outside the boxes in which a stack's kernels were fitted.
 
-    An operator outside the box of its flavour counts once. One with useful operations counts 5.6 times
+    An operator outside the box of its variant counts once. One with useful operations counts 5.6 times
     where a stack fitted on kernels alone has no figure of its kind, 8.8 times where software runs another
     kernel: as often as what is added to its error is more than 0.25. Times are the roofline's: the larger
     of operations over peak and bytes over bandwidth.
@@ -291,19 +293,19 @@ def bounds(run: Run, of: str = "time") -> tuple[Array, Array]:
     Example:
         A standard error of 0.04 gives 0.936 and 1.068.
     """
-    spreads = {"time": run.spread, "power": run.power_spread, "energy": run.energy_spread}
-    spread = run.values(spreads[of])
+    log_errors = {"time": run.log_error, "power": run.power_log_error, "energy": run.energy_log_error}
+    log_error = run.values(log_errors[of])
     if of == "time":
-        return ends(spread)
+        return ends(log_error)
     room = run.system.chip.power.tdp * run.system.count / run.values(run.energy.watts)
-    return ends(spread, room if of == "power" else longest(room, run.values(run.spread)))
+    return ends(log_error, room if of == "power" else longest(room, run.values(run.log_error)))
 
 
-def longest(room: Any, spread: Any) -> Any:
+def longest(room: Any, log_error: Any) -> Any:
     """Largest factor on an energy: the power limit, so many times the watts, for as long as the time's
     interval reaches.
     """
-    return room * np.exp(INTERVAL * np.asarray(spread, dtype=np.float64))
+    return room * np.exp(INTERVAL * np.asarray(log_error, dtype=np.float64))
 
 
 def slower(shared: Any) -> Any:
@@ -332,11 +334,11 @@ def together(own: Any, slower: Any) -> Any:
     return np.hypot(own, np.log1p(slower) / INTERVAL) if np.any(slower) else own
 
 
-def ends(spread: Any, most: Any = np.nan) -> tuple[Array, Array]:
+def ends(log_error: Any, most: Any = np.nan) -> tuple[Array, Array]:
     """Low and high factor of a 90% interval from a log standard error.
 
     Args:
-        spread: Log standard error; NaN is unknown.
+        log_error: Log standard error; NaN is unknown.
         most: Largest factor that is possible at all; NaN: any.
 
     Example:
@@ -344,6 +346,6 @@ def ends(spread: Any, most: Any = np.nan) -> tuple[Array, Array]:
         >>> round(float(low), 3), float(high)
         (0.848, 1.05)
     """
-    wide = np.exp(INTERVAL * np.asarray(spread, dtype=np.float64))
+    wide = np.exp(INTERVAL * np.asarray(log_error, dtype=np.float64))
     possible = np.where(np.isnan(most), np.inf, np.maximum(most, 1.0))
     return 1.0 / wide, np.minimum(wide, possible)

@@ -15,7 +15,7 @@ from inferbench.model.intervals import ISOLATED, ends, energy_spreads, longest
 from inferbench.num import Array
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
-from inferbench.records.energy import Energy, Tally
+from inferbench.records.energy import ActivityCounts, Energy
 from inferbench.records.grid import Grid
 from inferbench.records.op import Attention, Collective, Elementwise, Gemm, Op
 from inferbench.records.placement import Footprint, Graph, Site
@@ -139,7 +139,7 @@ def cost_rows(
     error = _rows(stack.kernel_error(op, formats), rows)
     known = np.where(error > 0, error, np.nan)
     energy, seconds = _energy(cost, seconds, op, chip, stack, formats, registry)
-    spreads = energy_spreads(known, energy, energy.parts.get("idle", np.nan), chip.power.tdp)
+    log_errors = energy_spreads(known, energy, energy.parts.get("idle", np.nan), chip.power.tdp)
     rate = _rows(site.rate(op), rows)
     useful = _rows(op.useful, rows)
     utilization = np.where(useful > 0, useful / (rate * seconds), np.nan)
@@ -155,8 +155,8 @@ def cost_rows(
         utilization,
         energy,
         error,
-        np.asarray(_rows(stack.vouches(op, formats), rows)),
-        *spreads,
+        np.asarray(_rows(stack.covers(op, formats), rows)),
+        *log_errors,
         limit=chip.power.tdp,
     )
 
@@ -290,17 +290,17 @@ def _energy(
         return Energy(unknown, unknown, np.ones(rows), why), seconds
     own = chip.name in stack.domain.chips
     energies = stack.kernel_energies(op, formats) if own else {}
-    tally = Tally(cost.actions, seconds[None, :], 1, op.precision, formats, energies=energies)
-    energy = model.energy(tally, System(chip, 1))
-    spread = np.hypot(model.spread(tally, System(chip, 1), energy), ISOLATED)
+    counts = ActivityCounts(cost.actions, seconds[None, :], 1, op.precision, formats, energies=energies)
+    energy = model.energy(counts, System(chip, 1))
+    log_error = np.hypot(model.log_error(counts, System(chip, 1), energy), ISOLATED)
     if own:
         fitted = stack.power_error(op, formats)
-        spread = np.where(np.isnan(fitted), spread, fitted)
+        log_error = np.where(np.isnan(fitted), log_error, fitted)
     watts, joules, throttle, doubt = (
-        _rows(value, rows) for value in (energy.watts, energy.joules, energy.throttle, spread)
+        _rows(value, rows) for value in (energy.watts, energy.joules, energy.throttle, log_error)
     )
     parts = {name: _rows(part, rows) for name, part in energy.parts.items()}
-    flat = attrs.evolve(energy, watts=watts, joules=joules, throttle=throttle, spread=doubt, parts=parts)
+    flat = attrs.evolve(energy, watts=watts, joules=joules, throttle=throttle, log_error=doubt, parts=parts)
     return flat, seconds * throttle
 
 

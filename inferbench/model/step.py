@@ -11,10 +11,10 @@ import numpy as np
 from inferbench.errors import InferBenchError, blamed_on
 from inferbench.model import partition
 from inferbench.model.case import Case
-from inferbench.model.intervals import slower, spread, together
+from inferbench.model.intervals import log_error, slower, together
 from inferbench.num import Numeric, ceil_div
 from inferbench.records.cost import Cost
-from inferbench.records.energy import Energy, Tally
+from inferbench.records.energy import ActivityCounts, Energy
 from inferbench.records.grid import Point
 from inferbench.records.op import Collective, Op
 from inferbench.records.placement import Graph, Reason, Site
@@ -44,7 +44,7 @@ class Pass:
     reasons: tuple[Reason, ...]
     rows: tuple[OpRow, ...]
     chain: Mapping[str, Any]
-    spread: Any = np.nan
+    log_error: Any = np.nan
 
 
 def _site(case: Case, graph: Graph, layout: Layout) -> Site:
@@ -75,16 +75,16 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     site, graph, cut, passes = placed(case, at, layout)
     roofline, compulsory = _roofline(whole, site, case.system.count)
     formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
-    ledger = _Ledger(case, site, formats).charge_all(graph, cut.count)
+    charged = _StepCost(case, site, formats).charge_all(graph, cut.count)
     bare = _untuned(case, site)
-    plain = ledger if bare is site else _Ledger(case, bare, formats).charge_all(graph, cut.count)
+    plain = charged if bare is site else _StepCost(case, bare, formats).charge_all(graph, cut.count)
     model = _step(plain.model, cut, case.layers, passes, plain.sent[0])
     seconds = model
     if not case.stack.ideal:
-        seconds = _step(ledger.seconds, cut, case.layers, passes, ledger.sent[1])
+        seconds = _step(charged.seconds, cut, case.layers, passes, charged.sent[1])
         starts = case.workload.passes(case.network, at, case.phase.name, case.options)
         seconds = case.stack.host.add(
-            seconds, ledger.kernels * passes, starts, ceil_div(at["batch"], layout.dp)
+            seconds, charged.kernels * passes, starts, ceil_div(at["batch"], layout.dp)
         )
     silicon = passes * plain.solo / cut.count
     working = np.minimum(float(layout.dp), at["batch"]) if layout.dp > 1 else 1.0
@@ -93,7 +93,7 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     real = at["batch"] / (size * passes * working)  # rounded-up microbatches compute nothing for nobody
     actions = {
         name: count * (scale if name.startswith("bytes.") else scale * real)
-        for name, count in ledger.actions.items()
+        for name, count in charged.actions.items()
     }
     energy, model, seconds = _power(case, at, actions, formats, model, seconds)
     fits, reasons = (
@@ -107,14 +107,14 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
         roofline,
         silicon,
         compulsory,
-        {e: s * passes for e, s in ledger.busy.items()},
+        {e: s * passes for e, s in charged.busy.items()},
         energy,
         fits,
         held,
         reasons,
-        tuple(ledger.rows),
+        tuple(charged.rows),
         {"stages": cut, "microbatches": passes, "placement": site.placement},
-        spread(case, at, ledger.error),
+        log_error(case, at, charged.error),
     )
 
 
@@ -146,7 +146,7 @@ def _roofline(whole: Sequence[Op], site: Site, chips: int) -> tuple[Any, Any]:
     return total / chips, compulsory
 
 
-class _Ledger:
+class _StepCost:
     """Adds up what the operators of one layout cost, on one chip, for one microbatch."""
 
     def __init__(self, case: Case, site: Site, formats: tuple[str, ...]) -> None:
@@ -169,7 +169,7 @@ class _Ledger:
         share = 1.0 / np.where(np.asarray(total) > 0, total, 1.0)
         return together(np.sqrt(self.variance) * share, self.common * share)
 
-    def charge_all(self, graph: Graph, stages: int) -> _Ledger:
+    def charge_all(self, graph: Graph, stages: int) -> _StepCost:
         """Plan and charge every operator, and what one stage hands to the next."""
         who = self.case.architecture
         with blamed_on(f"{type(who).__module__}: {who.name}.plan"):
@@ -274,13 +274,13 @@ def _power(
     """Ask the power model; a cap that binds stretches both the ideal step and the stack's."""
     if case.power is None:
         return Energy(np.nan, np.nan, 1.0, case.power_why), model, seconds
-    tally = Tally(actions, model, case.system.count, at.precision, formats)
-    ideal = case.power.energy(tally, case.system)
+    counts = ActivityCounts(actions, model, case.system.count, at.precision, formats)
+    ideal = case.power.energy(counts, case.system)
     model_stretched = model * ideal.throttle
     if seconds is model:
         return ideal, model_stretched, model_stretched
-    tally = attrs.evolve(tally, seconds=seconds, factors=case.stack.energy)
-    real = case.power.energy(tally, case.system)
+    counts = attrs.evolve(counts, seconds=seconds, factors=case.stack.energy)
+    real = case.power.energy(counts, case.system)
     if case.intervals and case.stack.fit.rows:
-        real = attrs.evolve(real, spread=case.power.spread(tally, case.system, real))
+        real = attrs.evolve(real, log_error=case.power.log_error(counts, case.system, real))
     return real, model_stretched, seconds * real.throttle

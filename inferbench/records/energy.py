@@ -1,4 +1,4 @@
-"""`Tally` of a whole step, and the `Energy` a power model makes of it."""
+"""`ActivityCounts` of a whole step, and the `Energy` a power model makes of it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 from inferbench.num import Numeric
 from inferbench.records.precision import Precision
 
-__all__ = ["Energy", "Tally"]
+__all__ = ["Energy", "ActivityCounts"]
 
 
 @attrs.frozen(eq=False)
-class Tally:
+class ActivityCounts:
     """Everything that happened in one step, on all chips together.
 
     Attributes:
@@ -46,7 +46,7 @@ class Tally:
 
         Example:
             >>> from inferbench import Precision
-            >>> float(Tally({}, 1.0, 1, Precision.of(["bf16"]),
+            >>> float(ActivityCounts({}, 1.0, 1, Precision.of(["bf16"]),
             ...     energies={"baseline": 215.0}).each("baseline", 194.0))
             215.0
         """
@@ -58,7 +58,8 @@ class Tally:
 
         Example:
             >>> from inferbench import Precision
-            >>> Tally({"ops": 4.0}, 1.0, 1, Precision.of(["bf16"]), factors={"ops": 2.5}).spent("ops")
+            >>> ActivityCounts({"ops": 4.0}, 1.0, 1, Precision.of(["bf16"]),
+            ...     factors={"ops": 2.5}).spent("ops")
             10.0
         """
         factor = self.factors.get(action)
@@ -79,7 +80,7 @@ class Energy:
         boundary: Where the watts are counted: `chip`, `board`, `server`, `wall`.
         parts: Name of the share (`idle`, `ops`, `bytes.hbm`) to joules. `idle` is what passing time alone
             costs.
-        spread: Log standard error of `watts` at the step's true duration, which is what the coefficients
+        log_error: Log standard error of `watts` at the step's true duration, which is what the coefficients
             leave open; NaN where not known or not asked for. The core joins it with the error of the
             duration.
     """
@@ -91,4 +92,4 @@ class Energy:
     estimated: bool = False
     boundary: str = "board"
     parts: Mapping[str, Any] = attrs.field(factory=dict)
-    spread: Any = math.nan
+    log_error: Any = math.nan

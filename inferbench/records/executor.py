@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import attrs
 
-__all__ = ["Executor", "Future", "Opening", "Pool"]
+__all__ = ["Executor", "Future", "ExecutorOptions", "Pool"]
 
 
 class Future(Protocol):
@@ -39,7 +39,7 @@ class Pool(Protocol):
 
 
 @attrs.frozen
-class Opening:
+class ExecutorOptions:
     """What a user asked for.
 
     Attributes:
@@ -60,11 +60,12 @@ class Executor:
     Attributes:
         name: As given to `--executor`.
         title: What screens say.
-        open: Opening to a context manager that yields a `Pool`; leaving it ends or abandons what still runs.
+        open: ExecutorOptions to a context manager that yields a `Pool`; leaving it ends or abandons
+            what still runs.
         shared: Whether workers write to this machine's files. If not, results travel back as bytes.
     """
 
     name: str
     title: str
-    open: Callable[[Opening], AbstractContextManager[Pool]]
+    open: Callable[[ExecutorOptions], AbstractContextManager[Pool]]
     shared: bool = True

@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 import numpy as np
 
-from inferbench.records.flavours import flavours
 from inferbench.records.op import Op
+from inferbench.records.variants import variants
 from inferbench.units import Deviation
 
 __all__ = ["Domain", "Fit", "FitPart"]
@@ -26,7 +26,7 @@ class Domain:
         precisions: Precision names.
         phases: Phases of workloads, `op` for single operators; empty: any.
         axes: Grid axis or op field to (lowest, highest).
-        ops: Op kind or flavour (`attention.generation`) to the ranges of its fields; `group` is query heads
+        ops: Op kind or variant (`attention.generation`) to the ranges of its fields; `group` is query heads
             per KV head.
     """
 
@@ -38,9 +38,9 @@ class Domain:
     ops: Mapping[str, Mapping[str, tuple[float, float]]] = attrs.field(factory=dict)
 
     def holds(self, op: Op) -> Any:
-        """Whether an operator lies in the box of its flavour, at each point; True where no box is given."""
+        """Whether an operator lies in the box of its variant, at each point; True where no box is given."""
         inside: Any = np.asarray(True)
-        for names, mask in flavours(op):
+        for names, mask in variants(op):
             box = next((self.ops[name] for name in names if name in self.ops), {})
             for field, (low, high) in box.items():
                 value = _field(op, field)
@@ -114,13 +114,13 @@ class Fit:
         date: When.
         error: MAPE on left-out rows.
         kernel: Relative standard error of one kernel's time (log).
-        kernels: The same by op kind, flavour and precision, looked up like efficiencies.
+        kernels: The same by op kind, variant and precision, looked up like efficiencies.
         step: Relative standard error of a whole step beside the kernels' (log).
         power, energy: Relative standard errors of a step's mean power and joules (log), errors of its
             duration in them, where the stack has energies of its own; NaN: the power model's, joined with
             the duration's.
         kernel_power: Relative standard error of one kernel's mean power at its true duration (log), by op
-            kind, flavour and precision, where the stack has `kernel_energy`.
+            kind, variant and precision, where the stack has `kernel_energy`.
         parts: Kind and precision (`gemm.fp8`) to how it was fitted.
     """
 

@@ -16,7 +16,7 @@ from inferbench.errors import UnsupportedOp
 from inferbench.num import Numeric
 from inferbench.records.chip import Chip, Link
 from inferbench.records.cost import Cost
-from inferbench.records.energy import Energy, Tally
+from inferbench.records.energy import ActivityCounts, Energy
 from inferbench.records.grid import Point
 from inferbench.records.network import Network
 from inferbench.records.op import Collective, Op
@@ -24,7 +24,7 @@ from inferbench.records.overlap import maximum_of
 from inferbench.records.placement import Graph, Placement, Site
 from inferbench.records.system import Layout, System
 
-__all__ = ["Architecture", "Fabric", "Nothing", "Phase", "PowerModel", "Renderer", "Support", "Workload"]
+__all__ = ["Architecture", "Fabric", "NoParams", "Phase", "PowerModel", "Renderer", "Support", "Workload"]
 
 
 class Support(Enum):
@@ -37,7 +37,7 @@ class Support(Enum):
 
 
 @attrs.frozen
-class Nothing:
+class NoParams:
     """An empty parameter class."""
 
 
@@ -67,7 +67,7 @@ class Workload(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     params: ClassVar[type]
-    options: ClassVar[type] = Nothing
+    options: ClassVar[type] = NoParams
     phases: ClassVar[tuple[Phase, ...]]
 
     @abstractmethod
@@ -120,7 +120,7 @@ class Architecture(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     params: ClassVar[type]
-    tuning: ClassVar[type] = Nothing
+    tuning: ClassVar[type] = NoParams
     usual: ClassVar[Mapping[str, Any]] = {}
     impossible: ClassVar[Mapping[str, str]] = {}
 
@@ -228,16 +228,16 @@ class PowerModel(ABC):
         """Why it can't serve this chip; empty if it can."""
 
     @abstractmethod
-    def energy(self, tally: Tally, system: System) -> Energy:
+    def energy(self, counts: ActivityCounts, system: System) -> Energy:
         """Joules, watts and throttle of a step."""
 
-    def spread(self, tally: Tally, system: System, energy: Energy) -> Numeric:
+    def log_error(self, counts: ActivityCounts, system: System, energy: Energy) -> Numeric:
         """Log standard error of the watts that the coefficients leave open, the duration taken as true.
 
         Asked only where an interval is wanted: under stacks that were fitted. NaN, the default, is not known.
 
         Args:
-            tally: What `energy` was asked about.
+            counts: What `energy` was asked about.
             system: Its chips.
             energy: What it answered.
 

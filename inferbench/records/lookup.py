@@ -11,9 +11,9 @@ import attrs
 import numpy as np
 
 from inferbench.num import Array, Numeric, curve
-from inferbench.records.flavours import Names
 from inferbench.records.op import Op
 from inferbench.records.precision import FORMATS, PrecisionName
+from inferbench.records.variants import Names
 
 __all__ = ["Curve", "Efficiency", "Lookup", "Table", "entry"]
 
@@ -65,7 +65,7 @@ class Lookup:
             first = entries[0]
             return first.at(op) if isinstance(first, Curve) else first
         if not any(isinstance(entry, Curve) for entry in entries):
-            return op.precision.spread(entries)
+            return op.precision.along_axis(entries)
         return _mixed(entries, op)
 
 
@@ -90,6 +90,6 @@ def entry(table: Table, names: Names, point: PrecisionName, computed: str, defau
 def _mixed(entries: list[Efficiency], op: Op) -> Array:
     result: Any = 0.0
     for i, entry in enumerate(entries):
-        mask = op.precision.spread([float(j == i) for j in range(len(entries))])
+        mask = op.precision.along_axis([float(j == i) for j in range(len(entries))])
         result = result + mask * (entry.at(op) if isinstance(entry, Curve) else entry)
     return np.asarray(result)

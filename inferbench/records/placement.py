@@ -131,7 +131,9 @@ class Site:
         """
         known = self._rates.get(id(op.precision))
         if known is None:
-            rates = op.precision.spread([self.peak(self.computes_in(p.compute)) for p in op.precision.points])
+            rates = op.precision.along_axis(
+                [self.peak(self.computes_in(p.compute)) for p in op.precision.points]
+            )
             known = self._rates[id(op.precision)] = (op.precision, rates)
         return known[1]
 

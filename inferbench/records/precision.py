@@ -119,6 +119,6 @@ class Precision:
         """Names along the axis."""
         return tuple(point.name for point in self.points)
 
-    def spread(self, values: Sequence[float]) -> Array:
+    def along_axis(self, values: Sequence[float]) -> Array:
         """Shape one value per precision like the axis itself."""
         return np.array(values, dtype=np.float64).reshape(self.weights.shape)

@@ -61,8 +61,8 @@ class Run:
         batch: Sequences in flight.
         busy: Engine to seconds per step, for `bound`.
         energy: What the power model said.
-        spread: Log standard error of `seconds`; NaN under a stack that was not fitted.
-        power_spread, energy_spread: The same of mean power and of joules, errors of the time in them.
+        log_error: Log standard error of `seconds`; NaN under a stack that was not fitted.
+        power_log_error, energy_log_error: The same of mean power and of joules, errors of the time in them.
         feasible: Boolean mask.
         reasons: Why not.
         options: Workload options that differ from their defaults (speculation, chunking, parts left out).
@@ -96,9 +96,9 @@ class Run:
     layouts: tuple[Layout, ...]
     layout: Any
     formats: tuple[str, ...]
-    spread: Any = np.nan
-    power_spread: Any = np.nan
-    energy_spread: Any = np.nan
+    log_error: Any = np.nan
+    power_log_error: Any = np.nan
+    energy_log_error: Any = np.nan
     options: Mapping[str, Any] = attrs.field(factory=dict)
     notes: Mapping[str, str] = attrs.field(factory=dict)
     flags: Mapping[str, Any] = attrs.field(factory=dict)

@@ -13,11 +13,11 @@ from inferbench.num import Array, Numeric
 from inferbench.records.cost import Cost
 from inferbench.records.facts import Fact, Source
 from inferbench.records.fit import Domain, Fit, FitPart
-from inferbench.records.flavours import Names, flavours, length
 from inferbench.records.lookup import Curve, Lookup, Table
 from inferbench.records.op import Op
 from inferbench.records.overlap import maximum_of, one_path, power_sum
 from inferbench.records.trust import OTHER_KERNEL, OUTSIDE, UNFITTED, UNFITTED_MOVES, other_kernel
+from inferbench.records.variants import Names, length, variants
 from inferbench.units import Count, Seconds
 
 __all__ = ["Curve", "Domain", "Fit", "FitPart", "Host", "Stack", "StackFile"]
@@ -73,7 +73,7 @@ class Stack:
     """Efficiencies by engine, op kind and format; how engines overlap; launches and host time.
 
     Keys of a table are looked up from special to general: `attention.generation.fp8` before
-    `attention.generation` before `attention` before `default` (see `flavours`), and for each of them the
+    `attention.generation` before `attention` before `default` (see `variants`), and for each of them the
     precision's name, for attention the width of the KV cache (`attention.generation.kv8`), the compute
     format, then any. Engines likewise: `memory.hbm`, then `memory`.
 
@@ -159,7 +159,7 @@ class Stack:
         """
         if self.ideal:
             return _total(maximum_of(list(cost.busy.values())), cost)
-        found = flavours(op)
+        found = variants(op)
         seconds = self._time(cost, op, found[0][0], formats)
         for names, mask in found[1:]:
             seconds = np.where(mask, self._time(cost, op, names, formats), seconds)
@@ -209,7 +209,7 @@ class Stack:
         found = self._figure("known", {key: 1.0 for table in tables for key in table}, op, formats, 0.0)
         return np.asarray(found) > 0
 
-    def vouches(self, op: Op, formats: tuple[str, ...] = ()) -> Any:
+    def covers(self, op: Op, formats: tuple[str, ...] = ()) -> Any:
         """Whether an operator lies in the box of its kind, has a figure, and runs in the kernel that was
         fitted.
         """
@@ -242,11 +242,11 @@ class Stack:
     def _boxed(self, op: Op) -> Any:
         """Whether the box has the precision, along the precision axis."""
         known = [not self.domain.precisions or name in self.domain.precisions for name in op.precision.names]
-        return op.precision.spread([float(one) for one in known]) > 0
+        return op.precision.along_axis([float(one) for one in known]) > 0
 
     def _figure(self, label: str, table: Table, op: Op, formats: tuple[str, ...], default: float) -> Numeric:
-        """An entry of a table for each point's flavour of the operator."""
-        found = flavours(op)
+        """An entry of a table for each point's variant of the operator."""
+        found = variants(op)
         value = Lookup(op, found[0][0], formats, self._cache).find(label, table, default)
         for names, mask in found[1:]:
             value = np.where(mask, Lookup(op, names, formats, self._cache).find(label, table, default), value)

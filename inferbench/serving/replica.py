@@ -19,9 +19,9 @@ from inferbench.model import partition
 from inferbench.model.case import Case, prepare
 from inferbench.model.evaluate import evaluate
 from inferbench.num import Array, Numeric
-from inferbench.records.energy import Tally
+from inferbench.records.energy import ActivityCounts
 from inferbench.records.grid import Grid, Point
-from inferbench.records.interfaces import Nothing, Phase, Workload
+from inferbench.records.interfaces import NoParams, Phase, Workload
 from inferbench.records.network import Network
 from inferbench.records.op import Attention, Op
 from inferbench.records.run import Run
@@ -47,7 +47,7 @@ class Mixed(Workload):
 
     name: ClassVar[str] = "mixed"
     title: ClassVar[str] = "decoding sequences and a piece of a prompt"
-    params: ClassVar[type] = Nothing
+    params: ClassVar[type] = NoParams
     phases: ClassVar[tuple[Phase, ...]] = ()
 
     inner: Workload
@@ -254,7 +254,7 @@ def _idle(case: Case, asked: Question) -> Any:
     at = Grid.of({"batch": [1.0]}, asked.precisions).at
     if case.power is None:
         return np.full((1, len(asked.precisions)), np.nan)
-    nothing = case.power.energy(Tally({}, 1.0, case.system.count, at.precision), case.system)
+    nothing = case.power.energy(ActivityCounts({}, 1.0, case.system.count, at.precision), case.system)
     return np.broadcast_to(
         np.asarray(nothing.watts, dtype=np.float64).reshape(1, -1), (1, len(asked.precisions))
     )

@@ -166,7 +166,7 @@ def _columns(run: Run, metrics: Sequence[Metric]) -> dict[str, Any]:
     at = run.grid.at
     texts = {"system": label(run.system), "network": run.network.name, "phase": run.phase}
     columns: dict[str, Any] = {name: np.full(size, text, dtype=object) for name, text in texts.items()}
-    code = at.precision.spread([float(i) for i in range(len(run.grid.precisions))])
+    code = at.precision.along_axis([float(i) for i in range(len(run.grid.precisions))])
     columns["precision"] = np.array(run.grid.precisions, dtype=object)[flat(code).astype(int)]
     for name in COORDINATES:
         columns[name] = flat(at[name]) if name in at.coordinates else np.full(size, np.nan)

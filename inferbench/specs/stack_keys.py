@@ -14,10 +14,10 @@ from inferbench.records.stack import TABLES, Stack
 
 __all__ = ["key_faults"]
 
-# Kinds of the core; those of installed plugins come beside. `records.flavours` looks up no other flavours
+# Kinds of the core; those of installed plugins come beside. `records.variants` looks up no other variants
 # than these.
 KINDS = ("default", "gemm", "attention", "elementwise", "reduce", "move", "collective", "conv2d")
-FLAVOURS: Mapping[str, tuple[str, ...]] = {
+VARIANTS: Mapping[str, tuple[str, ...]] = {
     "gemm": ("experts",),
     "attention": ("generation.mha", "generation", "context", "encoder"),
 }
@@ -75,15 +75,15 @@ def _fault(key: str, kinds: Iterable[str]) -> tuple[str, str] | None:
         return (f"'{kind}' is no kind of operator", f"did you mean '{near[0]}'?") if near else None
     if not rest or kind in OPEN:
         return None
-    flavour = next((one for one in FLAVOURS.get(kind, ()) if rest == one or rest.startswith(f"{one}.")), "")
-    rest = rest.removeprefix(flavour).lstrip(".")
+    variant = next((one for one in VARIANTS.get(kind, ()) if rest == one or rest.startswith(f"{one}.")), "")
+    rest = rest.removeprefix(variant).lstrip(".")
     if not rest or _precision(rest, kind):
         return None
-    name = f"{kind}.{flavour}" if flavour else kind
-    more = () if flavour else FLAVOURS.get(kind, ())
+    name = f"{kind}.{variant}" if variant else kind
+    more = () if variant else VARIANTS.get(kind, ())
     close = suggest(rest, (*more, *FORMATS))
     listed = ", ".join((*more, "precisions like fp8 or w8a16"))
-    return f"'{rest}' is neither a flavour of {name} nor a precision", close or f"{name} has {listed}"
+    return f"'{rest}' is neither a variant of {name} nor a precision", close or f"{name} has {listed}"
 
 
 def _precision(text: str, kind: str) -> bool:

@@ -13,7 +13,7 @@ import attrs
 
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
-from inferbench.records.executor import Executor, Opening, Pool
+from inferbench.records.executor import Executor, ExecutorOptions, Pool
 from inferbench.sweeping import parquet
 from inferbench.sweeping.columns import Columns
 from inferbench.sweeping.plan import Chunk, Plan
@@ -27,7 +27,7 @@ Watch = Callable[[int, int], None]
 """
 
 TRIES = 3
-_PLAIN = Opening()
+_PLAIN = ExecutorOptions()
 
 
 @attrs.frozen
@@ -51,7 +51,7 @@ def sweep(
     out: str,
     *,
     executor: str = "inline",
-    opening: Opening = _PLAIN,
+    opening: ExecutorOptions = _PLAIN,
     watch: Watch = lambda done, total: None,
 ) -> Outcome:
     """Evaluate a plan into Parquet, or go on where an interrupted run of the same plan stopped.
@@ -98,7 +98,7 @@ def _tidied(store: Store) -> Iterator[None]:
 
 def _run(
     executor: Executor,
-    opening: Opening,
+    opening: ExecutorOptions,
     bench: Bench,
     store: Store,
     missing: Sequence[Chunk],

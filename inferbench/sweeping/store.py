@@ -186,7 +186,7 @@ def parts_of(path: Path) -> tuple[list[Path], int]:
     """Parquet files of a result, and how many chunks are still missing.
 
     Raises:
-        InferBenchError: Nothing there, no sweep, or another schema version.
+        InferBenchError: NoParams there, no sweep, or another schema version.
     """
     if path.is_dir():
         files = [path / chunk["file"] for chunk in manifest(path)["chunks"]]

@@ -9,7 +9,7 @@ import pytest
 
 from inferbench.discovery.registry import installed
 from inferbench.records.chip import Chip
-from inferbench.records.energy import Energy, Tally
+from inferbench.records.energy import ActivityCounts, Energy
 from inferbench.records.grid import Grid
 from inferbench.records.interfaces import PowerModel
 from inferbench.records.system import System
@@ -43,7 +43,7 @@ class PowerModelContract:
         scale = np.array([0.0, 0.1, 1.0, 100.0])
         actions = {name: count * scale * chips for name, count in self.actions.items()}
         return self.power_model.energy(
-            Tally(actions, seconds, chips, at.precision, ("bf16",)), System(chip, chips)
+            ActivityCounts(actions, seconds, chips, at.precision, ("bf16",)), System(chip, chips)
         )
 
     def test_accepts_its_chip(self) -> None:
@@ -74,11 +74,13 @@ class PowerModelContract:
         chip = self.the_chip()
         at = Grid.of({}, ["bf16"]).at
         scale = np.array([0.0, 0.1, 1.0, 100.0])
-        tally = Tally({name: n * scale for name, n in self.actions.items()}, 0.1, 1, at.precision, ("bf16",))
-        energy = self.power_model.energy(tally, System(chip))
-        spread = np.asarray(self.power_model.spread(tally, System(chip), energy), dtype=np.float64)
-        assert np.all(np.isnan(spread) | (spread >= 0.0))
-        assert np.broadcast_shapes(spread.shape, np.shape(energy.watts)) == np.shape(energy.watts)
+        counts = ActivityCounts(
+            {name: n * scale for name, n in self.actions.items()}, 0.1, 1, at.precision, ("bf16",)
+        )
+        energy = self.power_model.energy(counts, System(chip))
+        log_error = np.asarray(self.power_model.log_error(counts, System(chip), energy), dtype=np.float64)
+        assert np.all(np.isnan(log_error) | (log_error >= 0.0))
+        assert np.broadcast_shapes(log_error.shape, np.shape(energy.watts)) == np.shape(energy.watts)
 
     def test_chips_add_up(self) -> None:
         """Eight chips that do the same draw eight times as much."""

@@ -16,7 +16,7 @@ from inferbench.model.operators import FIELDS, OpResult, between, cost_rows
 from inferbench.records.measurement import Measurement
 from inferbench.specs.figures import Target, targets
 from inferbench.validation.rows import KINDS, Row, bare
-from inferbench.validation.rules import apart, operator_rule
+from inferbench.validation.rules import boundary_mismatch, operator_rule
 
 __all__ = ["Entry", "operator_rows"]
 
@@ -86,7 +86,9 @@ def _row(
     )
     code, why = operator_rule(row, floor)
     if not code and kind != "time":
-        code, why = apart(m.boundary, real.energy.boundary if isinstance(real, OpResult) else "board")
+        code, why = boundary_mismatch(
+            m.boundary, real.energy.boundary if isinstance(real, OpResult) else "board"
+        )
     return attrs.evolve(row, code=code, why=why)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from inferbench.validation.rows import KINDS, Row
 
-__all__ = ["HOST_BOUND", "LAUNCH_BOUND", "RULES", "SCREENED", "apart", "operator_rule"]
+__all__ = ["HOST_BOUND", "LAUNCH_BOUND", "RULES", "SCREENED", "boundary_mismatch", "operator_rule"]
 
 # Code -> rule. The first two are about names, the rest about what a figure means.
 RULES: Mapping[str, str] = {
@@ -46,7 +46,7 @@ CONVERTS: Mapping[str, str] = {
 }
 
 
-def apart(measured: str, predicted: str) -> tuple[str, str]:
+def boundary_mismatch(measured: str, predicted: str) -> tuple[str, str]:
     """Code and reason of the rule for boundaries, empty where they agree: figures of different ones never
     meet without conversion.
 

@@ -25,7 +25,7 @@ from inferbench.records.measurement import Measurement
 from inferbench.specs.figures import Target, left_out, targets
 from inferbench.validation.operators import Entry, operator_rows
 from inferbench.validation.rows import KINDS, Row, bare
-from inferbench.validation.rules import HOST_BOUND, RULES, apart
+from inferbench.validation.rules import HOST_BOUND, RULES, boundary_mismatch
 
 __all__ = ["KINDS", "RULES", "UNITS", "Row", "validate"]
 
@@ -261,7 +261,7 @@ def _row(name: str, m: Measurement, s: Situation, target: Target, found: _Predic
     )
     code, why = _screen(row, found)
     if not code and kind != "time":
-        code, why = apart(m.boundary, found.boundary)
+        code, why = boundary_mismatch(m.boundary, found.boundary)
     return attrs.evolve(row, code=code, why=why)
 
 

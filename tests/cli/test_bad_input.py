@@ -213,14 +213,14 @@ FORMULA = """
 @ib.hookimpl
 def inferbench_architectures():
     class Mine(ib.Architecture):
-        name, title, params = "mine", "Mine", ib.Nothing
+        name, title, params = "mine", "Mine", ib.NoParams
         def gemm(self, op, site):
             {body}
     yield Mine()
 
 @ib.hookimpl
 def inferbench_chips():
-    yield ib.Chip(name="mine", title="Mine", vendor="M", architecture_type="mine", architecture=ib.Nothing(),
+    yield ib.Chip(name="mine", title="Mine", vendor="M", architecture_type="mine", architecture=ib.NoParams(),
                   peak={{"bf16": 1e12}}, memory={{"hbm": ib.MemoryLevel(1e12, 1e12)}})
 """
 

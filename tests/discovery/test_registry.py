@@ -16,7 +16,7 @@ from inferbench.errors import InferBenchError
 class Good(ib.Architecture):
     name = "good"
     title = "Good"
-    params = ib.Nothing
+    params = ib.NoParams
 
 
 class Other(Good):
@@ -167,7 +167,7 @@ def test_a_class_instead_of_an_instance_is_told(registry, plugin):
 def test_a_record_without_a_name_is_told(registry, plugin):
     class Nameless(ib.Architecture):
         title = "Nameless"
-        params = ib.Nothing
+        params = ib.NoParams
 
     load(registry, "e", plugin(inferbench_architectures=lambda: iter([Nameless()])))
     assert registry.names("architectures") == ["good"]
@@ -347,7 +347,7 @@ class Declines(ib.PowerModel):
     def accepts(self, chip):
         return self.why
 
-    def energy(self, tally, system):
+    def energy(self, counts, system):
         raise AssertionError("never asked")
 
 

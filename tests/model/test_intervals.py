@@ -86,7 +86,7 @@ def test_the_header_names_the_range_of_rows_and_that_host_time_is_missing():
 
 def test_kernels_alone_reach_what_serving_stacks_on_them_say():
     run = step()
-    high = float(np.ravel(run.seconds)[0]) * math.exp(1.645 * float(np.ravel(run.spread)[0]))
+    high = float(np.ravel(run.seconds)[0]) * math.exp(1.645 * float(np.ravel(run.log_error)[0]))
     for serving in ("tensorrt-llm-h100", "vllm-h100"):
         assert float(np.ravel(run.seconds)[0]) < float(np.ravel(step(serving).seconds)[0]) < high
 
@@ -106,7 +106,7 @@ def test_more_than_32_query_heads_per_key_head_run_another_kernel():
 def test_operators_of_unknown_kinds_are_off_together():
     """Under a stack of collectives alone a step of hundreds of operators is as uncertain as each of them."""
     each = float(ib.installed().stack("nccl-2.29").kernel_error(gemm(1.0)))
-    assert float(np.ravel(step("nccl-2.29").spread)[0]) == pytest.approx(math.hypot(each, 0.15), rel=5e-3)
+    assert float(np.ravel(step("nccl-2.29").log_error)[0]) == pytest.approx(math.hypot(each, 0.15), rel=5e-3)
 
 
 @pytest.mark.parametrize("columns", [{"heads": 64.0, "kv_heads": 1.0, "batch": 8.0, "keys": 4096.0}])
@@ -179,6 +179,6 @@ def test_an_image_under_products_alone_reaches_what_was_measured(tmp_path):
         ' "fp16"]\n'
     )
     run = ib.run("h100-sxm", "sdxl/image", stack=str(tmp_path / "mine.toml"), precision="fp16")
-    t, s = (float(np.ravel(run.values(value))[0]) for value in (run.seconds, run.spread))
+    t, s = (float(np.ravel(run.values(value))[0]) for value in (run.seconds, run.log_error))
     assert extrapolated(run)
     assert t * math.exp(-1.645 * s) < 2.258 < t * math.exp(1.645 * s)

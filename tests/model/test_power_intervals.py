@@ -51,10 +51,12 @@ def test_an_error_of_time_moves_power_and_energy_as_the_model_itself_does(second
     counts = {"ops": 4e13, "bytes.hbm": 1e12}
 
     def at(t):
-        return model.energy(ib.Tally(counts, t, 1, ib.Precision.of(["bf16"]), ("bf16",)), ib.System(chip))
+        return model.energy(
+            ib.ActivityCounts(counts, t, 1, ib.Precision.of(["bf16"]), ("bf16",)), ib.System(chip)
+        )
 
     here, later = at(seconds), at(seconds * (1 + 1e-6))
-    sure = attrs.evolve(here, spread=0.0)
+    sure = attrs.evolve(here, log_error=0.0)
     power, energy = energy_spreads(1e-6, sure, here.parts["idle"], chip.power.tdp)
     assert power == pytest.approx(abs(np.log(later.watts / here.watts)), rel=1e-3)
     assert energy == pytest.approx(np.log(later.joules / here.joules), rel=1e-3)
@@ -63,14 +65,14 @@ def test_an_error_of_time_moves_power_and_energy_as_the_model_itself_does(second
 def test_errors_of_time_and_of_coefficients_are_joined_in_quadrature():
     # A quarter of the energy is baseline. Time 0.4: power 0.3, energy 0.1; with 0.4 of the coefficients' own
     # 0.5 and 0.412.
-    one = ib.Energy(100.0, 100.0, spread=0.4)
+    one = ib.Energy(100.0, 100.0, log_error=0.4)
     power, energy = energy_spreads(0.4, one, 25.0, 700.0)
     assert power == pytest.approx(0.5)
     assert energy == pytest.approx(math.sqrt(0.17))
 
 
 def test_at_the_limit_energy_follows_time_and_power_does_not_rise():
-    at_limit = ib.Energy(700.0, 700.0, spread=0.0)
+    at_limit = ib.Energy(700.0, 700.0, log_error=0.0)
     assert energy_spreads(0.1, at_limit, 100.0, 700.0)[1] == pytest.approx(0.1)
 
 
@@ -93,14 +95,14 @@ def test_every_figure_under_a_fitted_stack_has_its_ends_and_none_under_the_ideal
         found = fitted["metrics"]
         assert found[f"{name}_low"] < found[name] < found[f"{name}_high"]
         assert f"{name}_low" not in ideal["metrics"]
-    assert math.isnan(first(run("ideal"), run("ideal").power_spread))
+    assert math.isnan(first(run("ideal"), run("ideal").power_log_error))
 
 
 def test_a_grid_has_the_spreads_of_its_points():
     whole = run(batch=[1.0, 16.0, 64.0], context=[512.0, 4096.0])
     for i, batch in enumerate((1.0, 16.0, 64.0)):
         point = run(batch=batch, context=4096.0)
-        for name in ("power_spread", "energy_spread"):
+        for name in ("power_log_error", "energy_log_error"):
             assert whole.values(getattr(whole, name))[i, 1, 0] == first(point, getattr(point, name))
 
 
@@ -108,21 +110,21 @@ def test_a_searched_layout_has_the_spread_of_the_layout_named():
     searched = run("trtllm-1.3", "4xh100-sxm")
     layout = searched.layouts[int(np.ravel(searched.values(searched.layout))[0])]
     named = run("trtllm-1.3", f"4xh100-sxm:{layout}")
-    assert first(searched, searched.power_spread) == first(named, named.power_spread)
-    assert first(searched, searched.energy_spread) == first(named, named.energy_spread)
+    assert first(searched, searched.power_log_error) == first(named, named.power_log_error)
+    assert first(searched, searched.energy_log_error) == first(named, named.energy_log_error)
 
 
 @pytest.mark.needs_plugins("chips/b200", "stacks/trtllm-1.3")
 def test_borrowed_figures_narrow_formats_and_unseen_rates_are_less_sure():
     known = run("trtllm-1.3", batch=16.0)
-    own = first(known, known.energy.spread)
+    own = first(known, known.energy.log_error)
     assert math.exp(INTERVAL * own) < 1.25
     for other in (
         run("trtllm-1.3", "b200", batch=16.0),
         run("trtllm-1.3", batch=16.0, precision="fp8"),
         run("trtllm-1.3", phase="prefill"),
     ):
-        assert first(other, other.energy.spread) > 1.05 * own
+        assert first(other, other.energy.log_error) > 1.05 * own
 
 
 @pytest.mark.needs_plugins("networks/sdxl", "stacks/diffusers-h100", "chips/a100-sxm-40gb")
@@ -132,8 +134,8 @@ def test_a_stack_with_energies_brings_its_own_error_and_widens_outside_its_box()
         ib.run(chip, "sdxl/image", stack="diffusers-h100") for chip in ("h100-sxm", "a100-sxm-40gb")
     )
     own = here.stack.fit.energy
-    assert first(here, here.energy_spread) == pytest.approx(own)
-    assert first(there, there.energy_spread) == pytest.approx(math.hypot(own, 0.25))
+    assert first(here, here.energy_log_error) == pytest.approx(own)
+    assert first(there, there.energy_log_error) == pytest.approx(math.hypot(own, 0.25))
 
 
 def test_what_software_spends_beside_the_counts_slows_no_chip():
@@ -141,7 +143,7 @@ def test_what_software_spends_beside_the_counts_slows_no_chip():
     # times as long.
     chip = ib.installed().chip("h100-sxm")
     model, _ = ib.installed().power_model(chip)
-    plain = ib.Tally({"ops": 1e15}, 1.0, 1, ib.Precision.of(["bf16"]), ("bf16",))
+    plain = ib.ActivityCounts({"ops": 1e15}, 1.0, 1, ib.Precision.of(["bf16"]), ("bf16",))
     dear = attrs.evolve(plain, factors={"ops": 3.0})
     assert model.energy(plain, ib.System(chip)).throttle[0] == pytest.approx(590 / 572)
     assert model.energy(dear, ib.System(chip)).throttle[0] == pytest.approx(590 / 572)

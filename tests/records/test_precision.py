@@ -32,7 +32,7 @@ def test_stored_bytes_along_the_axis():
     np.testing.assert_array_equal(precision.activations, [[2.0, 1.0, 2.0, 2.0]])
     np.testing.assert_array_equal(precision.kv, [[2.0, 1.0, 2.0, 1.0]])
     assert precision.names == ("bf16", "fp8", "w4a16", "w4a16kv8")
-    assert precision.spread([1, 2, 3, 4]).shape == (1, 4)
+    assert precision.along_axis([1, 2, 3, 4]).shape == (1, 4)
 
 
 def test_block_scales_cost_bytes():

@@ -281,14 +281,14 @@ def test_based_on_takes_what_it_does_not_say_itself():
         (
             '[launch]\n"gemm.experts.f8" = "2 us"',
             (
-                "launch.gemm.experts.f8: 'f8' is neither a flavour of gemm.experts nor a precision\n  did you"
+                "launch.gemm.experts.f8: 'f8' is neither a variant of gemm.experts nor a precision\n  did you"
                 " mean 'fp8'?"
             ),
         ),
         (
             '[launch]\n"attention.generaton" = "2 us"',
             (
-                "launch.attention.generaton: 'generaton' is neither a flavour of attention nor a precision\n "
+                "launch.attention.generaton: 'generaton' is neither a variant of attention nor a precision\n "
                 " did you mean 'generation'?"
             ),
         ),

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import inferbench as ib
 from inferbench.records.fit import Domain
-from inferbench.records.flavours import flavours
 from inferbench.records.overlap import power_sum
+from inferbench.records.variants import variants
 from inferbench.specs.assemble_stack import stack_from
 
 
@@ -69,7 +69,7 @@ BUSY = ib.Cost(busy={"compute": 3.0, "memory.hbm": 4.0}, actions={"bytes.hbm": 4
     ],
 )
 def test_kinds_of_a_kind(op, first):
-    ((names, mask),) = flavours(op)
+    ((names, mask),) = variants(op)
     assert names[0] == first
     assert names[-1] == op.kind
     assert mask is True

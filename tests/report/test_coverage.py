@@ -13,7 +13,7 @@ import inferbench as ib
 @ib.hookimpl
 def inferbench_architectures():
     class Mine(ib.Architecture):
-        name, title, params = "mine", "Mine", ib.Nothing
+        name, title, params = "mine", "Mine", ib.NoParams
         impossible = {"attention": "there is no memory for keys"}
         def gemm(self, op, site):
             return ib.Cost(busy={"compute": 1.0})

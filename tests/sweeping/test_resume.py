@@ -260,11 +260,11 @@ def test_a_worker_process_that_is_killed_costs_a_chunk(tmp_path):
 import os, signal, sys
 sys.path.insert(0, {str(tmp_path)!r})
 from fatal import once
-from inferbench.records.executor import Opening
+from inferbench.records.executor import ExecutorOptions
 from inferbench.discovery.pools import PROCESSES
 from concurrent.futures import BrokenExecutor
 if __name__ == "__main__":
-    with PROCESSES.open(Opening(workers=2)) as pool:
+    with PROCESSES.open(ExecutorOptions(workers=2)) as pool:
         waiting, done, lost = {{pool.submit(once, i): i for i in range(6)}}, [], 0
         while waiting:
             for future in list(pool.as_completed(list(waiting))):

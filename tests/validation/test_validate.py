@@ -338,7 +338,7 @@ FITTED = Stack(
 )
 
 
-def spread(stack=FITTED, system="h100-sxm", precision="bf16", phase="decode", **axes):
+def log_error(stack=FITTED, system="h100-sxm", precision="bf16", phase="decode", **axes):
     registry = ib.Registry()
     registry.entries("stacks")["fitted"] = attrs.evolve(
         registry.entries("stacks")["ideal"], name="fitted", record=stack
@@ -349,18 +349,18 @@ def spread(stack=FITTED, system="h100-sxm", precision="bf16", phase="decode", **
 
 
 def test_intervals_widen_outside_the_box_by_the_stated_rule():
-    inside = spread(batch=64.0)
-    assert float(np.ravel(inside.spread)[0]) == pytest.approx(0.04)
+    inside = log_error(batch=64.0)
+    assert float(np.ravel(inside.log_error)[0]) == pytest.approx(0.04)
     assert not bool(np.ravel(inside.flags["extrapolated"])[0])
-    beyond = spread(batch=256.0, context=128.0)
-    assert float(np.ravel(beyond.spread)[0]) == pytest.approx(math.hypot(0.04, 0.2))
+    beyond = log_error(batch=256.0, context=128.0)
+    assert float(np.ravel(beyond.log_error)[0]) == pytest.approx(math.hypot(0.04, 0.2))
     assert bool(np.ravel(beyond.flags["extrapolated"])[0])
-    four = spread(
+    four = log_error(
         attrs.evolve(FITTED, domain=attrs.evolve(FITTED.domain, counts=(1, 1))), system="4xh100-sxm:tp4"
     )
-    assert float(np.ravel(four.spread)[0]) == pytest.approx(math.hypot(0.04, 0.2))
-    unseen = spread(system="b200", precision="fp8", batch=1.0)
-    assert float(np.ravel(unseen.spread)[0]) == pytest.approx(math.sqrt(0.04**2 + 2 * 0.25**2))
+    assert float(np.ravel(four.log_error)[0]) == pytest.approx(math.hypot(0.04, 0.2))
+    unseen = log_error(system="b200", precision="fp8", batch=1.0)
+    assert float(np.ravel(unseen.log_error)[0]) == pytest.approx(math.sqrt(0.04**2 + 2 * 0.25**2))
 
 
 def test_results_carry_the_interval_of_a_latency(cli):

@@ -10,7 +10,7 @@ import inferbench as ib
 __all__ = ["inferbench_executors"]
 
 
-def _open(opening: ib.Opening) -> AbstractContextManager[ib.Pool]:
+def _open(opening: ib.ExecutorOptions) -> AbstractContextManager[ib.Pool]:
     # Dask takes half a second to import: only who sweeps on it pays for it.
     from inferbench_dask.cluster import opened
 

@@ -98,7 +98,7 @@ class DaskPool:
 
 
 @contextmanager
-def opened(opening: ib.Opening) -> Iterator[DaskPool]:
+def opened(opening: ib.ExecutorOptions) -> Iterator[DaskPool]:
     """Connect to a scheduler, or start workers on this machine where no address is given.
 
     Raises:

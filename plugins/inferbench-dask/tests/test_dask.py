@@ -167,7 +167,7 @@ def test_a_fault_of_a_chunk_is_told_not_tried_again(cluster):
     """An exception of the work itself comes back as it is."""
     from inferbench_dask.cluster import opened
 
-    with opened(ib.Opening(address=cluster.scheduler_address)) as pool:
+    with opened(ib.ExecutorOptions(address=cluster.scheduler_address)) as pool:
         future = pool.submit(np.arange, "x")
         (done,) = pool.as_completed([future])
         with pytest.raises(TypeError):

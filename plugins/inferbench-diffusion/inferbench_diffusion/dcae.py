@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import attrs
 
 import inferbench as ib
-from inferbench_diffusion.pen import Pen
+from inferbench_diffusion.builder import OpBuilder
 
 WIDTHS = (1024, 1024, 512, 512, 256, 128)
 """Channels by level, from the latents to the pixels."""
@@ -28,9 +28,9 @@ SCALES = 2
 
 @attrs.frozen
 class _Level:
-    """Equal blocks: their pen, the batch, the grid of positions and the channels."""
+    """Equal blocks: their builder, the batch, the grid of positions and the channels."""
 
-    pen: Pen
+    builder: OpBuilder
     batch: ib.Numeric
     side: tuple[ib.Numeric, ib.Numeric]
     width: int
@@ -42,12 +42,12 @@ class _Level:
 
     def residual(self) -> Iterator[ib.Op]:
         """Write residual blocks of two convolutions."""
-        pen, width, size = self.pen, self.width, self.rows * self.width
-        yield from pen.conv("conv1", self.batch, self.side, (width, width))
-        yield from pen.each("silu", size)
-        yield from pen.conv("conv2", self.batch, self.side, (width, width), bias=False)
-        yield from pen.rms_norm("norm", size, held=2 * width, bias=True)
-        yield from pen.rejoin("block", size, gated=False)
+        builder, width, size = self.builder, self.width, self.rows * self.width
+        yield from builder.conv("conv1", self.batch, self.side, (width, width))
+        yield from builder.each("silu", size)
+        yield from builder.conv("conv2", self.batch, self.side, (width, width), bias=False)
+        yield from builder.rms_norm("norm", size, held=2 * width, bias=True)
+        yield from builder.rejoin("block", size, gated=False)
 
     def attention(self) -> Iterator[ib.Op]:
         """Write linear attention over queries, keys and values of two scales, in fp32.
@@ -55,61 +55,65 @@ class _Level:
         With T positions of C channels: 2 T (3 C^2 + 75 C + 96 C) operations for the two scales, 4 T 2 C 33 of
         attention, 4 T C^2 on the way out.
         """
-        pen, width, rows, three = self.pen, self.width, self.rows, 3 * self.width
+        builder, width, rows, three = self.builder, self.width, self.rows, 3 * self.width
         both = rows * SCALES * width
-        yield from pen.linear("qkv", rows, width, three, bias=False, split=())
-        yield from pen.each("concatenate", rows * three)
-        yield from pen.conv("around", self.batch, self.side, (three, three), size=5, groups=three, bias=False)
-        yield from pen.conv(
+        yield from builder.linear("qkv", rows, width, three, bias=False, split=())
+        yield from builder.each("concatenate", rows * three)
+        yield from builder.conv(
+            "around", self.batch, self.side, (three, three), size=5, groups=three, bias=False
+        )
+        yield from builder.conv(
             "heads", self.batch, self.side, (three, three), size=1, groups=three / HEAD, bias=False
         )
-        yield from pen.each("scales", 3 * both)
+        yield from builder.each("scales", 3 * both)
         # Cast q, k, v up (3 in, 6 out), ReLU of q and k (4, 4), v padded by ones (2, 2); then epsilon,
         # divide, cast.
-        yield from pen.each("attention.cast", both, reads=9 / 4, writes=12 / 4, kernels=4.0)
+        yield from builder.each("attention.cast", both, reads=9 / 4, writes=12 / 4, kernels=4.0)
         tokens, heads = self.side[0] * self.side[1], SCALES * width / HEAD
-        yield from pen.attend_linearly("attention", self.batch, heads, tokens, HEAD, split=())
-        yield from pen.each("attention.uncast", both, reads=4 / 3, writes=1.0, kernels=3.0)
-        yield from pen.linear("out", rows, SCALES * width, width, bias=False, split=())
-        yield from pen.rms_norm("attention.norm", rows * width, held=2 * width, bias=True)
-        yield from pen.rejoin("attention", rows * width, gated=False)
+        yield from builder.attend_linearly("attention", self.batch, heads, tokens, HEAD, split=())
+        yield from builder.each("attention.uncast", both, reads=4 / 3, writes=1.0, kernels=3.0)
+        yield from builder.linear("out", rows, SCALES * width, width, bias=False, split=())
+        yield from builder.rms_norm("attention.norm", rows * width, held=2 * width, bias=True)
+        yield from builder.rejoin("attention", rows * width, gated=False)
 
     def perceptron(self) -> Iterator[ib.Op]:
         """Write the gated perceptron with a depth-wise convolution inside: 2 T (12 C^2 + 72 C) operations."""
-        pen, width, rows = self.pen, self.width, self.rows
+        builder, width, rows = self.builder, self.width, self.rows
         inner, both = 4 * width, 8 * width
-        yield from pen.conv("up", self.batch, self.side, (width, both), size=1)
-        yield from pen.each("silu", rows * both)
-        yield from pen.conv("depthwise", self.batch, self.side, (both, both), groups=both)
-        yield from pen.each("gate.silu", rows * inner)
-        yield from pen.each("gate", rows * inner, reads=2.0)
-        yield from pen.conv("down", self.batch, self.side, (inner, width), size=1, bias=False)
-        yield from pen.rms_norm("perceptron.norm", rows * width, held=2 * width, bias=True)
-        yield from pen.rejoin("perceptron", rows * width, gated=False)
+        yield from builder.conv("up", self.batch, self.side, (width, both), size=1)
+        yield from builder.each("silu", rows * both)
+        yield from builder.conv("depthwise", self.batch, self.side, (both, both), groups=both)
+        yield from builder.each("gate.silu", rows * inner)
+        yield from builder.each("gate", rows * inner, reads=2.0)
+        yield from builder.conv("down", self.batch, self.side, (inner, width), size=1, bias=False)
+        yield from builder.rms_norm("perceptron.norm", rows * width, held=2 * width, bias=True)
+        yield from builder.rejoin("perceptron", rows * width, gated=False)
 
 
 def decode_dcae(
-    pen: Pen, batch: ib.Numeric, side: tuple[ib.Numeric, ib.Numeric], channels: float
+    builder: OpBuilder, batch: ib.Numeric, side: tuple[ib.Numeric, ib.Numeric], channels: float
 ) -> Iterator[ib.Op]:
     """Write the decoder.
 
     Args:
-        pen: Its pen, named and placed.
+        builder: Its builder, named and placed.
         batch: Images.
         side: Latent positions, height and width.
         channels: Latent channels.
     """
-    prefix, first = pen.prefix, WIDTHS[0]
+    prefix, first = builder.prefix, WIDTHS[0]
     size = batch * side[0] * side[1] * first
-    yield from pen.each("in.repeat", size, reads=channels / first)
-    yield from pen.conv("in", batch, side, (channels, first))
-    yield from pen.rejoin("in", size, gated=False)
+    yield from builder.each("in.repeat", size, reads=channels / first)
+    yield from builder.conv("in", batch, side, (channels, first))
+    yield from builder.rejoin("in", size, gated=False)
     width = first
     for number, out in enumerate(WIDTHS):
-        body = pen.on(f"{prefix}level{number}.", LAYERS, pen.unit)
+        body = builder.on(f"{prefix}level{number}.", LAYERS, builder.unit)
         if number:
             side = (2 * side[0], 2 * side[1])
-            yield from _upsample(pen.on(f"{prefix}up{number}.", 1, pen.unit), batch, side, (width, out))
+            yield from _upsample(
+                builder.on(f"{prefix}up{number}.", 1, builder.unit), batch, side, (width, out)
+            )
         width = out
         level = _Level(body, batch, side, width)
         if number < ATTENTIVE:
@@ -118,21 +122,21 @@ def decode_dcae(
         else:
             yield from level.residual()
     size = batch * side[0] * side[1] * width
-    yield from pen.rms_norm("norm", size, held=2 * width, bias=True)
-    yield from pen.each("relu", size)
-    picture = batch * side[0] * side[1] * 3 * pen.precision.activations
-    yield from pen.conv("out", batch, side, (width, 3), graph_bytes=picture)
+    yield from builder.rms_norm("norm", size, held=2 * width, bias=True)
+    yield from builder.each("relu", size)
+    picture = batch * side[0] * side[1] * 3 * builder.precision.activations
+    yield from builder.conv("out", batch, side, (width, 3), graph_bytes=picture)
 
 
 def _upsample(
-    pen: Pen, batch: ib.Numeric, side: tuple[ib.Numeric, ib.Numeric], channels: tuple[int, int]
+    builder: OpBuilder, batch: ib.Numeric, side: tuple[ib.Numeric, ib.Numeric], channels: tuple[int, int]
 ) -> Iterator[ib.Op]:
     """Write nearest-neighbour upsampling and a convolution, beside a shortcut that turns channels into
     pixels.
     """
     rows, (width, out) = batch * side[0] * side[1], channels
-    yield from pen.each("nearest", rows * width, reads=0.25)
-    yield from pen.conv("conv", batch, side, channels)
-    yield from pen.each("repeat", rows * out, reads=width / (4 * out))
-    yield from pen.each("shuffle", rows * out)
-    yield from pen.rejoin("shortcut", rows * out, gated=False)
+    yield from builder.each("nearest", rows * width, reads=0.25)
+    yield from builder.conv("conv", batch, side, channels)
+    yield from builder.each("repeat", rows * out, reads=width / (4 * out))
+    yield from builder.each("shuffle", rows * out)
+    yield from builder.rejoin("shortcut", rows * out, gated=False)

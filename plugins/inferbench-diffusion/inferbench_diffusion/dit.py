@@ -12,9 +12,9 @@ from typing import Literal
 import attrs
 
 import inferbench as ib
+from inferbench_diffusion.builder import OpBuilder
 from inferbench_diffusion.mmdit import FREQUENCIES, patches, rotate, timestep, way_out
 from inferbench_diffusion.parts import TextEncoder
-from inferbench_diffusion.pen import Pen
 from inferbench_diffusion.sampler import Latent, Sampler, phases
 
 
@@ -107,38 +107,44 @@ class DiT(Sampler):
         count: int = network.params.num_layers
         return count
 
-    def step(self, network: ib.Network, pen: Pen, latent: Latent) -> Iterator[ib.Op]:
+    def step(self, network: ib.Network, builder: OpBuilder, latent: Latent) -> Iterator[ib.Op]:
         """Yield embeddings, blocks and the way out."""
         net: DiTParams = network.params
         grid = (latent.frames * latent.height / net.patch_size, latent.width / net.patch_size)
         tokens = grid[0] * grid[1]
-        if pen.options.conditioning:
-            yield from _conditions(pen.on("condition.", unit="embedding"), net, latent.batch)
-        if pen.options.embedding:
-            front = pen.on("embedding.", unit="embedding")
+        if builder.options.conditioning:
+            yield from _conditions(builder.on("condition.", unit="embedding"), net, latent.batch)
+        if builder.options.embedding:
+            front = builder.on("embedding.", unit="embedding")
             yield from patches(front, latent, tokens, net.patch_size, net.width)
             yield from _prompt(front, net, latent.batch)
         second = net.num_layers - net.num_layers // 2 - 1 if net.skips else 0
         if second:
-            skips = pen.on("skip.", second)
+            skips = builder.on("skip.", second)
             both = latent.batch * tokens * 2 * net.width
             yield from skips.each("concatenate", both)
             yield from skips.norm("norm", both, held=4 * net.width, fp32=net.fp32_norms)
             yield from skips.linear("linear", latent.batch * tokens, 2 * net.width, net.width, split=())
-        block = _Block(net, pen.on("", net.num_layers), latent.batch, grid)
+        block = _Block(net, builder.on("", net.num_layers), latent.batch, grid)
         yield from block.ops()
         own = net.modulation != "single"
         yield from way_out(
-            pen, net.width, latent, tokens, net.patch_size, channels=float(net.out_channels), modulated=own
+            builder,
+            net.width,
+            latent,
+            tokens,
+            net.patch_size,
+            channels=float(net.out_channels),
+            modulated=own,
         )
 
 
 @attrs.frozen
 class _Block:
-    """Equal blocks: their pen, the batch and the grid of tokens."""
+    """Equal blocks: their builder, the batch and the grid of tokens."""
 
     net: DiTParams
-    pen: Pen
+    builder: OpBuilder
     batch: ib.Numeric
     grid: tuple[ib.Numeric, ib.Numeric]
 
@@ -149,10 +155,10 @@ class _Block:
 
     def ops(self) -> Iterator[ib.Op]:
         """Write modulation, self attention, cross attention and perceptron."""
-        net, pen = self.net, self.pen
+        net, builder = self.net, self.builder
         chunks = {"block": 6, "single": 0, "shift": 1}[net.modulation]
-        if pen.options.conditioning and chunks:
-            yield from pen.linear("modulation", self.batch, net.width, chunks * net.width, split=())
+        if builder.options.conditioning and chunks:
+            yield from builder.linear("modulation", self.batch, net.width, chunks * net.width, split=())
         yield from self.self_attention()
         if net.cross_attention_dim:
             yield from self.cross_attention()
@@ -162,17 +168,17 @@ class _Block:
         """Write a norm, and its modulation."""
         net, size = self.net, self.rows * self.net.width
         held = 2.0 * net.width if affine else 0.0
-        yield from self.pen.norm(name, size, held=held, fp32=net.fp32_norms)
+        yield from self.builder.norm(name, size, held=held, fp32=net.fp32_norms)
         if modulated:
-            yield from self.pen.modulate(name, size, shift_only=net.modulation == "shift")
+            yield from self.builder.modulate(name, size, shift_only=net.modulation == "shift")
 
     def qk_norm(self, name: str, elements: ib.Numeric) -> Iterator[ib.Op]:
         """Write the norms of queries and of keys, `elements` of both."""
-        net, pen, half = self.net, self.pen, elements / 2
+        net, builder, half = self.net, self.builder, elements / 2
         if net.qk_norm == "layer_norm":
-            yield from pen.norm(name, half, held=4 * net.attention_head_dim, tensors=2.0)
+            yield from builder.norm(name, half, held=4 * net.attention_head_dim, tensors=2.0)
         elif net.qk_norm == "rms_norm_across_heads":
-            yield from pen.rms_norm(name, half, held=2 * net.width, tensors=2.0)
+            yield from builder.rms_norm(name, half, held=2 * net.width, tensors=2.0)
 
     def rotate(self, name: str, tensors: float) -> Iterator[ib.Op]:
         """Write the rotation of queries, and of keys where `tensors` is two.
@@ -182,31 +188,31 @@ class _Block:
         """
         size = self.rows * self.net.width
         if self.net.rotary == "stacked":
-            yield from rotate(self.pen, name, size, tensors)
+            yield from rotate(self.builder, name, size, tensors)
         elif self.net.rotary == "halves":
-            yield from self.pen.each(
+            yield from self.builder.each(
                 f"{name}.rotate", size, reads=1.0, writes=7 / 8, split=("heads",), kernels=8.0 * tensors
             )
 
     def self_attention(self) -> Iterator[ib.Op]:
         """Write self attention; the table of `single` modulation counts with its norm."""
-        net, pen, width = self.net, self.pen, self.net.width
+        net, builder, width = self.net, self.builder, self.net.width
         tokens, gated = self.grid[0] * self.grid[1], net.modulation != "shift"
         yield from self.norm("norm1", net.affine == "all")
         if net.modulation == "single":
-            yield from pen.each("table", self.batch * 6 * width, held=6 * width)
-        yield from pen.linear("qkv", self.rows, width, 3 * width, bias=net.qkv_bias)
+            yield from builder.each("table", self.batch * 6 * width, held=6 * width)
+        yield from builder.linear("qkv", self.rows, width, 3 * width, bias=net.qkv_bias)
         yield from self.qk_norm("qk_norm", 2 * self.rows * width)
         yield from self.rotate("qk", 2.0)
         heads, dim = net.num_attention_heads, net.attention_head_dim
         if net.attention == "linear":
             yield from self.linear_attention()
         else:
-            yield from pen.attend("attention", self.batch, heads, tokens, tokens, dim)
-        yield from pen.linear("out", self.rows, width, width, split=("k",))
+            yield from builder.attend("attention", self.batch, heads, tokens, tokens, dim)
+        yield from builder.linear("out", self.rows, width, width, split=("k",))
         if net.attention == "softmax" and net.rescales:
-            yield from pen.rescale("attention", self.rows * width)
-        yield from pen.rejoin("attention", self.rows * width, gated=gated)
+            yield from builder.rescale("attention", self.rows * width)
+        yield from builder.rejoin("attention", self.rows * width, gated=gated)
 
     def linear_attention(self) -> Iterator[ib.Op]:
         """Write linear attention in fp32, as diffusers' SanaLinearAttnProcessor spells it.
@@ -216,97 +222,97 @@ class _Block:
         (2, 1), copied into order (1, 1), and the bias of a projection that could not take it (1, 1). In
         16-bit elements.
         """
-        net, pen, size = self.net, self.pen, self.rows * self.net.width
+        net, builder, size = self.net, self.builder, self.rows * self.net.width
         heads, dim = net.num_attention_heads, net.attention_head_dim
         split = ("heads",)
-        yield from pen.each("attention.cast", size, reads=11 / 8, writes=14 / 8, split=split, kernels=8.0)
-        yield from pen.attend_linearly("attention", self.batch, heads, self.grid[0] * self.grid[1], dim)
-        yield from pen.each("attention.uncast", size, reads=6 / 5, writes=1.0, split=split, kernels=5.0)
+        yield from builder.each("attention.cast", size, reads=11 / 8, writes=14 / 8, split=split, kernels=8.0)
+        yield from builder.attend_linearly("attention", self.batch, heads, self.grid[0] * self.grid[1], dim)
+        yield from builder.each("attention.uncast", size, reads=6 / 5, writes=1.0, split=split, kernels=5.0)
 
     def cross_attention(self) -> Iterator[ib.Op]:
         """Write cross attention over the prompt, whose keys and values are projected in every step."""
-        net, pen, width = self.net, self.pen, self.net.width
+        net, builder, width = self.net, self.builder, self.net.width
         prompt, heads = self.batch * net.text_tokens, net.cross_heads or net.num_attention_heads
         if net.affine != "none":
             yield from self.norm("norm_cross", True, modulated=False)
-        yield from pen.linear("cross.q", self.rows, width, width)
-        yield from pen.linear("cross.kv", prompt, net.cross_attention_dim, 2 * width)
+        yield from builder.linear("cross.q", self.rows, width, width)
+        yield from builder.linear("cross.kv", prompt, net.cross_attention_dim, 2 * width)
         yield from self.qk_norm("cross.qk_norm", (self.rows + prompt) * width)
         if net.rotary == "stacked":
             yield from self.rotate("cross.q", 1.0)
         tokens = self.grid[0] * self.grid[1]
-        yield from pen.attend("cross", self.batch, heads, tokens, float(net.text_tokens), width / heads)
-        yield from pen.linear("cross.out", self.rows, width, width, split=("k",))
+        yield from builder.attend("cross", self.batch, heads, tokens, float(net.text_tokens), width / heads)
+        yield from builder.linear("cross.out", self.rows, width, width, split=("k",))
         if net.rescales:
-            yield from pen.rescale("cross", self.rows * width)
-        yield from pen.rejoin("cross", self.rows * width, gated=False)
+            yield from builder.rescale("cross", self.rows * width)
+        yield from builder.rejoin("cross", self.rows * width, gated=False)
 
     def perceptron(self) -> Iterator[ib.Op]:
         """Write the perceptron."""
-        net, pen, width, rows = self.net, self.pen, self.net.width, self.rows
+        net, builder, width, rows = self.net, self.builder, self.net.width, self.rows
         gated = net.modulation != "shift"
         yield from self.norm("norm2", net.affine == "all", modulated=gated)
         if net.feed_forward == "mlp":
-            yield from pen.linear("up", rows, width, net.ffn_dim)
-            yield from pen.each("gelu", rows * net.ffn_dim, split=("n",))
-            yield from pen.linear("down", rows, net.ffn_dim, width, split=("k",))
+            yield from builder.linear("up", rows, width, net.ffn_dim)
+            yield from builder.each("gelu", rows * net.ffn_dim, split=("n",))
+            yield from builder.linear("down", rows, net.ffn_dim, width, split=("k",))
         else:
             both = 2 * net.ffn_dim
-            yield from pen.linear("up", rows, width, both)
-            yield from pen.each("silu", rows * both, split=("n",))
-            yield from pen.conv("depthwise", self.batch, self.grid, (both, both), groups=both)
-            yield from pen.each("gate.silu", rows * net.ffn_dim, split=("n",))
-            yield from pen.each("gate", rows * net.ffn_dim, reads=2.0, split=("n",))
-            yield from pen.linear("down", rows, net.ffn_dim, width, bias=False, split=("k",))
-        yield from pen.rejoin("perceptron", rows * width, gated=gated)
+            yield from builder.linear("up", rows, width, both)
+            yield from builder.each("silu", rows * both, split=("n",))
+            yield from builder.conv("depthwise", self.batch, self.grid, (both, both), groups=both)
+            yield from builder.each("gate.silu", rows * net.ffn_dim, split=("n",))
+            yield from builder.each("gate", rows * net.ffn_dim, reads=2.0, split=("n",))
+            yield from builder.linear("down", rows, net.ffn_dim, width, bias=False, split=("k",))
+        yield from builder.rejoin("perceptron", rows * width, gated=gated)
 
 
-def _conditions(pen: Pen, net: DiTParams, batch: ib.Numeric) -> Iterator[ib.Op]:
+def _conditions(builder: OpBuilder, net: DiTParams, batch: ib.Numeric) -> Iterator[ib.Op]:
     """Write embeddings of time step, class and pooled prompt, and the modulation that all blocks share."""
     width = net.width
-    yield from timestep(pen, "time", batch, FREQUENCIES, width)
+    yield from timestep(builder, "time", batch, FREQUENCIES, width)
     if net.num_classes:
         yield ib.Move(
-            name=f"{pen.prefix}class",
-            precision=pen.precision,
-            repeat=pen.loops,
+            name=f"{builder.prefix}class",
+            precision=builder.precision,
+            repeat=builder.loops,
             copies=1.0,
-            unit=pen.unit,
+            unit=builder.unit,
             elements=batch * width,
             held=float((net.num_classes + 1) * width),  # one more for "no class", which guidance needs
         )
     if net.modulation == "single":
-        yield from pen.linear("modulation", batch, width, 6 * width, split=())
-        yield from pen.on("out.", unit="head").each("table", batch * 2 * width, held=2 * width)
+        yield from builder.linear("modulation", batch, width, 6 * width, split=())
+        yield from builder.on("out.", unit="head").each("table", batch * 2 * width, held=2 * width)
     if net.pooled_tokens:
-        yield from _pooled(pen, net, batch)
+        yield from _pooled(builder, net, batch)
 
 
-def _pooled(pen: Pen, net: DiTParams, batch: ib.Numeric) -> Iterator[ib.Op]:
+def _pooled(builder: OpBuilder, net: DiTParams, batch: ib.Numeric) -> Iterator[ib.Op]:
     """Write attention of the mean token over all of a prompt, eight heads, and a perceptron of inner
     width 4 D.
     """
     width, tokens = net.caption_channels, net.pooled_tokens + 1.0
-    yield from pen.each("pool.positions", batch * tokens * width, reads=2.0, held=tokens * width)
-    yield from pen.linear("pool.q", batch, width, width, split=())
-    yield from pen.linear("pool.kv", batch * tokens, width, 2 * width, split=())
-    yield from pen.attend("pool", batch, 8, 1.0, tokens, width / 8)
-    yield from pen.linear("pool.out", batch, width, net.pooled_dim, split=())
-    yield from pen.linear("extra.1", batch, net.pooled_dim, 4 * net.width, split=())
-    yield from pen.linear("extra.2", batch, 4 * net.width, net.width, split=())
+    yield from builder.each("pool.positions", batch * tokens * width, reads=2.0, held=tokens * width)
+    yield from builder.linear("pool.q", batch, width, width, split=())
+    yield from builder.linear("pool.kv", batch * tokens, width, 2 * width, split=())
+    yield from builder.attend("pool", batch, 8, 1.0, tokens, width / 8)
+    yield from builder.linear("pool.out", batch, width, net.pooled_dim, split=())
+    yield from builder.linear("extra.1", batch, net.pooled_dim, 4 * net.width, split=())
+    yield from builder.linear("extra.2", batch, 4 * net.width, net.width, split=())
 
 
-def _prompt(pen: Pen, net: DiTParams, batch: ib.Numeric) -> Iterator[ib.Op]:
+def _prompt(builder: OpBuilder, net: DiTParams, batch: ib.Numeric) -> Iterator[ib.Op]:
     """Write the projection of the prompt's tokens, and the padding that stands in for absent ones."""
     if not net.caption_channels:
         return
     rows, width = batch * (net.projected_tokens or net.text_tokens), net.cross_attention_dim
     inner = net.caption_inner or width
-    yield from pen.linear("text.1", rows, net.caption_channels, inner, split=())
-    yield from pen.each("text.activation", rows * inner)
-    yield from pen.linear("text.2", rows, inner, width, split=())
+    yield from builder.linear("text.1", rows, net.caption_channels, inner, split=())
+    yield from builder.each("text.activation", rows * inner)
+    yield from builder.linear("text.2", rows, inner, width, split=())
     if net.caption_norm:
-        yield from pen.rms_norm("text.norm", rows * width, held=width)
+        yield from builder.rms_norm("text.norm", rows * width, held=width)
     if net.projected_tokens:
         size = net.text_tokens * width
-        yield from pen.each("text.padding", batch * size, reads=2.0, held=size)
+        yield from builder.each("text.padding", batch * size, reads=2.0, held=size)

@@ -14,8 +14,8 @@ from typing import Literal
 import attrs
 
 import inferbench as ib
+from inferbench_diffusion.builder import OpBuilder
 from inferbench_diffusion.parts import TextEncoder
-from inferbench_diffusion.pen import Pen
 from inferbench_diffusion.sampler import Latent, Sampler, phases
 
 FREQUENCIES = 256  # sinusoidal features of a time step
@@ -82,32 +82,34 @@ class MMDiT(Sampler):
         count: int = network.params.num_layers + network.params.num_single_layers
         return count
 
-    def step(self, network: ib.Network, pen: Pen, latent: Latent) -> Iterator[ib.Op]:
+    def step(self, network: ib.Network, builder: OpBuilder, latent: Latent) -> Iterator[ib.Op]:
         """Yield embeddings, double blocks, single blocks and the way out."""
         net: MMDiTParams = network.params
         image = latent.frames * latent.height * latent.width / net.patch_size**2
-        yield from _conditions(pen.on("condition.", unit="embedding"), net, latent.batch)
-        yield from _tokens(pen, net, latent, image)
-        double = _Block(net, pen.on("double.", net.num_layers), latent.batch, image, float(net.text_tokens))
+        yield from _conditions(builder.on("condition.", unit="embedding"), net, latent.batch)
+        yield from _tokens(builder, net, latent, image)
+        double = _Block(
+            net, builder.on("double.", net.num_layers), latent.batch, image, float(net.text_tokens)
+        )
         if net.context_pre_only:
-            last = attrs.evolve(double, pen=pen.on("last.", 1))
-            double = attrs.evolve(double, pen=pen.on("double.", net.num_layers - 1))
+            last = attrs.evolve(double, builder=builder.on("last.", 1))
+            double = attrs.evolve(double, builder=builder.on("double.", net.num_layers - 1))
             yield from double.double(last=False)
             yield from last.double(last=True)
         else:
             yield from double.double(last=False)
         if net.num_single_layers:
-            single = attrs.evolve(double, pen=pen.on("single.", net.num_single_layers))
+            single = attrs.evolve(double, builder=builder.on("single.", net.num_single_layers))
             yield from single.single()
-        yield from way_out(pen, net.width, latent, image, net.patch_size)
+        yield from way_out(builder, net.width, latent, image, net.patch_size)
 
 
 @attrs.frozen
 class _Block:
-    """Equal blocks: their pen, the batch and the tokens of image and text."""
+    """Equal blocks: their builder, the batch and the tokens of image and text."""
 
     net: MMDiTParams
-    pen: Pen
+    builder: OpBuilder
     batch: ib.Numeric
     image: ib.Numeric
     text: ib.Numeric
@@ -116,16 +118,16 @@ class _Block:
         """Write blocks with a stream for the image and one for the text; `last` ends the text after
         attention.
         """
-        pen, width = self.pen, self.net.width
+        builder, width = self.builder, self.net.width
         streams = {"image": self.image, "text": self.text}
         for stream, tokens in streams.items():
             rows = self.batch * tokens
             chunks = 2 if last and stream == "text" else 6
-            if pen.options.conditioning:
-                yield from pen.linear(f"{stream}.modulation", self.batch, width, chunks * width, split=())
-            yield from pen.norm(f"{stream}.norm1", rows * width)
-            yield from pen.modulate(f"{stream}.norm1", rows * width)
-            yield from pen.linear(f"{stream}.qkv", rows, width, 3 * width)
+            if builder.options.conditioning:
+                yield from builder.linear(f"{stream}.modulation", self.batch, width, chunks * width, split=())
+            yield from builder.norm(f"{stream}.norm1", rows * width)
+            yield from builder.modulate(f"{stream}.norm1", rows * width)
+            yield from builder.linear(f"{stream}.qkv", rows, width, 3 * width)
             yield from self.prepare(stream, rows)
         yield from self.attention()
         for stream, tokens in streams.items():
@@ -134,64 +136,64 @@ class _Block:
 
     def after(self, stream: str, rows: ib.Numeric) -> Iterator[ib.Op]:
         """Write what follows attention in one stream: projection, gate, perceptron, gate."""
-        pen, width, inner = self.pen, self.net.width, self.net.width * self.net.mlp_ratio
-        yield from pen.linear(f"{stream}.out", rows, width, width, split=("k",))
-        yield from pen.rejoin(f"{stream}.attention", rows * width)
-        yield from pen.norm(f"{stream}.norm2", rows * width)
-        yield from pen.modulate(f"{stream}.norm2", rows * width)
-        yield from pen.linear(f"{stream}.up", rows, width, inner)
-        yield from pen.each(f"{stream}.gelu", rows * inner, split=("n",))
-        yield from pen.linear(f"{stream}.down", rows, inner, width, split=("k",))
-        yield from pen.rejoin(f"{stream}.perceptron", rows * width)
+        builder, width, inner = self.builder, self.net.width, self.net.width * self.net.mlp_ratio
+        yield from builder.linear(f"{stream}.out", rows, width, width, split=("k",))
+        yield from builder.rejoin(f"{stream}.attention", rows * width)
+        yield from builder.norm(f"{stream}.norm2", rows * width)
+        yield from builder.modulate(f"{stream}.norm2", rows * width)
+        yield from builder.linear(f"{stream}.up", rows, width, inner)
+        yield from builder.each(f"{stream}.gelu", rows * inner, split=("n",))
+        yield from builder.linear(f"{stream}.down", rows, inner, width, split=("k",))
+        yield from builder.rejoin(f"{stream}.perceptron", rows * width)
 
     def single(self) -> Iterator[ib.Op]:
         """Write blocks where attention and perceptron run side by side on all tokens and leave through
         one matrix.
         """
-        net, pen, width = self.net, self.pen, self.net.width
+        net, builder, width = self.net, self.builder, self.net.width
         rows, inner = self.batch * (self.image + self.text), net.width * net.mlp_ratio
-        if pen.options.conditioning:
-            yield from pen.linear("modulation", self.batch, width, 3 * width, split=())
-        yield from pen.each("join", rows * width)
-        yield from pen.norm("norm", rows * width)
-        yield from pen.modulate("norm", rows * width)
-        yield from pen.linear("up", rows, width, inner)
-        yield from pen.each("gelu", rows * inner, split=("n",))
-        yield from pen.linear("qkv", rows, width, 3 * width)
+        if builder.options.conditioning:
+            yield from builder.linear("modulation", self.batch, width, 3 * width, split=())
+        yield from builder.each("join", rows * width)
+        yield from builder.norm("norm", rows * width)
+        yield from builder.modulate("norm", rows * width)
+        yield from builder.linear("up", rows, width, inner)
+        yield from builder.each("gelu", rows * inner, split=("n",))
+        yield from builder.linear("qkv", rows, width, 3 * width)
         yield from self.prepare("all", rows)
         yield from self.attention(joined=True)
-        yield from pen.each("concatenate", rows * (width + inner), split=("n",))
-        yield from pen.linear("out", rows, width + inner, width, split=("k",))
-        yield from pen.rejoin("out", rows * width)
+        yield from builder.each("concatenate", rows * (width + inner), split=("n",))
+        yield from builder.linear("out", rows, width + inner, width, split=("k",))
+        yield from builder.rejoin("out", rows * width)
 
     def prepare(self, stream: str, rows: ib.Numeric) -> Iterator[ib.Op]:
         """Write the norm of queries and keys, where there is one, and their rotation."""
         net, size = self.net, rows * self.net.width
         if net.qk_norm == "rms_norm":
             held = net.attention_head_dim
-            yield from self.pen.norm(f"{stream}.qk_norm", size, held=2 * held, tensors=2.0)
+            yield from self.builder.norm(f"{stream}.qk_norm", size, held=2 * held, tensors=2.0)
         if net.rotary:
-            yield from rotate(self.pen, stream, size, tensors=2.0)
+            yield from rotate(self.builder, stream, size, tensors=2.0)
 
     def attention(self, joined: bool = False) -> Iterator[ib.Op]:
         """Write the concatenation of the streams' queries, keys and values, and attention over all tokens."""
         net, tokens = self.net, self.image + self.text
         if not joined:
-            yield from self.pen.each(
+            yield from self.builder.each(
                 "concatenate", self.batch * tokens * net.width, split=("heads",), kernels=3.0
             )
         heads, dim = net.num_attention_heads, net.attention_head_dim
-        yield from self.pen.attend("attention", self.batch, heads, tokens, tokens, dim)
+        yield from self.builder.attend("attention", self.batch, heads, tokens, tokens, dim)
 
 
-def rotate(pen: Pen, name: str, elements: ib.Numeric, tensors: float = 1.0) -> Iterator[ib.Op]:
+def rotate(builder: OpBuilder, name: str, elements: ib.Numeric, tensors: float = 1.0) -> Iterator[ib.Op]:
     """Write the rotary embedding of each of `tensors` as diffusers spells it, eagerly and in fp32.
 
     Negate one half (1/2 in, 1/2 out), stack it with the other (1, 1), cast both up (1, 2 each), times
     cosine and times sine (2, 2 each), sum (4, 2), cast down (2, 1): 13.5 in and 12.5 out, in 16-bit
     elements.
     """
-    yield from pen.each(
+    yield from builder.each(
         f"{name}.rotate",
         elements,
         reads=13.5 / 8,
@@ -201,52 +203,54 @@ def rotate(pen: Pen, name: str, elements: ib.Numeric, tensors: float = 1.0) -> I
     )
 
 
-def timestep(pen: Pen, name: str, batch: ib.Numeric, inputs: int, width: int) -> Iterator[ib.Op]:
+def timestep(builder: OpBuilder, name: str, batch: ib.Numeric, inputs: int, width: int) -> Iterator[ib.Op]:
     """Write a perceptron of two layers on one vector per sequence."""
-    yield from pen.linear(f"{name}.1", batch, inputs, width, split=())
-    yield from pen.linear(f"{name}.2", batch, width, width, split=())
+    yield from builder.linear(f"{name}.1", batch, inputs, width, split=())
+    yield from builder.linear(f"{name}.2", batch, width, width, split=())
 
 
-def _conditions(pen: Pen, net: MMDiTParams, batch: ib.Numeric) -> Iterator[ib.Op]:
+def _conditions(builder: OpBuilder, net: MMDiTParams, batch: ib.Numeric) -> Iterator[ib.Op]:
     """Write embeddings of time step, pooled text and guidance scale."""
-    if not pen.options.conditioning:
+    if not builder.options.conditioning:
         return
-    yield from timestep(pen, "time", batch, FREQUENCIES, net.width)
-    yield from timestep(pen, "pooled", batch, net.pooled_projection_dim, net.width)
+    yield from timestep(builder, "time", batch, FREQUENCIES, net.width)
+    yield from timestep(builder, "pooled", batch, net.pooled_projection_dim, net.width)
     if net.guidance_embeds:
-        yield from timestep(pen, "guidance", batch, FREQUENCIES, net.width)
+        yield from timestep(builder, "guidance", batch, FREQUENCIES, net.width)
 
 
-def _tokens(pen: Pen, net: MMDiTParams, latent: Latent, image: ib.Numeric) -> Iterator[ib.Op]:
+def _tokens(builder: OpBuilder, net: MMDiTParams, latent: Latent, image: ib.Numeric) -> Iterator[ib.Op]:
     """Write the embedding of patches (a convolution whose stride is its filter) and of text tokens."""
-    if not pen.options.embedding:
+    if not builder.options.embedding:
         return
-    front, width = pen.on("embedding.", unit="embedding"), net.width
+    front, width = builder.on("embedding.", unit="embedding"), net.width
     rows = latent.batch * net.text_tokens
     yield from patches(front, latent, image, net.patch_size, width)
     yield from front.linear("text", rows, net.joint_attention_dim, width, split=())
     if net.refiner_layers:
-        yield from _refiner(pen, net, latent.batch)
+        yield from _refiner(builder, net, latent.batch)
 
 
-def patches(pen: Pen, latent: Latent, tokens: ib.Numeric, patch: int, width: int) -> Iterator[ib.Op]:
+def patches(
+    builder: OpBuilder, latent: Latent, tokens: ib.Numeric, patch: int, width: int
+) -> Iterator[ib.Op]:
     """Write the embedding of patches."""
-    size = latent.elements * pen.precision.activations / pen.loops
+    size = latent.elements * builder.precision.activations / builder.loops
     inputs = patch**2 * latent.channels
-    yield from pen.linear("patches", latent.batch * tokens, inputs, width, split=(), graph_bytes=size)
-    yield from pen.each("positions", latent.batch * tokens * width, reads=2.0)
+    yield from builder.linear("patches", latent.batch * tokens, inputs, width, split=(), graph_bytes=size)
+    yield from builder.each("positions", latent.batch * tokens * width, reads=2.0)
 
 
-def _refiner(pen: Pen, net: MMDiTParams, batch: ib.Numeric) -> Iterator[ib.Op]:
+def _refiner(builder: OpBuilder, net: MMDiTParams, batch: ib.Numeric) -> Iterator[ib.Op]:
     """Write blocks over text tokens alone, and their own embedding of time step and mean token."""
     width, inner, tokens = net.width, net.width * net.mlp_ratio, float(net.text_tokens)
     rows = batch * tokens
-    if pen.options.conditioning:
-        first = pen.on("refiner.condition.", unit="embedding")
+    if builder.options.conditioning:
+        first = builder.on("refiner.condition.", unit="embedding")
         yield from timestep(first, "time", batch, FREQUENCIES, width)
         yield from timestep(first, "pooled", batch, net.joint_attention_dim, width)
-    body = pen.on("refiner.", net.refiner_layers, "embedding")
-    if pen.options.conditioning:
+    body = builder.on("refiner.", net.refiner_layers, "embedding")
+    if builder.options.conditioning:
         yield from body.linear("modulation", batch, width, 2 * width, split=())
     yield from body.norm("norm1", rows * width, held=2 * width)
     yield from body.linear("qkv", rows, width, 3 * width)
@@ -263,7 +267,7 @@ def _refiner(pen: Pen, net: MMDiTParams, batch: ib.Numeric) -> Iterator[ib.Op]:
 
 
 def way_out(
-    pen: Pen,
+    builder: OpBuilder,
     width: int,
     latent: Latent,
     tokens: ib.Numeric,
@@ -275,12 +279,12 @@ def way_out(
     """Write the last norm, its modulation and the projection of tokens to patches (of `channels`; 0: the
     latents').
     """
-    head, rows = pen.on("out.", unit="head"), latent.batch * tokens
-    if pen.options.conditioning and modulated:
+    head, rows = builder.on("out.", unit="head"), latent.batch * tokens
+    if builder.options.conditioning and modulated:
         yield from head.linear("modulation", latent.batch, width, 2 * width, split=())
     yield from head.norm("norm", rows * width)
     yield from head.modulate("norm", rows * width)
-    if pen.options.embedding:
-        size = latent.elements * pen.precision.activations / pen.loops
+    if builder.options.embedding:
+        size = latent.elements * builder.precision.activations / builder.loops
         results = patch**2 * (channels or latent.channels)
         yield from head.linear("patches", rows, width, results, split=(), graph_bytes=size)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import inferbench as ib
+from inferbench_diffusion.builder import OpBuilder
 from inferbench_diffusion.dcae import decode_dcae
-from inferbench_diffusion.pen import Pen
 
 
 @ib.frozen
@@ -37,7 +37,7 @@ class TextEncoder:
     projection: int = 0
 
 
-def encode(pen: Pen, network: ib.Network, batch: ib.Numeric) -> Iterator[ib.Op]:
+def encode(builder: OpBuilder, network: ib.Network, batch: ib.Numeric) -> Iterator[ib.Op]:
     """Write the text encoders of a network.
 
     Raises:
@@ -51,20 +51,20 @@ def encode(pen: Pen, network: ib.Network, batch: ib.Numeric) -> Iterator[ib.Op]:
             "leave the option out",
         )
     for encoder in encoders:
-        yield from _encoder(pen.on(f"text.{encoder.name}.", unit="embedding"), encoder, batch)
+        yield from _encoder(builder.on(f"text.{encoder.name}.", unit="embedding"), encoder, batch)
 
 
-def _encoder(pen: Pen, net: TextEncoder, batch: ib.Numeric) -> Iterator[ib.Op]:
+def _encoder(builder: OpBuilder, net: TextEncoder, batch: ib.Numeric) -> Iterator[ib.Op]:
     """Write lookup, layers, final norm and projection of one encoder."""
     rows, width = batch * net.tokens, net.hidden_size
     yield ib.Move(
-        name=f"{pen.prefix}lookup",
-        precision=pen.precision,
-        unit=pen.unit,
+        name=f"{builder.prefix}lookup",
+        precision=builder.precision,
+        unit=builder.unit,
         elements=rows * width,
         held=float((net.vocab_size + net.positions) * width),
     )
-    body = pen.on(pen.prefix, net.layers, pen.unit)
+    body = builder.on(builder.prefix, net.layers, builder.unit)
     heads, dim = net.num_attention_heads, net.head_dim
     kv = net.num_key_value_heads or heads
     norm = 2 * width if net.bias else width
@@ -81,13 +81,17 @@ def _encoder(pen: Pen, net: TextEncoder, batch: ib.Numeric) -> Iterator[ib.Op]:
     yield from body.each("activation", rows * net.intermediate_size, reads=reads, split=("n",))
     yield from body.linear("down", rows, net.intermediate_size, width, bias=net.bias, split=("k",))
     yield from body.rejoin("perceptron", rows * width, gated=False)
-    yield from (pen.norm if net.bias else pen.rms_norm)("norm", rows * width, held=norm)
+    yield from (builder.norm if net.bias else builder.rms_norm)("norm", rows * width, held=norm)
     if net.projection:
-        yield from pen.linear("projection", batch, width, net.projection, bias=False)
+        yield from builder.linear("projection", batch, width, net.projection, bias=False)
 
 
 def decode(
-    pen: Pen, network: ib.Network, batch: ib.Numeric, side: tuple[ib.Numeric, ib.Numeric], channels: float
+    builder: OpBuilder,
+    network: ib.Network,
+    batch: ib.Numeric,
+    side: tuple[ib.Numeric, ib.Numeric],
+    channels: float,
 ) -> Iterator[ib.Op]:
     """Write the decoder that a network names.
 
@@ -100,11 +104,11 @@ def decode(
         raise ib.InferBenchError.at(
             "--option vae", f"the decoder of {network.name} is not modelled", "leave the option out"
         )
-    yield from write(pen.on("vae.", unit="head"), batch, side, channels)
+    yield from write(builder.on("vae.", unit="head"), batch, side, channels)
 
 
 def _decode_kl(
-    head: Pen, batch: ib.Numeric, side: tuple[ib.Numeric, ib.Numeric], channels: float
+    head: OpBuilder, batch: ib.Numeric, side: tuple[ib.Numeric, ib.Numeric], channels: float
 ) -> Iterator[ib.Op]:
     """Write the decoder of the autoencoder that all Stable Diffusion networks share, 8 pixels per latent
     position.
@@ -131,28 +135,28 @@ def _decode_kl(
 
 
 def _resnet(
-    pen: Pen, batch: ib.Numeric, side: tuple[ib.Numeric, ib.Numeric], width: int, out: int
+    builder: OpBuilder, batch: ib.Numeric, side: tuple[ib.Numeric, ib.Numeric], width: int, out: int
 ) -> Iterator[ib.Op]:
     """Write residual blocks of two convolutions without time step."""
     rows = batch * side[0] * side[1]
     for name, channels in (("1", (width, out)), ("2", (out, out))):
-        yield from pen.norm(f"norm{name}", rows * channels[0], held=2 * channels[0])
-        yield from pen.each(f"silu{name}", rows * channels[0])
-        yield from pen.conv(f"conv{name}", batch, side, channels)
+        yield from builder.norm(f"norm{name}", rows * channels[0], held=2 * channels[0])
+        yield from builder.each(f"silu{name}", rows * channels[0])
+        yield from builder.conv(f"conv{name}", batch, side, channels)
     if width != out:
-        yield from pen.conv("shortcut", batch, side, (width, out), size=1)
-    yield from pen.rejoin("block", rows * out, gated=False)
-    yield from pen.rescale("block", rows * out)
+        yield from builder.conv("shortcut", batch, side, (width, out), size=1)
+    yield from builder.rejoin("block", rows * out, gated=False)
+    yield from builder.rescale("block", rows * out)
 
 
 def _attention(
-    pen: Pen, batch: ib.Numeric, side: tuple[ib.Numeric, ib.Numeric], width: int
+    builder: OpBuilder, batch: ib.Numeric, side: tuple[ib.Numeric, ib.Numeric], width: int
 ) -> Iterator[ib.Op]:
     """Write attention of one head over all latent positions."""
     tokens = side[0] * side[1]
-    yield from pen.norm("attention.norm", batch * tokens * width, held=2 * width)
-    yield from pen.linear("attention.qkv", batch * tokens, width, 3 * width, split=())
-    yield from pen.attend("attention", batch, 1, tokens, tokens, width)
-    yield from pen.linear("attention.out", batch * tokens, width, width, split=())
-    yield from pen.rejoin("attention", batch * tokens * width, gated=False)
-    yield from pen.rescale("attention", batch * tokens * width)
+    yield from builder.norm("attention.norm", batch * tokens * width, held=2 * width)
+    yield from builder.linear("attention.qkv", batch * tokens, width, 3 * width, split=())
+    yield from builder.attend("attention", batch, 1, tokens, tokens, width)
+    yield from builder.linear("attention.out", batch * tokens, width, width, split=())
+    yield from builder.rejoin("attention", batch * tokens * width, gated=False)
+    yield from builder.rescale("attention", batch * tokens * width)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import attrs
 
 import inferbench as ib
+from inferbench_diffusion.builder import OpBuilder, Options, units
 from inferbench_diffusion.parts import decode, encode
-from inferbench_diffusion.pen import Options, Pen, units
 
 
 @attrs.frozen
@@ -46,21 +46,25 @@ class Sampler(ib.Workload):
 
     def graph(self, network: ib.Network, at: ib.Point, phase: str, options: Options) -> Iterator[ib.Op]:
         """Yield the operators of one step, or of whole images."""
-        net, pen, batch = network.params, Pen(at.precision, options), self.axis(at, network, phase, "batch")
+        net, builder, batch = (
+            network.params,
+            OpBuilder(at.precision, options),
+            self.axis(at, network, phase, "batch"),
+        )
         passes = 2.0 if options.cfg else 1.0
         latent = self.latent(network, at, phase, batch * passes)
         if phase == "denoise":
-            yield from self.step(network, pen, latent)
+            yield from self.step(network, builder, latent)
             return
         if options.text_encoder:
-            yield from encode(pen, network, batch * passes)
+            yield from encode(builder, network, batch * passes)
         steps = self.axis(at, network, phase, "steps")
-        yield from self.step(network, attrs.evolve(pen, loops=steps), latent)
+        yield from self.step(network, attrs.evolve(builder, loops=steps), latent)
         if options.vae:
-            yield from decode(pen, network, batch, (latent.height, latent.width), net.latent_channels)
+            yield from decode(builder, network, batch, (latent.height, latent.width), net.latent_channels)
 
     @abstractmethod
-    def step(self, network: ib.Network, pen: Pen, latent: Latent) -> Iterator[ib.Op]:
+    def step(self, network: ib.Network, builder: OpBuilder, latent: Latent) -> Iterator[ib.Op]:
         """Yield the operators of one pass over the latents."""
 
     def latent(self, network: ib.Network, at: ib.Point, phase: str, batch: ib.Numeric) -> Latent:

@@ -12,9 +12,9 @@ from typing import Any, Literal
 import attrs
 
 import inferbench as ib
+from inferbench_diffusion.builder import OpBuilder
 from inferbench_diffusion.mmdit import timestep
 from inferbench_diffusion.parts import TextEncoder
-from inferbench_diffusion.pen import Pen
 from inferbench_diffusion.sampler import Latent, Sampler, phases
 
 Side = tuple[ib.Numeric, ib.Numeric]
@@ -88,25 +88,27 @@ class UNet(Sampler):
     params = UNetParams
     phases = phases("image", {"pixels": 1024.0}, 50.0)
 
-    def step(self, network: ib.Network, pen: Pen, latent: Latent) -> Iterator[ib.Op]:
+    def step(self, network: ib.Network, builder: OpBuilder, latent: Latent) -> Iterator[ib.Op]:
         """Yield the way down, the middle and the way up."""
         net: UNetParams = network.params
         first = net.block_out_channels[0]
         side = (latent.height, latent.width)
-        if pen.options.conditioning:
-            front = pen.on("condition.", unit="embedding")
+        if builder.options.conditioning:
+            front = builder.on("condition.", unit="embedding")
             yield from timestep(front, "time", latent.batch, first, net.time_dim)
             if net.added_dim:
                 yield from timestep(front, "added", latent.batch, net.added_dim, net.time_dim)
-        size = latent.elements * pen.precision.activations / pen.loops
-        if pen.options.embedding:
+        size = latent.elements * builder.precision.activations / builder.loops
+        if builder.options.embedding:
             channels = (latent.channels, first)
-            yield from pen.on("", unit="embedding").conv("in", latent.batch, side, channels, graph_bytes=size)
-        yield from _Path(net, pen, latent.batch, side).ops()
-        head, rows = pen.on("out.", unit="head"), latent.batch * side[0] * side[1]
+            yield from builder.on("", unit="embedding").conv(
+                "in", latent.batch, side, channels, graph_bytes=size
+            )
+        yield from _Path(net, builder, latent.batch, side).ops()
+        head, rows = builder.on("out.", unit="head"), latent.batch * side[0] * side[1]
         yield from head.norm("norm", rows * first, held=2 * first)
         yield from head.each("silu", rows * first)
-        if pen.options.embedding:
+        if builder.options.embedding:
             yield from head.conv("conv", latent.batch, side, (first, latent.channels), graph_bytes=size)
 
 
@@ -115,7 +117,7 @@ class _Path:
     """The way through the levels; `side` is that of the finest."""
 
     net: UNetParams
-    pen: Pen
+    builder: OpBuilder
     batch: ib.Numeric
     side: Side
 
@@ -129,7 +131,7 @@ class _Path:
         for level, width in enumerate(widths):
             yield from self.down(level, skips)
             if level < len(widths) - 1:
-                down = self.pen.on(f"down{level}.")
+                down = self.builder.on(f"down{level}.")
                 yield from down.conv("sample", self.batch, self.at(level + 1), (width, width), stride=2)
                 skips.append(width)
         yield from self.middle()
@@ -144,8 +146,8 @@ class _Path:
         """Write the blocks of one level on the way down; their results are kept for the way up."""
         width, depths = self.net.block_out_channels[level], self.net.down_transformers[level]
         for index in range(self.net.layers_per_block):
-            pen = self.pen.on(f"down{level}.{index}.")
-            yield from self.residual(pen, level, skips[-1], width)
+            builder = self.builder.on(f"down{level}.{index}.")
+            yield from self.residual(builder, level, skips[-1], width)
             skips.append(width)
         yield from self.transformers(f"down{level}.", level, depths)
 
@@ -153,7 +155,7 @@ class _Path:
         """Write the coarsest blocks: residual ones around a transformer."""
         level, depth = len(self.net.block_out_channels) - 1, self.net.mid_transformers
         width = self.net.block_out_channels[-1]
-        yield from self.residual(self.pen.on("middle.", self.net.mid_blocks), level, width, width)
+        yield from self.residual(self.builder.on("middle.", self.net.mid_blocks), level, width, width)
         yield from self.transformers("middle.", level, (depth,))
 
     def up(self, level: int, width: int, skips: list[int]) -> Iterator[ib.Op]:
@@ -161,10 +163,10 @@ class _Path:
         out, depths = self.net.block_out_channels[level], self.net.up_transformers[level]
         rows = self.batch * self.at(level)[0] * self.at(level)[1]
         for index in range(self.net.layers_per_block + 1):
-            pen = self.pen.on(f"up{level}.{index}.")
+            builder = self.builder.on(f"up{level}.{index}.")
             together = width + skips.pop()
-            yield from pen.each("concatenate", rows * together)
-            yield from self.residual(pen, level, together, out)
+            yield from builder.each("concatenate", rows * together)
+            yield from self.residual(builder, level, together, out)
             width = out
         yield from self.transformers(f"up{level}.", level, depths)
 
@@ -172,30 +174,30 @@ class _Path:
         """Write the doubling of both sides (each position read once, written four times) and a
         convolution.
         """
-        pen, side = self.pen.on(f"up{level}."), self.at(level - 1)
-        yield from pen.each("double", self.batch * side[0] * side[1] * width, reads=0.25)
-        yield from pen.conv("sample", self.batch, side, (width, width))
+        builder, side = self.builder.on(f"up{level}."), self.at(level - 1)
+        yield from builder.each("double", self.batch * side[0] * side[1] * width, reads=0.25)
+        yield from builder.conv("sample", self.batch, side, (width, width))
 
-    def residual(self, pen: Pen, level: int, width: int, out: int) -> Iterator[ib.Op]:
+    def residual(self, builder: OpBuilder, level: int, width: int, out: int) -> Iterator[ib.Op]:
         """Write residual blocks: norm, SiLU, convolution, time step added, norm, SiLU, convolution,
         shortcut.
         """
         side, batch = self.at(level), self.batch
         rows = batch * side[0] * side[1]
-        yield from pen.norm("norm1", rows * width, held=2 * width)
-        yield from pen.each("silu1", rows * width)
-        yield from pen.conv("conv1", batch, side, (width, out), split=("n",))
-        if pen.options.conditioning:
-            yield from pen.each("time.silu", batch * self.net.time_dim)
-            yield from pen.linear("time", batch, self.net.time_dim, out)
-            yield from pen.each("time.add", rows * out, split=("n",))
-        yield from pen.norm("norm2", rows * out, held=2 * out)
-        yield from pen.each("silu2", rows * out, split=("n",))
-        yield from pen.conv("conv2", batch, side, (out, out), split=("k",))
+        yield from builder.norm("norm1", rows * width, held=2 * width)
+        yield from builder.each("silu1", rows * width)
+        yield from builder.conv("conv1", batch, side, (width, out), split=("n",))
+        if builder.options.conditioning:
+            yield from builder.each("time.silu", batch * self.net.time_dim)
+            yield from builder.linear("time", batch, self.net.time_dim, out)
+            yield from builder.each("time.add", rows * out, split=("n",))
+        yield from builder.norm("norm2", rows * out, held=2 * out)
+        yield from builder.each("silu2", rows * out, split=("n",))
+        yield from builder.conv("conv2", batch, side, (out, out), split=("k",))
         if width != out:
-            yield from pen.conv("shortcut", batch, side, (width, out), size=1)
-        yield from pen.rejoin("block", rows * out, gated=False)
-        yield from pen.rescale("block", rows * out)
+            yield from builder.conv("shortcut", batch, side, (width, out), size=1)
+        yield from builder.rejoin("block", rows * out, gated=False)
+        yield from builder.rescale("block", rows * out)
 
     def transformers(self, prefix: str, level: int, depths: tuple[int, ...]) -> Iterator[ib.Op]:
         """Write the transformers after the residual blocks of a level, each with a projection before and
@@ -205,13 +207,13 @@ class _Path:
         """
         if not any(depths):
             return
-        pen = self.pen.on(prefix, sum(1 for depth in depths if depth))
+        builder = self.builder.on(prefix, sum(1 for depth in depths if depth))
         width, side = self.net.block_out_channels[level], self.at(level)
         tokens = side[0] * side[1]
         rows = self.batch * tokens
-        yield from pen.norm("transformer.norm", rows * width, held=2 * width)
-        yield from pen.linear("transformer.in", rows, width, width, split=())
-        body = pen.on(f"{prefix}layer.", sum(depths))
+        yield from builder.norm("transformer.norm", rows * width, held=2 * width)
+        yield from builder.linear("transformer.in", rows, width, width, split=())
+        body = builder.on(f"{prefix}layer.", sum(depths))
         heads = self.net.attention_heads[level]
         yield from self.attention(body, "self", rows, width, heads, tokens, tokens, 0)
         text = float(self.net.text_tokens)
@@ -224,13 +226,13 @@ class _Path:
         yield from body.each("gate", rows * 4 * width, reads=2.0, split=("n",))
         yield from body.linear("down", rows, 4 * width, width, split=("k",))
         yield from body.rejoin("perceptron", rows * width, gated=False)
-        yield from pen.linear("transformer.out", rows, width, width, split=())
-        yield from pen.each("transformer.reorder", rows * width)
-        yield from pen.rejoin("transformer", rows * width, gated=False)
+        yield from builder.linear("transformer.out", rows, width, width, split=())
+        yield from builder.each("transformer.reorder", rows * width)
+        yield from builder.rejoin("transformer", rows * width, gated=False)
 
     def attention(
         self,
-        pen: Pen,
+        builder: OpBuilder,
         name: str,
         rows: ib.Numeric,
         width: int,
@@ -242,13 +244,13 @@ class _Path:
         """Write attention to itself, or to a prompt of width `text`; queries, keys and values have no
         bias.
         """
-        yield from pen.norm(f"{name}.norm", rows * width, held=2 * width)
+        yield from builder.norm(f"{name}.norm", rows * width, held=2 * width)
         if text:
-            yield from pen.linear(f"{name}.q", rows, width, width, bias=False)
-            yield from pen.linear(f"{name}.kv", self.batch * keys, text, 2 * width, bias=False)
+            yield from builder.linear(f"{name}.q", rows, width, width, bias=False)
+            yield from builder.linear(f"{name}.kv", self.batch * keys, text, 2 * width, bias=False)
         else:
-            yield from pen.linear(f"{name}.qkv", rows, width, 3 * width, bias=False)
-        yield from pen.attend(name, self.batch, heads, tokens, keys, width / heads)
-        yield from pen.linear(f"{name}.out", rows, width, width, split=("k",))
-        yield from pen.rescale(name, rows * width)
-        yield from pen.rejoin(name, rows * width, gated=False)
+            yield from builder.linear(f"{name}.qkv", rows, width, 3 * width, bias=False)
+        yield from builder.attend(name, self.batch, heads, tokens, keys, width / heads)
+        yield from builder.linear(f"{name}.out", rows, width, width, split=("k",))
+        yield from builder.rescale(name, rows * width)
+        yield from builder.rejoin(name, rows * width, gated=False)

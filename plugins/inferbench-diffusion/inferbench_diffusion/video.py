@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import inferbench as ib
+from inferbench_diffusion.builder import units
 from inferbench_diffusion.dit import DiT, DiTParams
 from inferbench_diffusion.mmdit import MMDiT, MMDiTParams
-from inferbench_diffusion.pen import units
 from inferbench_diffusion.sampler import Latent, Sampler, phases
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from inferbench_diffusion.pen import Options
+from inferbench_diffusion.builder import Options
 
 import inferbench as ib
 

@@ -43,7 +43,7 @@ class Fabric(ib.Fabric):
     Payload is in bytes (any broadcastable shape), times in seconds for one execution, without software. A
     bandwidth that is not published (NaN) gives NaN times; a latency that is not published counts as
     `HOP`. Formulas: Thakur, Rabenseifner, Gropp, "Optimization of Collective Communication Operations in
-    MPICH", IJHPCA 19(1), 2005; those of `spread` are derived in `wiring.grid`.
+    MPICH", IJHPCA 19(1), 2005; those of `uniform` are derived in `wiring.grid`.
     """
 
     def remarks(self, link: ib.Link) -> Iterator[str]:
@@ -84,7 +84,9 @@ class Fabric(ib.Fabric):
         if collective.collective == "send":
             return _cost(payload / (link.bandwidth * wiring.direct), 1.0, hop, payload)
         if collective.collective == "all_to_all":
-            return _cost(payload * wiring.spread / link.bandwidth, wiring.hops, hop, payload * wiring.carried)
+            return _cost(
+                payload * wiring.uniform / link.bandwidth, wiring.hops, hop, payload * wiring.carried
+            )
         passes: ib.Numeric = 1.0
         hops: ib.Numeric = wiring.hops
         if collective.collective == "all_reduce":

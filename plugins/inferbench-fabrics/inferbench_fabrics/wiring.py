@@ -17,7 +17,7 @@ class Wiring:
     Attributes:
         hops: Links between the two chips furthest apart.
         share: Fraction of the bandwidth that the chip with the fewest usable links can receive at, 0 to 1.
-        spread: Busy time of the fullest link when every chip sends one byte in all, spread evenly over
+        uniform: Busy time of the fullest link when every chip sends one byte in all, spread evenly over
             the group (itself included), as a multiple of one byte over the whole bandwidth.
         carried: Bytes on all links per byte so spread: the mean distance in hops.
         direct: Fraction of the bandwidth between two neighbours.
@@ -25,7 +25,7 @@ class Wiring:
 
     hops: float
     share: float
-    spread: float
+    uniform: float
     carried: float
     direct: float
 
@@ -34,11 +34,11 @@ def crossbar(group: int) -> Wiring:
     """Wire a group through a switch that never blocks: everything one hop away at full bandwidth.
 
     Example:
-        >>> crossbar(8).hops, crossbar(8).spread
+        >>> crossbar(8).hops, crossbar(8).uniform
         (1.0, 0.875)
     """
     away = (group - 1) / group
-    return Wiring(hops=1.0, share=1.0, spread=away, carried=away, direct=1.0)
+    return Wiring(hops=1.0, share=1.0, uniform=away, carried=away, direct=1.0)
 
 
 @lru_cache(maxsize=256)
@@ -73,7 +73,7 @@ def grid(group: int, dimensions: int, wrapped: bool) -> Wiring:
     - Mean distance, itself included: floor(s²/4) / s on a ring, (s² - 1) / (3 s) on a line.
 
     Example:
-        >>> grid(8, 3, True).hops, grid(8, 3, False).share, grid(4, 1, True).spread
+        >>> grid(8, 3, True).hops, grid(8, 3, False).share, grid(4, 1, True).uniform
         (3.0, 0.5, 1.0)
     """
     used = [side for side in sides(group, dimensions) if side > 1]
@@ -81,7 +81,7 @@ def grid(group: int, dimensions: int, wrapped: bool) -> Wiring:
     return Wiring(
         hops=float(sum(side // 2 if wrapped else side - 1 for side in used)),
         share=len(used) / dimensions / (1 if wrapped else 2),
-        spread=max(halves) * dimensions * (1 if wrapped else 2),
+        uniform=max(halves) * dimensions * (1 if wrapped else 2),
         carried=sum(halves if wrapped else [(side * side - 1) / (3 * side) for side in used]),
         direct=1 / (2 * dimensions),
     )

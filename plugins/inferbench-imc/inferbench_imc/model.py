@@ -198,15 +198,15 @@ def _operands(op: ib.Op, site: ib.Site) -> Operands:
     macro: Macro = site.chip.architecture
     formats = [site.computes_in(point.compute) for point in op.precision.points]
     bits = [8.0 * ib.FORMATS[name] for name in formats]
-    spread = op.precision.spread
+    along_axis = op.precision.along_axis
     native = [name in WIDTHS and macro.known for name in formats]
     return Operands(
-        native=spread([float(flag) for flag in native]) > 0,
-        outputs=spread([outputs(macro, width) for width in bits]),
-        passes=spread([passes(macro, width) for width in bits]),
-        columns=spread([cells(macro, width) for width in bits]),
-        cells=spread([stored_cells(macro, width) for width in bits]),
-        cell_ops=spread([cell_operations(macro, width, width) for width in bits]),
+        native=along_axis([float(flag) for flag in native]) > 0,
+        outputs=along_axis([outputs(macro, width) for width in bits]),
+        passes=along_axis([passes(macro, width) for width in bits]),
+        columns=along_axis([cells(macro, width) for width in bits]),
+        cells=along_axis([stored_cells(macro, width) for width in bits]),
+        cell_ops=along_axis([cell_operations(macro, width, width) for width in bits]),
     )
 
 

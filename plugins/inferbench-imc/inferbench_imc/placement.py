@@ -42,7 +42,9 @@ def padding(macro: Macro, graph: ib.Graph) -> ib.Numeric:
         return 1.0
     precision = graph.ops[0].precision
     widths = [8.0 * ib.FORMATS[point.weights] for point in precision.points]
-    return precision.spread([max(1.0, cells(macro, width) * macro.bits_per_cell / width) for width in widths])
+    return precision.along_axis(
+        [max(1.0, cells(macro, width) * macro.bits_per_cell / width) for width in widths]
+    )
 
 
 def place(graph: ib.Graph, chip: ib.Chip) -> ArrayPlacement:

@@ -52,25 +52,25 @@ class ArrayPower(ib.PowerModel):
                 prices[f"bytes.{level}"] = memory[kind]["joules"]
         return prices
 
-    def energy(self, tally: ib.Tally, system: ib.System) -> ib.Energy:
+    def energy(self, counts: ib.ActivityCounts, system: ib.System) -> ib.Energy:
         """Add up counts times energies and idle power; stretch the step where that exceeds the chips' TDP.
 
         Args:
-            tally: Counts of the whole system.
+            counts: Counts of the whole system.
             system: Its chips.
 
         Returns:
             Joules and watts of all chips. Both are NaN where idle power is not published: `parts` has the
             joules of what is counted, and `why` the watts that this alone is.
         """
-        chip, seconds = system.chip, tally.seconds
+        chip, seconds = system.chip, counts.seconds
         prices = self.prices(chip)
-        parts = {key: tally.spent(key) * prices[key] for key in tally.actions if key in prices}
-        left_out = [key for key in tally.actions if key not in prices and key != "ops"]
+        parts = {key: counts.spent(key) * prices[key] for key in counts.actions if key in prices}
+        left_out = [key for key in counts.actions if key not in prices and key != "ops"]
         dynamic = sum(parts.values(), np.float64(0.0))
-        idle = chip.power.idle * tally.chips
+        idle = chip.power.idle * counts.chips
         known = not math.isnan(idle)
-        throttle = self._throttle(dynamic, seconds, chip.power.tdp * tally.chips, idle if known else 0.0)
+        throttle = self._throttle(dynamic, seconds, chip.power.tdp * counts.chips, idle if known else 0.0)
         if known:
             parts["idle"] = idle * seconds * throttle
         joules = dynamic + idle * seconds * throttle

@@ -142,8 +142,8 @@ def test_rewriting_costs_energy():
     joules = {}
     for weights in (8192.0, 4e6):
         cost = IMC.cost(gemm(), site(of, weights=weights))
-        tally = ib.Tally(cost.actions, 1e-6, 1, INT8)
-        joules[weights] = ArrayPower().energy(tally, ib.System(of)).parts
+        counts = ib.ActivityCounts(cost.actions, 1e-6, 1, INT8)
+        joules[weights] = ArrayPower().energy(counts, ib.System(of)).parts
     assert joules[8192.0]["array.writes"] == 0.0
     # 65,536 bits at 0.117 pJ, scaled from 7 to 22 nm by 1.194; 8,192 bytes of DDR at 162.5 pJ.
     assert joules[4e6]["array.writes"] == pytest.approx(0.75 * 65536 * 0.117e-12 * 1.194, rel=0.001)
@@ -240,13 +240,13 @@ def test_a_home_that_is_no_level_is_an_error():
 
 def test_power_adds_counts_and_stops_at_the_cap():
     of, model = chip(), ArrayPower()
-    tally = ib.Tally({"array.cell_ops": 1e9, "bytes.sram": 0.0}, 1e-3, 1, INT8)
-    energy = model.energy(tally, ib.System(of))
+    counts = ib.ActivityCounts({"array.cell_ops": 1e9, "bytes.sram": 0.0}, 1e-3, 1, INT8)
+    energy = model.energy(counts, ib.System(of))
     # 1e9 x 1.4 fJ in a millisecond beside 1 W of idling.
     assert energy.joules == pytest.approx(1.4e-6 + 1e-3)
     assert energy.throttle == 1.0
     assert energy.estimated
-    hot = model.energy(ib.Tally({"array.cell_ops": 1e13}, 1e-3, 1, INT8), ib.System(of))
+    hot = model.energy(ib.ActivityCounts({"array.cell_ops": 1e13}, 1e-3, 1, INT8), ib.System(of))
     assert hot.throttle == pytest.approx(14e-3 / (9.0 * 1e-3))
     assert hot.watts == pytest.approx(10.0)
 
@@ -255,8 +255,8 @@ def test_without_published_idle_power_is_unknown_and_not_a_lower_bound():
     import attrs
 
     of = attrs.evolve(chip(), power=ib.Power(tdp=10.0))
-    tally = ib.Tally({"array.cell_ops": np.array([1e9, 4e9])}, 1e-3, 1, INT8)
-    energy = ArrayPower().energy(tally, ib.System(of))
+    counts = ib.ActivityCounts({"array.cell_ops": np.array([1e9, 4e9])}, 1e-3, 1, INT8)
+    energy = ArrayPower().energy(counts, ib.System(of))
     assert np.all(np.isnan(energy.watts))
     assert np.all(np.isnan(energy.joules))
     # 1e9 cell operations of 1.4 fJ in a millisecond, and four times as many.
@@ -265,7 +265,7 @@ def test_without_published_idle_power_is_unknown_and_not_a_lower_bound():
         "idle power is not published; arrays and moved bytes alone draw 1.40 mW to 5.60 mW"
     )
     assert not energy.estimated, "there is no number that could be an estimate"
-    several = ArrayPower().energy(tally, ib.System(of, 8))
+    several = ArrayPower().energy(counts, ib.System(of, 8))
     assert " mW" not in several.why, "of many layouts that are tried this may not be the one chosen"
 
 
@@ -273,7 +273,9 @@ def test_power_tells_what_it_leaves_out_and_what_it_declines():
     import attrs
 
     model, of = ArrayPower(), chip(level="flash")
-    energy = model.energy(ib.Tally({"array.cell_ops": 1e9, "bytes.flash": 1.0}, 1e-3, 1, INT8), ib.System(of))
+    energy = model.energy(
+        ib.ActivityCounts({"array.cell_ops": 1e9, "bytes.flash": 1.0}, 1e-3, 1, INT8), ib.System(of)
+    )
     assert np.isfinite(energy.watts)
     assert "not calibrated" in energy.why
     assert "without bytes.flash" in energy.why

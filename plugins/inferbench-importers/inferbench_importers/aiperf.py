@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import inferbench as ib
-from inferbench_importers.edges import CHIP, CHIPS, NAN, Row, gather, lacks, objects
+from inferbench_importers.record import CHIP, CHIPS, NAN, Row, gather, lacks, objects
 
 __all__ = ["IMPORTER"]
 

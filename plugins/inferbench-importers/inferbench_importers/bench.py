@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import inferbench as ib
-from inferbench_importers.edges import MILLI, NAN, Row, mean, numbers, serving
+from inferbench_importers.record import MILLI, NAN, Row, mean, numbers, serving
 
 __all__ = ["bench"]
 

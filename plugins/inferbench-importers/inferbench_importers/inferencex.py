@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import inferbench as ib
-from inferbench_importers.edges import NAN, Row, gather, has, lacks, layout, objects
+from inferbench_importers.record import NAN, Row, gather, has, lacks, layout, objects
 
 __all__ = ["IMPORTER"]
 

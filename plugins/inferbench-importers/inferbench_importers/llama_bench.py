@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import inferbench as ib
-from inferbench_importers.edges import NANO, Row, gather, lacks, objects
+from inferbench_importers.record import NANO, Row, gather, lacks, objects
 
 __all__ = ["IMPORTER"]
 

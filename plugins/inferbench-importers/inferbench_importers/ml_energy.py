@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import inferbench as ib
-from inferbench_importers.edges import MILLI, NAN, Row, gather, has, lacks, layout, mean, numbers, objects
+from inferbench_importers.record import MILLI, NAN, Row, gather, has, lacks, layout, mean, numbers, objects
 
 __all__ = ["IMPORTER"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import inferbench as ib
-from inferbench_importers.edges import NAN, NANO, Row, gather
 from inferbench_importers.power import GAP, Log, Trace, drawn, integrate
+from inferbench_importers.record import NAN, NANO, Row, gather
 
 __all__ = ["IMPORTER"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import inferbench as ib
-from inferbench_importers.edges import MILLI, NAN, Row, gather, lacks, objects
+from inferbench_importers.record import MILLI, NAN, Row, gather, lacks, objects
 
 __all__ = ["IMPORTER"]
 

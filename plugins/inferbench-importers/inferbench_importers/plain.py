@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import inferbench as ib
-from inferbench_importers.edges import NAN, Row, gather, layout
 from inferbench_importers.plain_shapes import PREFIXES, op_fields, time, work_fields
+from inferbench_importers.record import NAN, Row, gather, layout
 
 __all__ = ["IMPORTER"]
 

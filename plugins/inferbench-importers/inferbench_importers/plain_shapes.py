@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from inferbench_importers.edges import NAN, Row
+from inferbench_importers.record import NAN, Row
 
 __all__ = ["PREFIXES", "op_fields", "time", "work_fields"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import attrs
 
 import inferbench as ib
-from inferbench_importers.edges import MILLI, mean
 from inferbench_importers.power import Trace, check_counter, drawn, integrate
+from inferbench_importers.record import MILLI, mean
 
 __all__ = ["IMPORTER"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import inferbench as ib
 from inferbench_importers.bench import bench
-from inferbench_importers.edges import Row, gather, has, lacks, objects
+from inferbench_importers.record import Row, gather, has, lacks, objects
 
 __all__ = ["IMPORTER"]
 

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import inferbench as ib
-from inferbench_importers.edges import Row, gather
+from inferbench_importers.record import Row, gather
 
 __all__ = ["IMPORTER"]
 

@@ -81,7 +81,7 @@ def _stored(axis: ib.Precision, wanted: str) -> ib.Precision:
         attrs.evolve(point, weights=wanted) if ib.FORMATS[wanted] < ib.FORMATS[point.weights] else point
         for point in axis.points
     )
-    weights = axis.spread([ib.FORMATS[point.weights] for point in points])
+    weights = axis.along_axis([ib.FORMATS[point.weights] for point in points])
     return ib.Precision(points, weights, axis.activations, axis.kv)
 
 

@@ -37,7 +37,8 @@ class Own:
         op: Joules per 16-bit operation.
         bytes: Memory level, or `network`, to joules per byte.
         floor: `ops` or memory level to joules that are certainly spent: what alone may slow the chip down.
-        spread: Log standard error of mean power on runs left out of the fit; None for figures that were not
+        log_error: Log standard error of mean power on runs left out of the fit; None for figures that
+            were not
             fitted here.
         rates: As `Classes.rates`, of this chip's runs; empty for figures that were not fitted here.
     """
@@ -49,7 +50,7 @@ class Own:
     op: Figure
     bytes: Mapping[str, Figure]
     floor: Mapping[str, Figure]
-    spread: Figure | None = None
+    log_error: Figure | None = None
     rates: Mapping[str, tuple[float, float]] = ib.field(factory=dict)
 
 
@@ -60,7 +61,7 @@ class Classes:
     Attributes:
         rates: `ops` (in 16 bits) and `bytes` (of the outermost memory) to the lowest and highest share of
             the datasheet's rate at which the energies of any chip were fitted.
-        spread: Log standard error of the fits; what carrying them over adds is the model's rule.
+        log_error: Log standard error of the fits; what carrying them over adds is the model's rule.
     """
 
     baseline_of_tdp: Figure
@@ -68,7 +69,7 @@ class Classes:
     bytes: Mapping[str, Figure]
     actions: Mapping[str, Figure]
     rates: Mapping[str, tuple[float, float]]
-    spread: Figure
+    log_error: Figure
 
 
 @ib.frozen(kw_only=True)
@@ -85,7 +86,7 @@ class Coefficients:
         floor: Action to joules certainly spent (of `ops`: in 16 bits); empty if not calibrated: a guess slows
             no chip.
         kin: Whether they are another chip's, named in the chip's own file, and not its class's.
-        spread: Log standard error of mean power on left-out runs of the chips that were fitted.
+        log_error: Log standard error of mean power on left-out runs of the chips that were fitted.
         rates: Action to the lowest and highest rate of one chip (per second, of `ops` in 16 bits) in the
             fits.
     """
@@ -98,7 +99,7 @@ class Coefficients:
     actions: Mapping[str, float]
     floor: Mapping[str, float] = ib.field(factory=dict)
     kin: bool = False
-    spread: float = math.nan
+    log_error: float = math.nan
     rates: Mapping[str, tuple[float, float]] = ib.field(factory=dict)
 
     def energy(self, action: str) -> float:
@@ -147,7 +148,7 @@ def own() -> Mapping[str, Own]:
             op=_figure(raw["op_pj"], raw["sources"], PICO),
             bytes=_figures(raw["bytes_pj"], raw["sources"], PICO),
             floor=_figures(raw.get("floor_pj", {}), raw["sources"], PICO),
-            spread=_figure(raw["log_error"], raw["sources"], 1.0) if "log_error" in raw else None,
+            log_error=_figure(raw["log_error"], raw["sources"], 1.0) if "log_error" in raw else None,
             rates=_shares(raw.get("rates", {})),
         )
         found |= dict.fromkeys(raw["chips"], record)
@@ -165,7 +166,7 @@ def classes() -> Classes:
         bytes=_figures(raw["bytes_pj"], sources, PICO),
         actions=_figures(raw["actions_pj"], sources, PICO),
         rates=_shares(raw["rates"]),
-        spread=_figure(raw["log_error"], sources, 1.0),
+        log_error=_figure(raw["log_error"], sources, 1.0),
     )
 
 
@@ -206,7 +207,7 @@ def resolve(chip: ib.Chip) -> Coefficients:
         actions=actions,
         floor=floor,
         kin=mine is not None and not calibrated,
-        spread=(mine.spread if mine and mine.spread else general.spread).value,
+        log_error=(mine.log_error if mine and mine.log_error else general.log_error).value,
         rates=_rates(
             chip,
             rate * ib.FORMATS[reference] / ib.FORMATS["bf16"],

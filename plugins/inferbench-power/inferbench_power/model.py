@@ -46,8 +46,8 @@ class Linear(ib.PowerModel):
     Example:
         >>> chip = ib.Chip(name="x", title="X", vendor="V", architecture_type="simt", architecture=None,
         ...                peak={"bf16": 100e12}, power=ib.Power(tdp=400.0, idle=100.0))
-        >>> tally = ib.Tally({"ops": 0.0}, 2.0, 1, ib.Precision.of(["bf16"]), ("bf16",))
-        >>> float(Linear().energy(tally, ib.System(chip)).watts[0])
+        >>> counts = ib.ActivityCounts({"ops": 0.0}, 2.0, 1, ib.Precision.of(["bf16"]), ("bf16",))
+        >>> float(Linear().energy(counts, ib.System(chip)).watts[0])
         100.0
     """
 
@@ -83,19 +83,19 @@ class Linear(ib.PowerModel):
             known = self._known[id(chip)] = (chip, resolve(chip))
         return known[1]
 
-    def energy(self, tally: ib.Tally, system: ib.System) -> ib.Energy:
+    def energy(self, counts: ib.ActivityCounts, system: ib.System) -> ib.Energy:
         """Joules, watts and throttle of a step, shapes as the tally's; all chips together. NaN where it
         declines.
         """
         if declined := self.accepts(system.chip):
             return ib.Energy(math.nan, math.nan, why=declined)
         c = self.coefficients(system.chip)
-        formats = tally.formats or ("bf16",) * len(tally.precision.points)
-        active = tally.seconds * tally.chips
-        parts, unknown = _parts(c, tally, formats)
+        formats = counts.formats or ("bf16",) * len(counts.precision.points)
+        active = counts.seconds * counts.chips
+        parts, unknown = _parts(c, counts, formats)
         dynamic: Any = sum(parts.values(), start=0.0)
-        throttle = _throttle(c, tally, formats, (c.limit - c.baseline) * active) if c.floor else 1.0
-        baseline = ib.minimum(tally.each("baseline", c.baseline), c.limit)
+        throttle = _throttle(c, counts, formats, (c.limit - c.baseline) * active) if c.floor else 1.0
+        baseline = ib.minimum(counts.each("baseline", c.baseline), c.limit)
         room = (c.limit - baseline) * active
         share = ib.minimum(1.0, room * throttle / ib.maximum(dynamic, _TINY))
         parts = {
@@ -103,13 +103,13 @@ class Linear(ib.PowerModel):
             **{name: part * share for name, part in parts.items()},
         }
         joules = parts["idle"] + dynamic * share
-        measured = _measured(tally)
+        measured = _measured(counts)
         estimated = not measured and (not c.calibrated or not _CALIBRATED_FORMATS.issuperset(formats))
         why = [OTHER_WIDTH if c.calibrated else ESTIMATED] if estimated else []
         why += [f"no energy known for {', '.join(unknown)}"] if unknown else []
         return ib.Energy(
             joules=joules,
-            watts=joules / (tally.seconds * throttle),
+            watts=joules / (counts.seconds * throttle),
             throttle=throttle,
             why="; ".join(why),
             estimated=estimated or bool(unknown),
@@ -117,7 +117,7 @@ class Linear(ib.PowerModel):
             parts=parts,
         )
 
-    def spread(self, tally: ib.Tally, system: ib.System, energy: ib.Energy) -> Any:
+    def log_error(self, counts: ib.ActivityCounts, system: ib.System, energy: ib.Energy) -> Any:
         """Log standard error of mean power that the energies leave open at the step's true duration.
 
         In quadrature: the fit's own on left-out networks (0.09); 0.15 where the figures are a sibling's,
@@ -127,7 +127,7 @@ class Linear(ib.PowerModel):
         it there, 0.5 of whatever no run has ever measured.
 
         Args:
-            tally: As `energy` was given it.
+            counts: As `energy` was given it.
             system: Its chips.
             energy: What it answered.
 
@@ -137,35 +137,35 @@ class Linear(ib.PowerModel):
         Example:
             >>> chip = ib.Chip(name="x", title="X", vendor="V", architecture_type="simt", architecture=None,
             ...                peak={"bf16": 100e12}, power=ib.Power(tdp=400.0, idle=100.0))
-            >>> tally = ib.Tally({"ops": 0.0}, 2.0, 1, ib.Precision.of(["bf16"]), ("bf16",))
+            >>> counts = ib.ActivityCounts({"ops": 0.0}, 2.0, 1, ib.Precision.of(["bf16"]), ("bf16",))
             >>> model, system = Linear(), ib.System(chip)
-            >>> round(float(model.spread(tally, system, model.energy(tally, system))[0]),
+            >>> round(float(model.log_error(counts, system, model.energy(counts, system))[0]),
             ...     3)  # an idle chip of a class
             0.265
         """
         if self.accepts(system.chip):
             return math.nan
         c = self.coefficients(system.chip)
-        formats = tally.formats or ("bf16",) * len(tally.precision.points)
-        active = tally.seconds * tally.chips
-        parts, _ = _parts(c, tally, formats)
-        total = tally.each("baseline", c.baseline) * active + sum(parts.values(), start=0.0)
-        square: Any = c.spread**2 + (0.0 if c.calibrated else KIN**2 if c.kin else CLASS**2)
+        formats = counts.formats or ("bf16",) * len(counts.precision.points)
+        active = counts.seconds * counts.chips
+        parts, _ = _parts(c, counts, formats)
+        total = counts.each("baseline", c.baseline) * active + sum(parts.values(), start=0.0)
+        square: Any = c.log_error**2 + (0.0 if c.calibrated else KIN**2 if c.kin else CLASS**2)
         for action, part in parts.items():
-            unsure = _unsure(c, action, tally.actions[action], active, tally, formats)
+            unsure = _unsure(c, action, counts.actions[action], active, counts, formats)
             square = square + np.square(part / total * unsure)
         return np.sqrt(square)
 
 
 def _unsure(
-    c: Coefficients, action: str, count: Any, active: Any, tally: ib.Tally, formats: tuple[str, ...]
+    c: Coefficients, action: str, count: Any, active: Any, counts: ib.ActivityCounts, formats: tuple[str, ...]
 ) -> Any:
     """Log standard error of one action's energy per count, beside the fit's own."""
     if action not in c.rates:
         return GUESSED
     low, high = c.rates[action]
     if action == "ops":  # counted as if in 16 bits
-        count = count * tally.precision.spread(
+        count = count * counts.precision.along_axis(
             [c.ops.get(name, math.nan) / c.ops["bf16"] for name in formats]
         )
     rate = np.log2(
@@ -176,37 +176,37 @@ def _unsure(
     if action != "ops" or _CALIBRATED_FORMATS.issuperset(formats):
         return strange
     return np.hypot(
-        strange, tally.precision.spread([FORMAT * (name not in _CALIBRATED_FORMATS) for name in formats])
+        strange, counts.precision.along_axis([FORMAT * (name not in _CALIBRATED_FORMATS) for name in formats])
     )
 
 
-def _throttle(c: Coefficients, tally: ib.Tally, formats: tuple[str, ...], room: Any) -> Any:
+def _throttle(c: Coefficients, counts: ib.ActivityCounts, formats: tuple[str, ...], room: Any) -> Any:
     """Factor by which the limit stretches the step: the energy certainly spent against what fits into its
     time.
     """
     spent: Any = 0.0
     for action, each in c.floor.items():
         if action == "ops":
-            width = tally.precision.spread([each * (name in _CALIBRATED_FORMATS) for name in formats])
-            spent = spent + tally.actions.get(action, 0.0) * width
-        elif action in tally.actions:
-            spent = spent + tally.actions[action] * each
+            width = counts.precision.along_axis([each * (name in _CALIBRATED_FORMATS) for name in formats])
+            spent = spent + counts.actions.get(action, 0.0) * width
+        elif action in counts.actions:
+            spent = spent + counts.actions[action] * each
     return ib.maximum(1.0, spent / room)
 
 
 def _parts(
-    c: Coefficients, tally: ib.Tally, formats: tuple[str, ...]
+    c: Coefficients, counts: ib.ActivityCounts, formats: tuple[str, ...]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Joules per action, and the actions that no energy is known for (left out)."""
     parts: dict[str, Any] = {}
     unknown = []
-    for action in tally.actions:
-        count = tally.spent(action)
+    for action in counts.actions:
+        count = counts.spent(action)
         if action == "ops":
-            own = tally.precision.spread([c.ops.get(name, math.nan) for name in formats])
-            parts[action] = count * tally.each(action, own)
+            own = counts.precision.along_axis([c.ops.get(name, math.nan) for name in formats])
+            parts[action] = count * counts.each(action, own)
             continue
-        each = tally.each(action, c.energy(action))
+        each = counts.each(action, c.energy(action))
         if np.any(np.isnan(each)):
             unknown.append(action)
         elif np.any(each):
@@ -214,8 +214,8 @@ def _parts(
     return parts, tuple(unknown)
 
 
-def _measured(tally: ib.Tally) -> bool:
+def _measured(counts: ib.ActivityCounts) -> bool:
     """Whether the software has readings of its own for everything that is counted, at every point."""
-    return bool(tally.energies) and all(
-        np.all(np.isfinite(tally.energies.get(name, math.nan))) for name in ("baseline", *tally.actions)
+    return bool(counts.energies) and all(
+        np.all(np.isfinite(counts.energies.get(name, math.nan))) for name in ("baseline", *counts.actions)
     )

@@ -22,8 +22,8 @@ class NoteLinear(ib.PowerModel):
     Example:
         The note's own point for an A100, 2 TB/s and nothing else: 160 W, where it says 250.
 
-        >>> tally = ib.Tally({"bytes.hbm": 2e12}, 1.0, 1, ib.Precision.of(["bf16"]))
-        >>> NoteLinear(idle=60.0).watts(tally)
+        >>> counts = ib.ActivityCounts({"bytes.hbm": 2e12}, 1.0, 1, ib.Precision.of(["bf16"]))
+        >>> NoteLinear(idle=60.0).watts(counts)
         160.0
     """
 
@@ -39,18 +39,18 @@ class NoteLinear(ib.PowerModel):
         """Decline every chip: the formula contradicts its own calibration points (docs/power.md)."""
         return "note-linear is the design note's formula, kept for its claims; it is used by name only"
 
-    def watts(self, tally: ib.Tally, idle: float = math.nan) -> ib.Numeric:
+    def watts(self, counts: ib.ActivityCounts, idle: float = math.nan) -> ib.Numeric:
         """Mean watts of all chips; `idle` is that of a chip where the model has none."""
         base = idle if math.isnan(self.idle) else self.idle
-        total: ib.Numeric = base * tally.chips
-        for action in tally.actions:
+        total: ib.Numeric = base * counts.chips
+        for action in counts.actions:
             if action == "ops":
-                total = total + self.op * tally.spent(action) / tally.seconds
+                total = total + self.op * counts.spent(action) / counts.seconds
             elif action.startswith("bytes.") and action != "bytes.network":
-                total = total + self.byte * tally.spent(action) / tally.seconds
+                total = total + self.byte * counts.spent(action) / counts.seconds
         return total
 
-    def energy(self, tally: ib.Tally, system: ib.System) -> ib.Energy:
+    def energy(self, counts: ib.ActivityCounts, system: ib.System) -> ib.Energy:
         """Joules and watts of a step; never throttles."""
-        watts = self.watts(tally, system.chip.power.idle)
-        return ib.Energy(watts * tally.seconds, watts, 1.0, self.accepts(system.chip), estimated=True)
+        watts = self.watts(counts, system.chip.power.idle)
+        return ib.Energy(watts * counts.seconds, watts, 1.0, self.accepts(system.chip), estimated=True)

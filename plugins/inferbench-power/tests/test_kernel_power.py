@@ -28,7 +28,9 @@ OWN = {"baseline": 200.0, "ops": 0.5e-12, "bytes.hbm": 200e-12}
 
 
 def run(actions, energies, chip=CHIP, formats=("bf16",)):
-    return Linear().energy(ib.Tally(actions, 1.0, 1, BF16, formats, energies=energies), ib.System(chip))
+    return Linear().energy(
+        ib.ActivityCounts(actions, 1.0, 1, BF16, formats, energies=energies), ib.System(chip)
+    )
 
 
 def value(array):

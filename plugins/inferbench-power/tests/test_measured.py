@@ -66,7 +66,9 @@ class TestFit:
             assert record.rates["ops"] == pytest.approx((lowest, highest), rel=0.01)
             assert record.rates["bytes"] == pytest.approx((least, most), rel=0.01)
         for board in fit.BOARDS.values():
-            assert own()[board.name].spread.value == pytest.approx(fit.rms(np.concatenate(pooled)), rel=0.002)
+            assert own()[board.name].log_error.value == pytest.approx(
+                fit.rms(np.concatenate(pooled)), rel=0.002
+            )
 
     def test_intervals_cover_the_network_that_had_no_part_in_their_width(self, fit):
         pooled = {}

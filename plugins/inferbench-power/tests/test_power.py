@@ -33,7 +33,9 @@ OTHER = chip("somebody-else", 500.0, math.nan, {"bf16": 400e12, "fp8": 800e12})
 
 
 def run(one, actions, seconds=1.0, chips=1, precision=BF16, formats=("bf16",)):
-    return Linear().energy(ib.Tally(actions, seconds, chips, precision, formats), ib.System(one, chips))
+    return Linear().energy(
+        ib.ActivityCounts(actions, seconds, chips, precision, formats), ib.System(one, chips)
+    )
 
 
 class TestContract(contracts.PowerModelContract):
@@ -183,16 +185,16 @@ def test_an_unknown_rate_stays_unknown():
     ("actions", "says", "gives"), [({"bytes.hbm": 2e12}, 250, 160), ({"ops": 250e12}, 400, 110)]
 )
 def test_the_note_contradicts_its_own_points(actions, says, gives):
-    tally = ib.Tally(actions, 1.0, 1, BF16, ("bf16",))
-    assert NoteLinear(idle=60.0).watts(tally) == pytest.approx(gives)
+    counts = ib.ActivityCounts(actions, 1.0, 1, BF16, ("bf16",))
+    assert NoteLinear(idle=60.0).watts(counts) == pytest.approx(gives)
     assert gives < 0.7 * says
 
 
 def test_the_notes_b200():
     # 80 W + 0.15 mW/GFLOPS + 45 mW/(GB/s), 137 GFLOP and 70 GB in 8.75 ms: 442 W and 3.87 J, where it says
     # 5.7 J.
-    tally = ib.Tally({"ops": 137e9, "bytes.hbm": 70e9}, 8.75e-3, 1, BF16, ("fp8",))
-    found = NoteLinear(idle=80.0, op=0.15e-12, byte=45e-12).energy(tally, ib.System(H100))
+    counts = ib.ActivityCounts({"ops": 137e9, "bytes.hbm": 70e9}, 8.75e-3, 1, BF16, ("fp8",))
+    found = NoteLinear(idle=80.0, op=0.15e-12, byte=45e-12).energy(counts, ib.System(H100))
     assert found.watts == pytest.approx(442, abs=1)
     assert found.joules == pytest.approx(3.87, abs=0.01)
 
@@ -217,37 +219,37 @@ def test_every_figure_is_cited_and_positive():
     assert {name for name, record in own().items() if record.calibrated} == {"a100-sxm-40gb", "h100-sxm"}
 
 
-def spread(one, actions, seconds=1.0, formats=("bf16",), precision=BF16):
-    tally = ib.Tally(actions, seconds, 1, precision, formats)
+def log_error(one, actions, seconds=1.0, formats=("bf16",), precision=BF16):
+    counts = ib.ActivityCounts(actions, seconds, 1, precision, formats)
     system = ib.System(one)
-    return float(np.ravel(Linear().spread(tally, system, Linear().energy(tally, system)))[0])
+    return float(np.ravel(Linear().log_error(counts, system, Linear().energy(counts, system)))[0])
 
 
 DECODING = {"ops": 20e12, "bytes.hbm": 2e12}  # a second of an H100 within the rates of the fit
 
 
 def test_within_the_fit_only_its_own_error_is_left():
-    assert spread(H100, DECODING) == pytest.approx(own()["h100-sxm"].spread.value)
+    assert log_error(H100, DECODING) == pytest.approx(own()["h100-sxm"].log_error.value)
 
 
 def test_what_decoding_never_did_is_unsure_in_proportion_to_its_share():
     # 128 W and 400 TOP/s x 0.692 pJ = 277 W of operations, two doublings beyond the 113 TOP/s of the fit:
     # wholly unsure.
-    assert spread(H100, {"ops": 400e12}) == pytest.approx(math.hypot(0.0859, 276.8 / 404.8), rel=1e-3)
+    assert log_error(H100, {"ops": 400e12}) == pytest.approx(math.hypot(0.0859, 276.8 / 404.8), rel=1e-3)
     # Half a doubling beyond, half as unsure: 112.7 x sqrt(2) TOP/s, 110.4 W of 238.4 W.
-    assert spread(H100, {"ops": 112.746e12 * math.sqrt(2)}) == pytest.approx(
+    assert log_error(H100, {"ops": 112.746e12 * math.sqrt(2)}) == pytest.approx(
         math.hypot(0.0859, 0.5 * 110.4 / 238.4), rel=2e-3
     )
 
 
 def test_few_operations_below_the_fit_matter_little():
     # A tenth of the fit's lowest rate of operations: their 0.25 W of 414 W leave the error as it is.
-    assert spread(H100, {"ops": 0.36e12, "bytes.hbm": 2e12}) == pytest.approx(0.0859, rel=1e-3)
+    assert log_error(H100, {"ops": 0.36e12, "bytes.hbm": 2e12}) == pytest.approx(0.0859, rel=1e-3)
 
 
 def test_a_narrow_format_is_unsure_by_its_share():
     # 20 TOP/s in fp8 at 0.346 pJ: 6.9 W of 128 + 6.9 + 285.6 W, an operation unsure by a factor of e.
-    found = spread(H100, DECODING, formats=("fp8",))
+    found = log_error(H100, DECODING, formats=("fp8",))
     assert found == pytest.approx(math.hypot(0.0859, 6.92 / 420.5), rel=1e-3)
 
 
@@ -255,11 +257,11 @@ def test_figures_of_a_sibling_are_surer_than_those_of_a_class():
     sibling = chip("h200", 700.0, 75.0, memory={"hbm": ib.MemoryLevel(141e9, 4.8e12)})
     other = chip("somebody-else", 700.0, 75.0, memory={"hbm": ib.MemoryLevel(141e9, 4.8e12)})
     actions = {"ops": 20e12, "bytes.hbm": 3e12}
-    assert spread(H100, DECODING) < spread(sibling, actions) < spread(other, actions)
+    assert log_error(H100, DECODING) < log_error(sibling, actions) < log_error(other, actions)
 
 
 def test_a_chip_that_is_declined_has_no_error_either():
-    assert math.isnan(spread(chip("tpu-v5p", math.nan), {"ops": 1e12}))
+    assert math.isnan(log_error(chip("tpu-v5p", math.nan), {"ops": 1e12}))
 
 
 def test_older_processes_take_more():

@@ -153,7 +153,7 @@ class Simt(ib.Architecture):
             return _cost(op, site, op.useful, {})
         occupied, detail = _tiled(op, site.chip.architecture.sms, tuning)
         if tuning.precisions:
-            mine = op.precision.spread([float(name in tuning.precisions) for name in names]) > 0
+            mine = op.precision.along_axis([float(name in tuning.precisions) for name in names]) > 0
             occupied = ib.where(mine, occupied, op.useful)
         return _cost(op, site, ib.maximum(op.useful, occupied), detail)
 

@@ -36,7 +36,7 @@ def site(of: ib.Chip) -> ib.Site:
         chip=of,
         layout=ib.Layout(),
         placement=ib.Placement(homes=HOMES, held={}),
-        tuning=ib.Nothing(),
+        tuning=ib.NoParams(),
         peak=lambda name: Systolic().peak(of, name),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import inferbench as ib
-from inferbench_vision.pen import Options, Pen, axis, layer
+from inferbench_vision.builder import OpBuilder, Options, axis, layer
 from inferbench_vision.vit import embed, tokens
 
 
@@ -52,54 +52,56 @@ class Clip(ib.Workload):
 
     def graph(self, network: ib.Network, at: ib.Point, phase: str, options: Options) -> Iterator[ib.Op]:
         """Yield the towers that the phase has."""
-        pen, batch = Pen(at.precision, options), axis(at, "batch", 1.0)
+        builder, batch = OpBuilder(at.precision, options), axis(at, "batch", 1.0)
         if phase in ("forward", "image"):
             patches = tokens(at, network.params.patch_size, network.name)
-            yield from _image(pen, network.params, batch, patches)
+            yield from _image(builder, network.params, batch, patches)
         if phase in ("forward", "text"):
-            yield from _text(pen, network.params, batch)
+            yield from _text(builder, network.params, batch)
 
     def items(self, network: ib.Network, at: ib.Point, phase: str) -> ib.Numeric:
         """Pairs, images or texts."""
         return axis(at, "batch", 1.0)
 
 
-def _image(pen: Pen, net: ClipParams, batch: ib.Numeric, patches: ib.Numeric) -> Iterator[ib.Op]:
+def _image(builder: OpBuilder, net: ClipParams, batch: ib.Numeric, patches: ib.Numeric) -> Iterator[ib.Op]:
     """Write the image tower: a norm before and after, no bias in the patch embedding."""
     width, length = net.vision.hidden_size, patches + 1
     stored = (net.image_size // net.patch_size) ** 2
     inputs = net.num_channels * net.patch_size**2
-    yield from embed(pen, batch, patches, inputs, width, stored, bias=False)
-    yield from pen.on("image.").each("norm", batch * length * width, held=2 * width)
-    yield from _tower(pen.on("image.", net.vision.num_hidden_layers), net.vision, batch, length)
-    yield from pen.on("image.").each("pooled", batch * width, held=2 * width)
-    yield from _project(pen.on("image.", unit="head"), batch, width, net.projection_dim)
+    yield from embed(builder, batch, patches, inputs, width, stored, bias=False)
+    yield from builder.on("image.").each("norm", batch * length * width, held=2 * width)
+    yield from _tower(builder.on("image.", net.vision.num_hidden_layers), net.vision, batch, length)
+    yield from builder.on("image.").each("pooled", batch * width, held=2 * width)
+    yield from _project(builder.on("image.", unit="head"), batch, width, net.projection_dim)
 
 
-def _text(pen: Pen, net: ClipParams, batch: ib.Numeric) -> Iterator[ib.Op]:
+def _text(builder: OpBuilder, net: ClipParams, batch: ib.Numeric) -> Iterator[ib.Op]:
     """Write the text tower: lookup, positions, causal layers, projection of the last token."""
     width, length = net.text.hidden_size, float(net.max_position_embeddings)
-    if pen.options.embedding:
+    if builder.options.embedding:
         yield ib.Move(
             name="text.lookup",
-            precision=pen.precision,
+            precision=builder.precision,
             unit="embedding",
             elements=batch * length * width,
             held=float(net.vocab_size * width),
         )
-        yield from pen.on("text.").each("positions", batch * length * width, reads=2.0, held=length * width)
-    yield from _tower(pen.on("text.", net.text.num_hidden_layers), net.text, batch, length)
-    yield from pen.on("text.").each("norm", batch * length * width, held=2 * width)
-    yield from _project(pen.on("text.", unit="head"), batch, width, net.projection_dim)
+        yield from builder.on("text.").each(
+            "positions", batch * length * width, reads=2.0, held=length * width
+        )
+    yield from _tower(builder.on("text.", net.text.num_hidden_layers), net.text, batch, length)
+    yield from builder.on("text.").each("norm", batch * length * width, held=2 * width)
+    yield from _project(builder.on("text.", unit="head"), batch, width, net.projection_dim)
 
 
-def _tower(pen: Pen, tower: Tower, batch: ib.Numeric, length: ib.Numeric) -> Iterator[ib.Op]:
+def _tower(builder: OpBuilder, tower: Tower, batch: ib.Numeric, length: ib.Numeric) -> Iterator[ib.Op]:
     yield from layer(
-        pen, batch, length, tower.hidden_size, tower.num_attention_heads, tower.intermediate_size
+        builder, batch, length, tower.hidden_size, tower.num_attention_heads, tower.intermediate_size
     )
 
 
-def _project(pen: Pen, batch: ib.Numeric, width: int, out: int) -> Iterator[ib.Op]:
-    if pen.options.head:
-        size = batch * out * pen.precision.activations
-        yield from pen.linear("projection", batch, width, out, bias=0.0, graph_bytes=size)
+def _project(builder: OpBuilder, batch: ib.Numeric, width: int, out: int) -> Iterator[ib.Op]:
+    if builder.options.head:
+        size = batch * out * builder.precision.activations
+        yield from builder.linear("projection", batch, width, out, bias=0.0, graph_bytes=size)

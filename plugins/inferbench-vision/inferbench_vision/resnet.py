@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import inferbench as ib
-from inferbench_vision.pen import Options, Pen, axis, grid
+from inferbench_vision.builder import OpBuilder, Options, axis, grid
 
 
 @ib.frozen
@@ -41,14 +41,16 @@ class ResNet(ib.Workload):
         why = f"{network.name} halves images {halvings} times, sides are multiples of {2**halvings}"
         pixels = axis(at, "pixels", 224.0)
         grid(pixels, 2**halvings, why)
-        pen, batch, side = Pen(at.precision, options), axis(at, "batch", 1.0), pixels / 2
-        yield from _stem(pen, net, batch, side)
+        builder, batch, side = OpBuilder(at.precision, options), axis(at, "batch", 1.0), pixels / 2
+        yield from _stem(builder, net, batch, side)
         channels, side = net.embedding_size, side / 2
         for stage, (width, depth) in enumerate(zip(net.hidden_sizes, net.depths, strict=True)):
             first = 2 if stage else 1
             side = side / first
-            yield from _block(pen.on(f"stage{stage + 1}.first."), batch, side, channels, width, net, first)
-            rest = pen.on(f"stage{stage + 1}.", depth - 1)
+            yield from _block(
+                builder.on(f"stage{stage + 1}.first."), batch, side, channels, width, net, first
+            )
+            rest = builder.on(f"stage{stage + 1}.", depth - 1)
             yield from _block(rest, batch, side, width, width, net, 0)
             channels = width
         yield ib.Reduce(
@@ -56,7 +58,7 @@ class ResNet(ib.Workload):
         )
         if options.head:
             out = batch * net.num_labels * at.precision.activations
-            yield from pen.on("head.").linear(
+            yield from builder.on("head.").linear(
                 "classifier", batch, channels, net.num_labels, split=(), graph_bytes=out
             )
 
@@ -65,20 +67,28 @@ class ResNet(ib.Workload):
         return axis(at, "batch", 1.0)
 
 
-def _stem(pen: Pen, net: ResNetParams, batch: ib.Numeric, side: ib.Numeric) -> Iterator[ib.Op]:
+def _stem(builder: OpBuilder, net: ResNetParams, batch: ib.Numeric, side: ib.Numeric) -> Iterator[ib.Op]:
     """Write the 7 x 7 convolution with stride 2, and a pooling with stride 2."""
-    if not pen.options.embedding:
+    if not builder.options.embedding:
         return
-    image = batch * 4 * side**2 * net.num_channels * pen.precision.activations
+    image = batch * 4 * side**2 * net.num_channels * builder.precision.activations
     yield from _conv(
-        pen.on("stem."), "conv", batch, side, net.num_channels, net.embedding_size, 7, 2, graph_bytes=image
+        builder.on("stem."),
+        "conv",
+        batch,
+        side,
+        net.num_channels,
+        net.embedding_size,
+        7,
+        2,
+        graph_bytes=image,
     )
     size = batch * side**2 * net.embedding_size
-    yield ib.Reduce(name="stem.pool", precision=pen.precision, elements=size, results=size / 4)
+    yield ib.Reduce(name="stem.pool", precision=builder.precision, elements=size, results=size / 4)
 
 
 def _block(
-    pen: Pen,
+    builder: OpBuilder,
     batch: ib.Numeric,
     side: ib.Numeric,
     channels: int,
@@ -89,20 +99,20 @@ def _block(
     """Write bottleneck blocks: 1 x 1 down, 3 x 3, 1 x 1 up, residual; `stride` > 0 adds the projected
     shortcut.
     """
-    if not pen.repeat:
+    if not builder.repeat:
         return
     inner, step = width // net.reduction, max(stride, 1)
     if stride:
-        yield from _conv(pen, "shortcut", batch, side, channels, width, 1, step, relu=False)
-    yield from _conv(pen, "down", batch, side * step, channels, inner, 1, 1)
-    yield from _conv(pen, "spatial", batch, side, inner, inner, 3, step)
-    yield from _conv(pen, "up", batch, side, inner, width, 1, 1, relu=False)
-    yield from pen.each("residual", batch * side**2 * width, reads=2.0)
-    yield from pen.each("relu", batch * side**2 * width)
+        yield from _conv(builder, "shortcut", batch, side, channels, width, 1, step, relu=False)
+    yield from _conv(builder, "down", batch, side * step, channels, inner, 1, 1)
+    yield from _conv(builder, "spatial", batch, side, inner, inner, 3, step)
+    yield from _conv(builder, "up", batch, side, inner, width, 1, 1, relu=False)
+    yield from builder.each("residual", batch * side**2 * width, reads=2.0)
+    yield from builder.each("relu", batch * side**2 * width)
 
 
 def _conv(
-    pen: Pen,
+    builder: OpBuilder,
     name: str,
     batch: ib.Numeric,
     side: ib.Numeric,
@@ -115,10 +125,10 @@ def _conv(
 ) -> Iterator[ib.Op]:
     """Write a convolution without bias, its normalisation and activation."""
     yield ib.Conv2d(
-        name=pen.prefix + name,
-        precision=pen.precision,
-        repeat=pen.repeat,
-        unit=pen.unit,
+        name=builder.prefix + name,
+        precision=builder.precision,
+        repeat=builder.repeat,
+        unit=builder.unit,
         batch=batch,
         height=side,
         width=side,
@@ -129,6 +139,6 @@ def _conv(
         graph_bytes=graph_bytes,
     )
     results = batch * side**2 * width
-    yield from pen.each(f"{name}.norm", results, held=2 * width)
+    yield from builder.each(f"{name}.norm", results, held=2 * width)
     if relu:
-        yield from pen.each(f"{name}.relu", results)
+        yield from builder.each(f"{name}.relu", results)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import inferbench as ib
-from inferbench_vision.pen import Options, Pen, axis, grid, layer
+from inferbench_vision.builder import OpBuilder, Options, axis, grid, layer
 
 
 @ib.frozen
@@ -39,14 +39,16 @@ class ViT(ib.Workload):
         net: ViTParams = network.params
         batch = axis(at, "batch", 1.0)
         patches = tokens(at, net.patch_size, network.name)
-        pen = Pen(at.precision, options)
+        builder = OpBuilder(at.precision, options)
         stored = (net.image_size // net.patch_size) ** 2
-        yield from embed(pen, batch, patches, net.num_channels * net.patch_size**2, net.hidden_size, stored)
-        body = pen.on("", net.num_hidden_layers)
+        yield from embed(
+            builder, batch, patches, net.num_channels * net.patch_size**2, net.hidden_size, stored
+        )
+        body = builder.on("", net.num_hidden_layers)
         yield from layer(
             body, batch, patches + 1, net.hidden_size, net.num_attention_heads, net.intermediate_size
         )
-        tail = pen.on("head.", unit="head")
+        tail = builder.on("head.", unit="head")
         yield from tail.each("norm", batch * (patches + 1) * net.hidden_size, held=2 * net.hidden_size)
         if options.head and net.num_labels:
             out = batch * net.num_labels * at.precision.activations
@@ -69,7 +71,7 @@ def tokens(at: ib.Point, patch: int, network: str) -> ib.Numeric:
 
 
 def embed(
-    pen: Pen,
+    builder: OpBuilder,
     batch: ib.Numeric,
     patches: ib.Numeric,
     inputs: int,
@@ -80,9 +82,9 @@ def embed(
     """Write the patch embedding (a convolution whose stride is its filter: a product), class token,
     positions.
     """
-    if not pen.options.embedding:
+    if not builder.options.embedding:
         return
-    front = pen.on("embedding.", unit="embedding")
-    pixels = batch * patches * inputs * pen.precision.activations
+    front = builder.on("embedding.", unit="embedding")
+    pixels = batch * patches * inputs * builder.precision.activations
     yield from front.linear("patches", batch * patches, inputs, width, bias=float(bias), graph_bytes=pixels)
     yield from front.each("positions", batch * (patches + 1) * width, reads=2.0, held=(stored + 2) * width)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import attrs
 
 import inferbench as ib
-from inferbench_vision.pen import Options, Pen, axis, layer, perceptron
+from inferbench_vision.builder import OpBuilder, Options, axis, layer, perceptron
 
 
 @ib.frozen
@@ -50,16 +50,16 @@ class Whisper(ib.Workload):
     def graph(self, network: ib.Network, at: ib.Point, phase: str, options: Options) -> Iterator[ib.Op]:
         """Yield encoder, decoder or both."""
         net: WhisperParams = network.params
-        pen, batch = Pen(at.precision, options), axis(at, "batch", 1.0)
+        builder, batch = OpBuilder(at.precision, options), axis(at, "batch", 1.0)
         if phase != "decode":
-            yield from _front(pen, net, batch)
-            yield from _encoder(pen, net, batch)
+            yield from _front(builder, net, batch)
+            yield from _encoder(builder, net, batch)
         if phase == "decode":
-            yield from _decoder(pen, net, batch, axis(at, "context", 128.0))
+            yield from _decoder(builder, net, batch, axis(at, "context", 128.0))
         elif phase == "transcribe":
             steps = axis(at, "tokens", 128.0)
             # A step at position t attends to t keys; the mean over 1..n is (n + 1) / 2.
-            yield from _decoder(attrs.evolve(pen, loops=steps), net, batch, (steps + 1) / 2)
+            yield from _decoder(attrs.evolve(builder, loops=steps), net, batch, (steps + 1) / 2)
 
     def items(self, network: ib.Network, at: ib.Point, phase: str) -> ib.Numeric:
         """Windows, or tokens of one step."""
@@ -73,16 +73,16 @@ class Whisper(ib.Workload):
                 yield f"{name} {at[name]:g} is beyond the {most} positions of {network.name}"
 
 
-def _front(pen: Pen, net: WhisperParams, batch: ib.Numeric) -> Iterator[ib.Op]:
+def _front(builder: OpBuilder, net: WhisperParams, batch: ib.Numeric) -> Iterator[ib.Op]:
     """Write two convolutions over time; the second halves the frames."""
-    if not pen.options.embedding:
+    if not builder.options.embedding:
         return
     frames = (2.0 * net.max_source_positions, 1.0 * net.max_source_positions)
     for index, (width, channels) in enumerate(zip(frames, (net.num_mel_bins, net.d_model), strict=True)):
-        mel = batch * frames[0] * channels * pen.precision.activations
+        mel = batch * frames[0] * channels * builder.precision.activations
         yield ib.Conv2d(
             name=f"front.conv{index + 1}",
-            precision=pen.precision,
+            precision=builder.precision,
             unit="embedding",
             batch=batch,
             height=1.0,
@@ -94,35 +94,37 @@ def _front(pen: Pen, net: WhisperParams, batch: ib.Numeric) -> Iterator[ib.Op]:
             bias=True,
             graph_bytes=0.0 if index else mel,
         )
-        yield from pen.on("front.").each(f"gelu{index + 1}", batch * width * net.d_model)
+        yield from builder.on("front.").each(f"gelu{index + 1}", batch * width * net.d_model)
     rows = batch * net.max_source_positions * net.d_model
-    yield from pen.on("front.").each(
+    yield from builder.on("front.").each(
         "positions", rows, reads=2.0, held=net.max_source_positions * net.d_model
     )
 
 
-def _encoder(pen: Pen, net: WhisperParams, batch: ib.Numeric) -> Iterator[ib.Op]:
+def _encoder(builder: OpBuilder, net: WhisperParams, batch: ib.Numeric) -> Iterator[ib.Op]:
     """Write encoder layers (keys have no bias), and the keys and values of the decoder's cross attention."""
     width, source = net.d_model, float(net.max_source_positions)
-    body = pen.on("encoder.", net.encoder_layers)
+    body = builder.on("encoder.", net.encoder_layers)
     yield from layer(
         body, batch, source, width, net.encoder_attention_heads, net.encoder_ffn_dim, key_bias=False
     )
-    yield from pen.on("encoder.").each("norm", batch * source * width, held=2 * width)
-    cross = pen.on("cross.", net.decoder_layers)
+    yield from builder.on("encoder.").each("norm", batch * source * width, held=2 * width)
+    cross = builder.on("cross.", net.decoder_layers)
     yield from cross.linear("kv", batch * source, width, 2 * width, bias=0.5)
 
 
-def _decoder(pen: Pen, net: WhisperParams, batch: ib.Numeric, context: ib.Numeric) -> Iterator[ib.Op]:
+def _decoder(
+    builder: OpBuilder, net: WhisperParams, batch: ib.Numeric, context: ib.Numeric
+) -> Iterator[ib.Op]:
     """Write one decoding step: lookup, causal and cross attention, perceptron, vocabulary (tied to the
     lookup).
     """
     width = net.d_model
-    if pen.options.embedding:
+    if builder.options.embedding:
         yield ib.Move(
             name="decoder.lookup",
-            precision=pen.precision,
-            repeat=pen.loops,
+            precision=builder.precision,
+            repeat=builder.loops,
             copies=1.0,
             unit="embedding",
             split=("vocab",),
@@ -130,30 +132,32 @@ def _decoder(pen: Pen, net: WhisperParams, batch: ib.Numeric, context: ib.Numeri
             held=float(net.vocab_size * width),
         )
         spots = net.max_target_positions * width
-        yield from pen.on("decoder.").each("positions", batch * width, reads=2.0, held=spots)
-    yield from _attentions(pen.on("decoder.", net.decoder_layers), net, batch, context)
-    yield from perceptron(pen.on("decoder.", net.decoder_layers), batch, width, net.decoder_ffn_dim)
-    yield from pen.on("decoder.").each("norm", batch * width, held=2 * width)
-    if pen.options.head:
-        head = pen.on("head.", unit="head")
-        out = batch * net.vocab_size * pen.precision.activations
+        yield from builder.on("decoder.").each("positions", batch * width, reads=2.0, held=spots)
+    yield from _attentions(builder.on("decoder.", net.decoder_layers), net, batch, context)
+    yield from perceptron(builder.on("decoder.", net.decoder_layers), batch, width, net.decoder_ffn_dim)
+    yield from builder.on("decoder.").each("norm", batch * width, held=2 * width)
+    if builder.options.head:
+        head = builder.on("head.", unit="head")
+        out = batch * net.vocab_size * builder.precision.activations
         yield from head.linear(
             "vocabulary", batch, width, net.vocab_size, bias=0.0, split=("vocab",), tied=True, graph_bytes=out
         )
 
 
-def _attentions(pen: Pen, net: WhisperParams, batch: ib.Numeric, context: ib.Numeric) -> Iterator[ib.Op]:
+def _attentions(
+    builder: OpBuilder, net: WhisperParams, batch: ib.Numeric, context: ib.Numeric
+) -> Iterator[ib.Op]:
     """Write causal attention over the cache and cross attention over the encoder's output."""
     width, heads = net.d_model, net.decoder_attention_heads
     dim = width / heads
-    yield from pen.each("norm1", batch * width, held=2 * width)
-    yield from pen.linear("qkv", batch, width, 3 * width, bias=2 / 3)
-    yield from pen.attend("attention", batch, heads, 1.0, context, dim, cached=True)
-    yield from pen.linear("out", batch, width, width, split=("k",))
-    yield from pen.each("residual1", batch * width, reads=2.0)
-    yield from pen.each("norm_cross", batch * width, held=2 * width)
-    yield from pen.linear("cross_q", batch, width, width)
+    yield from builder.each("norm1", batch * width, held=2 * width)
+    yield from builder.linear("qkv", batch, width, 3 * width, bias=2 / 3)
+    yield from builder.attend("attention", batch, heads, 1.0, context, dim, cached=True)
+    yield from builder.linear("out", batch, width, width, split=("k",))
+    yield from builder.each("residual1", batch * width, reads=2.0)
+    yield from builder.each("norm_cross", batch * width, held=2 * width)
+    yield from builder.linear("cross_q", batch, width, width)
     source = float(net.max_source_positions)
-    yield from pen.attend("cross", batch, heads, 1.0, source, dim, cached=True)
-    yield from pen.linear("cross_out", batch, width, width, split=("k",))
-    yield from pen.each("residual_cross", batch * width, reads=2.0)
+    yield from builder.attend("cross", batch, heads, 1.0, source, dim, cached=True)
+    yield from builder.linear("cross_out", batch, width, width, split=("k",))
+    yield from builder.each("residual_cross", batch * width, reads=2.0)

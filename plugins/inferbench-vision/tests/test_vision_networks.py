@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from inferbench_vision.builder import Options
 from inferbench_vision.clip import Clip, ClipParams, Tower
-from inferbench_vision.pen import Options
 from inferbench_vision.resnet import ResNet, ResNetParams
 from inferbench_vision.vit import ViT, ViTParams
 from inferbench_vision.whisper import Whisper, WhisperParams

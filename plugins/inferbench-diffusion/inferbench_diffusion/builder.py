@@ -1,4 +1,4 @@
-"""`Pen`: writes operators with one precision, one repeat and one set of options."""
+"""`OpBuilder`: writes operators with one precision, one repeat and one set of options."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Options:
 
 
 @ib.frozen
-class Pen:
+class OpBuilder:
     """Writes operators.
 
     Attributes:
@@ -56,8 +56,8 @@ class Pen:
     loops: ib.Numeric = 1.0
     unit: str = "layer"
 
-    def on(self, prefix: str, repeat: float = 1.0, unit: str = "layer") -> Pen:
-        """Return a pen for another part of the network."""
+    def on(self, prefix: str, repeat: float = 1.0, unit: str = "layer") -> OpBuilder:
+        """Return a builder for another part of the network."""
         return attrs.evolve(self, prefix=prefix, repeat=float(repeat), unit=unit)
 
     def _placed(self, name: str, kernels: float = 1.0) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from inferbench.records.op import Attention, Collective, Elementwise, Op
 
-__all__ = ["Names", "flavours", "length"]
+__all__ = ["Names", "variants", "length"]
 
 Names = tuple[str, ...]
 
@@ -23,7 +23,7 @@ GENERATION = ("attention.generation", "attention")
 ALONE = ("attention.generation.mha", *GENERATION)
 
 
-def flavours(op: Op) -> tuple[tuple[Names, Any], ...]:
+def variants(op: Op) -> tuple[tuple[Names, Any], ...]:
     """Return the names of an operator, special to general, each with the mask of the points that they are
     for.
 
@@ -38,7 +38,7 @@ def flavours(op: Op) -> tuple[tuple[Names, Any], ...]:
 
     Example:
         >>> from inferbench import Gemm, Precision
-        >>> flavours(Gemm(name="up", precision=Precision.of(["bf16"]), m=1.0, n=8.0, k=8.0))
+        >>> variants(Gemm(name="up", precision=Precision.of(["bf16"]), m=1.0, n=8.0, k=8.0))
         ((('gemm',), True),)
     """
     if isinstance(op, Attention):

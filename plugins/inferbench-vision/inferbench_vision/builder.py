@@ -1,4 +1,6 @@
-"""`Pen`: writes the operators of encoder layers with one precision, one repeat and one set of options."""
+"""`OpBuilder`: writes the operators of encoder layers with one precision, one repeat and one set of
+options.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ class Options:
 
 
 @ib.frozen
-class Pen:
+class OpBuilder:
     """Writes operators.
 
     Attributes:
@@ -49,8 +51,8 @@ class Pen:
     loops: ib.Numeric = 1.0
     unit: str = "layer"
 
-    def on(self, prefix: str, repeat: float = 1.0, unit: str = "layer") -> Pen:
-        """Return a pen for another part of the network."""
+    def on(self, prefix: str, repeat: float = 1.0, unit: str = "layer") -> OpBuilder:
+        """Return a builder for another part of the network."""
         return attrs.evolve(self, prefix=prefix, repeat=float(repeat), unit=unit)
 
     def _placed(self, name: str, kernels: float = 1.0) -> dict[str, Any]:
@@ -165,7 +167,7 @@ class Pen:
 
 
 def layer(
-    pen: Pen,
+    builder: OpBuilder,
     batch: ib.Numeric,
     tokens: ib.Numeric,
     width: float,
@@ -178,21 +180,21 @@ def layer(
     Per token 2 (4 width^2 + 2 width hidden) operations in products, and 4 tokens width in attention.
     """
     rows = batch * tokens
-    yield from pen.each("norm1", rows * width, held=2 * width)
-    yield from pen.linear("qkv", rows, width, 3 * width, bias=1.0 if key_bias else 2 / 3)
-    yield from pen.attend("attention", batch, heads, tokens, tokens, width / heads)
-    yield from pen.linear("out", rows, width, width, split=("k",))
-    yield from pen.each("residual1", rows * width, reads=2.0)
-    yield from perceptron(pen, rows, width, hidden)
+    yield from builder.each("norm1", rows * width, held=2 * width)
+    yield from builder.linear("qkv", rows, width, 3 * width, bias=1.0 if key_bias else 2 / 3)
+    yield from builder.attend("attention", batch, heads, tokens, tokens, width / heads)
+    yield from builder.linear("out", rows, width, width, split=("k",))
+    yield from builder.each("residual1", rows * width, reads=2.0)
+    yield from perceptron(builder, rows, width, hidden)
 
 
-def perceptron(pen: Pen, rows: ib.Numeric, width: float, hidden: float) -> Iterator[ib.Op]:
+def perceptron(builder: OpBuilder, rows: ib.Numeric, width: float, hidden: float) -> Iterator[ib.Op]:
     """Write norm, up, activation, down, residual."""
-    yield from pen.each("norm2", rows * width, held=2 * width)
-    yield from pen.linear("up", rows, width, hidden)
-    yield from pen.each("activation", rows * hidden, split=("n",))
-    yield from pen.linear("down", rows, hidden, width, split=("k",))
-    yield from pen.each("residual2", rows * width, reads=2.0)
+    yield from builder.each("norm2", rows * width, held=2 * width)
+    yield from builder.linear("up", rows, width, hidden)
+    yield from builder.each("activation", rows * hidden, split=("n",))
+    yield from builder.linear("down", rows, hidden, width, split=("k",))
+    yield from builder.each("residual2", rows * width, reads=2.0)
 
 
 def axis(at: ib.Point, name: str, default: float) -> ib.Numeric:
