@@ -164,6 +164,12 @@ def _search(case: Case, at: Point, whole: tuple[Op, ...], layouts: Sequence[Layo
     return best
 
 
+def _whole_chip(case: Case) -> Site:
+    """One chip with everything in its outermost memory: what peaks and ridge points are stated for."""
+    anywhere = Placement(dict.fromkeys(ROLES, case.chip.outermost), {})
+    return Site(case.chip, Layout(), anywhere, None, lambda name: case.architecture.peak(case.chip, name))
+
+
 def _merged_energy(best: Best) -> Energy:
     """The energy of the layouts chosen; its parts where all points have one layout."""
     fields = best.fields
@@ -181,8 +187,7 @@ def _run(case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best) 
     first, merged = best.first, best.fields
     energy = _merged_energy(best)
     busy = {name.removeprefix("busy "): value for name, value in merged.items() if name.startswith("busy ")}
-    anywhere = Placement(dict.fromkeys(ROLES, case.chip.outermost), {})
-    site = Site(case.chip, Layout(), anywhere, None, lambda name: case.architecture.peak(case.chip, name))
+    site = _whole_chip(case)
     rate = site.rate(whole[0])
     home = next(iter(first.chain["placement"].homes.values()), case.chip.outermost)
     feasible = np.logical_and(merged["fits"], np.isfinite(rate))
