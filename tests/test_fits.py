@@ -13,7 +13,7 @@ from inferbench.calibration import calibrate
 from inferbench.operators import cost_rows
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
-PAGE = Path(__file__).parent.parent / "docs" / "calibration.md"
+PAGE = Path(__file__).parent.parent / "docs/results/calibration.md"
 SHIPPED = ("trtllm-1.0", "trtllm-1.3", "trtllm-1.3-block", "trtllm-1.3-b200", "trtllm-1.3-b200-block")
 COLLECTIVES = (
     "nccl-2.27", "nccl-2.29", "nccl-2.29-b200",

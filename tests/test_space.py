@@ -1,4 +1,4 @@
-"""The workload space: definitions by hand, laws, and the figures that docs/flexibility.md states."""
+"""The workload space: definitions by hand, laws, and the figures that docs/explanation/flexibility.md states."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from inferbench.registry import installed
 from inferbench.space import DEFINITIONS, Space, densified, figures, flexibility, passes, share_by, thinned
 from inferbench.winners import Dominated, dominated, winners
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "flexibility.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs/explanation/flexibility.md"
 
 
 def made(useful: Any, *, peak: float = 10.0, feasible: Any = None, **more: Any) -> Space:

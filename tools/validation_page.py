@@ -1,4 +1,4 @@
-"""Generate docs/validation.md and its parity plots by running the validation.
+"""Generate docs/results/validation.md and its parity plots by running the validation.
 
     python tools/validation_page.py [--check]
 
@@ -24,7 +24,7 @@ from inferbench.scoring import Score, scores
 from inferbench.validate import KINDS, RULES, Row, validate
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs/validation.md"
+PAGE = ROOT / "docs/results/validation.md"
 IMAGES = ROOT / "docs/images"
 WRONG = Path(__file__).with_name("validation_wrong.md")
 SIZE, MARGIN = 320, 44
@@ -68,7 +68,7 @@ KERNEL_BARS = (
     ("", "attention.context", 4.0),
     ("", "attention.generation", 12.0),
 )
-# Not in any stack: plugins/inferbench-power/tools/fit_power.py prints it (docs/power.md).
+# Not in any stack: plugins/inferbench-power/tools/fit_power.py prints it (docs/explanation/power.md).
 POWER = (
     "language models, mean power, network left out", "26", "7.2", "–", "8.0", "yes", "9.2", "–",
 )  # fmt: skip
@@ -285,7 +285,7 @@ def _intervals() -> list[str]:
         "these operators at theirs.", "",
         "Power and energy: what the energies per action leave open at the true duration, joined in quadrature with the duration's error,",
         "which moves energy by the baseline's share of it and power by the rest, the other way. Diffusion stacks bring the errors of whole",
-        "predicted steps instead. Neither passes what the power limit allows. docs/power.md has the rules that widen them; under the ideal",
+        "predicted steps instead. Neither passes what the power limit allows. docs/explanation/power.md has the rules that widen them; under the ideal",
         f"stack figures are bounds and have no interval. A kernel alone under energies of decoding: {ISOLATED} in quadrature.", "",
     ]  # fmt: skip
 
@@ -326,7 +326,7 @@ def page(rows: Sequence[Row], registry: Registry) -> str:
         *table(("what", "n", "network left out", "rows left out", "at most", "holds", "constant", "floor"),
                [*bars(registry), POWER, *KERNEL_POWER]),
         "Power is from `plugins/inferbench-power/tools/fit_power.py`, over 26 runs, and from `fit_kernel_power.py` beside it; how far to trust",
-        "it says docs/power.md.", "",
+        "it says docs/explanation/power.md.", "",
     ]  # fmt: skip
     lines += _kernels(registry)
     lines += [
@@ -335,7 +335,7 @@ def page(rows: Sequence[Row], registry: Registry) -> str:
         "in fitting the stack that scores them: their errors are not evidence. In per cent.", "",
         *table(("chip", "stack", "phase", "figure", "n", "fitted", "MAPE", "median", "bias", "in interval", "with screened", "constant",
                 "weights/bandwidth or TDP"), (scored(one) for one in scores(rows, by_network=False) if one.n)),
-        "![Times, predicted over measured](images/parity-time.svg) ![Power, predicted over measured](images/parity-power.svg)", "",
+        "![Times, predicted over measured](../images/parity-time.svg) ![Power, predicted over measured](../images/parity-power.svg)", "",
         "The line is equality, the dashed ones are 10% off.", "",
         "## Intervals", "",
         *_intervals(),
