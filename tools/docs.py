@@ -161,14 +161,18 @@ def title(page: Path) -> str:
     return next(line[2:] for line in page.read_text().splitlines() if line.startswith("# "))
 
 
+def ordered(folder: Path) -> list[Path]:
+    """The pages of one folder, in the order in which they are listed."""
+    return sorted(folder.glob("*.md"))
+
+
 def page_list(root: Path = ROOT) -> str:
     """The list of all pages for docs/index.md, folder by folder, each with its first heading."""
     docs = root / "docs"
-    by_folder: dict[str, list[str]] = {folder: [] for folder in FOLDERS}
-    for page in sorted(docs.rglob("*.md")):
-        path = page.relative_to(docs)
-        if path.name != "index.md":
-            by_folder[path.parent.as_posix()].append(f"- [{title(page)}]({path.as_posix()})")
+    by_folder = {
+        folder: [f"- [{title(page)}]({page.relative_to(docs).as_posix()})" for page in ordered(docs / folder)]
+        for folder in FOLDERS
+    }
     return "".join(
         f"\n## {FOLDERS[folder]}\n\n" + "\n".join(lines) + "\n"
         for folder, lines in by_folder.items()
