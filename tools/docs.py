@@ -144,21 +144,39 @@ def rerun(text: str) -> str:
     return "".join([*parts, text[last:]])
 
 
+FOLDERS = {
+    "tutorial": "Tutorial",
+    "howto": "How to",
+    "reference": "Reference",
+    "explanation": "Explanation",
+    "explanation/architectures": "Explanation: architectures",
+    "explanation/workloads": "Explanation: workloads",
+    "results": "Results",
+    "decisions": "Decisions",
+}
+
+
+def title(page: Path) -> str:
+    """The first heading of a page."""
+    return next(line[2:] for line in page.read_text().splitlines() if line.startswith("# "))
+
+
+def ordered(folder: Path) -> list[Path]:
+    """The pages of one folder, in the order in which they are listed."""
+    return sorted(folder.glob("*.md"))
+
+
 def page_list(root: Path = ROOT) -> str:
-    """The list of all pages for docs/index.md, by folder, each with its first heading."""
+    """The list of all pages for docs/index.md, folder by folder, each with its first heading."""
     docs = root / "docs"
-    by_folder: dict[str, list[str]] = {}
-    for page in sorted(docs.rglob("*.md")):
-        path = page.relative_to(docs)
-        if path.name == "index.md":
-            continue
-        title = next(line[2:] for line in page.read_text().splitlines() if line.startswith("# "))
-        folder = "" if path.parent == Path() else path.parent.as_posix()
-        by_folder.setdefault(folder, []).append(f"- [{title}]({path.as_posix()})")
-    headings = {"": "Pages", "howto": "How to"}
+    by_folder = {
+        folder: [f"- [{title(page)}]({page.relative_to(docs).as_posix()})" for page in ordered(docs / folder)]
+        for folder in FOLDERS
+    }
     return "".join(
-        f"\n## {headings.get(folder, folder.capitalize())}\n\n" + "\n".join(lines) + "\n"
-        for folder, lines in sorted(by_folder.items())
+        f"\n## {FOLDERS[folder]}\n\n" + "\n".join(lines) + "\n"
+        for folder, lines in by_folder.items()
+        if lines
     )
 
 

@@ -1,4 +1,5 @@
-"""Print the tables of docs/sweeps.md: points per second against the size of the grid, and where the time
+"""Print the tables of docs/howto/sweeps.md: points per second against the size of the grid, and where
+the time
 goes.
 
     python tools/sweep_speed.py

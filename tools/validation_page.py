@@ -1,4 +1,4 @@
-"""Generate docs/validation.md and its parity plots by running the validation.
+"""Generate docs/results/validation.md and its parity plots by running the validation.
 
     python tools/validation_page.py [--check]
 
@@ -24,7 +24,7 @@ from inferbench.validation.scoring import Score, scores
 from inferbench.validation.validate import KINDS, RULES, Row, validate
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs/validation.md"
+PAGE = ROOT / "docs/results/validation.md"
 IMAGES = ROOT / "docs/images"
 WRONG = Path(__file__).with_name("validation_wrong.md")
 SIZE, MARGIN = 320, 44
@@ -74,7 +74,7 @@ KERNEL_BARS = (
     ("", "attention.context", 4.0),
     ("", "attention.generation", 12.0),
 )
-# Not in any stack: plugins/inferbench-power/tools/fit_power.py prints it (docs/power.md).
+# Not in any stack: plugins/inferbench-power/tools/fit_power.py prints it (docs/explanation/power.md).
 POWER = (
     "language models, mean power, network left out",
     "26",
@@ -365,8 +365,8 @@ def _intervals() -> list[str]:
             " stacks bring the errors of whole"
         ),
         (
-            "predicted steps instead. Neither passes what the power limit allows. docs/power.md has the rules"
-            " that widen them; under the ideal"
+            "predicted steps instead. Neither passes what the power limit allows. docs/explanation/power.md"
+            " has the rules that widen them; under the ideal"
         ),
         (
             "stack figures are bounds and have no interval. A kernel alone under energies of decoding:"
@@ -434,7 +434,7 @@ def page(rows: Sequence[Row], registry: Registry) -> str:
             "Power is from `plugins/inferbench-power/tools/fit_power.py`, over 26 runs, and from"
             " `fit_kernel_power.py` beside it; how far to trust"
         ),
-        "it says docs/power.md.",
+        "it says docs/explanation/power.md.",
         "",
     ]
     lines += _kernels(registry)

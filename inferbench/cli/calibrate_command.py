@@ -138,7 +138,8 @@ def _energies(path: Path, name: str, registry: Registry) -> str:
         print(f"inferbench: kept the energies of kernels that stood in {path}", file=sys.stderr)
     elif name in registry.names("stacks") and registry.stack(name).kernel_energy:
         said = (
-            f"{name} has energies of kernels; a calibration fits none, so {path} has none (see docs/power.md)"
+            f"{name} has energies of kernels; a calibration fits none, so {path} has none (see"
+            " docs/explanation/power.md)"
         )
         print(f"inferbench: warning: {said}", file=sys.stderr)
     return kept

@@ -100,7 +100,7 @@ def _choose(file: Path, head: str, registry: Registry) -> Importer:
     raise InferBenchError.at(
         str(file),
         f"no importer knows this file; tried {len(declined)}:{tried}",
-        "name one with --importer, or write a CSV with the columns of docs/importers.md",
+        "name one with --importer, or write a CSV with the columns of docs/reference/importers.md",
     )
 
 

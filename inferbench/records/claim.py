@@ -108,7 +108,8 @@ class Claim:
         verdict: EXACT (reproduces to its rounding), ASSUMPTION (under the stated one), WRONG (with
             corrected facts it does not), INCONSISTENT (with the source's own other numbers it does not),
             UNVERIFIED (the arithmetic reproduces, a premise has no primary source).
-        expression: Our figure under the claim's own terms: arithmetic over `docs/claims.md`'s names.
+        expression: Our figure under the claim's own terms: arithmetic over `docs/reference/claims.md`'s
+            names.
         corrected: The right figure, where the claim is wrong or rests on an assumption.
         tolerance: Relative deviation within which it reproduces; NaN: half a unit of the last digit said.
         assumption: What must be assumed; for a claim that is wrong, what is.

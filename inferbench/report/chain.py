@@ -11,7 +11,11 @@ from inferbench.units import show
 
 __all__ = ["TOPICS", "explanation"]
 
-PAGES = {"time": "docs/concepts.md", "energy": "docs/power.md", "cost": "docs/numbers.md"}
+PAGES = {
+    "time": "docs/explanation/concepts.md",
+    "energy": "docs/explanation/power.md",
+    "cost": "docs/explanation/numbers.md",
+}
 TOPICS = {
     "tpot": "time",
     "ttft": "time",

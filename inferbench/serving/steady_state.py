@@ -8,7 +8,7 @@ prompt goes:
 - chunked: a piece of a prompt rides along with a decode step (Agrawal et al. 2023, arXiv 2308.16369);
 - disaggregated: on replicas of its own (Zhong et al. 2024, arXiv 2401.09670).
 
-Every formula broadcasts over loads. Derivations and what is left out: docs/serving.md.
+Every formula broadcasts over loads. Derivations and what is left out: docs/explanation/serving.md.
 """
 
 from __future__ import annotations

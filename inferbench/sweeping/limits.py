@@ -16,7 +16,8 @@ from inferbench.units import show
 
 __all__ = ["Estimate", "ask", "estimate"]
 
-# Rates and sizes of docs/sweeps.md, rounded down and up: one worker evaluates so many layouts of a point
+# Rates and sizes of docs/howto/sweeps.md, rounded down and up: one worker evaluates so many layouts of
+# a point
 # per second and writes so many points; a point takes so many bytes on disk.
 LAYOUTS_PER_S = 2e6
 POINTS_PER_S = 1e6

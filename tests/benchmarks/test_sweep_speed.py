@@ -104,7 +104,7 @@ def test_operators_on_weights_alone_never_grow_the_context_axis():
 
 def test_a_million_points_stay_below_1_5_gib(tmp_path):
     """Peak of a process that sweeps 999,000 points of a prefill, the hungriest phase, to Parquet."""
-    pytest.importorskip("pyarrow", reason="the extra inferbench[sweep] is not installed")
+    pytest.importorskip("pyarrow", reason="the extra inferbench-core[sweep] is not installed")
     code = (
         "import resource, sys; from inferbench.cli.app import run; code = run(sys.argv[1:]);"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr); sys.exit(code)"

@@ -178,7 +178,7 @@ def test_an_error_in_an_expression_names_ledger_and_claim(claims):
 
 @pytest.mark.needs_plugins("chips/tpu-v5p", "chips/groq-lpu", "claims/design-note", "power_models/linear")
 def test_the_output_in_the_docs_is_what_it_prints(cli, monkeypatch):
-    page = Path(__file__).parents[2].joinpath("docs", "claims.md").read_text(encoding="utf-8")
+    page = Path(__file__).parents[2].joinpath("docs/reference/claims.md").read_text(encoding="utf-8")
     command, _, rest = page.partition("```console\n$ inferbench ")[2].partition("\n")
     monkeypatch.setenv("COLUMNS", "80")
     assert cli(*command.split())[1].rstrip() == rest.partition("\n```")[0]

@@ -73,7 +73,7 @@ def test_the_workload_of_the_how_to_yields_its_operators():
 
 
 def test_the_notebook_snippet_of_the_quickstart_has_the_shape_it_says():
-    names = executed("docs/quickstart.md", {})
+    names = executed("docs/tutorial/quickstart.md", {})
     assert names["seconds"].shape == (3, 2, 1)
 
 

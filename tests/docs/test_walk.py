@@ -1,4 +1,4 @@
-"""docs/walk.md against the calls that the command really makes."""
+"""docs/explanation/walk.md against the calls that the command really makes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from inferbench.cli.app import run
 from inferbench.discovery.registry import installed
 
 _STEP = re.compile(r"^(?P<number>\d+)\. `(?P<file>[\w/.-]+\.py)`, `(?P<name>[\w.<>]+)`: ", re.MULTILINE)
-PAGE = (docs.ROOT / "docs/walk.md").read_text()
+PAGE = (docs.ROOT / "docs/explanation/walk.md").read_text()
 STEPS = [(found["file"], found["name"]) for found in _STEP.finditer(PAGE)]
 
 

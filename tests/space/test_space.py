@@ -1,4 +1,6 @@
-"""The workload space: definitions by hand, laws, and the figures that docs/flexibility.md states."""
+"""The workload space: definitions by hand, laws, and the figures that docs/explanation/flexibility.md
+states.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ from inferbench.space.flexibility import (
 )
 from inferbench.space.winners import Dominated, dominated, winners
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "flexibility.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/explanation/flexibility.md"
 
 
 def made(useful: Any, *, peak: float = 10.0, feasible: Any = None, **more: Any) -> Space:

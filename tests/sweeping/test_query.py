@@ -13,8 +13,8 @@ from inferbench.sweeping.plan import plan
 from inferbench.sweeping.query import columns, query
 from inferbench.sweeping.request import Request
 
-pytest.importorskip("pyarrow", reason="the extra inferbench[sweep] is not installed")
-pytest.importorskip("duckdb", reason="the extra inferbench[sweep] is not installed")
+pytest.importorskip("pyarrow", reason="the extra inferbench-core[sweep] is not installed")
+pytest.importorskip("duckdb", reason="the extra inferbench-core[sweep] is not installed")
 REMEDY = 'write one select, for example "select chip, count(*) from space group by chip"'
 
 

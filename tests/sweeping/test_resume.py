@@ -19,7 +19,7 @@ from inferbench.sweeping.execute import sweep
 from inferbench.sweeping.plan import plan
 from inferbench.sweeping.request import Request
 
-pytest.importorskip("pyarrow", reason="the extra inferbench[sweep] is not installed")
+pytest.importorskip("pyarrow", reason="the extra inferbench-core[sweep] is not installed")
 
 
 def made(toy, batch="1:40:+1", **more):

@@ -20,7 +20,7 @@ from inferbench.sweeping.execute import in_memory, sweep
 from inferbench.sweeping.plan import chunk_points, plan
 from inferbench.sweeping.request import Request, workloads
 
-pq = pytest.importorskip("pyarrow.parquet", reason="the extra inferbench[sweep] is not installed")
+pq = pytest.importorskip("pyarrow.parquet", reason="the extra inferbench-core[sweep] is not installed")
 
 
 def request(systems, works, precisions=("fp8",), memory=512e6, **axes):

@@ -12,7 +12,7 @@ import pytest
 
 from inferbench.cli import progress
 
-pytest.importorskip("pyarrow", reason="the extra inferbench[sweep] is not installed")
+pytest.importorskip("pyarrow", reason="the extra inferbench-core[sweep] is not installed")
 TOY = ("sweep", "toy-chip", "-w", "toy-net/decode", "--scenario", "toy")
 
 

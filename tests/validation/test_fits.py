@@ -15,7 +15,7 @@ from inferbench.calibration.calibrate import calibrate
 from inferbench.model.operators import cost_rows
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-PAGE = Path(__file__).parents[2] / "docs" / "calibration.md"
+PAGE = Path(__file__).parents[2] / "docs/results/calibration.md"
 SHIPPED = ("trtllm-1.0", "trtllm-1.3", "trtllm-1.3-block", "trtllm-1.3-b200", "trtllm-1.3-b200-block")
 COLLECTIVES = (
     "nccl-2.27",

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("distributed", reason="distributed is not installed")
-pytest.importorskip("pyarrow", reason="the extra inferbench[sweep] is not installed")
+pytest.importorskip("pyarrow", reason="the extra inferbench-core[sweep] is not installed")
 
 import inferbench as ib
 from inferbench.cli.app import run

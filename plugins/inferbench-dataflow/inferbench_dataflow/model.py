@@ -76,8 +76,8 @@ class Dataflow(ib.Architecture):
         """
         if tuning.sync == 0:
             yield (
-                f"{chip.title}: the chips' waiting for each other is counted as software, 0 here; "
-                "published single-user rates are 10 to 700 times lower (docs/architectures/dataflow.md)"
+                f"{chip.title}: the chips' waiting for each other is counted as software, 0 here; published"
+                " single-user rates are 10 to 700 times lower (docs/explanation/architectures/dataflow.md)"
             )
 
     def place(self, graph: ib.Graph, chip: ib.Chip, layout: ib.Layout) -> ib.Placement:

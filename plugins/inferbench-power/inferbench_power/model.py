@@ -16,7 +16,7 @@ ESTIMATED = "coefficients estimated, not calibrated for this chip"
 OTHER_WIDTH = "calibrated for 16-bit operations; the energy of narrower ones is estimated"
 _CALIBRATED_FORMATS = {"bf16", "fp16"}
 _TINY = 1e-300
-# How far figures are off where nothing fitted them, as log standard errors (docs/power.md has the
+# How far figures are off where nothing fitted them, as log standard errors (docs/explanation/power.md has the
 # evidence). The A100's figures give the H100's runs, and the other way round, with an rms of 0.08 and 0.10
 # in logs: hardly more than the fits themselves have, but on two chips of one vendor. Classes of process and
 # memory gave 0.11 and 0.14 on the same two.

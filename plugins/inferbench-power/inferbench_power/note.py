@@ -36,7 +36,9 @@ class NoteLinear(ib.PowerModel):
     byte: ib.JoulesPerByte = 50e-12
 
     def accepts(self, chip: ib.Chip) -> str:
-        """Decline every chip: the formula contradicts its own calibration points (docs/power.md)."""
+        """Decline every chip: the formula contradicts its own calibration points
+        (docs/explanation/power.md).
+        """
         return "note-linear is the design note's formula, kept for its claims; it is used by name only"
 
     def watts(self, counts: ib.ActivityCounts, idle: float = math.nan) -> ib.Numeric:

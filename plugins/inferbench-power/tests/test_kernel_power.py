@@ -89,11 +89,11 @@ class TestFit:
         results |= fit.study(fit.read(DATA / "attention.csv", fit.attention), results["fp8"].byte)
         for stack in {stack for stack, _ in fit.HOMES.values()}:
             assert fit.block(results, stack) in (fit.STACKS / f"{stack}.toml").read_text()
-        # What docs/power.md and tools/validation_page.py say of them.
+        # What docs/explanation/power.md and tools/validation_page.py say of them.
         said = capsys.readouterr().out
         assert "345 in their intervals" in said
         assert "459 in their intervals" in said
-        page = (ROOT / "docs" / "power.md").read_text()
+        page = (ROOT / "docs/explanation/power.md").read_text()
         for one in results.values():
             assert f"| {one.baseline:.1f} W | {one.op * 1e12:.3f} pJ | {one.byte * 1e12:.1f} pJ" in page
 

@@ -104,7 +104,7 @@ def attention(line: dict[str, str], seconds: float) -> tuple[str, str, float, fl
 
 def read(table: Path, count: Callable[[dict[str, str], float], tuple[str, str, float, float]]) -> Rows:
     """Readings of a table's B200 rows; generation attention is left out: no reading of it is fit to use
-    (docs/power.md).
+    (docs/explanation/power.md).
     """
     found = []
     for line in csv.DictReader(table.read_text().splitlines()):

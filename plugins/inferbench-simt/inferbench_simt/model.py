@@ -120,7 +120,8 @@ class Simt(ib.Architecture):
     params = Params
     tuning = Tuning
     # What fits TensorRT-LLM's fused attention on the H100 and B200 best among 64, 128 and 256 rows, and
-    # widths of 64, 72 and 80 best among steps of 1, 16, 32 and 64 (docs/calibration.md); an assumption for
+    # widths of 64, 72 and 80 best among steps of 1, 16, 32 and 64 (docs/results/calibration.md); an
+    # assumption for
     # other libraries.
     usual = {"attention_rows": 128, "attention_keys": 128, "head_multiple": 32}  # noqa: RUF012
 

@@ -1,0 +1,124 @@
+"""What goes to a package index: names that are ours, and the same facts about every distribution."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CORE = "inferbench-core"
+HOMES = [
+    ROOT,
+    *sorted(
+        path.parent
+        for pattern in ("specs", "plugins/*", "contrib/*")
+        for path in ROOT.glob(f"{pattern}/pyproject.toml")
+    ),
+]
+PROJECTS: dict[Path, dict[str, Any]] = {
+    home: tomllib.loads((home / "pyproject.toml").read_text("utf-8")) for home in HOMES
+}
+TEMPLATES = sorted((ROOT / "inferbench/templates").glob("*/pyproject.toml.in"))
+# On the package index these two belong to other people; they must never be depended on, nor named in an
+# advice.
+STRANGERS = {"inferbench", "inferbench-cli"}
+
+
+def requirements(table: dict[str, Any]) -> list[str]:
+    """Every requirement of a pyproject, extras and groups included."""
+    project = table["project"]
+    groups = [
+        *project.get("optional-dependencies", {}).values(),
+        *table.get("dependency-groups", {}).values(),
+    ]
+    return [*project.get("dependencies", []), *(one for group in groups for one in group)]
+
+
+def bare(requirement: str) -> str:
+    return re.split(r"[<>=!~\[ ;$]", requirement)[0]
+
+
+@pytest.mark.parametrize("home", HOMES, ids=lambda home: home.name)
+def test_a_distribution_has_a_name_of_ours_and_depends_on_no_stranger(home):
+    table = PROJECTS[home]
+    assert table["project"]["name"] not in STRANGERS
+    assert not STRANGERS & {bare(one) for one in requirements(table)}
+    assert not STRANGERS & set(table.get("tool", {}).get("uv", {}).get("sources", {}))
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.parent.name)
+def test_a_new_package_depends_on_no_stranger(path):
+    words = dict.fromkeys(("name", "package", "module", "vendor"), "x") | {"range": ">=0"}
+    table = tomllib.loads(Template(path.read_text("utf-8")).substitute(words))
+    assert CORE in {bare(one) for one in table["project"]["dependencies"]}
+    assert not STRANGERS & {bare(one) for one in requirements(table)}
+
+
+def test_only_the_core_owns_the_import_package_and_the_command():
+    owners = [home for home, table in PROJECTS.items() if "inferbench" in table["project"].get("scripts", {})]
+    assert owners == [ROOT]
+    for home, table in PROJECTS.items():
+        packages = table["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+        assert ("inferbench" in packages) == (home == ROOT)
+
+
+@pytest.mark.parametrize("home", HOMES, ids=lambda home: home.name)
+def test_a_distribution_says_whose_it_is_and_under_which_licence(home):
+    project, core = PROJECTS[home]["project"], PROJECTS[ROOT]["project"]
+    assert (home / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    assert (home / project["readme"]).read_text("utf-8").startswith("# ")
+    for key in ("license", "authors", "classifiers", "requires-python", "urls"):
+        assert project.get(key) == core.get(key), key
+    assert project["description"].endswith(".")
+
+
+def test_the_extra_all_names_every_first_party_plugin():
+    extra = {bare(one) for one in PROJECTS[ROOT]["project"]["optional-dependencies"]["all"]}
+    assert extra == {
+        table["project"]["name"]
+        for home, table in PROJECTS.items()
+        if home.parent.name == "plugins" or home.name == "specs"
+    }
+
+
+def built(home: Path, out: Path) -> tuple[Path, Path]:
+    """Build wheel and source archive in this environment, without an index."""
+    command = [sys.executable, "-m", "hatchling", "build", "-d", str(out)]
+    subprocess.run(command, cwd=home, check=True, capture_output=True)
+    (wheel,), (source,) = out.glob("*.whl"), out.glob("*.tar.gz")
+    return wheel, source
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("home", HOMES, ids=lambda home: home.name)
+def test_a_built_wheel_carries_licence_readme_and_authors(home, tmp_path):
+    pytest.importorskip("hatchling", reason="the build backend is not installed")
+    wheel, _ = built(home, tmp_path)
+    with zipfile.ZipFile(wheel) as archive:
+        (path,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        about = Parser().parsestr(archive.read(path).decode())
+        assert path.replace("METADATA", "licenses/LICENSE") in archive.namelist()
+    assert about["Author"] == "The InferBench authors"
+    assert about["License-Expression"] == "Apache-2.0"
+    assert about["Description-Content-Type"] == "text/markdown"
+    assert len(about.get_payload()) > 100
+
+
+@pytest.mark.slow
+def test_the_source_archive_of_the_core_holds_the_core_alone(tmp_path):
+    pytest.importorskip("hatchling", reason="the build backend is not installed")
+    _, source = built(ROOT, tmp_path)
+    with tarfile.open(source) as archive:
+        tops = {Path(name).parts[1] for name in archive.getnames() if len(Path(name).parts) > 1}
+    assert "inferbench" in tops
+    assert not tops & {"plugins", "specs", "contrib", "tests", "docs", "tools", "shared"}
