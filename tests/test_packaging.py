@@ -21,7 +21,7 @@ HOMES = [
     ROOT,
     *sorted(
         path.parent
-        for pattern in ("specs", "plugins/*", "contrib/*")
+        for pattern in ("specs", "specs/*", "plugins/*", "contrib/*")
         for path in ROOT.glob(f"{pattern}/pyproject.toml")
     ),
 ]
@@ -77,8 +77,11 @@ def test_a_distribution_says_whose_it_is_and_under_which_licence(home):
     project, core = PROJECTS[home]["project"], PROJECTS[ROOT]["project"]
     assert (home / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
     assert (home / project["readme"]).read_text("utf-8").startswith("# ")
-    for key in ("license", "authors", "classifiers", "requires-python", "urls"):
+    for key in ("authors", "classifiers", "requires-python", "urls"):
         assert project.get(key) == core.get(key), key
+    # What others published and we pass on stays under their licences, named in NOTICE.
+    more = project["license"].removeprefix(core["license"])
+    assert more == "" or (more.startswith(" AND ") and (home / "NOTICE").is_file())
     assert project["description"].endswith(".")
 
 
@@ -107,9 +110,10 @@ def test_a_built_wheel_carries_licence_readme_and_authors(home, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         (path,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         about = Parser().parsestr(archive.read(path).decode())
-        assert path.replace("METADATA", "licenses/LICENSE") in archive.namelist()
+        for file in ("LICENSE", *(["NOTICE"] if (home / "NOTICE").is_file() else [])):
+            assert path.replace("METADATA", f"licenses/{file}") in archive.namelist()
     assert about["Author"] == "The InferBench authors"
-    assert about["License-Expression"] == "Apache-2.0"
+    assert about["License-Expression"] == PROJECTS[home]["project"]["license"]
     assert about["Description-Content-Type"] == "text/markdown"
     assert len(about.get_payload()) > 100
 

@@ -19,6 +19,8 @@ def needed(package: Path, seen: set[str]) -> list[str]:
     for requirement in project.get("dependencies", []):
         name = re.split(r"[<>=\[ ;]", requirement)[0]
         home = ROOT / "specs" if name == "inferbench-specs" else ROOT / "plugins" / name
+        if name == "inferbench-data":
+            home = ROOT / "specs" / name
         if name != "inferbench-core" and name not in seen and home.is_dir():
             seen.add(name)
             found += [*needed(home, seen), str(home)]
