@@ -67,7 +67,8 @@ class Info:
         traps: What to beware of.
         rows: Number of rows.
         sha256: Hash of the unpacked CSV text.
-        origin: Hash of the file that it was made from. Fits that cite that file were made on the same numbers.
+        origin: Hash of the file that it was made from. Fits that cite that file were made on the same
+            numbers.
 
     Example:
         >>> from inferbench_data import info

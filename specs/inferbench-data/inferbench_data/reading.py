@@ -27,7 +27,8 @@ class Table:
 
     Attributes:
         info: Its title, sources and traps.
-        columns: Name to values in the order of rows: an array of float64, or text. Where the source has none, a
+        columns: Name to values in the order of rows: an array of float64, or text. Where the source has
+            none, a
             number is NaN and a text is empty.
 
     Example:
@@ -148,7 +149,8 @@ def table(name: str) -> Table:
 
 
 def unpack(name: str, folder: str | Path) -> Path:
-    """Write a table as plain CSV, for tools that read files: `inferbench validate` and `calibrate`, a spreadsheet.
+    """Write a table as plain CSV, for tools that read files: `inferbench validate` and `calibrate`, a
+    spreadsheet.
 
     Args:
         name: One of `names()`.

@@ -122,7 +122,9 @@ class TestFigures:
     """Figures that stand in the sources, in SI units."""
 
     def test_a_static_batch(self):
-        """LLM-Inference-Bench at 4211f5d: Llama 3 8B, vLLM, A100, batch 1, 1024 in and out: 14.936 s, 228.8 W."""
+        """LLM-Inference-Bench at 4211f5d: Llama 3 8B, vLLM, A100, batch 1, 1024 in and out: 14.936 s,
+        228.8 W.
+        """
         rows = one(
             "llm_end_to_end",
             chip="A100-SXM4-40GB",

@@ -1,4 +1,6 @@
-"""The tool that makes the tables: one folder gives one result, no digit is lost, what was inferred is said."""
+"""The tool that makes the tables: one folder gives one result, no digit is lost, what was inferred is
+said.
+"""
 
 from __future__ import annotations
 
@@ -146,7 +148,10 @@ def test_every_table_of_the_package_has_a_recipe_with_its_columns(tool):
 
 def test_hash_and_rows_are_written_where_the_table_is_described(tool, tmp_path):
     make = tool[0]
-    text = '[tables.a]\nrows = 1\nsha256 = "x"\norigin = "y"\n\n[tables.b]\nrows = 7\nsha256 = "z"\norigin = ""\n'
+    text = (
+        '[tables.a]\nrows = 1\nsha256 = "x"\norigin = "y"\n\n[tables.b]\nrows = 7\nsha256 = "z"\norigin ='
+        ' ""\n'
+    )
     made = make.Made("chip\nX1\nX2\n", 2, "0" * 64)
     found = make.recorded(text, {"a": made})
     assert f'rows = 2\nsha256 = "{made.sha256}"\norigin = "{"0" * 64}"\n' in found
