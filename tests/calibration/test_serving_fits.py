@@ -38,6 +38,7 @@ def serving(tool, published):
         ("llm_ttft_tpot.csv", "latency_s", 56, 0.06),
     ],
 )
+@pytest.mark.slow
 def test_language_models_hold_on_networks_left_out(serving, file, metric, rows, most):
     _, errors = serving
     here = [abs(error) for line, error in errors if (line.file, line.metric) == (file, metric)]
@@ -101,6 +102,7 @@ def images(tool, published):
 
 
 @pytest.mark.parametrize(("software", "seconds", "joules"), [("diffusers", 0.06, 0.08), ("xDiT", 0.08, 0.08)])
+@pytest.mark.slow
 def test_images_hold_on_networks_left_out(images, software, seconds, joules):
     fit, every = images
     lines = [line for line in every if line.software == software]

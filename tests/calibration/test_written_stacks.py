@@ -133,6 +133,7 @@ def agree(found, stack):
         )
 
 
+@pytest.mark.slow
 def test_kernels_beside_each_other_keep_to_themselves(calibrated):
     found, stack = calibrated(rows())
     assert {one.kernel.key for one in found.fits} == {
@@ -168,6 +169,7 @@ BASES = {
 
 
 @pytest.mark.parametrize("text", BASES.values(), ids=BASES)
+@pytest.mark.slow
 def test_what_it_is_based_on_changes_no_fitted_kernel(calibrated, text):
     found, stack = calibrated(rows(), 'title = "B"\n' + text)
     agree(found, stack)

@@ -35,6 +35,7 @@ def install(package: Path, site: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", list(NAMES))
+@pytest.mark.slow
 def test_a_new_package_loads_and_passes_its_own_tests(kind, tmp_path):
     if kind == "chip" and find_spec("inferbench_simt") is None:
         pytest.skip("a new chip is of type simt, and inferbench-simt is not installed")

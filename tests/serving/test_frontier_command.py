@@ -72,6 +72,7 @@ def test_tighter_limits_never_yield_more(cli):
     assert goods == sorted(goods)
 
 
+@pytest.mark.slow
 def test_a_plot_is_written(cli, tmp_path):
     pytest.importorskip("matplotlib", reason="the extra 'plots' is not installed")
     path = tmp_path / "frontier.png"

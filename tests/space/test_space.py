@@ -260,6 +260,7 @@ class TestThePage:
         for other in set(scores) - {figure}:
             assert scores[other][4] < scores[other][:4].min(), other
 
+    @pytest.mark.slow
     def test_the_table(self, cli):
         """What the page's table says, to its two digits; no reading gives a GPU six tenths in decode or
         together.

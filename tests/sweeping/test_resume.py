@@ -215,6 +215,7 @@ def test_two_sweeps_do_not_write_to_one_place(toy, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+@pytest.mark.slow
 def test_a_process_that_is_really_killed(toy, toy_file, tmp_path):
     command = [
         sys.executable,

@@ -204,6 +204,7 @@ def test_a_folder_names_request_hash_schema_and_chunks(toy, tmp_path):
     assert Request.of(manifest["request"]) == made.request
 
 
+@pytest.mark.slow
 def test_both_executors_write_the_same_bytes(toy_file, tmp_path, process):
     """A plugin in a file goes with the work to other processes."""
     for name in ("inline", "processes"):

@@ -81,6 +81,7 @@ def on(cluster):
     return "--executor", "dask", "--scheduler", cluster.scheduler_address
 
 
+@pytest.mark.slow
 def test_two_workers_write_the_bytes_of_one_process(cluster, tmp_path):
     assert sweep(tmp_path / "here", SMALL, "--executor", "inline") == 0
     assert sweep(tmp_path / "there", SMALL, *on(cluster)) == 0
@@ -89,6 +90,7 @@ def test_two_workers_write_the_bytes_of_one_process(cluster, tmp_path):
     assert contents(tmp_path / "there") == mine
 
 
+@pytest.mark.slow
 def test_a_worker_killed_on_the_way_costs_a_chunk_not_the_run(cluster, tmp_path, long_one):
     out = tmp_path / "there"
     killed = []
@@ -127,6 +129,7 @@ def test_a_scheduler_that_is_not_there(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_something_else_that_listens_is_no_scheduler(tmp_path, capsys):
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"tcp://127.0.0.1:{other.getsockname()[1]}"
@@ -144,6 +147,7 @@ def test_what_is_no_address(address, tmp_path, capsys):
     )
 
 
+@pytest.mark.slow
 def test_a_scheduler_without_workers(tmp_path, capsys):
     from distributed import LocalCluster
 
