@@ -192,6 +192,7 @@ CODED: dict[str, Rule] = {
     "kv_precision": lambda row: "" if row["kv_precision"] == "(default)" else row["kv_precision"],
     "tokens_counted": lambda row: row["tokens_counted"].replace(" (inferred: see README)", " (inferred)"),
     "boundary": lambda row: BOUNDARIES[row["power_boundary"]],
+    "averaged": lambda row: "steady state" if row["batch_kind"].startswith("mean") else "",
     "energy_unit": lambda row: f"J per {row['energy_per']}" if row["energy_per"] else "",
     "rate_basis": _rate_basis,
     "rate_precision": lambda row: row["precision"].replace("?", " (assumed)"),
