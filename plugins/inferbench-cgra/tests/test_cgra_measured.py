@@ -4,17 +4,14 @@ beside it.
 
 from __future__ import annotations
 
-import csv
 import re
 import tomllib
 from importlib.resources import files
-from pathlib import Path
 
+import inferbench_data
 import pytest
 from inferbench_cgra.fit import errors, fit, left_out, plain_errors, plain_tau, report
 from inferbench_cgra.published import LLAMA2_7B, LLAMA3_8B
-
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "dataflow_published.csv"
 
 
 def test_five_rows_within_ten_percent():
@@ -61,15 +58,11 @@ def test_the_report_says_what_was_not_fitted():
     assert len(re.findall(r"Llama 2 7B +\d", text)) == 5
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="../shared/data/dataflow_published.csv is absent")
 def test_transcription_agrees_with_the_compiled_table():
-    with DATA.open(newline="") as lines:
-        table = {
-            (row["model"], int(row["metric"].split("=")[-1]), float(row["value"]))
-            for row in csv.DictReader(lines)
-            if row["chip"] == "SambaNova SN40L"
-            and row["metric"].startswith("e2e")
-            and float(row["batch"]) == 1.0
-        }
+    table = {
+        (row["network"], int(row["input_len"]), row["latency_s"])
+        for row in inferbench_data.table("dataflow_published").rows()
+        if row["chip"] == "SambaNova SN40L" and row["phase"] == "e2e" and row["batch"] == 1.0
+    }
     names = {"Llama 3 8B": "meta-llama/Meta-Llama-3-8B", "Llama 2 7B": "meta-llama/Llama-2-7b-hf"}
     assert {(names[row.network], row.length, row.seconds) for row in (*LLAMA3_8B, *LLAMA2_7B)} == table

@@ -4,16 +4,14 @@ slower.
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
-from pathlib import Path
 
+import inferbench_data
 import numpy as np
 import pytest
 
 import inferbench as ib
 
-DATA = Path(__file__).parents[4] / "shared" / "data" / "diffusion_energy.csv"
 NETWORKS = {
     "prompthero/openjourney-v4": "sd1.5",
     "segmind/SSD-1B": "ssd-1b",
@@ -29,13 +27,10 @@ CHIPS = {"A100-SXM4-40GB": "a100-sxm-40gb", "H100-SXM5-80GB": "h100-sxm", "B200-
 
 def series():
     """Batch and seconds by network, chip and steps."""
-    if not DATA.exists():
-        pytest.skip("the published measurements (shared/data/diffusion_energy.csv) are not here")
     found = defaultdict(list)
-    with DATA.open() as file:
-        for row in csv.DictReader(file):
-            key = NETWORKS[row["model"]], CHIPS[row["chip"]], float(row["steps"])
-            found[key].append((float(row["batch"]), float(row["latency_ms"]) / 1e3))
+    for row in inferbench_data.table("diffusion_energy").rows():
+        key = NETWORKS[row["network"]], CHIPS[row["chip"]], row["steps"]
+        found[key].append((row["batch"], row["latency_s"]))
     return found
 
 

@@ -1,37 +1,33 @@
 """The hardware alone is not slower than what was measured with software on top."""
 
-import csv
 import math
-from pathlib import Path
 
-import pytest
+import inferbench_data
 from inferbench_fabrics import Switch
 
 import inferbench as ib
 
-TABLE = Path(__file__).parents[4] / "shared" / "data" / "collectives.csv"
 # One direction, per chip, NVLink 3, 4 and 5: NVIDIA A100, H100 and B200 datasheets (600, 900, 1800 GB/s both
 # ways).
 BANDWIDTH = {"A100-SXM4-80GB": 300e9, "H100-SXM5-80GB": 450e9, "B200-SXM-180GB": 900e9}
 
 
-@pytest.mark.skipif(not TABLE.exists(), reason="needs ../shared/data/collectives.csv beside the checkout")
 def test_measured_collectives_are_slower_than_the_switch():
     precision, faster, rows = ib.Precision.of(["bf16"]), [], 0
-    for row in csv.DictReader(TABLE.read_text().splitlines()):
+    for row in inferbench_data.table("collectives").rows():
         collective = ib.Collective(
             name="c",
             precision=precision,
-            collective=row["op"].replace("alltoall", "all_to_all"),
-            payload=float(row["message_bytes"]),
+            collective=row["op"],
+            payload=row["message_bytes"],
             group=int(row["n_chips"]),
         )
         link = ib.Link("switch", BANDWIDTH[row["chip"]], math.nan, 8)
         cost = Switch().cost(collective, link, ib.Layout(tp=collective.group))
         rows += 1
-        if float(cost.busy["network"] + cost.exposed["hops"]) > float(row["latency_ms"]) / 1e3:
+        if float(cost.busy["network"] + cost.exposed["hops"]) > row["latency_s"]:
             faster.append((row["chip"], row["op"], row["n_chips"], row["message_bytes"]))
     # NVSwitch 3 adds up in transit, which the model does not have: the gigabyte all-reduce of two libraries,
     # by 4%.
-    assert faster == [("H100-SXM5-80GB", "all_reduce", "8", "1073741824")] * 2
+    assert faster == [("H100-SXM5-80GB", "all_reduce", 8.0, 2.0**30)] * 2
     assert rows > 1000

@@ -4,16 +4,13 @@ laws.
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-
+import inferbench_data
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inferbench_systolic import Shape, cycles, sram_reads, sram_writes, unfold
 
-REFERENCE = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "systolic_cycles.csv"
 FLOWS = ("ws", "is", "os")
 sizes = st.integers(1, 600).map(float)
 flows = st.sampled_from(FLOWS)
@@ -27,23 +24,21 @@ shapes = st.builds(
 
 
 @pytest.fixture(scope="module")
-def reference() -> list[dict[str, str]]:
-    if not REFERENCE.exists():
-        pytest.skip("SCALE-Sim's cycle counts (../shared/data/systolic_cycles.csv) are not on this machine")
-    with REFERENCE.open(newline="") as file:
-        return list(csv.DictReader(file))
+def reference() -> list[dict[str, float | str]]:
+    return list(inferbench_data.table("systolic_cycles").rows())
 
 
-def sizes_of(row: dict[str, str]) -> tuple[float, float, float]:
-    return float(row["M"]), float(row["N"]), float(row["K"])
+def sizes_of(row):
+    return row["m"], row["n"], row["k"]
+
+
+def array_of(row):
+    return int(row["rows"]), int(row["columns"])
 
 
 def test_every_cycle_count_of_scale_sim_is_met_exactly(reference):
     wrong = [
-        row
-        for row in reference
-        if cycles(row["dataflow"], *sizes_of(row), int(row["rows"]), int(row["cols"]))
-        != int(row["total_cycles"])
+        row for row in reference if cycles(row["dataflow"], *sizes_of(row), *array_of(row)) != row["cycles"]
     ]
     assert len(reference) == 370
     assert wrong == []
@@ -51,21 +46,21 @@ def test_every_cycle_count_of_scale_sim_is_met_exactly(reference):
 
 def test_every_sram_read_count_of_scale_sim_is_met_exactly(reference):
     for row in reference:
-        reads = sram_reads(row["dataflow"], *sizes_of(row), int(row["rows"]), int(row["cols"]))
-        assert reads == (int(row["ifmap_sram_reads"]), int(row["filter_sram_reads"])), row["layer"]
+        reads = sram_reads(row["dataflow"], *sizes_of(row), *array_of(row))
+        assert reads == (row["input_reads"], row["weight_reads"]), row["layer"]
 
 
 def test_sram_writes_equal_scale_sim_except_its_output_stationary_counter(reference):
     for row in reference:
         writes = sram_writes(row["dataflow"], *sizes_of(row), int(row["rows"]))
-        counted = int(row["ofmap_sram_writes"])
+        counted = row["output_writes"]
         assert writes < counted if row["dataflow"] == "os" else writes == counted
 
 
 def test_double_buffering_is_never_slower_on_the_reference_shapes(reference):
     for row in reference:
-        double = cycles(row["dataflow"], *sizes_of(row), int(row["rows"]), int(row["cols"]), "double")
-        assert double <= int(row["total_cycles"])
+        double = cycles(row["dataflow"], *sizes_of(row), *array_of(row), "double")
+        assert double <= row["cycles"]
 
 
 @pytest.mark.parametrize(

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
-from pathlib import Path
 
+import inferbench_data
 import numpy as np
 import pytest
 
 import inferbench as ib
 
-DATA = Path(__file__).parents[4] / "shared" / "data" / "vision_published.csv"
 NETWORKS = {"ViT-B/16": "vit-b", "ViT-L/16": "vit-l"}
 
 
 def test_no_measurement_beats_the_ideal():
-    if not DATA.exists():
-        pytest.skip("the published measurements (shared/data/vision_published.csv) are not here")
     pytest.importorskip("inferbench_specs", reason="the specs distribution is not installed")
     pytest.importorskip("inferbench_simt", reason="the simt distribution is not installed")
     points = defaultdict(list)
-    with DATA.open() as file:
-        for row in csv.DictReader(file):
-            if row["model"] in NETWORKS and row["chip"] == "A100-40GB":
-                key = NETWORKS[row["model"]], float(row["image_px"])
-                points[key].append((float(row["batch"]), float(row["latency_ms"]) / 1e3))
+    for row in inferbench_data.table("vision_published").rows():
+        if row["network"] in NETWORKS and row["chip"] == "A100-40GB":
+            points[NETWORKS[row["network"]], row["image_px"]].append((row["batch"], row["latency_s"]))
     assert len(points) == 2
     for (network, pixels), rows in points.items():
         batches, seconds = zip(*rows, strict=True)
