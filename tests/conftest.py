@@ -64,15 +64,16 @@ def tool() -> Callable[[str], ModuleType]:
 
 
 @pytest.fixture(scope="session")
-def published() -> Callable[[str], Path]:
-    """Find a table of published measurements beside the repository, or skip."""
+def published(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Write a table of inferbench-data as CSV, once: `gemm.csv`."""
+    pytest.importorskip("inferbench_importers", reason="inferbench-importers is not installed")
+    import inferbench_data
+
+    folder = tmp_path_factory.mktemp("published")
 
     def find(name: str) -> Path:
-        pytest.importorskip("inferbench_importers", reason="inferbench-importers is not installed")
-        file = HERE.parents[1] / "shared" / "data" / name
-        if not file.exists():
-            pytest.skip(f"the published measurements (shared/data/{name}) are not here")
-        return file
+        path = folder / name
+        return path if path.exists() else inferbench_data.unpack(path.stem, folder)
 
     return find
 

@@ -40,7 +40,7 @@ FLOORS = (
 )
 PACKAGES = sorted(
     path.parent
-    for pattern in ("plugins/*", "contrib/*", "specs")
+    for pattern in ("plugins/*", "contrib/*", "specs", "specs/*")
     for path in ROOT.glob(f"{pattern}/pyproject.toml")
 )
 

@@ -1,6 +1,7 @@
 """Fit diffusion stacks on published seconds per image, print errors of left-out networks, write stacks.
 
-    python tools/fit_diffusion.py ../shared/data/diffusion_energy.csv [--write]
+    python -m inferbench_data diffusion_energy
+    python tools/fit_diffusion.py diffusion_energy.csv [--write]
 
 An image is `(t^6 + (n tau)^6)^(1/6)`: t the sum of its kernels, n their number, tau what Python takes to
 launch one. Two figures are free per chip and software: the bandwidth that element-wise kernels and

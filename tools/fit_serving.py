@@ -1,7 +1,8 @@
 """Fit the host time of serving stacks on published static batches, print errors of left-out networks, write
 stacks.
 
-    python tools/fit_serving.py ../shared/data/llm_end_to_end.csv ../shared/data/llm_ttft_tpot.csv [--write]
+    python -m inferbench_data llm_end_to_end llm_ttft_tpot
+    python tools/fit_serving.py llm_end_to_end.csv llm_ttft_tpot.csv [--write]
 
 A step is the sum of its kernels and `h0 + h1 batch` of host time. The data free h0 and h1 of each chip
 and nothing else: both enter linearly, so the fit is a non-negative least-squares problem on relative

@@ -1,19 +1,19 @@
 """Draw the pictures of the architecture pages: the model against references that nobody here wrote.
 
-    python tools/pictures.py [--data ../shared/data] [--out docs/images]
+    python tools/pictures.py [--out docs/images]
 
-Reads the published tables from `--data`; a picture whose table is missing is left as it is.
+The references are tables of inferbench-data, and rows that plugins transcribed.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import inferbench_data
 import matplotlib as mpl
 import numpy as np
 
@@ -59,24 +59,23 @@ def diagonal(axes: Any, low: float, high: float, band: float = 0.0) -> None:
         )
 
 
-def read(path: Path) -> list[dict[str, str]]:
+def read(name: str) -> list[dict[str, Any]]:
     """Rows of a table."""
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    return list(inferbench_data.table(name).rows())
 
 
-def systolic(data: Path) -> Any:
+def systolic() -> Any:
     """Cycles of every SCALE-Sim run against the closed forms."""
     from inferbench_systolic.cycles import cycles
 
     figure, axes = frame("Systolic: closed forms against SCALE-Sim v3", "SCALE-Sim cycles", "ours, cycles")
-    rows = read(data / "systolic_cycles.csv")
+    rows = read("systolic_cycles")
     for colour, flow in zip(COLOURS, ("ws", "is", "os"), strict=False):
         mine = [row for row in rows if row["dataflow"] == flow]
-        theirs = np.array([float(row["total_cycles"]) for row in mine])
+        theirs = np.array([row["cycles"] for row in mine])
         ours = np.array(
             [
-                float(cycles(flow, *(float(row[key]) for key in "MNK"), int(row["rows"]), int(row["cols"])))
+                float(cycles(flow, *(row[key] for key in "mnk"), int(row["rows"]), int(row["columns"])))
                 for row in mine
             ]
         )
@@ -89,7 +88,7 @@ def systolic(data: Path) -> Any:
             linewidth=0,
             label=f"{flow}: {int((theirs == ours).sum())} of {len(mine)} equal",
         )
-    diagonal(axes, 1e2, max(float(row["total_cycles"]) for row in rows) * 1.5)
+    diagonal(axes, 1e2, max(row["cycles"] for row in rows) * 1.5)
     axes.legend(fontsize=8, frameon=False)
     return figure
 
@@ -98,7 +97,7 @@ def systolic(data: Path) -> Any:
 H100_STACKS = ("trtllm-1.3", "llm-kernels-h100")
 
 
-def simt(data: Path) -> Any:
+def simt() -> Any:
     """Measured GEMM kernels against the model under the kernel stack fitted on them, and against the
     roofline.
     """
@@ -108,13 +107,9 @@ def simt(data: Path) -> Any:
         f"SIMT: H100 GEMM kernels under the stack {fitted}", "measured time, s", "model's time, s"
     )
     for colour, (label, precision) in zip(COLOURS, (("bfloat16", "bf16"), ("fp8", "fp8")), strict=False):
-        rows = [
-            row
-            for row in read(data / "gemm.csv")
-            if row["chip"].startswith("H100") and row["weight_precision"] == label
-        ]
-        columns = {key: np.array([float(row[key]) for row in rows]) for key in "mnk"}
-        theirs = np.array([float(row["latency_ms"]) for row in rows]) * 1e-3
+        rows = [row for row in read("gemm") if row["chip"].startswith("H100") and row["precision"] == label]
+        columns = {key: np.array([row[key] for row in rows]) for key in "mnk"}
+        theirs = np.array([row["latency_s"] for row in rows])
         bare, ours = (
             cost_rows("gemm", columns, precision, registry.chip("h100-sxm"), registry.stack(name), registry)
             for name in ("ideal", fitted)
@@ -129,7 +124,7 @@ def simt(data: Path) -> Any:
     return figure
 
 
-def dataflow(data: Path) -> Any:
+def dataflow() -> Any:
     """Published rates against one fitted wait per layer, and against bandwidth alone."""
     from inferbench_dataflow.fit import fit, predict
     from inferbench_dataflow.published import GROQ_2024
@@ -165,7 +160,7 @@ def dataflow(data: Path) -> Any:
     return figure
 
 
-def cgra(data: Path) -> Any:
+def cgra() -> Any:
     """SN40L times per token by length, measured, and as the floor plus one wait per layer."""
     from inferbench_cgra.fit import fit
     from inferbench_cgra.published import LLAMA2_7B, LLAMA3_8B, SOCKETS
@@ -190,21 +185,21 @@ def cgra(data: Path) -> Any:
     return figure
 
 
-def imc(data: Path) -> Any:
+def imc() -> Any:
     """Energy efficiency of published in-memory-compute silicon, coefficients by cell kind and node."""
     sys.path.insert(0, str(ROOT / "plugins/inferbench-imc/tests"))
     from inferbench_imc.energy import energy_per_op
     from test_energy import macro
 
-    rows = [row for row in read(data / "imc_macros.csv") if row["rows_active"] and row["TOPSperW_published"]]
+    rows = [row for row in read("imc_macros") if row["rows"] > 0 and row["ops_per_j"] > 0]
     figure, axes = frame(
         "IMC: published designs, coefficients by cell and node", "published TOPS/W", "ours, TOPS/W"
     )
-    for colour, kind in zip(COLOURS, sorted({row["kind"].split()[0] for row in rows}), strict=False):
-        mine = [row for row in rows if row["kind"].startswith(kind)]
-        ours = [energy_per_op(macro(row), float(row["node_nm"]) * 1e-9).tops_per_watt for row in mine]
+    for colour, kind in zip(COLOURS, sorted({row["kind"] for row in rows}), strict=False):
+        mine = [row for row in rows if row["kind"] == kind]
+        ours = [energy_per_op(macro(row), row["node_m"]).tops_per_watt for row in mine]
         axes.scatter(
-            [float(row["TOPSperW_published"]) for row in mine],
+            [row["ops_per_j"] / 1e12 for row in mine],
             ours,
             s=28,
             color=colour,
@@ -212,7 +207,7 @@ def imc(data: Path) -> Any:
             label=kind,
         )
         for row, estimate in zip(mine, ours, strict=True):
-            published = float(row["TOPSperW_published"])
+            published = row["ops_per_j"] / 1e12
             if not 0.25 < estimate / published < 4:
                 place = (published, estimate)
                 axes.annotate(
@@ -223,27 +218,23 @@ def imc(data: Path) -> Any:
     return figure
 
 
-PICTURES: dict[str, tuple[str, Callable[[Path], Any]]] = {
-    "systolic": ("systolic_cycles.csv", systolic),
-    "simt": ("gemm.csv", simt),
-    "dataflow": ("", dataflow),
-    "cgra": ("", cgra),
-    "imc": ("imc_macros.csv", imc),
+PICTURES: dict[str, Callable[[], Any]] = {
+    "systolic": systolic,
+    "simt": simt,
+    "dataflow": dataflow,
+    "cgra": cgra,
+    "imc": imc,
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw all pictures that can be drawn here."""
+    """Draw all pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     given = parser.parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)
-    for name, (table, draw) in PICTURES.items():
-        if table and not (given.data / table).exists():
-            print(f"{name}: {table} is missing, left as it is")
-            continue
-        figure = draw(given.data)
+    for name, draw in PICTURES.items():
+        figure = draw()
         figure.tight_layout()
         figure.savefig(given.out / f"{name}.png", metadata={"Software": None})
         plt.close(figure)

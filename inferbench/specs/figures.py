@@ -87,7 +87,7 @@ def left_out(m: Measurement) -> Iterator[Target]:
     """
     m = settled(m)
     for name, (value, why) in m.refused.items():
-        code = "rate-only" if name == "tokens_per_s" else "power-refused"
+        code = "rate-only" if name in ("tokens_per_s", "items_per_s") else "power-refused"
         yield Target(name, m.phase, m.axes, value, code=code, why=why)
     figures = list(_figures(m))
     if m.queueing:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from inferbench.evidence.matching import read_rows
 pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench[calibrate]'")
 pytestmark = pytest.mark.needs_plugins("importers/csv", "chips/h100-sxm", "architectures/simt")
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 KERNELS = ("gemm.csv", "attention.csv", "encoder_attention.csv", "moe.csv", "collectives.csv")
 SHIPPED = (
     "trtllm-1.0",
@@ -200,16 +198,16 @@ def test_energies_of_kernels_are_kept_word_for_word():
     assert energy_toml('title = "S"\n[fit]\nrows = 3\n') == ""
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the published kernel tables (../shared/data) are not here")
 @pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_stacks_predict_each_kernel_by_its_own_parameters(name):
+def test_shipped_stacks_predict_each_kernel_by_its_own_parameters(published, name):
     """Each kernel of a shipped stack takes the same time under its own parameters alone."""
     registry = ib.installed()
     if name not in registry.names("stacks"):
         pytest.skip(f"needs {name}")
     stack = registry.stack(name)
     chip = registry.chip(stack.domain.chips[0])
-    found = [row for file in KERNELS for row in read_rows(DATA / file, registry, given={"chip": chip.name})]
+    given = {"chip": chip.name}
+    found = [row for file in KERNELS for row in read_rows(published(file), registry, given=given)]
     software = stack.software or ("TRTLLM-1.3",)
     spellings = ("fp8_block",) if name.endswith("-block") else ()
     some, _ = kernels(

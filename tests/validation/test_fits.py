@@ -5,6 +5,7 @@ rows.
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ import inferbench as ib
 from inferbench.calibration.calibrate import calibrate
 from inferbench.model.operators import cost_rows
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 PAGE = Path(__file__).parents[2] / "docs/results/calibration.md"
 SHIPPED = ("trtllm-1.0", "trtllm-1.3", "trtllm-1.3-block", "trtllm-1.3-b200", "trtllm-1.3-b200-block")
 COLLECTIVES = (
@@ -169,7 +169,23 @@ def test_an_fp8_product_of_one_token_on_h100_costs_its_launches():
     assert 12e-6 < fp8 < 15e-6
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the published kernel tables (../shared/data) are not here")
+def test_every_table_that_a_stack_was_fitted_on_ships():
+    """A stack cites the hash of its file: of the table that ships, or of the file that it was made from."""
+    import inferbench_data
+
+    ships = {
+        digest[:12]
+        for name in inferbench_data.names()
+        for digest in (inferbench_data.info(name).sha256, inferbench_data.info(name).origin)
+    }
+    stacks = [ib.installed().stack(name) for name in ib.installed().names("stacks")]
+    cited = {
+        found[:12] for stack in stacks for found in re.findall(r"sha256[: ]([0-9a-f]{12,64})", stack.fit.on)
+    }
+    assert len(cited) >= 7
+    assert cited <= ships
+
+
 class TestAgain:
     """The shipped figures come out of the published rows again."""
 
@@ -181,12 +197,12 @@ class TestAgain:
             ("trtllm-1.3-b200", "b200", "TRTLLM-1.3", ("bfloat16", "fp8", "nvfp4")),
         ],
     )
-    def test_products(self, name, chip, software, spellings):
+    def test_products(self, published, name, chip, software, spellings):
         pytest.importorskip("scipy")
         registry = ib.installed()
         shipped = registry.stack(name)
         found = calibrate(
-            [DATA / "gemm.csv"], registry.chip(chip), registry, software=[software], spellings=spellings
+            [published("gemm.csv")], registry.chip(chip), registry, software=[software], spellings=spellings
         )
         for one in found.fits:
             key = one.kernel.key
@@ -197,10 +213,10 @@ class TestAgain:
             assert named["efficiency.compute"] == pytest.approx(shipped.efficiency["compute"][key], rel=0.01)
             assert named["launch"] == pytest.approx(shipped.launch[key], rel=0.02)
 
-    def test_no_product_beats_the_roofline(self):
+    def test_no_product_beats_the_roofline(self, published):
         pytest.importorskip("scipy")
         registry = ib.installed()
-        found = calibrate([DATA / "gemm.csv"], registry.chip("b200"), registry, kinds=["gemm.nvfp4"])
+        found = calibrate([published("gemm.csv")], registry.chip("b200"), registry, kinds=["gemm.nvfp4"])
         assert not any("roofline" in why for why in found.fits[0].kernel.screened)
 
 

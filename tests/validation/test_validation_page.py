@@ -17,8 +17,8 @@ def page(tool):
     return tool("tools/validation_page.py")
 
 
-def test_power_of_language_models_is_what_its_tool_prints(page, tool, published, capsys):
-    tool(f"{POWER}/fit_power.py").main(published("llm_end_to_end.csv"))
+def test_power_of_language_models_is_what_its_tool_prints(page, tool, capsys):
+    tool(f"{POWER}/fit_power.py").main()
     printed = capsys.readouterr().out
     _, rows, error, _, _, _, constant, _ = page.POWER
     _, inside, n, _ = page.POWER_COVERAGE[0]
@@ -27,15 +27,13 @@ def test_power_of_language_models_is_what_its_tool_prints(page, tool, published,
     assert int(rows) == n
 
 
-@pytest.mark.parametrize(
-    ("table", "which", "k"), [("gemm.csv", "product", 0), ("attention.csv", "attention", 1)]
-)
-def test_power_of_kernels_is_what_its_tool_prints(page, tool, published, capsys, table, which, k):
+@pytest.mark.parametrize(("table", "which", "k"), [("gemm", "product", 0), ("attention", "attention", 1)])
+def test_power_of_kernels_is_what_its_tool_prints(page, tool, capsys, table, which, k):
     fit = tool(f"{POWER}/fit_kernel_power.py")
-    products = fit.study(fit.read(published("gemm.csv"), fit.product))
+    products = fit.study(fit.read("gemm", fit.product))
     if which == "attention":
         capsys.readouterr()
-        fit.study(fit.read(published(table), fit.attention), next(iter(products.values())).byte)
+        fit.study(fit.read(table, fit.attention), next(iter(products.values())).byte)
     last = capsys.readouterr().out.splitlines()[-1]
     _, rows, error, random, _, _, constant, _ = page.KERNEL_POWER[k]
     _, inside, n, _ = page.POWER_COVERAGE[1 + k]

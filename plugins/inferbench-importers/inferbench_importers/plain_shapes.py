@@ -103,6 +103,10 @@ def work_fields(row: Row, latency: float) -> dict[str, Any]:
         axes.update(row.axes(concurrency="concurrency"))
     ttft, tpot = time(row, "ttft"), time(row, "tpot")
     rate, refused = _output_rate(row, phase, axes, latency)
+    items = row.positive("items_per_s")
+    row.used.discard("items_per_s")
+    if not math.isnan(items) and math.isnan(latency):
+        refused = {**refused, "items_per_s": (items, "of images or requests: give the time of a batch")}
     return {
         "phase": phase,
         "variant": part,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import inferbench_data
 import inferbench_importers
 import pytest
 
@@ -30,6 +31,12 @@ def registry():
 def read(registry):
     """Read a fixture by name, or any path."""
     return lambda name, **kwargs: read_measurements(FIXTURES / name, registry, **kwargs)
+
+
+@pytest.fixture
+def published(tmp_path):
+    """Write a table of inferbench-data as CSV."""
+    return lambda name: inferbench_data.unpack(name, tmp_path)
 
 
 @pytest.fixture

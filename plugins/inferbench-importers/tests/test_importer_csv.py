@@ -1,13 +1,12 @@
 """Plain CSV: what each column means for each kind of row."""
 
 import math
-from pathlib import Path
 
+import inferbench_data
 import pytest
 
 import inferbench as ib
 
-SHARED = Path(__file__).parents[4] / "shared" / "data"
 HEAD = "source,chip,n_chips,model,phase,batch,input_len,output_len,latency_ms,tokens_per_s,power_w,energy_j\n"
 
 
@@ -158,52 +157,62 @@ def test_a_table_without_a_chip_is_read(written, read):
 
 # Row counts as in the tables' own README; phases as they were published.
 COUNTS = {
-    "gemm.csv": 6876,
-    "attention.csv": 5167,
-    "encoder_attention.csv": 883,
-    "moe.csv": 2303,
-    "collectives.csv": 1377,
-    "llm_end_to_end.csv": 167,
-    "llm_ttft_tpot.csv": 103,
-    "serving.csv": 658,
-    "llm_energy.csv": 27,
-    "diffusion_energy.csv": 86,
-    "vision_published.csv": 66,
-    "a100_power_runs.csv": 11,
+    "gemm": 6876,
+    "attention": 5167,
+    "encoder_attention": 883,
+    "moe": 2303,
+    "collectives": 1377,
+    "llm_end_to_end": 167,
+    "llm_ttft_tpot": 103,
+    "serving": 658,
+    "llm_energy": 27,
+    "diffusion_energy": 86,
+    "vision_published": 66,
+    "a100_power_runs": 11,
 }
 
 
-def shared(name):
-    path = SHARED / name
-    if not path.is_file():
-        pytest.skip(f"{path} is not here")
-    return path
+# Tables of other things than work on a chip.
+OTHERS = ("systolic_cycles", "imc_macros")
 
 
 @pytest.mark.parametrize(("name", "rows"), COUNTS.items())
-def test_every_row_of_the_published_tables_is_read(registry, read, name, rows):
-    assert len(read(shared(name))) == rows
+def test_every_row_of_the_published_tables_is_read(registry, read, published, name, rows):
+    assert len(read(published(name))) == rows
     assert registry.warnings == []
+
+
+@pytest.mark.parametrize("name", [name for name in inferbench_data.names() if name not in OTHERS])
+def test_every_table_that_ships_is_read(read, published, name):
+    assert len(read(published(name))) == inferbench_data.info(name).rows
+
+
+def test_a_rate_of_images_without_a_time_is_kept_with_why_it_is_refused(written, read):
+    head = "chip,phase,batch,latency_ms,items_per_s\n"
+    alone, timed = read(written(head + "X1,e2e,4,,800\nX1,e2e,4,5,800\n"))
+    assert alone.refused["items_per_s"] == (800.0, "of images or requests: give the time of a batch")
+    assert timed.refused == {}
+    assert timed.extra["items_per_s"] == "800"
 
 
 # ML.ENERGY's steps are medians and its watts and batches means: the product is off by up to 15%.
 @pytest.mark.parametrize(
     ("name", "off"),
     [
-        ("gemm.csv", 0.01),
-        ("llm_end_to_end.csv", 0.01),
-        ("llm_energy.csv", 0.16),
-        ("diffusion_energy.csv", 0.01),
+        ("gemm", 0.01),
+        ("llm_end_to_end", 0.01),
+        ("llm_energy", 0.16),
+        ("diffusion_energy", 0.01),
     ],
 )
-def test_energy_is_power_times_time_in_the_published_tables(read, name, off):
-    ratios = [row.power_w * row.latency_s / row.energy_j for row in read(shared(name)) if row.energy_j > 0]
+def test_energy_is_power_times_time_in_the_published_tables(read, published, name, off):
+    ratios = [row.power_w * row.latency_s / row.energy_j for row in read(published(name)) if row.energy_j > 0]
     ratios = [ratio for ratio in ratios if not math.isnan(ratio)]
     assert len(ratios) >= 20
     assert max(abs(ratio - 1.0) for ratio in ratios) < off
 
 
-def test_six_thousand_rows_are_read(benchmark, read):
+def test_six_thousand_rows_are_read(benchmark, read, published):
     """A benchmark: half a second is the target."""
-    path = shared("gemm.csv")
+    path = published("gemm")
     assert len(benchmark(read, path)) == 6876

@@ -12,7 +12,6 @@ from inferbench_power import Linear
 import inferbench as ib
 
 ROOT = Path(__file__).parents[3]
-DATA = ROOT.parent / "shared" / "data"
 BF16 = ib.Precision.of(["bf16"])
 CHIP = ib.Chip(
     name="b200",
@@ -50,7 +49,7 @@ def fit():
 
 @pytest.fixture(scope="module")
 def products(fit):
-    return fit.read(DATA / "gemm.csv", fit.product)
+    return fit.read("gemm", fit.product)
 
 
 def test_readings_of_the_software_take_the_place_of_the_chips_energies():
@@ -80,13 +79,10 @@ def test_where_there_is_no_reading_the_chips_own_energy_holds():
     assert half.estimated
 
 
-@pytest.mark.skipif(
-    not (DATA / "gemm.csv").exists(), reason="needs ../shared/data/gemm.csv beside the checkout"
-)
 class TestFit:
     def test_the_stacks_hold_what_the_fit_gives(self, fit, products, capsys):
         results = fit.study(products)
-        results |= fit.study(fit.read(DATA / "attention.csv", fit.attention), results["fp8"].byte)
+        results |= fit.study(fit.read("attention", fit.attention), results["fp8"].byte)
         for stack in {stack for stack, _ in fit.HOMES.values()}:
             assert fit.block(results, stack) in (fit.STACKS / f"{stack}.toml").read_text()
         # What docs/explanation/power.md and tools/validation_page.py say of them.

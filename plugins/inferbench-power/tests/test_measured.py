@@ -9,7 +9,6 @@ import pytest
 from inferbench_power.coefficients import own
 
 ROOT = Path(__file__).parents[3]
-TABLE = ROOT.parent / "shared" / "data" / "llm_end_to_end.csv"
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +46,11 @@ def test_within_the_stated_error(fit, chip, network, batch, seconds, measured):
     assert abs(model / measured - 1) < 0.175  # the largest error that the coefficient files state is 17%
 
 
-@pytest.mark.skipif(not TABLE.exists(), reason="needs ../shared/data/llm_end_to_end.csv beside the checkout")
 class TestFit:
     def test_the_files_hold_what_the_fit_gives(self, fit):
         for chip, board in fit.BOARDS.items():
             record = own()[board.name]
-            baseline, op, byte = fit.fit(board, fit.read(TABLE, chip))
+            baseline, op, byte = fit.fit(board, fit.read(chip))
             assert record.baseline.value == baseline
             assert record.op.value == pytest.approx(op, rel=0.005)
             assert record.bytes["hbm"].value == pytest.approx(byte, rel=0.005)
@@ -60,7 +58,7 @@ class TestFit:
     def test_the_files_hold_the_error_and_the_rates_of_these_rows(self, fit):
         pooled = []
         for chip, board in fit.BOARDS.items():
-            record, rows = own()[board.name], fit.read(TABLE, chip)
+            record, rows = own()[board.name], fit.read(chip)
             pooled += fit.left_out_logs(board, rows).values()
             lowest, highest, least, most = fit.shares(board, rows)
             assert record.rates["ops"] == pytest.approx((lowest, highest), rel=0.01)
@@ -73,7 +71,7 @@ class TestFit:
     def test_intervals_cover_the_network_that_had_no_part_in_their_width(self, fit):
         pooled = {}
         for chip, board in fit.BOARDS.items():
-            for network, logs in fit.left_out_logs(board, fit.read(TABLE, chip)).items():
+            for network, logs in fit.left_out_logs(board, fit.read(chip)).items():
                 pooled[network] = np.concatenate([pooled.get(network, np.empty(0)), logs])
         inside, n = fit.covered(pooled)
         assert n == 26
@@ -82,7 +80,7 @@ class TestFit:
     def test_left_out_networks_are_within_eight_percent_and_beat_what_needs_no_physics(self, fit):
         ours, constant, tdp, note = [], [], [], []
         for chip, board in fit.BOARDS.items():
-            rows = fit.read(TABLE, chip)
+            rows = fit.read(chip)
             model, mean = fit.left_out(board, rows)
             ours.append(model)
             constant.append(mean)

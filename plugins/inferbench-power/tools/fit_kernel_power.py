@@ -1,13 +1,12 @@
 """Fit the energies of kernels alone in a loop on the B200, and print the errors beside those of trivial
 predictors.
 
-    python plugins/inferbench-power/tools/fit_kernel_power.py ../shared/data/gemm.csv
-    ../shared/data/attention.csv [--write]
+    python plugins/inferbench-power/tools/fit_kernel_power.py [--write]
 
-Rows: mean board power of single kernels of TensorRT-LLM (ai-dynamo/aiconfigurator), counted as the core
-counts them. A reading is trusted if it was averaged over 0.25 s or more (a sensor needs that long) and
-its source doesn't suspect it. The second rule looks at the power itself: suspects are those that draw
-little. The error with them in stands beside.
+Rows: the tables gemm and attention of inferbench-data, mean board power of single kernels of TensorRT-
+LLM (ai-dynamo/aiconfigurator), counted as the core counts them. A reading is trusted if it was averaged
+over 0.25 s or more (a sensor needs that long) and its source doesn't suspect it. The second rule looks
+at the power itself: suspects are those that draw little. The error with them in stands beside.
 
 Model: `P = min(P0 + eF F/t + eB B/t, TDP)`. One P0 and one eB for all matrix products, one eF per format;
 context attention has a P0 and an eF of its own and the products' eB, as it moves too few bytes to tell.
@@ -20,17 +19,18 @@ Energy per byte of L2 or operand traffic was tried and is not identified: it gro
 from __future__ import annotations
 
 import argparse
-import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attrs
+import inferbench_data
 import numpy as np
 from scipy.optimize import least_squares
 
 import inferbench as ib
 
 Array = np.ndarray
+Line = Mapping[str, float | str]
 LIMIT, RESIDENT, DEVICE = 1000.0, 194.0, 48e-12
 SHORTEST = 0.25
 SOFT = 20.0  # exponent of a limit that has a slope, for the search only
@@ -66,22 +66,20 @@ class Rows:
         return Rows(**{field.name: getattr(self, field.name)[mask] for field in attrs.fields(Rows)})
 
 
-def product(line: dict[str, str], seconds: float) -> tuple[str, str, float, float]:
+def product(line: Line, seconds: float) -> tuple[str, str, float, float]:
     """Kernel, group, operations and bytes per second of a matrix product."""
     m, n, k = (float(line[key]) for key in "mnk")
-    kernel = line["weight_precision"]
+    kernel = str(line["precision"])
     op = ib.Gemm(name="g", precision=ib.Precision.of([FORMATS[kernel]]), m=m, n=n, k=k)
     return kernel, f"{n:g} x {k:g}", float(op.useful) / seconds, float(np.ravel(op.bytes.total)[0]) / seconds
 
 
-def attention(line: dict[str, str], seconds: float) -> tuple[str, str, float, float]:
+def attention(line: Line, seconds: float) -> tuple[str, str, float, float]:
     """The same of causal attention over a prompt."""
     batch, keys, heads, kv, width = (
         float(line[key]) for key in ("batch", "input_len", "num_heads", "kv_heads", "head_dim")
     )
-    precision = (
-        "fp8" if line["weight_precision"] == "fp8" else "w16a16kv8" if line["kv_dtype"] == "fp8" else "bf16"
-    )
+    precision = "fp8" if line["precision"] == "fp8" else "w16a16kv8" if line["kv_dtype"] == "fp8" else "bf16"
     op = ib.Attention(
         name="a",
         precision=ib.Precision.of([precision]),
@@ -102,18 +100,17 @@ def attention(line: dict[str, str], seconds: float) -> tuple[str, str, float, fl
     )
 
 
-def read(table: Path, count: Callable[[dict[str, str], float], tuple[str, str, float, float]]) -> Rows:
+def read(table: str, count: Callable[[Line, float], tuple[str, str, float, float]]) -> Rows:
     """Readings of a table's B200 rows; generation attention is left out: no reading of it is fit to use
     (docs/explanation/power.md).
     """
     found = []
-    for line in csv.DictReader(table.read_text().splitlines()):
-        if line["chip"].startswith("B200") and line["power_w"] and line["phase"] != "decode":
+    for line in inferbench_data.table(table).rows():
+        watts = float(line["power_w"])
+        if str(line["chip"]).startswith("B200") and not np.isnan(watts) and line["phase"] != "decode":
             long = float(line["power_window_s"]) >= SHORTEST
-            counted = count(line, float(line["latency_ms"]) / 1e3)
-            found.append(
-                (*counted, float(line["power_w"]), long, long and float(line["power_suspect"]) == 0.0)
-            )
+            counted = count(line, float(line["latency_s"]))
+            found.append((*counted, watts, long, long and line["power_suspect"] == 0.0))
     kernel, group, ops, moved, watts, long, trusted = (
         np.array(column) for column in zip(*found, strict=True)
     )
@@ -268,12 +265,10 @@ def block(results: dict[str, Result], stack: str) -> str:
 def main() -> None:
     """Fit, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("gemm", type=Path)
-    parser.add_argument("attention", type=Path)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    results = study(read(given.gemm, product))
-    results |= study(read(given.attention, attention), next(iter(results.values())).byte)
+    results = study(read("gemm", product))
+    results |= study(read("attention", attention), next(iter(results.values())).byte)
     for stack in sorted({stack for stack, _ in HOMES.values()}) if given.write else ():
         file = STACKS / f"{stack}.toml"
         file.write_text(file.read_text().partition(MARK)[0].rstrip() + "\n\n" + block(results, stack))

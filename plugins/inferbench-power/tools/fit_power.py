@@ -1,10 +1,11 @@
 """Fit the board-power coefficients of the A100 and the H100, and print the errors beside those of trivial
 predictors.
 
-    python plugins/inferbench-power/tools/fit_power.py ../shared/data/llm_end_to_end.csv
+    python plugins/inferbench-power/tools/fit_power.py
 
-Rows: static batches of Llama-2-7B and Llama-3-8B, mean NVML board power over prefill and decode
-(argonne-lcf/LLM-Inference-Bench). Operations and bytes are counted from the shapes of the networks.
+Rows: the table llm_end_to_end of inferbench-data, static batches of Llama-2-7B and Llama-3-8B, mean NVML
+board power over prefill and decode (argonne-lcf/LLM-Inference-Bench). Operations and bytes are counted
+from the shapes of the networks.
 
 Model: `P = min(P0 + eF F/t + eB B/t, TDP)`, three figures per chip, each kept physical by a fact from
 elsewhere:
@@ -20,12 +21,10 @@ elsewhere:
 
 from __future__ import annotations
 
-import csv
 import itertools
-import sys
-from pathlib import Path
 
 import attrs
+import inferbench_data
 import numpy as np
 
 Array = np.ndarray
@@ -100,17 +99,17 @@ def count(net: Shape, batch: float, prompt: float, tokens: float) -> tuple[float
     return prefill + decode, read + batch * prompt * state + (prompt + tokens) * batch * moved
 
 
-def read(table: Path, chip: str) -> list[Row]:
+def read(chip: str) -> list[Row]:
     """Rows of one chip that have a power reading."""
     rows = []
-    for line in csv.DictReader(table.read_text().splitlines()):
-        if line["chip"] == chip and line["power_w"]:
+    for line in inferbench_data.table("llm_end_to_end").rows():
+        watts = float(line["power_w"])
+        if line["chip"] == chip and not np.isnan(watts):
+            network, software = str(line["network"]), str(line["software"])
             batch, prompt, tokens = (float(line[key]) for key in ("batch", "input_len", "output_len"))
-            ops, moved = count(NETWORKS[line["model"]], batch, prompt, tokens)
-            t = float(line["latency_ms"]) / 1e3
-            rows.append(
-                Row(line["model"], line["framework"], batch, ops / t, moved / t, float(line["power_w"]))
-            )
+            ops, moved = count(NETWORKS[network], batch, prompt, tokens)
+            t = float(line["latency_s"])
+            rows.append(Row(network, software, batch, ops / t, moved / t, watts))
     return rows
 
 
@@ -204,12 +203,12 @@ def shares(board: Board, rows: list[Row]) -> tuple[float, float, float, float]:
     )
 
 
-def main(table: Path) -> None:
+def main() -> None:
     """Print coefficients and errors per board and over both."""
     columns: dict[str, list[Array]] = {}
     pooled: dict[str, list[Array]] = {}
     for chip, board in BOARDS.items():
-        rows = read(table, chip)
+        rows = read(chip)
         found = fit(board, rows)
         ours, constant = left_out(board, rows)
         shown = {"in sample": errors(board, found, rows), "left out": ours, "constant": constant}
@@ -245,4 +244,4 @@ def main(table: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()
