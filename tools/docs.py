@@ -1,14 +1,19 @@
 """Keep the documentation true: run its examples, generate its reference pages, list its pages.
 
-    python tools/docs.py            say what is stale; exit code 1 if anything is python tools/docs.py
-    --write    bring everything up to date in place
+    python tools/docs.py            say what is stale; exit code 1 if anything is
+    python tools/docs.py --write    bring everything up to date in place
 
 Every block fenced as ```console whose first line starts with `$ inferbench` is run, at 80 columns and without
 colour, and what it prints stands below the command. Comments on the line before a block:
 
-    <!-- illustration -->     not run <!-- until: TEXT -->      what is printed before the first line that
-    starts with TEXT, then `…` <!-- file: NAME -->       before a block in any language: written to NAME
-    first, in the folder the page's examples run in
+    <!-- illustration -->     not run
+    <!-- until: TEXT -->      what is printed before the first line that starts with TEXT, then `…`
+    <!-- file: NAME -->       of any language: written to NAME first, in the folder the page's examples run in
+
+Between these comments stands what the code says:
+
+    <!-- hook: NAME -->            <!-- /hook -->   a hook's signature, its meaning, and who implements it
+    <!-- keys: KIND NAME CLASS --> <!-- /keys -->   what a plugin reads (`architectures simt tuning`)
 """
 
 from __future__ import annotations
@@ -24,7 +29,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import attrs
-from docs_reference import REFERENCE
+import docs_formats
+from docs_reference import REFERENCE, hook_head
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = {"COLUMNS": "80", "NO_COLOR": "1", "INFERBENCH_STRICT": ""}
@@ -33,6 +39,10 @@ _BLOCK = re.compile(
     r"```(?P<language>\w+)\n(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+_HOOK = re.compile(
+    r"(?<=<!-- hook: )(?P<name>inferbench_\w+)(?P<head> -->\n).*?(?=<!-- /hook -->)", re.DOTALL
+)
+_KEYS = re.compile(r"(?<=<!-- keys: )(?P<which>[\w -]+)(?P<head> -->\n).*?(?=<!-- /keys -->)", re.DOTALL)
 _PAGES = re.compile(r"(?<=<!-- pages -->\n).*?(?=<!-- /pages -->)", re.DOTALL)
 
 
@@ -133,6 +143,7 @@ def rerun(text: str) -> str:
     with tempfile.TemporaryDirectory() as folder, _terminal(Path(folder)):
         for block in blocks(text):
             if block.directive == "file":
+                Path(block.argument).parent.mkdir(parents=True, exist_ok=True)
                 Path(block.argument).write_text(block.body)
             if not block.runs:
                 continue
@@ -148,6 +159,7 @@ FOLDERS = {
     "tutorial": "Tutorial",
     "howto": "How to",
     "reference": "Reference",
+    "reference/formats": "Reference: formats",
     "explanation": "Explanation",
     "explanation/architectures": "Explanation: architectures",
     "explanation/workloads": "Explanation: workloads",
@@ -189,16 +201,21 @@ def current(path: Path, root: Path = ROOT) -> str:
     if name == "docs/index.md":
         listed = page_list(root)
         text = _PAGES.sub(lambda _: f"{listed}\n", text)
+    text = _HOOK.sub(lambda found: f"{found['name']}{found['head']}\n{hook_head(found['name'])}\n", text)
+    text = _KEYS.sub(
+        lambda found: f"{found['which']}{found['head']}\n{docs_formats.of(found['which'])}\n", text
+    )
     return rerun(text)
 
 
 def main(arguments: list[str]) -> int:
     """Check or write every page."""
     write, stale = "--write" in arguments, 0
-    for name in ("cli", "hooks"):
-        page = ROOT / "docs" / "reference" / f"{name}.md"
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.touch()
+    for name in REFERENCE:
+        page = ROOT / name
+        if not page.exists():
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(f"# {page.stem}\n")
     for path in pages():
         now = current(path)
         if now == path.read_text():

@@ -67,10 +67,27 @@ class Lazy(rich_click.RichGroup):
         return super().resolve_command(ctx, args)
 
 
+def _load(ctx: click.Context, parameter: click.Parameter, files: tuple[str, ...]) -> tuple[str, ...]:
+    """Load plugins while options are read, so that the commands they bring are known."""
+    if files and not ctx.resilient_parsing:
+        from inferbench.discovery.registry import installed
+
+        for file in files:
+            installed().load_file(file)
+    return files
+
+
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", prog_name="inferbench", message="%(prog)s %(version)s")
 @click.option(
-    "-p", "--plugin", "files", multiple=True, metavar="FILE.py", help="Load a Python file as a plugin."
+    "-p",
+    "--plugin",
+    "files",
+    multiple=True,
+    metavar="FILE.py",
+    callback=_load,
+    is_eager=True,
+    help="Load a Python file as a plugin.",
 )
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def app(files: tuple[str, ...], debug: bool) -> None:
@@ -78,11 +95,6 @@ def app(files: tuple[str, ...], debug: bool) -> None:
 
     Example: inferbench compare b200 groq-lpu tpu-v5p
     """
-    if files:
-        from inferbench.discovery.registry import installed
-
-        for file in files:
-            installed().load_file(file)
 
 
 def run(args: list[str] | None = None) -> int:

@@ -283,3 +283,26 @@ class TestInstalled:
         code, out, _ = cli("doctor", "--format", "json")
         assert code == 0, out
         assert not [found for found in json.loads(out)["findings"] if found["state"] == "broken"]
+
+
+COMMAND = """
+import click
+import inferbench as ib
+
+@click.command("greet")
+@click.argument("name")
+def greet(name):
+    "Greet somebody."
+    click.echo(f"hello {name}")
+
+@ib.hookimpl
+def inferbench_commands():
+    yield greet
+"""
+
+
+def test_a_file_may_bring_a_command_of_its_own(toy_cli, tmp_path):
+    path = tmp_path / "greeting.py"
+    path.write_text(COMMAND)
+    assert toy_cli("-p", str(path), "greet", "you") == (0, "hello you\n", "")
+    assert "greet" in toy_cli("-p", str(path), "--help")[1]
