@@ -17,7 +17,8 @@ from inferbench._version import __version__ as __version__
 
 _HOMES = {
     "inferbench.errors": ("Fault", "InferBenchError", "UnsupportedOp"),
-    "inferbench.api": ("run",),
+    "inferbench.face.compare": ("Comparison", "compare"),
+    "inferbench.face.run": ("run",),
     "inferbench.records.grid": ("Grid", "Point"),
     "inferbench.discovery.hookspecs": ("hookimpl",),
     "inferbench.evidence.importing": ("read_measurements",),
@@ -101,7 +102,6 @@ if TYPE_CHECKING:
     from attrs import field as field
     from attrs import frozen as frozen
 
-    from inferbench.api import run as run
     from inferbench.discovery.hookspecs import hookimpl as hookimpl
     from inferbench.discovery.registry import Registry as Registry
     from inferbench.discovery.registry import installed as installed
@@ -109,6 +109,9 @@ if TYPE_CHECKING:
     from inferbench.errors import InferBenchError as InferBenchError
     from inferbench.errors import UnsupportedOp as UnsupportedOp
     from inferbench.evidence.importing import read_measurements as read_measurements
+    from inferbench.face.compare import Comparison as Comparison
+    from inferbench.face.compare import compare as compare
+    from inferbench.face.run import run as run
     from inferbench.num import Array as Array
     from inferbench.num import Numeric as Numeric
     from inferbench.num import ceil_div as ceil_div

@@ -34,7 +34,7 @@ FLOORS = (
     ("claims",),
     ("testing",),
     ("report",),
-    ("api",),
+    ("face",),
     ("cli",),
     ("__init__", "__main__"),
 )
@@ -219,8 +219,8 @@ def test_a_plugin_imports_the_public_face_and_what_it_declares(package):
 def test_the_path_of_a_formula_imports_numpy_attrs_cattrs_and_pluggy_only(process):
     """Importing the core's whole evaluation brings no screen and no HTTP."""
     code = (
-        "import sys, inferbench.api, inferbench.discovery.registry;print([m for m in ('rich', 'rich_click',"
-        " 'click', 'pandas', 'scipy', 'requests') if m in sys.modules])"
+        "import sys, inferbench.face.compare; print([m for m in ('rich', 'rich_click', 'click', 'pandas',"
+        " 'scipy', 'requests') if m in sys.modules])"
     )
     assert process("-c", code).stdout.strip() == "[]"
 

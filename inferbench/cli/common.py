@@ -14,13 +14,11 @@ from typing import Any
 
 import attrs
 import click
-import numpy as np
 
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
-from inferbench.records.run import Run
 from inferbench.report.model import Report
-from inferbench.specs.options import read_option, structured_tuning
+from inferbench.specs.options import read_option
 from inferbench.specs.ranges import MOST_LISTED, Points, parse
 
 __all__ = [
@@ -261,38 +259,6 @@ def problems_line(registry: Registry) -> None:
         )
     for warning in registry.warnings:
         print(f"inferbench: warning: {warning.where}: {warning.found}", file=sys.stderr)
-
-
-def with_notes(run: Run, registry: Registry) -> Run:
-    """Add what the workload finds odd about the first point, and what the architecture must say."""
-    first = next(run.points())[0]
-    at = {name: value for name, value in first.items() if name != "precision"}
-    architecture = registry.architecture(run.system.chip.architecture_type)
-    notes = {
-        f"unusual-{i}": text
-        for i, text in enumerate(registry.workload(run.network.type).warnings(run.network, at, run.phase))
-    }
-    remarks = [
-        *architecture.remarks(run.system.chip, structured_tuning(architecture, run.stack)),
-        *_link_remarks(run, registry),
-    ]
-    return attrs.evolve(
-        run, notes={**run.notes, **notes, **{f"remark-{i}": text for i, text in enumerate(remarks)}}
-    )
-
-
-def _link_remarks(run: Run, registry: Registry) -> list[str]:
-    """What the fabric of a system of several chips must say about its links, under software that was not
-    fitted.
-    """
-    used = [
-        run.layouts[int(i)] for i in set(np.ravel(run.layout).tolist())
-    ]  # np.unique would import numpy.ma
-    if run.stack.fit.rows or not np.any(run.feasible) or all(layout.tp * layout.pp == 1 for layout in used):
-        return []
-    links = run.system.chip.interconnect.values()
-    said = [text for link in links for text in registry.fabric(link.fabric).remarks(link)]
-    return [f"{run.system.chip.title}: {text}" for text in dict.fromkeys(said)]
 
 
 def the_registry() -> Registry:

@@ -12,11 +12,11 @@ import attrs
 import click
 import rich_click
 
-from inferbench.api import run as run_once
 from inferbench.cli import common
 from inferbench.discovery.registry import Registry
 from inferbench.errors import Fault, InferBenchError
 from inferbench.evidence.matching import Situation, read_rows, situate, targets
+from inferbench.face.run import run as run_once
 from inferbench.model.document import SCHEMA
 from inferbench.records.measurement import Measurement
 from inferbench.report.model import DASH, Cell, Report, Table

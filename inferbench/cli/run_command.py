@@ -6,8 +6,8 @@ import attrs
 import click
 import rich_click
 
-from inferbench.api import run as run_once
 from inferbench.cli import common
+from inferbench.face.run import run as run_once
 from inferbench.report.chain import explanation
 from inferbench.report.runs import grid_report
 
@@ -51,7 +51,6 @@ def command(
         registry=registry,
         **common.axes_from(asked.batch, asked.context, asked.axes),
     )
-    run = common.with_notes(run, registry)
     report = grid_report(
         run,
         registry,

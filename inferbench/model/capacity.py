@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 import numpy as np
 
+from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.model import partition
-from inferbench.model.case import Case
+from inferbench.model.case import Case, prepare
 from inferbench.model.evaluate import evaluate, layouts_of
 from inferbench.model.step import placed
 from inferbench.records.grid import Grid
 from inferbench.records.run import Run
-from inferbench.records.system import Layout
+from inferbench.records.system import Layout, System
 
-__all__ = ["at_largest_batch", "largest_batch", "smallest_layout"]
+__all__ = ["at_largest_batch", "largest_batch", "smallest_layout", "smallest_system"]
 
 MOST = 2.0**20
 
@@ -107,6 +108,28 @@ def smallest_layout(case: Case, grid: Grid) -> Smallest | None:
                 break
         tp *= 2
     return best
+
+
+def smallest_system(run: Run, registry: Registry, options: Mapping[str, Any] | None) -> System | None:
+    """Find the smallest system of a run's chip that holds the largest point of its grid; None if none does.
+
+    Args:
+        run: On one chip, too small for it.
+        registry: Where the plugins are looked up.
+        options: The workload's options, as they were given.
+    """
+    case = prepare(
+        run.system,
+        run.network,
+        run.phase,
+        stack=run.stack,
+        registry=registry,
+        options=options,
+        scenario=run.scenario,
+    )
+    largest = {name: [max(1.0, float(np.max(values)))] for name, values in run.grid.axes.items()}
+    found = smallest_layout(case, Grid.of(largest, [run.grid.precisions[0]]))
+    return System(run.system.chip, found.chips, found.layout) if found else None
 
 
 def _sized(case: Case, layout: Layout) -> Case:

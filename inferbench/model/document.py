@@ -18,18 +18,9 @@ from inferbench.model.intervals import bounds
 from inferbench.records.run import Metric, Run
 from inferbench.units import show
 
-__all__ = ["INTERVALS", "SCHEMA", "document", "provenance", "results", "write_number"]
+__all__ = ["SCHEMA", "document", "provenance", "results", "write_number"]
 
 SCHEMA = "inferbench.run/1"
-# Metrics that have `<key>_low` and `<key>_high` beside them under a fitted stack, and whose error they share.
-INTERVALS: Mapping[str, str] = {
-    "tpot_s": "time",
-    "ttft_s": "time",
-    "latency_s": "time",
-    "power_w": "power",
-    "joules_per_token": "energy",
-    "joules_per_item": "energy",
-}
 
 
 def document(runs: Iterable[Run], metrics: list[Metric], registry: Registry) -> dict[str, Any]:
@@ -97,7 +88,7 @@ def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
     whys = {metric.name: metric.reason(run) for metric in metrics}
     bound, layout, feasible = run.values(run.bound), run.values(run.layout), run.values(run.feasible)
     flags = {name: run.values(mask) for name, mask in run.flags.items()}
-    between = _between(run, columns)
+    between = _between(run, metrics, columns)
     for at, index in run.points():
         fits = bool(feasible[index])
         reason = None if fits else reason_at(run, index)
@@ -130,15 +121,15 @@ def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _between(run: Run, columns: Mapping[str, Any]) -> dict[str, Any]:
+def _between(run: Run, metrics: list[Metric], columns: Mapping[str, Any]) -> dict[str, Any]:
     """Ends of the 90% intervals of latencies, power and energy; none under a stack that was not fitted."""
     if not run.stack.fit.rows:
         return {}
     found: dict[str, Any] = {}
-    for name, of in INTERVALS.items():
-        if name in columns:
-            low, high = bounds(run, of)
-            found |= {f"{name}_low": columns[name] * low, f"{name}_high": columns[name] * high}
+    for metric in metrics:
+        if metric.interval is not None:
+            low, high, values = *bounds(run, metric.interval), columns[metric.name]
+            found |= {f"{metric.name}_low": values * low, f"{metric.name}_high": values * high}
     return found
 
 

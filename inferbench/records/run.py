@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import attrs
 import numpy as np
 
-from inferbench.errors import blamed_on
+from inferbench.errors import InferBenchError, blamed_on, suggest
+from inferbench.num import Array
 from inferbench.records.energy import Energy
 from inferbench.records.grid import Grid
 from inferbench.records.network import Network
@@ -17,7 +18,7 @@ from inferbench.records.scenario import Scenario
 from inferbench.records.stack import Stack
 from inferbench.records.system import Layout, System
 
-__all__ = ["Metric", "OpRow", "Run"]
+__all__ = ["Metric", "OpRow", "Run", "View"]
 
 
 @attrs.frozen(eq=False)
@@ -43,7 +44,7 @@ class OpRow:
     seconds: Any
 
 
-@attrs.frozen(eq=False, kw_only=True)
+@attrs.frozen(eq=False, kw_only=True, repr=False)
 class Run:
     """One workload on one system under one stack, at every point of a grid.
 
@@ -67,6 +68,13 @@ class Run:
         reasons: Why not.
         options: Workload options that differ from their defaults (speculation, chunking, parts left out).
         layouts: Candidate layouts; `layout` indexes them point by point.
+        view: What metrics, tables and documents are read through; `inferbench.run` gives it.
+
+    Example:
+        >>> import inferbench as ib                                             # doctest: +SKIP
+        >>> run = ib.run("b200", "llama3-8b/decode", batch=[1, 8])              # doctest: +SKIP
+        >>> run["tpot_s"].shape, run.best("tokens_per_s_per_chip")["batch"]     # doctest: +SKIP
+        ((2, 1, 1), 8.0)
     """
 
     system: System
@@ -105,6 +113,103 @@ class Run:
     ops: tuple[OpRow, ...] = ()
     provenance: Mapping[str, Any] = attrs.field(factory=dict)
     chain: Mapping[str, Any] = attrs.field(factory=dict)
+    view: View | None = None
+
+    def metrics(self) -> dict[str, Metric]:
+        """Return the metrics that this run can have, by name, in display order.
+
+        Raises:
+            InferBenchError: The run has no view.
+        """
+        return {metric.name: metric for metric in self._view().metrics() if metric.applies(self)}
+
+    def __getitem__(self, name: str) -> Array:
+        """Return a metric over the whole grid: axes in the order given, precision last, SI units.
+
+        It is NaN where the point is infeasible and where the metric can't be known.
+
+        Raises:
+            InferBenchError: The run has no metric of that name.
+        """
+        metric = self._metric(name)
+        values = np.asarray(self.values(metric.of(self)), dtype=np.float64)
+        return np.where(self.values(self.feasible), values, np.nan)
+
+    def interval(self, name: str) -> tuple[Array, Array]:
+        """Return the ends of a metric's 90% interval, each like `run[name]`; NaN under an unfitted stack.
+
+        Raises:
+            InferBenchError: The run has no metric of that name, or the metric has no interval.
+        """
+        metric, values = self._metric(name), self[name]
+        if metric.interval is None:
+            having = [one.name for one in self.metrics().values() if one.interval]
+            found = f"the metric '{name}' has no interval"
+            raise InferBenchError.at("name", found, f"those that have one are {', '.join(having)}")
+        low, high = self._view().factors(self, metric.interval)
+        return values * low, values * high
+
+    def best(self, name: str) -> dict[str, float | str] | None:
+        """Return the feasible point at which a metric is best: its axes, the layout, and the value.
+
+        None where no point fits, or the metric is known nowhere.
+
+        Raises:
+            InferBenchError: The run has no metric of that name; neither direction of it is better.
+        """
+        better = self._metric(name).better
+        if better == "none":
+            having = [one.name for one in self.metrics().values() if one.better != "none"]
+            found = f"neither more nor less of '{name}' is better"
+            raise InferBenchError.at("name", found, f"take one of {', '.join(having)}")
+        values = self[name]
+        if not np.isfinite(values).any():
+            return None
+        worst = -np.inf if better == "higher" else np.inf
+        known = np.where(np.isfinite(values), values, worst)
+        place = np.argmax(known) if better == "higher" else np.argmin(known)
+        at, index = next(point for i, point in enumerate(self.points()) if i == place)
+        layout = self.layouts[int(self.values(self.layout)[index])]
+        return {**at, "layout": str(layout), name: float(values[index])}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the run as plain data: what `inferbench run --format json` writes."""
+        return self._view().to_dict(self)
+
+    def to_frame(self, library: str | None = None) -> Any:
+        """Return a data frame with a row per point.
+
+        Args:
+            library: `pandas` or `polars`; by default the one that is installed, pandas first.
+
+        Raises:
+            InferBenchError: The library is not installed.
+        """
+        return self._view().to_frame(self, library)
+
+    def _repr_html_(self) -> str | None:
+        return self.view.html(self) if self.view else None
+
+    def __repr__(self) -> str:
+        fit = int(np.sum(np.broadcast_to(np.asarray(self.feasible), self.grid.shape)))
+        axes = ", ".join(f"{name} {_span(values)}" for name, values in self.grid.axes.items())
+        return (
+            f"<Run {self.system} {self.network.name}/{self.phase}: {axes}; {', '.join(self.grid.precisions)};"
+            f" stack {self.stack.name}; {fit} of {self.grid.size} points fit>"
+        )
+
+    def _view(self) -> View:
+        if self.view is None:
+            found = "this run was made inside the model and knows no metrics"
+            raise InferBenchError.at("run", found, "make it with inferbench.run")
+        return self.view
+
+    def _metric(self, name: str) -> Metric:
+        known = self.metrics()
+        if name not in known:
+            remedy = suggest(name, known) or f"its metrics are {', '.join(known)}"
+            raise InferBenchError.at("name", f"a run of {self.phase} has no metric '{name}'", remedy)
+        return known[name]
 
     def values(self, array: Any) -> Any:
         """Broadcast an array to the full grid, axes in the order the user gave, precision last."""
@@ -166,6 +271,8 @@ class Metric:
         applies: Whether a run can have it at all: a prefill has no time per output token.
         order: Place among the rows; 200 and above only with `-v`.
         kind: `number`, `fraction` (shown in per cent) or `text`.
+        interval: Whose error it has under a fitted stack: the step's time, its power or its energy. Such a
+            metric is followed by `<name>_low` and `<name>_high` in JSON.
     """
 
     name: str
@@ -177,6 +284,7 @@ class Metric:
     applies: Callable[[Run], bool] = lambda run: True
     order: int = 1000
     kind: Literal["number", "fraction", "text"] = "number"
+    interval: Literal["time", "power", "energy"] | None = None
 
     def of(self, run: Run) -> Any:
         """Compute it; a failure is blamed on the metric."""
@@ -187,3 +295,28 @@ class Metric:
         """Why it is not known, where it isn't."""
         with blamed_on(f"{self.why.__module__}: metric {self.name}"):
             return run.unknown or self.why(run)
+
+
+class View(Protocol):
+    """What a run is read through: it belongs to the installed plugins, which a record doesn't know."""
+
+    def metrics(self) -> Sequence[Metric]:
+        """All metrics in display order."""
+
+    def factors(self, run: Run, of: str) -> tuple[Array, Array]:
+        """Factors from a figure to the ends of its 90% interval; `of` is time, power or energy."""
+
+    def to_dict(self, run: Run) -> dict[str, Any]:
+        """The run as plain data."""
+
+    def to_frame(self, run: Run, library: str | None) -> Any:
+        """The run as a data frame."""
+
+    def html(self, run: Run) -> str:
+        """The run as a table of a notebook."""
+
+
+def _span(values: Array) -> str:
+    if len(values) == 1:
+        return f"{values[0]:,.0f}"
+    return f"{values[0]:,.0f}…{values[-1]:,.0f} ({len(values)})"

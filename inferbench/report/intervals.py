@@ -9,27 +9,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from inferbench.model.document import INTERVALS
 from inferbench.model.intervals import bounds
-from inferbench.records.run import Run
+from inferbench.records.run import Metric, Run
 from inferbench.records.stack import Host
 
 __all__ = ["domain_text", "ends_text", "interval_text"]
 
 
-def interval_text(name: str, value: float, run: Run, index: tuple[int, ...]) -> str:
+def interval_text(metric: Metric, value: float, run: Run, index: tuple[int, ...]) -> str:
     """Return ` [6.6, 7.6] 90%` for a latency, power or energy under a fitted stack, in the unit of the value;
     else nothing.
 
     Args:
-        name: Key of the metric.
+        metric: Whose value it is.
         value: SI.
         run: For the interval.
         index: Of the point.
     """
-    if name not in INTERVALS:
+    if metric.interval is None:
         return ""
-    low, high = (float(factor[index]) for factor in bounds(run, INTERVALS[name]))
+    low, high = (float(factor[index]) for factor in bounds(run, metric.interval))
     return ends_text(value, low, high)
 
 

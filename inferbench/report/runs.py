@@ -215,7 +215,7 @@ def _metric_cells(metric: Metric, runs: Sequence[Run], index: tuple[int, ...]) -
         if value is None:
             cells.append(Cell(DASH, _why_missing(metric, run, index), unsure=True))
             continue
-        text = value_text(metric, value) + interval_text(metric.name, value, run, index)
+        text = value_text(metric, value) + interval_text(metric, value, run, index)
         if metric.name == "software" and run.stack.ideal:
             text += " (ideal)"
         note = (
@@ -305,7 +305,7 @@ def _grid_cells(
     for metric in metrics:
         value = float(columns[metric.name][index])
         known = fits and math.isfinite(value)
-        span = interval_text(metric.name, value, run, index) if known else ""
+        span = interval_text(metric, value, run, index) if known else ""
         cells.append(Cell(value_text(metric, value) + span if known else DASH, unsure=not known))
     return cells
 

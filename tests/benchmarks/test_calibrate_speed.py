@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.api import run
 from inferbench.calibration.calibrate import calibrate
+from inferbench.face.run import run
 
 pytestmark = pytest.mark.needs_plugins(
     "importers/csv", "chips/h100-sxm", "networks/llama3-8b", "stacks/trtllm-1.3"

@@ -11,9 +11,9 @@ import math
 import numpy as np
 import pytest
 
-from inferbench.api import run
 from inferbench.discovery.registry import installed
 from inferbench.errors import InferBenchError
+from inferbench.face.run import run
 from inferbench.model.document import flatten, results
 from inferbench.specs.ranges import parse
 from inferbench.sweeping.execute import in_memory, sweep

@@ -40,7 +40,9 @@ def _token_why(run: ib.Run) -> str:
 
 
 METRICS = (
-    ib.Metric("power_w", "power", "W", "lower", lambda run: run.energy.watts, _why, order=70),
+    ib.Metric(
+        "power_w", "power", "W", "lower", lambda run: run.energy.watts, _why, order=70, interval="power"
+    ),
     ib.Metric(
         "joules_per_token",
         "energy per token",
@@ -50,6 +52,7 @@ METRICS = (
         _token_why,
         applies=yields_tokens,
         order=71,
+        interval="energy",
     ),
     ib.Metric(
         "joules_per_item",
@@ -60,6 +63,7 @@ METRICS = (
         _why,
         applies=lambda run: not yields_tokens(run),
         order=72,
+        interval="energy",
     ),
     ib.Metric(
         "tokens_per_s_per_w",

@@ -60,6 +60,7 @@ METRICS = (
         _not_this("ttft_s", "time to first token"),
         applies=lambda run: run.latency == "ttft_s",
         order=10,
+        interval="time",
     ),
     ib.Metric(
         "tpot_s",
@@ -70,6 +71,7 @@ METRICS = (
         _not_this("tpot_s", "time per output token"),
         applies=lambda run: run.latency == "tpot_s",
         order=11,
+        interval="time",
     ),
     ib.Metric(
         "latency_s",
@@ -79,6 +81,7 @@ METRICS = (
         lambda run: run.seconds,
         applies=lambda run: run.latency == "latency_s",
         order=12,
+        interval="time",
     ),
     ib.Metric(
         "tokens_per_s_per_user",

@@ -1,21 +1,29 @@
-"""One call for notebooks and scripts: names in, a `Run` out."""
+"""`run`: one workload on one system over a grid."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
 import numpy as np
 
 from inferbench.discovery.registry import Registry, installed
-from inferbench.errors import InferBenchError
+from inferbench.errors import InferBenchError, suggest
+from inferbench.face.frames import to_frame
+from inferbench.face.pages import page
 from inferbench.model.capacity import at_largest_batch
+from inferbench.model.document import document, flatten
 from inferbench.model.evaluate import evaluate, prepare
+from inferbench.model.intervals import bounds
+from inferbench.model.remarks import with_remarks
+from inferbench.num import Array
 from inferbench.records.grid import Grid
-from inferbench.records.run import Run
+from inferbench.records.run import Metric, Run
 from inferbench.records.system import System, SystemName
+from inferbench.report.runs import grid_report
 
-__all__ = ["run"]
+__all__ = ["Axis", "InstalledView", "evaluated", "run"]
 
 Axis = float | Sequence[float]
 
@@ -47,16 +55,48 @@ def run(
         registry: Of plugins; everything installed by default.
         **axes: `batch=[1, 8]`, `context=2048`, …; `batch=0` asks for the largest that fits.
 
+    Returns:
+        A run. `run["tpot_s"]` is a metric over the grid; `run.notes` holds every doubt that the screen shows.
+
     Raises:
         InferBenchError: Unknown names, bad values.
 
     Example:
         >>> import inferbench
         >>> run = inferbench.run("b200", "llama3-70b/decode", precision="fp8", batch=[1, 8], context=2048)
-        >>> run.values(run.seconds).shape
+        >>> run["tpot_s"].shape
         (2, 1, 1)
     """
     known = registry or installed()
+    found = evaluated(
+        system,
+        workload,
+        known,
+        axes,
+        precision=precision,
+        stack=stack,
+        scenario=scenario,
+        options=options,
+        ignore_capacity=ignore_capacity,
+        breakdown=breakdown,
+    )
+    return with_remarks(found, known)
+
+
+def evaluated(
+    system: str | System,
+    workload: str,
+    known: Registry,
+    axes: Mapping[str, Axis],
+    *,
+    precision: str | Sequence[str],
+    stack: str,
+    scenario: str,
+    options: Mapping[str, Any] | None,
+    ignore_capacity: bool,
+    breakdown: bool,
+) -> Run:
+    """Do what `run` does, without remarks: `compare` adds them to the runs that it keeps."""
     name, _, phase = workload.rpartition("/")
     if not name:
         raise InferBenchError.at(
@@ -77,7 +117,14 @@ def run(
     names = [known.alias("precisions", name) for name in names]
     values = _axes(case.workload.defaults(case.network, phase), axes, phase)
     if len(values.get("batch", [1])) == 1 and values.get("batch", [1])[0] == 0:
-        return at_largest_batch(case, Grid.of({**values, "batch": [1.0]}, names))
+        found = at_largest_batch(case, Grid.of({**values, "batch": [1.0]}, names))
+    else:
+        _check(values)
+        found = evaluate(case, Grid.of(values, names))
+    return attrs.evolve(found, view=InstalledView(known))
+
+
+def _check(values: Mapping[str, Sequence[float]]) -> None:
     for name, points in values.items():
         low = next((float(v) for v in points if not v >= 1 or v != np.floor(v)), 1.0)
         if not low >= 1 or low != np.floor(low):
@@ -87,7 +134,6 @@ def run(
                 "whole numbers of at least 1 were"
                 f" expected{'; 0 alone asks for the largest batch that fits' if name == 'batch' else ''}",
             )
-    return evaluate(case, Grid.of(values, names))
 
 
 def _system(system: str | System, known: Registry) -> System:
@@ -98,8 +144,6 @@ def _system(system: str | System, known: Registry) -> System:
 
 
 def _axes(defaults: Mapping[str, float], given: Mapping[str, Axis], phase: str) -> dict[str, Sequence[float]]:
-    from inferbench.errors import suggest
-
     for name in given:
         if name not in defaults:
             raise InferBenchError.at(
@@ -116,3 +160,40 @@ def _axes(defaults: Mapping[str, float], given: Mapping[str, Axis], phase: str) 
     return {
         name: np.atleast_1d(np.asarray(values, dtype=np.float64)).tolist() for name, values in merged.items()
     }
+
+
+@attrs.frozen(eq=False, repr=False)
+class InstalledView:
+    """What a run is read through: the metrics of a registry, the model's intervals, the screen's tables.
+
+    A copy that another process unpickles reads through what is installed there.
+    """
+
+    registry: Registry
+
+    def metrics(self) -> list[Metric]:
+        """All metrics in display order."""
+        return self.registry.metrics()
+
+    def factors(self, run: Run, of: str) -> tuple[Array, Array]:
+        """Factors from a figure to the ends of its 90% interval."""
+        return bounds(run, of)
+
+    def to_dict(self, run: Run) -> dict[str, Any]:
+        """The JSON document of one run."""
+        return document([run], self.metrics(), self.registry)
+
+    def to_frame(self, run: Run, library: str | None) -> Any:
+        """A data frame with a row per point."""
+        return to_frame([flatten(row) for row in self.to_dict(run)["results"]], library)
+
+    def html(self, run: Run) -> str:
+        """The grid's table as HTML."""
+        return page(grid_report(run, self.registry, False, ""))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _here, ()
+
+
+def _here() -> InstalledView:
+    return InstalledView(installed())

@@ -1,0 +1,57 @@
+"""`Answer`: what every verb returns; the same report as the command's, as data, frame, HTML or text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from inferbench.face.frames import to_frame
+from inferbench.face.pages import page
+from inferbench.report.model import Report
+
+__all__ = ["Answer"]
+
+
+@attrs.frozen(eq=False, repr=False)
+class Answer:
+    """A result that can be looked at, kept as data, or handed on as a frame."""
+
+    def report(self, verbose: bool = False) -> Report:
+        """Return the tables, data and rows that the command of the same name writes.
+
+        Args:
+            verbose: Whether with the long tables, as under `-v`.
+        """
+        raise NotImplementedError
+
+    def summary(self) -> str:
+        """Return one line: what was asked, and how much was found."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data: what the command writes under `--format json`."""
+        return dict(self.report().data)
+
+    def to_frame(self, library: str | None = None) -> Any:
+        """Return a data frame: the rows that the command writes under `--format csv`.
+
+        Args:
+            library: `pandas` or `polars`; by default the one that is installed, pandas first.
+
+        Raises:
+            InferBenchError: The library is not installed.
+        """
+        return to_frame(self.report().rows, library)
+
+    def table(self, verbose: bool = False, width: int = 100) -> str:
+        """Return the tables as text: what the command writes on the screen."""
+        from inferbench.report.render import RENDERERS
+
+        return str(RENDERERS["table"].render(self.report(verbose), width))
+
+    def _repr_html_(self) -> str:
+        return page(self.report())
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.summary()}>"

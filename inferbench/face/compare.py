@@ -1,0 +1,240 @@
+"""`compare`: systems as columns, on the same work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from inferbench.discovery.registry import Registry, installed
+from inferbench.errors import InferBenchError
+from inferbench.face.answer import Answer
+from inferbench.face.run import Axis, evaluated
+from inferbench.model.capacity import smallest_system
+from inferbench.model.document import write_number
+from inferbench.model.remarks import with_remarks
+from inferbench.records.placement import Reason
+from inferbench.records.run import Run
+from inferbench.records.scenario import Suite
+from inferbench.records.system import System, SystemName
+from inferbench.report.model import Report
+from inferbench.report.runs import comparison
+
+__all__ = ["Column", "Comparison", "Work", "compare"]
+
+PRECISION = ("fp8",)
+
+
+@attrs.frozen
+class Work:
+    """One piece of work that all systems are given: a workload, its precisions and its axes."""
+
+    title: str
+    workload: str
+    precisions: tuple[str, ...]
+    axes: Mapping[str, Axis]
+
+
+@attrs.frozen(eq=False)
+class Column:
+    """One system's answer to one piece of work.
+
+    Attributes:
+        run: Its numbers; infeasible, with the reason, where a layout is refused.
+        notes: Why the system is another than the one asked for.
+    """
+
+    run: Run
+    notes: tuple[str, ...] = ()
+
+
+@attrs.frozen(eq=False, repr=False)
+class Comparison(Answer):
+    """Systems compared on the same work.
+
+    Attributes:
+        systems: As they were named.
+        works: Pieces of work, one group of tables each.
+        columns: For each piece of work, one column per system.
+        registry: Whose metrics the tables show.
+    """
+
+    systems: tuple[str, ...]
+    works: tuple[Work, ...]
+    columns: tuple[tuple[Column, ...], ...]
+    registry: Registry
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """All runs, work by work, in the order of the systems."""
+        return tuple(column.run for columns in self.columns for column in columns)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Every doubt that the screen shows in footnotes on the systems."""
+        return tuple(dict.fromkeys(self._notes()))
+
+    def _notes(self) -> Iterator[str]:
+        for columns in self.columns:
+            for column in columns:
+                yield from (*column.notes, *column.run.notes.values())
+
+    def report(self, verbose: bool = False) -> Report:
+        """Return one table per piece of work and grid point, systems as columns."""
+        groups = [
+            (work.title, [column.run for column in columns], [column.notes for column in columns])
+            for work, columns in zip(self.works, self.columns, strict=True)
+        ]
+        first = self.registry.alias("chips", SystemName.parse(self.systems[0]).chip)
+        following = f"inferbench show {first} · inferbench run {self.systems[0]} {self.works[0].workload} -v"
+        return comparison(groups, self.registry, verbose, following)
+
+    def summary(self) -> str:
+        """Name the systems and the work."""
+        works = ", ".join(dict.fromkeys(work.workload for work in self.works))
+        return f"of {', '.join(self.systems)} on {works}: {len(self.to_dict()['results'])} points"
+
+
+def compare(
+    systems: Sequence[str],
+    workload: str | Sequence[str] | None = None,
+    *,
+    suite: str = "reference",
+    precision: str | Sequence[str] | None = None,
+    stack: str = "ideal",
+    scenario: str = "reference",
+    options: Mapping[str, Any] | None = None,
+    ignore_capacity: bool = False,
+    breakdown: bool = False,
+    registry: Registry | None = None,
+    **axes: Axis,
+) -> Comparison:
+    """Compare systems on the same work.
+
+    A chip written without a count that can't hold the network becomes the smallest system that can. A layout
+    that is refused becomes an infeasible column that says why.
+
+    Args:
+        systems: `b200`, `8xtpu-v5p`, `8xh100:tp4pp2`, …
+        workload: `network/phase`, one or several; None takes the suite.
+        suite: Named list of workload points.
+        precision: One name or several; by default the suite's, and fp8 for workloads.
+        stack: Name of a stack, or path of a TOML file.
+        scenario: Economics.
+        options: The workload's options, `{"kv": False}`.
+        ignore_capacity: Pretend that everything fits.
+        breakdown: Keep a row per operator in each run.
+        registry: Of plugins; everything installed by default.
+        **axes: `batch=[1, 64]`, `context=2048`, …; they replace those of the suite.
+
+    Raises:
+        InferBenchError: Unknown names, bad values, no system.
+
+    Example:
+        >>> import inferbench as ib
+        >>> table = ib.compare(["b200", "h100-sxm"], "llama3-8b/decode", batch=[1, 64])
+        >>> len(table.runs), len(table.to_dict()["results"])
+        (2, 4)
+    """
+    known = registry or installed()
+    named = (systems,) if isinstance(systems, str) else tuple(systems)
+    if not named:
+        raise InferBenchError.at("systems", "no system was named", "name one, for example b200")
+    works = _works(known, suite, workload, precision, axes)
+    settings: dict[str, Any] = {
+        "stack": stack,
+        "scenario": scenario,
+        "options": options,
+        "ignore_capacity": ignore_capacity,
+        "breakdown": breakdown,
+    }
+    columns = tuple(tuple(_column(known, name, work, settings) for name in named) for work in works)
+    return Comparison(named, works, columns, known)
+
+
+def _works(
+    known: Registry,
+    suite: str,
+    workload: str | Sequence[str] | None,
+    precision: str | Sequence[str] | None,
+    axes: Mapping[str, Axis],
+) -> tuple[Work, ...]:
+    workloads = (workload,) if isinstance(workload, str) else tuple(workload or ())
+    precisions = (precision,) if isinstance(precision, str) else tuple(precision or ())
+    if workloads:
+        return tuple(Work("", one, precisions or PRECISION, axes) for one in workloads)
+    named: Suite = known.get("suites", suite)
+    return tuple(
+        Work(
+            point.title,
+            f"{point.network}/{point.phase}",
+            precisions or (point.precision,),
+            {"batch": [point.batch], "context": [point.context], **axes},
+        )
+        for point in named.points
+    )
+
+
+def _column(known: Registry, name: str, work: Work, settings: Mapping[str, Any]) -> Column:
+    """Evaluate one system; a bare chip that can't hold the network becomes the smallest system that can."""
+    parsed = SystemName.parse(name)
+
+    def of(system: str | System) -> Run:
+        return evaluated(system, work.workload, known, work.axes, precision=work.precisions, **settings)
+
+    try:
+        run = of(name)
+    except InferBenchError as error:
+        run = _refused(of, known, parsed, error)
+    notes: tuple[str, ...] = ()
+    if parsed.count is None and _too_large(run):
+        try:
+            bigger = smallest_system(run, known, settings["options"])
+            if bigger is not None:
+                whole = of(bigger)
+                notes = (_resized(run, bigger),)
+                run = attrs.evolve(whole, flags={**whole.flags, "resized": np.asarray(True)})
+        except InferBenchError as error:  # nothing to spread over: the chip alone stays, with the reason
+            notes = (f"{run.system.chip.title}: {error.faults[0].found}",)
+    return Column(with_remarks(run, known), notes)
+
+
+def _too_large(run: Run) -> bool:
+    """Whether nothing fits, and for lack of memory alone."""
+    codes = {reason.code for reason in run.reasons}
+    return not bool(np.asarray(run.feasible).any()) and bool(codes) and codes <= {"capacity", "share"}
+
+
+def _refused(
+    of: Callable[[str | System], Run], known: Registry, parsed: SystemName, error: InferBenchError
+) -> Run:
+    """A column for a layout that is refused (no link, no experts to spread): infeasible, with the reason.
+
+    Raises:
+        InferBenchError: One chip of it can't be evaluated either: the fault is not the layout's.
+    """
+    if parsed.count in (None, 1):
+        raise error
+    try:
+        alone = of(System(known.chip(parsed.chip), 1, None))
+    except InferBenchError:
+        raise error from None
+    text = error.faults[0].found.replace("{", "{{").replace("}", "}}")
+    never = np.zeros(alone.grid.shape, dtype=bool)
+    system = System(alone.system.chip, parsed.count or 1, parsed.layout)
+    return attrs.evolve(alone, system=system, feasible=never, reasons=(Reason("layout", text, {}, ~never),))
+
+
+def _resized(run: Run, bigger: System) -> str:
+    numbers = {key: float(np.max(np.asarray(value))) for key, value in run.reasons[0].numbers.items()}
+    text = {key: write_number(key, value) for key, value in numbers.items()}
+    smallest = f"{bigger.count} in the smallest valid layout ({bigger.layout})"
+    if "bound" not in numbers:
+        return f"one chip would need {text['held']} with activations and has {text['each']}: {smallest}"
+    cache = f"{text['bound_state']} with KV cache, " if numbers["need"] > numbers["weights"] else ""
+    return (
+        f"one chip holds {text['has']} of the {text['need']} needed: {text['bound']} chips or more for the"
+        f" weights alone, {cache}{smallest}"
+    )

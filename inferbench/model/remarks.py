@@ -1,0 +1,44 @@
+"""What a reader must know of a run beside its numbers, said by workload, architecture and fabric."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+
+from inferbench.discovery.registry import Registry
+from inferbench.records.run import Run
+from inferbench.specs.options import structured_tuning
+
+__all__ = ["with_remarks"]
+
+
+def with_remarks(run: Run, registry: Registry) -> Run:
+    """Return the run with what its workload finds unusual and what architecture and fabric must say.
+
+    Args:
+        run: Its first grid point is the one the workload is asked about.
+        registry: Where the plugins are looked up.
+    """
+    first = next(run.points())[0]
+    at = {name: value for name, value in first.items() if name != "precision"}
+    architecture = registry.architecture(run.system.chip.architecture_type)
+    workload = registry.workload(run.network.type)
+    unusual = {f"unusual-{i}": text for i, text in enumerate(workload.warnings(run.network, at, run.phase))}
+    remarks = [
+        *architecture.remarks(run.system.chip, structured_tuning(architecture, run.stack)),
+        *_link_remarks(run, registry),
+    ]
+    numbered = {f"remark-{i}": text for i, text in enumerate(remarks)}
+    return attrs.evolve(run, notes={**run.notes, **unusual, **numbered})
+
+
+def _link_remarks(run: Run, registry: Registry) -> list[str]:
+    """What the fabric of several chips says about its links, under software that was not fitted."""
+    used = [
+        run.layouts[int(i)] for i in set(np.ravel(run.layout).tolist())
+    ]  # np.unique would import numpy.ma
+    if run.stack.fit.rows or not np.any(run.feasible) or all(layout.tp * layout.pp == 1 for layout in used):
+        return []
+    links = run.system.chip.interconnect.values()
+    said = [text for link in links for text in registry.fabric(link.fabric).remarks(link)]
+    return [f"{run.system.chip.title}: {text}" for text in dict.fromkeys(said)]

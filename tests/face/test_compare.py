@@ -1,0 +1,61 @@
+"""`inferbench.compare`: the command's columns, notes and remarks, from Python."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import inferbench as ib
+
+TOY = {"scenario": "toy", "precision": "bf16"}
+
+
+class TestToy:
+    def test_a_chip_that_is_too_small_becomes_the_smallest_system_that_fits(self, toy):
+        table = ib.compare(["toy-chip"], "toy-net/decode", registry=toy, **TOY)
+        (column,) = table.columns[0]
+        # 1 GB of weights on chips of 600 MB: two, each with half of every product.
+        assert (column.run.system.count, bool(column.run.feasible.all())) == (2, True)
+        assert "2 in the smallest valid layout (tp2)" in column.notes[0]
+        assert column.notes[0] in table.notes
+
+    def test_a_count_is_taken_at_its_word(self, toy):
+        table = ib.compare(["1xtoy-chip"], "toy-net/decode", registry=toy, **TOY)
+        assert not np.any(table.runs[0].feasible)
+
+    def test_a_layout_that_is_refused_is_an_infeasible_column_that_says_why(self, toy):
+        table = ib.compare(["2xtoy-chip:tp2", "2xtoy-chip:tp2ep2"], "toy-net/decode", registry=toy, **TOY)
+        good, bad = table.to_dict()["results"]
+        assert (good["feasible"], bad["feasible"]) == (True, False)
+        assert "no experts to spread" in bad["reason"]
+
+    def test_one_name_is_a_list_of_one(self, toy):
+        table = ib.compare("2xtoy-chip", "toy-net/decode", registry=toy, **TOY)
+        assert table.systems == ("2xtoy-chip",)
+
+    def test_no_system_is_refused(self, toy):
+        with pytest.raises(ib.InferBenchError, match="systems: no system was named"):
+            ib.compare([], "toy-net/decode", registry=toy)
+
+    def test_the_text_is_short(self, toy):
+        table = ib.compare(["2xtoy-chip"], "toy-net/decode", registry=toy, batch=[1, 2], **TOY)
+        assert repr(table) == "<Comparison of 2xtoy-chip on toy-net/decode: 2 points>"
+
+    def test_a_frame_has_a_row_per_system_and_point(self, toy):
+        pytest.importorskip("pandas")
+        table = ib.compare(["2xtoy-chip", "4xtoy-chip"], "toy-net/decode", registry=toy, batch=[1, 2], **TOY)
+        frame = table.to_frame("pandas")
+        assert list(frame["chips"]) == [2, 2, 4, 4]
+
+
+@pytest.mark.needs_plugins("chips/groq-lpu", "chips/tpu-v5p")
+def test_it_gives_the_command_s_table_data_and_remarks(cli):
+    systems = ["b200", "8xtpu-v5p", "576xgroq-lpu"]
+    table = ib.compare(systems, "llama3-70b/decode", batch=[1, 64])
+    line = ["compare", *systems, "-w", "llama3-70b/decode", "--batch", "1,64"]
+    assert table.to_dict() == json.loads(cli(*line, "--format", "json")[1])
+    assert table.table() == cli(*line)[1]
+    assert any("10 to 700 times lower" in note for note in table.notes)
+    assert all(note in cli(*line)[1].replace("\n", " ") for note in table.notes)
