@@ -1,3 +1,7 @@
-"""The version of the core and of the first-party packages, which move in lockstep."""
+"""The core's name on the package index, and its version, which the first-party packages share.
+
+`inferbench` and `inferbench-cli` belong to other people there: see the decision record about the name.
+"""
 
 __version__ = "0.1.0"
+DISTRIBUTION = "inferbench-core"

@@ -94,6 +94,28 @@ def test_the_extra_all_names_every_first_party_plugin():
     }
 
 
+TEXTS = [
+    path
+    for pattern in ("inferbench/**/*", "plugins/**/*", "specs/**/*", "contrib/**/*", "docs/**/*.md", "*.md")
+    for path in ROOT.glob(pattern)
+    if path.suffix in (".py", ".md", ".toml", ".in") and "tests" not in path.parts
+]
+# Only the record of the decision may say what must not be said.
+RECORD = ROOT / "docs/decisions/0011-the-name-of-the-distribution.md"
+
+
+def test_every_distribution_that_we_advise_to_install_is_ours():
+    ours = {table["project"]["name"] for table in PROJECTS.values()} | {"uv"}
+    wrong = []
+    for path in TEXTS:
+        for found in re.finditer(r"pip install +(?!-)['\"]?(?P<name>[\w{}.-]+)", path.read_text("utf-8")):
+            # A placeholder stands for a name that the program knows; it must not be part of one.
+            known = found["name"] in ours or re.fullmatch(r"\{\w+\}", found["name"])
+            if not known and path != RECORD:
+                wrong.append(f"{path.relative_to(ROOT)}: {found[0]}")
+    assert wrong == []
+
+
 def built(home: Path, out: Path) -> tuple[Path, Path]:
     """Build wheel and source archive in this environment, without an index."""
     command = [sys.executable, "-m", "hatchling", "build", "-d", str(out)]

@@ -2,7 +2,7 @@
 out.
 
 Chip facts are never touched: a fit says which fraction of the datasheet's rate software reaches, and no
-fraction is above one. Needs SciPy (`pip install 'inferbench[calibrate]'`).
+fraction is above one. Needs SciPy (`pip install 'inferbench-core[calibrate]'`).
 """
 
 from __future__ import annotations

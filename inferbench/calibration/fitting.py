@@ -344,5 +344,5 @@ def _scipy() -> Any:
         return import_module("scipy.optimize").least_squares
     except ImportError:
         raise InferBenchError.at(
-            "calibrate", "scipy is not installed", "pip install 'inferbench[calibrate]'"
+            "calibrate", "scipy is not installed", "pip install 'inferbench-core[calibrate]'"
         ) from None

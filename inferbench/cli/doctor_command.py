@@ -9,6 +9,7 @@ import rich_click
 
 from inferbench.cli import common
 from inferbench.discovery.registry import KINDS, Problem, Registry
+from inferbench.discovery.strangers import strangers
 from inferbench.errors import InferBenchError
 from inferbench.report.model import Cell, Report, Table
 from inferbench.validation.findings import stack_findings
@@ -81,7 +82,7 @@ def examine(registry: Registry) -> tuple[list[Problem], list[Problem]]:
                     broken += [
                         Problem(entry.owner, fault.where, fault.found, fault.remedy) for fault in error.faults
                     ]
-    broken = [*registry.problems, *broken, *_dangling(registry)]
+    broken = [*registry.problems, *strangers(), *broken, *_dangling(registry)]
     doubts = [
         Problem(_owner(registry, fault.where), fault.where, fault.found, fault.remedy)
         for fault in registry.warnings

@@ -78,7 +78,7 @@ def _kind(registry: Registry, kind: str) -> Table:
     rows = tuple(
         (Cell(f"{owner} {version}"), Cell(", ".join(sorted(names))))
         for (owner, version), names in sorted(by_package.items())
-    ) or ((Cell("none"), Cell("pip install 'inferbench[all]'", unsure=True)),)
+    ) or ((Cell("none"), Cell("pip install 'inferbench-core[all]'", unsure=True)),)
     count = sum(len(names) for names in by_package.values())
     return Table(f"{kind.replace('_', ' ')} ({count})", (Cell(""), Cell("")), rows)
 
@@ -88,7 +88,7 @@ def _plugins(registry: Registry) -> Table:
         (Cell(name), Cell(owner), Cell(version))
         for name, (owner, version) in sorted(registry.plugins.items())
     )
-    rows = rows or ((Cell("none"), Cell("pip install 'inferbench[all]'", unsure=True), Cell("")),)
+    rows = rows or ((Cell("none"), Cell("pip install 'inferbench-core[all]'", unsure=True), Cell("")),)
     return Table(
         f"plugins ({len(registry.plugins)})", (Cell("plugin"), Cell("package"), Cell("version")), rows
     )

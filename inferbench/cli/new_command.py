@@ -107,13 +107,16 @@ def write_package(kind: str, name: str, home: Path) -> list[Path]:
             (home / target).parent.mkdir(parents=True, exist_ok=True)
             (home / target).write_text(Template(source.read_text("utf-8")).substitute(words), "utf-8")
             written.append(target)
+        (home / "LICENSE").write_text(
+            (files("inferbench") / "templates" / "LICENSE").read_text("utf-8"), "utf-8"
+        )
     except OSError as error:
         raise InferBenchError.at(
             f"--dir {home.parent}",
             f"can't be written: {error.strerror}",
             "name a folder you may write to",
         ) from None
-    return written
+    return sorted([Path("LICENSE"), *written])
 
 
 def _words(name: str) -> dict[str, str]:

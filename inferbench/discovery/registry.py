@@ -20,7 +20,7 @@ from typing import Any
 
 import pluggy
 
-from inferbench._version import __version__
+from inferbench._version import DISTRIBUTION, __version__
 from inferbench.discovery import hookspecs
 from inferbench.discovery.entries import Entry, Problem, said
 from inferbench.discovery.pools import INLINE, PROCESSES, Executor
@@ -169,7 +169,7 @@ class Registry:
         return sorted(self.entries(kind))
 
     def _collect(self, kind: str) -> dict[str, Entry]:
-        found = {one.name: Entry(one.name, "inferbench", __version__, one) for one in BROUGHT.get(kind, ())}
+        found = {one.name: Entry(one.name, DISTRIBUTION, __version__, one) for one in BROUGHT.get(kind, ())}
         hook = getattr(self.manager.hook, f"inferbench_{kind}")
         for impl in hook.get_hookimpls():
             owner, version = self.plugins.get(impl.plugin_name, (impl.plugin_name, "?"))
@@ -278,17 +278,9 @@ class Registry:
     def _unknown(self, kind: str, name: str) -> InferBenchError:
         singular, installed = KINDS[kind][1], self.names(kind)
         if not installed:
-            package = "inferbench-specs" if kind in ("chips", "networks") else "inferbench[all]"
+            package = "inferbench-specs" if kind in ("chips", "networks") else f"{DISTRIBUTION}[all]"
             return InferBenchError.at(name, f"no {singular} is installed", f"pip install '{package}'")
-        hint = (
-            suggest(name, installed)
-            or suggest(name.lower(), installed)
-            or (
-                f"pip install inferbench-{name} might bring it"
-                if kind in ("architectures", "workloads", "fabrics")
-                else ""
-            )
-        )
+        hint = suggest(name, installed) or suggest(name.lower(), installed)
         shown = ", ".join(installed[:12]) + (", …" if len(installed) > 12 else "")
         doctor = f"problems found: {len(self.problems)}, see inferbench doctor" if self.problems else ""
         return InferBenchError.at(

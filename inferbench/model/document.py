@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from inferbench._version import __version__
+from inferbench._version import DISTRIBUTION, __version__
 from inferbench.discovery.registry import Registry
 from inferbench.model.intervals import bounds
 from inferbench.records.run import Metric, Run
@@ -35,7 +35,7 @@ def document(runs: Iterable[Run], metrics: list[Metric], registry: Registry) -> 
 
 def provenance(runs: list[Run], registry: Registry) -> dict[str, Any]:
     """Packages with versions, and the hash of every spec the runs rest on."""
-    packages = {"inferbench": __version__, **dict(sorted(registry.plugins.values()))}
+    packages = {DISTRIBUTION: __version__, **dict(sorted(registry.plugins.values()))}
     specs: dict[str, str] = {}
     for run in runs:
         for kind, name in (

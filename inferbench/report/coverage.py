@@ -61,5 +61,5 @@ def coverage_report(registry: Registry) -> Report:
         ]
     heads = (Cell(""), *(Cell(name) for name in names))
     table = Table("operator kinds by architecture", heads, tuple(rows), legend=(LEGEND,))
-    following = f"inferbench show {names[0]}" if names else "pip install 'inferbench[all]'"
+    following = f"inferbench show {names[0]}" if names else "pip install 'inferbench-core[all]'"
     return Report((table,), {"schema": "inferbench.coverage/1", "coverage": flat}, tuple(flat), following)

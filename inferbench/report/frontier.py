@@ -264,7 +264,7 @@ def plot(found: Sequence[Frontier], title: str, path: str) -> None:
         from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
     except ImportError:
         raise InferBenchError.at(
-            "--plot", "needs Matplotlib, which is not installed", "pip install 'inferbench[plots]'"
+            "--plot", "needs Matplotlib, which is not installed", "pip install 'inferbench-core[plots]'"
         ) from None
     figure = Figure(figsize=(12, 4), layout="constrained")
     figure.suptitle(title)

@@ -43,7 +43,9 @@ def needed(name: str) -> Any:
         return import_module(name)
     except ImportError:
         package = name.partition(".")[0]
-        raise InferBenchError.at(package, "is not installed", "pip install 'inferbench[sweep]'") from None
+        raise InferBenchError.at(
+            package, "is not installed", "pip install 'inferbench-core[sweep]'"
+        ) from None
 
 
 def header(plan: Plan) -> dict[str, Any]:

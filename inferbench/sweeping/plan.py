@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from inferbench._version import __version__
+from inferbench._version import DISTRIBUTION, __version__
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
 from inferbench.model.case import Case, prepare
@@ -272,7 +272,7 @@ def _files(registry: Registry) -> tuple[str, ...]:
 
 def _basis(request: Request, works: Sequence[Work], stack: Stack, registry: Registry) -> dict[str, Any]:
     """Versions and spec hashes; a sweep resumed on another basis would mix two models."""
-    packages = {"inferbench": __version__, "numpy": np.__version__, **dict(sorted(registry.plugins.values()))}
+    packages = {DISTRIBUTION: __version__, "numpy": np.__version__, **dict(sorted(registry.plugins.values()))}
     named = {("chips", work.system.chip.name) for work in works} | {
         ("networks", work.network.name) for work in works
     }

@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 import attrs
 import numpy as np
 
-from inferbench._version import __version__
+from inferbench._version import DISTRIBUTION, __version__
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, UnsupportedOp
 from inferbench.model.capacity import at_largest_batch
@@ -147,7 +147,7 @@ def _opened(job: Job) -> Bench:
 
 def _same(wanted: Mapping[str, str], registry: Registry) -> None:
     """Refuse a worker that would compute with other packages."""
-    mine = {"inferbench": __version__, "numpy": np.__version__, **dict(registry.plugins.values())}
+    mine = {DISTRIBUTION: __version__, "numpy": np.__version__, **dict(registry.plugins.values())}
     for name in sorted({*wanted, *mine}):
         if wanted.get(name) != mine.get(name):
             raise InferBenchError.at(

@@ -3,7 +3,7 @@
     class TestSystolic(ib_testing.ArchitectureContract):
         architecture = Systolic() chip = "tpu-v5p"
 
-Needs `pip install inferbench[testing]`.
+Needs `pip install inferbench-core[testing]`.
 """
 
 from inferbench.testing.architectures import ArchitectureContract

@@ -17,7 +17,7 @@ from inferbench.calibration.calibrate import calibrate
 from inferbench.calibration.experts import busiest, expert_layer
 from inferbench.errors import InferBenchError
 
-pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench[calibrate]'")
+pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench-core[calibrate]'")
 pytestmark = pytest.mark.needs_plugins("importers/csv", "chips/h100-sxm", "architectures/simt")
 
 # The datasheet's: 989 TOP/s in bf16, 1979 in fp8, 3.35 TB/s, 450 GB/s to each side.

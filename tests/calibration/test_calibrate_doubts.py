@@ -13,7 +13,7 @@ import inferbench as ib
 from inferbench.calibration.calibrate import calibrate
 from inferbench.errors import InferBenchError
 
-pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench[calibrate]'")
+pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench-core[calibrate]'")
 pytestmark = pytest.mark.needs_plugins("importers/csv", "chips/h100-sxm", "architectures/simt")
 
 PEAK, HBM, LINK = 989e12, 3.35e12, 450e9

@@ -14,7 +14,7 @@ from inferbench.calibration.kernels import kernels
 from inferbench.calibration.writing import Labels, energy_toml, stack_toml
 from inferbench.evidence.matching import read_rows
 
-pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench[calibrate]'")
+pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench-core[calibrate]'")
 pytestmark = pytest.mark.needs_plugins("importers/csv", "chips/h100-sxm", "architectures/simt")
 
 KERNELS = ("gemm.csv", "attention.csv", "encoder_attention.csv", "moe.csv", "collectives.csv")

@@ -107,7 +107,7 @@ CASES = [
     (("show", "toy-chp"), "toy-chp: no spec and no plugin has this name\n  did you mean 'toy-chip'?"),
     (("shwo", "toy-chip"), "shwo: no such command\n  did you mean 'show'?"),
     (("run", "toy-chip"), "Missing argument 'NETWORK/PHASE'.\n  inferbench run --help"),
-    (("compare", "toy-chip"), "reference: no suite is installed\n  pip install 'inferbench[all]'"),
+    (("compare", "toy-chip"), "reference: no suite is installed\n  pip install 'inferbench-core[all]'"),
 ]
 
 
@@ -121,7 +121,7 @@ def test_message(toy_cli, args, said):
 def test_without_any_plugin_it_says_what_to_install(cli, monkeypatch):
     monkeypatch.setattr("inferbench.discovery.registry.entry_points", lambda group: ())
     for args, said in (
-        (("compare", "b200"), "reference: no suite is installed\n  pip install 'inferbench[all]'"),
+        (("compare", "b200"), "reference: no suite is installed\n  pip install 'inferbench-core[all]'"),
         (
             ("run", "b200", "llama3-70b/decode"),
             "b200: no chip is installed\n  pip install 'inferbench-specs'",
@@ -130,7 +130,7 @@ def test_without_any_plugin_it_says_what_to_install(cli, monkeypatch):
         assert cli(*args) == (2, "", f"inferbench: {said}\n")
     code, out, err = cli("list")
     assert (code, err) == (0, "")
-    assert "pip install 'inferbench[all]'" in out
+    assert "pip install 'inferbench-core[all]'" in out
     assert cli("doctor")[0] == 0
 
 

@@ -235,7 +235,7 @@ class TestInstalled:
     def test_provenance_names_packages_and_hashes_specs(self, cli):
         provenance = data(cli("run", "b200", "llama3-70b/decode", "--format", "json"))["provenance"]
         assert list(provenance) == ["inferbench", "packages", "specs", "python", "numpy", "scenario"]
-        assert {"inferbench", "inferbench-specs", "inferbench-llm"} <= set(provenance["packages"])
+        assert {"inferbench-core", "inferbench-specs", "inferbench-llm"} <= set(provenance["packages"])
         assert set(provenance["specs"]) == {"chips/b200", "networks/llama3-70b"}
         assert re.fullmatch("sha256:[0-9a-f]{64}", provenance["specs"]["chips/b200"])
 

@@ -108,3 +108,13 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert run(["new", "chip", "acme-q9", "--dir", str(tmp_path / "file")]) == 2
     assert f"--dir {tmp_path / 'file'}: can't be written: Not a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", list(NAMES))
+def test_a_new_package_says_whose_it_is_and_under_which_licence(kind, tmp_path):
+    package = written(kind, tmp_path)
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    assert project["license"] == "Apache-2.0"
+    assert "Apache License" in (package / "LICENSE").read_text()
+    assert project["authors"] == [{"name": NAMES[kind].partition("-")[0].capitalize()}]
+    assert (package / project["readme"]).is_file()

@@ -282,7 +282,7 @@ def test_unknown_name_teaches(registry):
 
 
 def test_unknown_name_with_nothing_installed_says_what_to_install(bare):
-    for kind, package in (("chips", "inferbench-specs"), ("architectures", "inferbench[all]")):
+    for kind, package in (("chips", "inferbench-specs"), ("architectures", "inferbench-core[all]")):
         with pytest.raises(InferBenchError) as caught:
             bare.get(kind, "b200")
         assert str(caught.value) == f"b200: no {KINDS[kind][1]} is installed\n  pip install '{package}'"

@@ -279,7 +279,8 @@ def test_unknown_architecture_stands_beside_the_other_faults(bare):
         chip_from(text.encode(), "x1", "x1.toml", bare.architecture, print)
     assert [str(fault) for fault in caught.value.faults] == [
         f'{BANDWIDTH}"2 TB" is a capacity; {LIKE}',
-        "x1.toml: architecture.type = 'toy': no architecture is installed\n  pip install 'inferbench[all]'",
+        "x1.toml: architecture.type = 'toy': no architecture is installed\n"
+        "  pip install 'inferbench-core[all]'",
     ]
 
 
@@ -312,7 +313,7 @@ def test_a_network_of_unknown_type(bare, toy_file):
         network_from(text, "n", "n.toml", bare.workload)
     assert (
         str(caught.value)
-        == "n.toml: network.type = 'toy-mpl': no workload is installed\n  pip install 'inferbench[all]'"
+        == "n.toml: network.type = 'toy-mpl': no workload is installed\n  pip install 'inferbench-core[all]'"
     )
     bare.load_file(str(toy_file))
     with pytest.raises(InferBenchError) as caught:

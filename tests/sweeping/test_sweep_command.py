@@ -321,8 +321,11 @@ def test_without_the_extra_it_says_what_to_install(toy_cli, tmp_path, monkeypatc
     for name in ("pyarrow", "pyarrow.parquet", "pyarrow.dataset", "duckdb"):
         monkeypatch.setitem(sys.modules, name, None)
     code, _, err = toy_cli(*TOY, "--precision", "fp8", "--out", str(tmp_path / "out"))
-    assert (code, err) == (2, "inferbench: pyarrow: is not installed\n  pip install 'inferbench[sweep]'\n")
+    assert (code, err) == (
+        2,
+        "inferbench: pyarrow: is not installed\n  pip install 'inferbench-core[sweep]'\n",
+    )
     assert toy_cli("query", str(tmp_path / "out"), "select 1")[2].endswith(
-        "pip install 'inferbench[sweep]'\n"
+        "pip install 'inferbench-core[sweep]'\n"
     )
     assert toy_cli(*TOY, "--precision", "fp8")[0] == 0
