@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import inferbench as ib
-from inferbench_llm.config import given, is_mixture, read_dense, read_table, text_part
+from inferbench_llm.architectures import family_of, text_part
+from inferbench_llm.config import given, is_mixture, read_dense, read_table
 from inferbench_llm.family import SIZES, dense, family
+from inferbench_llm.hf import completed
 from inferbench_llm.layers import Layers
 from inferbench_llm.ops import CachedAttention
 from inferbench_llm.params import Options, Size, TransformerParams
@@ -23,9 +25,11 @@ __all__ = [
     "Sweep",
     "Transformer",
     "TransformerParams",
+    "completed",
     "context_warnings",
     "dense",
     "family",
+    "family_of",
     "given",
     "is_mixture",
     "items",

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import inferbench as ib
+from inferbench_llm.architectures import family_of, text_part
+from inferbench_llm.hf import completed
 
-__all__ = ["TRAITS", "given", "is_mixture", "read_dense", "read_table", "text_part"]
+__all__ = ["TRAITS", "given", "is_mixture", "read_dense", "read_table"]
 
 _ALL_BIASES = {"attention_bias": True, "output_bias": True, "mlp_bias": True}
 _CLASSIC = {**_ALL_BIASES, "norm": "layer", "gated_mlp": False, "tie_word_embeddings": True}
@@ -96,12 +98,6 @@ _WHERE = "config.json"  # the core puts the real path here
 _COMPLETE = "take the complete config.json that the network was published with"
 
 
-def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the nested `text_config` of a multi-modal file, or the file itself."""
-    nested = config.get("text_config")
-    return nested if isinstance(nested, Mapping) else config
-
-
 def is_mixture(config: Mapping[str, Any]) -> bool:
     """Say whether a config describes routed experts."""
     return any(_many(config.get(key)) for key in _MIXTURE)
@@ -123,12 +119,12 @@ def read_dense(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
         True
     """
     text = text_part(config)
-    traits = TRAITS.get(str(text.get("model_type")))
+    traits = TRAITS.get(family_of(text, TRAITS))
     # OPT-350M projects its embedding to another width, which no key of ours says.
     odd = "word_embed_proj_dim" in text and text["word_embed_proj_dim"] != text.get("hidden_size")
     if traits is None or is_mixture(text) or odd:
         return None
-    return {"type": "transformer", **read_table(text, traits)}
+    return {"type": "transformer", **read_table(completed(text), traits)}
 
 
 def given(config: Mapping[str, Any], spellings: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:

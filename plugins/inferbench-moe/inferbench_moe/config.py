@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from inferbench_llm import given, is_mixture, read_table, text_part
+from inferbench_llm import completed, family_of, given, is_mixture, read_table, text_part
 
 __all__ = ["read_moe"]
 
@@ -55,12 +55,13 @@ def read_moe(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
         True
     """
     text = text_part(config)
-    traits = _TRAITS.get(str(text.get("model_type")))
+    traits = _TRAITS.get(family_of(text, _TRAITS))
     scattered = text.get("mlp_only_layers") or any(
         text.get(key, 1) not in (1, None) for key in ("decoder_sparse_step", "moe_layer_freq")
     )
     if traits is None or not is_mixture(text) or scattered:
         return None
+    text = completed(text)
     table = read_table(text, {"tie_word_embeddings": False, **traits})
     table |= {key: value for key, value in given(text, _SPELLINGS).items() if value is not None}
     quantization = text.get("quantization_config")

@@ -111,22 +111,24 @@ class ExpertLayers:
                 yield base.gemm("shared_gate", layers, 1.0, p.hidden_size)
         if base.options.elementwise:
             reads = p.num_experts_per_tok + (1.0 if p.shared_width else 0.0)
-            yield base.elementwise("combine", layers, p.hidden_size, reads=reads, split=("n",), of="experts")
+            width = p.expert_hidden_size or p.hidden_size
+            yield base.elementwise("combine", layers, width, reads=reads, split=("n",), of="experts")
 
     def _routed(self, layers: float) -> Iterator[ib.Op]:
         p, base = self.params, self.base
+        width = p.expert_hidden_size or p.hidden_size
         inner = p.moe_intermediate_size * (2.0 if p.gated_mlp else 1.0)
         touched = distinct_experts(
             p.num_experts, p.num_experts_per_tok, base.sweep.rows, self.options.routing
         )
         rows = base.sweep.rows * p.num_experts_per_tok / touched
         precision = _stored(base.precision, p.expert_format) if p.expert_format else base.precision
-        yield self._expert("up", (layers, inner, p.hidden_size), touched, rows, precision)
+        yield self._expert("up", (layers, inner, width), touched, rows, precision)
         if base.options.elementwise:
-            width = p.num_experts_per_tok * p.moe_intermediate_size
+            active = p.num_experts_per_tok * p.moe_intermediate_size
             reads = inner / p.moe_intermediate_size
-            yield base.elementwise("expert_activation", layers, width, reads=reads, split=("n",))
-        yield self._expert("down", (layers, p.hidden_size, p.moe_intermediate_size), touched, rows, precision)
+            yield base.elementwise("expert_activation", layers, active, reads=reads, split=("n",))
+        yield self._expert("down", (layers, width, p.moe_intermediate_size), touched, rows, precision)
 
     def _expert(
         self,

@@ -26,6 +26,8 @@ class MoeParams(TransformerParams):
         router_bias, expert_bias: Biases of the router; of the experts' matrices.
         expert_format: Number format in which the experts are published (gpt-oss: `mxfp4`); stored so in
             every run whose own weight format is not smaller.
+        expert_hidden_size: Width that the routed experts read and write, where it is not `hidden_size`; 0: it
+            is.
         active_counts: What the publisher's active count includes.
 
     Example:
@@ -47,6 +49,7 @@ class MoeParams(TransformerParams):
     router_bias: bool = False
     expert_bias: bool = False
     expert_format: str = ""
+    expert_hidden_size: Size = 0.0
     active_counts: Literal["all", "no input embedding"] = "all"
 
     def __attrs_post_init__(self) -> None:

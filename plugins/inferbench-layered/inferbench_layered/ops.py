@@ -1,0 +1,163 @@
+"""Operators with a state of constant size: recurrences, and per-element work that remembers the last
+positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import ClassVar
+
+import attrs
+
+import inferbench as ib
+
+__all__ = ["Recurrence", "StateProduct", "StatefulElementwise"]
+
+
+@attrs.frozen(kw_only=True, slots=False, eq=False)
+class StateProduct(ib.Gemm):
+    """The products of a recurrence as one primitive, whose second operand is the state. Costs are those of
+    `Gemm`.
+
+    Attributes:
+        touched: Bytes that one execution reads and writes.
+        kept: Bytes of state that stay resident.
+    """
+
+    touched: ib.Bytes
+    kept: ib.Numeric
+
+    @cached_property
+    def bytes(self) -> ib.Bytes:
+        """What the recurrence touches: intermediate products stay on the chip."""
+        return self.touched
+
+    @cached_property
+    def resident(self) -> ib.Bytes:
+        """The state."""
+        return ib.Bytes(state=self.kept)
+
+
+@attrs.frozen(kw_only=True, slots=False, eq=False)
+class Recurrence(ib.Op):
+    """A linear recurrence over positions: per head a state of `key_dim` x `value_dim`, the same at any
+    context.
+
+    A position reads the state out (query times state) and adds to it (key times value); a delta rule first
+    asks what the state predicts for the key. These products are the useful operations, in decode and for a
+    prompt alike: a kernel that works on chunks does more of them, which no bound counts. The state is read
+    and written once per execution.
+
+    Attributes:
+        batch: Sequences.
+        tokens: Positions per sequence and execution.
+        heads: States per sequence.
+        key_dim, value_dim: Shape of a state.
+        products: Products of `key_dim` x `value_dim` per position and head: 2, or 3 with a delta rule.
+        operands: Elements read per position: queries, keys, values, gates.
+        element_bytes: Stored bytes per element of a state.
+
+    Example:
+        One position, 64 heads of 128 x 128 under a delta rule: 64 x 3 x 2 x 128 x 128 operations, and 4 MiB
+            of fp32 state.
+
+        >>> scan = Recurrence(name="scan", precision=ib.Precision.of(["bf16"]), batch=1.0, tokens=1.0,
+        ...     heads=64.0, key_dim=128.0, value_dim=128.0, products=3.0, operands=24576.0, element_bytes=4.0)
+        >>> scan.useful, scan.resident.state
+        (6291456.0, 4194304.0)
+    """
+
+    batch: ib.Numeric
+    tokens: ib.Numeric
+    heads: ib.Numeric
+    key_dim: ib.Numeric
+    value_dim: ib.Numeric
+    products: float
+    operands: ib.Numeric
+    element_bytes: ib.Numeric
+
+    divides: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "heads": ("heads", "operands"),
+        "n": ("value_dim", "operands"),
+    }
+
+    @cached_property
+    def useful(self) -> ib.Numeric:
+        """2 x key_dim x value_dim per product, position and head."""
+        per_head = 2.0 * self.products * self.key_dim * self.value_dim
+        return self.batch * self.tokens * self.heads * per_head
+
+    @cached_property
+    def state(self) -> ib.Numeric:
+        """Bytes of the states of all sequences."""
+        return self.batch * self.heads * self.key_dim * self.value_dim * self.element_bytes
+
+    @cached_property
+    def bytes(self) -> ib.Bytes:
+        """Operands in, results out; the state once in and once out."""
+        act, rows = self.precision.activations, self.batch * self.tokens
+        outputs = rows * self.heads * self.value_dim * act
+        return ib.Bytes(state=2.0 * self.state, inputs=rows * self.operands * act, outputs=outputs)
+
+    @cached_property
+    def resident(self) -> ib.Bytes:
+        """The states."""
+        return ib.Bytes(state=self.state)
+
+    def lower(self) -> Iterator[ib.Op]:
+        """Yield its products as one primitive that touches the same bytes."""
+        yield StateProduct(
+            name=self.name,
+            precision=self.precision,
+            unit=self.unit,
+            m=self.tokens,
+            n=self.value_dim,
+            k=self.key_dim,
+            count=self.batch * self.heads * self.products,
+            second="inputs",
+            touched=self.bytes,
+            kept=self.state,
+        )
+
+
+@attrs.frozen(kw_only=True, slots=False, eq=False)
+class StatefulElementwise(ib.Elementwise):
+    """Per-element work that keeps the last positions of every sequence: a short convolution, a pooling
+    window.
+
+    Attributes:
+        state: Elements kept, all sequences together; read and written once per execution, stored like
+            activations.
+        holds: What counts as resident here, once per graph: `weights`, `state` or both.
+    """
+
+    state: ib.Numeric
+    holds: tuple[str, ...] = ("weights", "state")
+
+    divides: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "n": ("elements", "state", "held"),
+        "heads": ("elements", "state", "held"),
+    }
+
+    @cached_property
+    def bytes(self) -> ib.Bytes:
+        """As any per-element work, and the state in and out."""
+        act = self.precision.activations
+        return ib.Bytes(
+            weights=self.held * self.precision.weights,
+            state=2.0 * self.state * act,
+            inputs=self.elements * self.reads * act,
+            outputs=self.elements * self.writes * act,
+        )
+
+    @cached_property
+    def parameters(self) -> ib.Numeric:
+        """Its weights, where they count here."""
+        return self.held if "weights" in self.holds else 0.0
+
+    @cached_property
+    def resident(self) -> ib.Bytes:
+        """Weights, and the positions kept."""
+        kept = self.state * self.precision.activations if "state" in self.holds else 0.0
+        return ib.Bytes(weights=self.parameters * self.precision.weights, state=kept)
