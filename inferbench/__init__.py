@@ -58,6 +58,7 @@ _HOMES = {
     "inferbench.records.scenario": ("Scenario", "Suite", "SuitePoint"),
     "inferbench.records.stack": ("Curve", "Domain", "Fit", "Host", "Stack"),
     "inferbench.records.system": ("Layout", "System", "SystemName"),
+    "inferbench.report.model": ("Cell", "Report", "Table"),
     "inferbench.discovery.registry": ("Registry", "installed"),
     "inferbench.units": (
         "ByteCount",
@@ -180,6 +181,9 @@ if TYPE_CHECKING:
     from inferbench.records.system import Layout as Layout
     from inferbench.records.system import System as System
     from inferbench.records.system import SystemName as SystemName
+    from inferbench.report.model import Cell as Cell
+    from inferbench.report.model import Report as Report
+    from inferbench.report.model import Table as Table
     from inferbench.units import ByteCount as ByteCount
     from inferbench.units import BytesPerSecond as BytesPerSecond
     from inferbench.units import Count as Count

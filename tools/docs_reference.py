@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def commands() -> Iterator[tuple[str, click.Command, str]]:
     """Yield each command: name, command, and the package that brings it."""
-    from inferbench.cli.app import COMMANDS, app
+    from inferbench.cli.app import app
+    from inferbench.cli.commands import COMMANDS
     from inferbench.discovery.registry import installed
 
     context = click.Context(app, info_name="inferbench")
@@ -27,6 +28,8 @@ def commands() -> Iterator[tuple[str, click.Command, str]]:
             assert command is not None
             yield name, command, "inferbench"
     for name, entry in sorted(installed().entries("commands").items()):
+        if name in COMMANDS:
+            continue
         yield name, entry.record, entry.owner
 
 

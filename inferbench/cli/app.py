@@ -11,27 +11,10 @@ import click
 import rich_click
 
 from inferbench._version import __version__
+from inferbench.cli.commands import COMMANDS, registry_with_commands
 from inferbench.errors import InferBenchError, suggest
 
 __all__ = ["app", "run"]
-
-COMMANDS = {
-    "compare": "Compare systems on the same work: one table per workload.",
-    "run": "Run one workload on one system over a grid.",
-    "sweep": "Evaluate systems over a whole space of workload points.",
-    "query": "Ask a sweep's result in SQL.",
-    "list": "List what is installed, and who provides it.",
-    "show": "Show every number of a spec, with unit, basis and source.",
-    "op": "Cost single operators on one chip.",
-    "calibrate": "Fit a stack to measurements, and score it on rows left out.",
-    "frontier": "Speed per user against throughput, cost and energy of a serving system.",
-    "size": "Find the fewest chips and the cheapest layout that meet a limit.",
-    "claims": "Check published claims against the model.",
-    "validate": "Compare predictions with measurements, row by row.",
-    "explain": "Say where a measured time goes: algorithm, hardware, software.",
-    "doctor": "Say what is broken, missing or shadowed, and what to do.",
-    "new": "Write the skeleton of a plugin package.",
-}
 
 
 class Lazy(rich_click.RichGroup):
@@ -39,9 +22,7 @@ class Lazy(rich_click.RichGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name all commands: the core's first."""
-        from inferbench.discovery.registry import installed
-
-        return [*COMMANDS, *installed().names("commands")]
+        return [*COMMANDS, *(n for n in registry_with_commands().names("commands") if n not in COMMANDS)]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import a command."""
@@ -49,9 +30,7 @@ class Lazy(rich_click.RichGroup):
             module = import_module(f"inferbench.cli.{name}_command")
             command: click.Command = module.command
             return command
-        from inferbench.discovery.registry import installed
-
-        entry = installed().entries("commands").get(name)
+        entry = registry_with_commands().entries("commands").get(name)
         return entry.record if entry else None
 
     def resolve_command(

@@ -15,8 +15,10 @@ from typing import Any
 import attrs
 import click
 
-from inferbench.discovery.registry import Registry, installed
-from inferbench.errors import InferBenchError
+from inferbench.cli.commands import registry_with_commands
+from inferbench.discovery.registry import Registry
+from inferbench.errors import InferBenchError, suggest
+from inferbench.records.interfaces import Renderer
 from inferbench.report.model import Report
 from inferbench.specs.options import read_option
 from inferbench.specs.ranges import MOST_LISTED, Points, parse
@@ -201,23 +203,18 @@ def emit(report: Report, form: str, out: str | None, registry: Registry) -> None
         write_atomically(Path(out), text)
 
 
-def renderer(form: str, registry: Registry) -> Any:
+def renderer(form: str, registry: Registry) -> Renderer:
     """Find what renders a format; a command that writes files asks before it does.
 
     Raises:
         InferBenchError: Unknown format.
     """
-    from inferbench.errors import suggest
-    from inferbench.report.render import RENDERERS
-
-    if form in RENDERERS:
-        return RENDERERS[form]
-    known = {**RENDERERS, **{name: registry.get("renderers", name) for name in registry.names("renderers")}}
+    known = registry.names("renderers")
     if form not in known:
-        raise InferBenchError.at(
-            "--format", f"unknown format '{form}'", suggest(form, known) or f"known are {', '.join(known)}"
-        )
-    return known[form]
+        remedy = suggest(form, known) or f"known are {', '.join(known)}"
+        raise InferBenchError.at("--format", f"unknown format '{form}'", remedy)
+    found: Renderer = registry.get("renderers", form)
+    return found
 
 
 def _with_plugins(report: Report) -> Report:
@@ -262,5 +259,9 @@ def problems_line(registry: Registry) -> None:
 
 
 def the_registry() -> Registry:
-    """The registry of everything installed."""
-    return installed()
+    """The registry of everything installed, with the formats that the core renders."""
+    from inferbench.report.render import RENDERERS
+
+    registry = registry_with_commands()
+    registry.bring("renderers", RENDERERS.values())
+    return registry

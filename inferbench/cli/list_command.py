@@ -12,7 +12,7 @@ from inferbench.report.model import Cell, Report, Table
 
 __all__ = ["command"]
 
-SHOWN = [kind for kind in KINDS if kind not in ("commands", "renderers")]
+SHOWN = list(KINDS)
 
 
 @click.command("list", cls=rich_click.RichCommand)
@@ -29,7 +29,8 @@ def command(
     Example: inferbench list chips
 
     KIND is one of chips, networks, stacks, scenarios, suites, claims, architectures, workloads, fabrics,
-    power_models, metrics, plugins. Listing parses no spec.
+    power_models, metrics, importers, measurements, executors, renderers, commands, plugins. Listing parses
+    no spec.
     """
     registry = common.the_registry()
     if coverage:

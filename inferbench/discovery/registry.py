@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -22,6 +22,7 @@ import pluggy
 
 from inferbench._version import DISTRIBUTION, __version__
 from inferbench.discovery import hookspecs
+from inferbench.discovery.aliases import read_aliases, yielded
 from inferbench.discovery.entries import Entry, Problem, said
 from inferbench.discovery.pools import INLINE, PROCESSES, Executor
 from inferbench.errors import Fault, InferBenchError, suggest
@@ -33,7 +34,7 @@ from inferbench.records.network import Network
 from inferbench.records.run import Metric
 from inferbench.records.scenario import Scenario, Suite
 from inferbench.records.stack import Stack
-from inferbench.specs import assemble, toml
+from inferbench.specs import assemble
 from inferbench.specs.assemble_stack import stack_from
 from inferbench.specs.measurement_sets import set_from
 
@@ -82,8 +83,25 @@ class Registry:
         self._entries: dict[str, dict[str, Entry]] = {}
         self._records: dict[tuple[str, str], Any] = {}
         self._aliases: dict[str, dict[str, str]] | None = None
+        self._brought: dict[str, tuple[Any, ...]] = dict(BROUGHT)
         if load:
             self._load()
+
+    def bring(self, kind: str, records: Iterable[Any]) -> None:
+        """Add records of the core that live above the registry: renderers and commands. They own their names.
+
+        Args:
+            kind: `renderers`, `commands`.
+            records: Each with a name; given again, they replace those given before.
+        """
+        records = tuple(records)
+        if self._brought.get(kind) != records:
+            self._brought[kind] = records
+            self._entries.pop(kind, None)
+
+    def owner_of(self, plugin: str) -> tuple[str, str]:
+        """Distribution and version of a plugin."""
+        return self.plugins.get(plugin, (plugin, "?"))
 
     def _load(self) -> None:
         for point in sorted(entry_points(group="inferbench"), key=lambda p: p.name):
@@ -169,13 +187,15 @@ class Registry:
         return sorted(self.entries(kind))
 
     def _collect(self, kind: str) -> dict[str, Entry]:
-        found = {one.name: Entry(one.name, DISTRIBUTION, __version__, one) for one in BROUGHT.get(kind, ())}
+        found = {
+            one.name: Entry(one.name, DISTRIBUTION, __version__, one) for one in self._brought.get(kind, ())
+        }
         hook = getattr(self.manager.hook, f"inferbench_{kind}")
         for impl in hook.get_hookimpls():
-            owner, version = self.plugins.get(impl.plugin_name, (impl.plugin_name, "?"))
+            owner, version = self.owner_of(impl.plugin_name)
             try:
                 entries = [
-                    entry for record in _records(impl) for entry in self._expand(kind, record, owner, version)
+                    entry for record in yielded(impl) for entry in self._expand(kind, record, owner, version)
                 ]
             except KeyboardInterrupt:
                 raise
@@ -217,30 +237,8 @@ class Registry:
     def aliases(self) -> dict[str, dict[str, str]]:
         """Foreign name to ours, by kind."""
         if self._aliases is None:
-            self._aliases = self._read_aliases()
+            self._aliases = read_aliases(self.manager, self.owner_of, self._problem)
         return self._aliases
-
-    def _read_aliases(self) -> dict[str, dict[str, str]]:
-        tables: dict[str, dict[str, str]] = {}
-        owners: dict[tuple[str, str], str] = {}
-        for impl in self.manager.hook.inferbench_aliases.get_hookimpls():
-            owner, _ = self.plugins.get(impl.plugin_name, (impl.plugin_name, "?"))
-            try:
-                pairs = [pair for file in _records(impl) for pair in _alias_pairs(file, owner)]
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                self._problem(owner, "inferbench_aliases", said(error), f"fix or update {owner}")
-                continue
-            for kind, foreign, ours in pairs:
-                other = owners.setdefault((kind, foreign), owner)
-                if other == owner:
-                    tables.setdefault(kind, {}).setdefault(foreign.lower(), ours)
-                    tables[kind][foreign] = ours
-                    continue
-                message = f"the alias '{foreign}' already belongs to {other}"
-                self._problem(owner, "inferbench_aliases", message, f"remove it from {owner}")
-        return tables
 
     def get(self, kind: str, name: str) -> Any:
         """Return a record by name or alias.
@@ -359,20 +357,6 @@ class Registry:
     def ledgers(self) -> dict[str, tuple[str, tuple[Claim, ...]]]:
         """Ledger name to its title and claims."""
         return {name: self.get("claims", name) for name in self.names("claims")}
-
-
-def _records(impl: Any) -> Iterator[Any]:
-    """Call one hook implementation; wrappers would see nothing to wrap, so they are refused."""
-    if impl.wrapper or impl.hookwrapper:
-        raise TypeError("hook wrappers are not supported; yield records")
-    yield from impl.function()
-
-
-def _alias_pairs(file: Any, owner: str) -> Iterator[tuple[str, str, str]]:
-    for kind, table in toml.read_toml(file.read_bytes(), f"{owner}: {file.name}")[0].items():
-        if not isinstance(table, dict):
-            raise TypeError(f"{file.name}: {kind} stands where a table of names was expected")
-        yield from ((kind, foreign, str(ours)) for foreign, ours in table.items())
 
 
 @cache

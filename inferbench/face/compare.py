@@ -13,7 +13,6 @@ from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
 from inferbench.face.run import Axis, evaluated
 from inferbench.model.capacity import smallest_system
-from inferbench.model.document import write_number
 from inferbench.model.remarks import with_remarks
 from inferbench.records.placement import Reason
 from inferbench.records.run import Run
@@ -221,15 +220,16 @@ def _refused(
         alone = of(System(known.chip(parsed.chip), 1, None))
     except InferBenchError:
         raise error from None
-    text = error.faults[0].found.replace("{", "{{").replace("}", "}}")
     never = np.zeros(alone.grid.shape, dtype=bool)
     system = System(alone.system.chip, parsed.count or 1, parsed.layout)
-    return attrs.evolve(alone, system=system, feasible=never, reasons=(Reason("layout", text, {}, ~never),))
+    reason = Reason.plain("layout", error.faults[0].found, ~never)
+    return attrs.evolve(alone, system=system, feasible=never, reasons=(reason,))
 
 
 def _resized(run: Run, bigger: System) -> str:
-    numbers = {key: float(np.max(np.asarray(value))) for key, value in run.reasons[0].numbers.items()}
-    text = {key: write_number(key, value) for key, value in numbers.items()}
+    reason = run.reasons[0]
+    numbers = {key: float(np.max(np.asarray(value))) for key, value in reason.numbers.items()}
+    text = {key: reason.written(key) for key in numbers}
     smallest = f"{bigger.count} in the smallest valid layout ({bigger.layout})"
     if "bound" not in numbers:
         return f"one chip would need {text['held']} with activations and has {text['each']}: {smallest}"

@@ -16,9 +16,8 @@ from inferbench._version import DISTRIBUTION, __version__
 from inferbench.discovery.registry import Registry
 from inferbench.model.intervals import bounds
 from inferbench.records.run import Metric, Run
-from inferbench.units import show
 
-__all__ = ["SCHEMA", "document", "provenance", "results", "write_number"]
+__all__ = ["SCHEMA", "document", "provenance", "results"]
 
 SCHEMA = "inferbench.run/1"
 
@@ -56,20 +55,13 @@ def provenance(runs: list[Run], registry: Registry) -> dict[str, Any]:
     }
 
 
-def write_number(name: str, value: float) -> str:
-    """Write a number of a reason: byte counts as bytes, chip counts plainly."""
-    if name.startswith("bound"):
-        return f"{value:,.0f}"
-    return show(value, "B")
-
-
 def reason_at(run: Run, index: tuple[int, ...]) -> str | None:
     """Why a point is infeasible; None if it is feasible."""
     for reason in run.reasons:
         if bool(run.values(reason.where)[index]):
             numbers = {name: run.values(value) for name, value in reason.numbers.items()}
             filled = type(reason)(reason.code, reason.template, numbers, reason.where)
-            return filled.at(index, write_number)
+            return filled.at(index)
     return None
 
 

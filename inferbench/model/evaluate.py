@@ -260,7 +260,7 @@ def _unfit(case: Case, whole: tuple[Op, ...], best: Best, where: Any) -> tuple[R
     each = case.chip.memory[case.chip.outermost].capacity
     uneven = Reason(
         "share",
-        "the fullest chip needs {held} with activations, has {each}",
+        "the fullest chip needs {held:B} with activations, has {each:B}",
         {"held": best.fields["held"], "each": each},
         where & ~short,
     )
@@ -283,8 +283,8 @@ def _capacity(case: Case, whole: tuple[Op, ...], where: Any) -> Reason:
         (" with KV cache,", ", {bound_state} with KV cache") if np.any(np.asarray(state) > 0) else (",", "")
     )
     template = (
-        f"needs {{need}}{cache[0]} has {{has}}: {{bound}} chips or more for the weights alone"
-        f" ({{weights}}){cache[1]}"
+        f"needs {{need:B}}{cache[0]} has {{has:B}}: {{bound}} chips or more for the weights alone"
+        f" ({{weights:B}}){cache[1]}"
     )
     return Reason("capacity", template, numbers, where)
 

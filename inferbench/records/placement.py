@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from string import Formatter
 from typing import Any
 
 import attrs
@@ -13,8 +14,16 @@ from inferbench.records.chip import Chip, Link
 from inferbench.records.op import ROLES, Op
 from inferbench.records.precision import WIDER, Precision
 from inferbench.records.system import Layout
+from inferbench.units import show
 
 __all__ = ["Footprint", "Graph", "Placement", "Reason", "Site"]
+
+
+class _Written(Formatter):
+    """Fills a template: `{need:B}` is a figure in bytes with its prefix, `{chips}` a plain count."""
+
+    def format_field(self, value: float, format_spec: str) -> str:
+        return show(value, format_spec) if format_spec else f"{value:,.15g}"
 
 
 @attrs.frozen(eq=False)
@@ -23,14 +32,16 @@ class Reason:
 
     Attributes:
         code: Short and stable: `capacity`.
-        template: A format string over `numbers`.
+        template: A format string over `numbers`. A number is written with the unit behind its colon,
+            `{need:B}`,
+            and three digits; without one it is a count, `{arrays}`.
         numbers: Name to array, broadcastable to the grid.
         where: Mask of the points it concerns.
 
     Example:
-        >>> Reason("capacity", "needs {need}", {"need": 70.6e9}, np.array(True)).at((), lambda name,
-        ...     x: f"{x/1e9} GB")
-        'needs 70.6 GB'
+        >>> needs = {"need": 70.6e9, "arrays": 7.0}
+        >>> Reason("capacity", "needs {need:B} in {arrays} arrays", needs, np.array(True)).at(())
+        'needs 70.6 GB in 7 arrays'
     """
 
     code: str
@@ -38,11 +49,31 @@ class Reason:
     numbers: Mapping[str, Numeric]
     where: Any
 
-    def at(self, index: tuple[int, ...], write: Callable[[str, float], str]) -> str:
+    @classmethod
+    def plain(cls, code: str, text: str, where: Any) -> Reason:
+        """A reason whose text has no numbers to fill in; braces in it stay as they are."""
+        return cls(code, text.replace("{", "{{").replace("}", "}}"), {}, where)
+
+    def at(self, index: tuple[int, ...]) -> str:
         """Render for one point of arrays already broadcast to the grid."""
-        return self.template.format(
-            **{name: write(name, float(np.asarray(value)[index])) for name, value in self.numbers.items()}
-        )
+        values = {name: float(np.asarray(value)[index]) for name, value in self.numbers.items()}
+        return _Written().vformat(self.template, (), values)
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Unit of each number in the template; empty for counts."""
+        return {name: spec or "" for _, name, spec, _ in Formatter().parse(self.template) if name}
+
+    def written(self, name: str) -> str:
+        """The largest value of one number, as the template writes it.
+
+        Example:
+            >>> Reason("capacity", "has {has:B}", {"has": np.array([1e9, 2e9])},
+            ...     np.array(True)).written("has")
+            '2.00 GB'
+        """
+        largest = float(np.max(np.asarray(self.numbers[name])))
+        return _Written().format_field(largest, self.units.get(name, ""))
 
 
 @attrs.frozen(eq=False)
@@ -99,7 +130,7 @@ class Placement:
         """
         need, has = graph.footprint.total, chip.memory[level].capacity
         fits = np.asarray(need) <= (np.inf if np.isnan(has) else has)
-        reason = Reason("capacity", "needs {need} per chip, has {has}", {"need": need, "has": has}, ~fits)
+        reason = Reason("capacity", "needs {need:B} per chip, has {has:B}", {"need": need, "has": has}, ~fits)
         return cls(dict.fromkeys(ROLES, level), {level: need}, fits, () if fits.all() else (reason,))
 
 

@@ -18,7 +18,10 @@ from inferbench.records.scenario import Scenario
 from inferbench.records.stack import Stack
 from inferbench.records.system import Layout, System
 
-__all__ = ["Metric", "OpRow", "Run", "View"]
+__all__ = ["SCREENS", "Metric", "OpRow", "Run", "View"]
+
+# Screens that a metric may show on.
+SCREENS = frozenset({"compare", "run", "frontier"})
 
 
 @attrs.frozen(eq=False)
@@ -270,6 +273,8 @@ class Metric:
         why: Run to the reason where it is NaN everywhere; empty if it is known.
         applies: Whether a run can have it at all: a prefill has no time per output token.
         order: Place among the rows; 200 and above only with `-v`.
+        shown_in: Screens that show it without `-v`: `compare`, `run`, `frontier`. JSON and CSV have all
+            metrics.
         kind: `number`, `fraction` (shown in per cent) or `text`.
         interval: Whose error it has under a fitted stack: the step's time, its power or its energy. Such a
             metric is followed by `<name>_low` and `<name>_high` in JSON.
@@ -283,8 +288,13 @@ class Metric:
     why: Callable[[Run], str] = lambda run: ""
     applies: Callable[[Run], bool] = lambda run: True
     order: int = 1000
+    shown_in: frozenset[str] = SCREENS
     kind: Literal["number", "fraction", "text"] = "number"
     interval: Literal["time", "power", "energy"] | None = None
+
+    def shows(self, screen: str, verbose: bool = False) -> bool:
+        """Whether a screen shows it, without `-v` or with it."""
+        return verbose or (self.order < 200 and screen in self.shown_in)
 
     def of(self, run: Run) -> Any:
         """Compute it; a failure is blamed on the metric."""

@@ -162,12 +162,14 @@ def _figure_rows(found: Sequence[Frontier], picked: Sequence[int | None]) -> lis
         if i is not None
     ]
     top = max(rates, default=math.nan) if len(rates) == len(found) > 1 else math.nan
+    declared = {metric: None for one in found for metric in one.metrics}
     for title, name, unit in (
         ("goodput, tokens/s per chip", "tokens_per_s_per_chip", ""),
         ("requests/s", "requests_per_s", ""),
         ("power", "power_w", "W"),
         *_COLUMNS[:1],
         *_COLUMNS[2:],
+        *((metric.title, metric.name, metric.unit) for metric in declared),
     ):
         cells = [
             Cell(DASH, unsure=True) if i is None else _cell(one, name, unit, i, one.points[name][i] == top)

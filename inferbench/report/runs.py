@@ -17,25 +17,8 @@ from inferbench.units import show
 
 __all__ = ["comparison", "grid_report", "operators"]
 
-# Columns of a grid without -v; the rest is in JSON and CSV, and on the screen with -v.
-GRID_METRICS = (
-    "ttft_s",
-    "tpot_s",
-    "latency_s",
-    "tokens_per_s_per_user",
-    "tokens_per_s_per_chip",
-    "items_per_s",
-    "utilization",
-    "algorithm",
-    "hardware",
-    "software",
-    "useful_tops",
-    "power_w",
-    "joules_per_token",
-    "joules_per_item",
-    "usd_per_mtok",
-    "usd_per_mtok_cloud",
-)
+# What binds stands below the rates, above the metrics of this order.
+BOUND_ORDER = 30
 
 
 def engine_title(name: str) -> str:
@@ -133,11 +116,11 @@ def _comparison_table(
     rows = [_fits_row(runs, index)]
     if solved:
         rows.append((Cell("batch"), *(Cell(f"{float(run.values(run.batch)[index]):,.0f}") for run in runs)))
-    for metric in metrics:
-        if (metric.order < 200 or verbose) and any(metric.applies(run) for run in runs):
-            rows.append((Cell(_indent(metric)), *_metric_cells(metric, runs, index)))
-        if metric.name.endswith("per_chip") and metric.order < 30:
-            rows.append((Cell("bound by"), *(_bound_cell(run, index) for run in runs)))
+    shown = [m for m in metrics if m.shows("compare", verbose) and any(m.applies(run) for run in runs)]
+    described = {m: (Cell(_indent(m)), *_metric_cells(m, runs, index)) for m in shown}
+    rows += [row for metric, row in described.items() if metric.order < BOUND_ORDER]
+    rows.append((Cell("bound by"), *(_bound_cell(run, index) for run in runs)))
+    rows += [row for metric, row in described.items() if metric.order >= BOUND_ORDER]
     headline = point_title(runs[0], at, solved)
     return Table(
         f"{headline}" + (f"  ({title})" if title and title != runs[0].phase else ""),
@@ -250,7 +233,7 @@ def _best(metric: Metric, values: list[float | None]) -> float | None:
 def grid_report(run: Run, registry: Registry, verbose: bool, next_: str) -> Report:
     """Report one run, points as rows and metrics as columns."""
     metrics = registry.metrics()
-    shown = [m for m in metrics if (m.name in GRID_METRICS or verbose) and m.applies(run)]
+    shown = [m for m in metrics if m.shows("run", verbose) and m.applies(run)]
     axes = [*run.grid.axes, *(name for name in run.grid.solved if name not in run.grid.axes), "precision"]
     varying = [
         axis

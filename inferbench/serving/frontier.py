@@ -12,17 +12,18 @@ from typing import Any
 import attrs
 import numpy as np
 
+from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.model import partition
 from inferbench.model.capacity import fits
 from inferbench.num import Array
 from inferbench.records.grid import Grid
-from inferbench.records.run import Run
+from inferbench.records.run import Metric, Run
 from inferbench.records.system import System
 from inferbench.serving.replica import Question, Replica, replica
 from inferbench.serving.steady_state import Service, chunked, disaggregated, interleaved
 
-__all__ = ["PAIRS", "Frontier", "frontier", "goodput", "pareto"]
+__all__ = ["declared", "PAIRS", "Frontier", "frontier", "goodput", "pareto"]
 
 PAIRS = ("tokens_per_s_per_chip", "usd_per_mtok", "joules_per_token")
 """What tokens per second and user are set against."""
@@ -41,6 +42,8 @@ class Frontier:
         why: Column to the reason where it is not known anywhere.
         infeasible: Reason to number of points left out.
         notes: What a reader must know.
+        metrics: Metrics that plugins declare for this screen; their values stand in `points` under
+            their names.
     """
 
     system: str
@@ -49,6 +52,7 @@ class Frontier:
     why: Mapping[str, str]
     infeasible: Mapping[str, int]
     notes: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...] = ()
 
     @property
     def count(self) -> int:
@@ -101,9 +105,9 @@ def frontier(asked: Question, system: System) -> Frontier:
     why = {reason: int(np.sum(reasons == reason)) for reason in dict.fromkeys(reasons[~good].tolist())}
     points = {name: values[good] for name, values in columns.items()}
     unknown = _unknown(asked, replicas[0].decode) if replicas else {}
-    return Frontier(
-        str(system), system.count, points, unknown, {**refusals, **why}, _notes(asked, system, replicas)
-    )
+    own = tuple(declared(asked.registry, replicas[0].decode)) if replicas else ()
+    notes = _notes(asked, system, replicas)
+    return Frontier(str(system), system.count, points, unknown, {**refusals, **why}, notes, own)
 
 
 def _replicas(asked: Question, system: System) -> tuple[list[Replica], dict[str, int]]:
@@ -269,8 +273,8 @@ def _columns(
         return np.array(np.broadcast_to(np.asarray(values, dtype=np.float64), shape)).reshape(-1)
 
     tokens = served.rate * asked.traffic.output
-    joules = watts / tokens
     numbers = {
+        **_declared(asked, one.decode),
         "batch": one.batch,
         "users": served.users,
         "requests_per_s": served.rate,
@@ -280,7 +284,7 @@ def _columns(
         "tokens_per_s": tokens,
         "tokens_per_s_per_chip": tokens / system.count,
         "power_w": watts,
-        "joules_per_token": joules,
+        "joules_per_token": watts / tokens,
         **extra,
         **_dollars(asked, system, one.decode, watts, tokens, shape),
     }
@@ -303,6 +307,18 @@ def _columns(
         **{name: flat(values) for name, values in numbers.items()},
         "reason": reason,
     }
+
+
+def declared(registry: Registry, run: Run) -> list[Metric]:
+    """Metrics that ask to stand in a frontier and apply to a run: each is computed on the decode step
+    of a load.
+    """
+    return [one for one in registry.metrics() if one.shows("frontier") and one.applies(run)]
+
+
+def _declared(asked: Question, decode: Run) -> dict[str, Any]:
+    """Values of the declared metrics as (batches, precisions)."""
+    return {one.name: decode.values(one.of(decode))[:, 0, :] for one in declared(asked.registry, decode)}
 
 
 def _dollars(

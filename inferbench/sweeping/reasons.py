@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from inferbench.model.document import write_number
 from inferbench.records.placement import Reason
 from inferbench.records.run import Run
 from inferbench.sweeping.text import Text
@@ -46,36 +44,32 @@ def reasons(run: Run, feasible: Any, codes: Text, texts: Text, rows: slice) -> N
 def _sentences(reason: Reason, shape: tuple[int, ...], here: Any, texts: Text) -> Any:
     """Code of the sentence at each of the points `here`."""
     group: Any = np.zeros(len(here), dtype=np.int64)
+    units = reason.units
     for name, numbers in reason.numbers.items():
+        unit = units.get(name, "")
         values = np.asarray(numbers, dtype=np.float64)
         whole = values.size == math.prod(shape)  # no axis is saved: look at the infeasible points alone
-        looks, inverse = _looks(name, np.broadcast_to(values, shape).reshape(-1)[here] if whole else values)
+        looks, inverse = _looks(unit, np.broadcast_to(values, shape).reshape(-1)[here] if whole else values)
         if looks > 1:
-            spread = inverse if whole else np.broadcast_to(inverse, shape).reshape(-1)[here]
-            _, group = _numbered(group * looks + spread)
+            along = inverse if whole else np.broadcast_to(inverse, shape).reshape(-1)[here]
+            _, group = _numbered(group * looks + along)
     firsts, group = _numbered(group)
     at_first = {
         name: np.broadcast_to(np.asarray(numbers, dtype=np.float64), shape).reshape(-1)[here[firsts]]
         for name, numbers in reason.numbers.items()
     }
     filled = Reason(reason.code, reason.template, at_first, reason.where)
-    return texts.many([filled.at((i,), _written) for i in range(len(firsts))])[group]
+    return texts.many([filled.at((i,)) for i in range(len(firsts))])[group]
 
 
-@lru_cache(maxsize=1 << 16)
-def _written(name: str, value: float) -> str:
-    """One network needs the same bytes on every chip."""
-    return write_number(name, value)
-
-
-def _looks(name: str, values: Any) -> tuple[int, Any]:
+def _looks(unit: str, values: Any) -> tuple[int, Any]:
     """Number values so that equal numbers are written alike: three significant digits, whole ones for counts.
 
     A value that lies between two roundings keeps a number of its own: which way it is written is not decided
     here.
     """
     flat = values.reshape(-1)
-    if name.startswith("bound"):
+    if not unit:
         firsts, inverse = _numbered(flat)
         return len(firsts), inverse.reshape(values.shape)
     plain = (flat > _LEAST) & (flat < _MOST)

@@ -108,7 +108,7 @@ def _feasible(need: ib.Numeric, chip: ib.Chip, where: str) -> tuple[Any, tuple[i
     has = chip.memory[chip.outermost].capacity
     fits = np.asarray(need) <= _capacity(has)
     numbers: dict[str, ib.Numeric] = {"need": need, "has": has}
-    reason = ib.Reason("capacity", f"needs {{need}} per chip {where}, has {{has}}", numbers, ~fits)
+    reason = ib.Reason("capacity", f"needs {{need:B}} per chip {where}, has {{has:B}}", numbers, ~fits)
     return fits, () if np.all(fits) else (reason,)
 
 

@@ -157,8 +157,7 @@ def test_a_chip_with_nothing_but_arrays_cannot_rewrite():
     scalars = ib.Reason(
         reason.code, reason.template, {k: np.squeeze(v) for k, v in reason.numbers.items()}, True
     )
-    text = scalars.at((), lambda name, value: f"{value / 1e6:g} MB")
-    assert text == "needs 2 MB per chip in the arrays, the only memory, has 1 MB"
+    assert scalars.at(()) == "needs 2.00 MB per chip in the arrays, the only memory, has 1.00 MB"
 
 
 def test_a_cell_of_eight_bits_holds_one_four_bit_weight():

@@ -1,0 +1,59 @@
+"""Foreign names of our records, read from the `aliases.toml` of each package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pluggy
+
+from inferbench.discovery.entries import said
+from inferbench.specs import toml
+
+__all__ = ["read_aliases", "yielded"]
+
+
+def read_aliases(
+    manager: pluggy.PluginManager, owner_of: Callable[[str], tuple[str, str]], problem: Callable[..., None]
+) -> dict[str, dict[str, str]]:
+    """Foreign name to ours, by kind; an alias has one owner.
+
+    Args:
+        manager: With all plugins.
+        owner_of: Distribution and version of a plugin.
+        problem: Takes owner, hook, message and remedy of what is broken.
+    """
+    tables: dict[str, dict[str, str]] = {}
+    owners: dict[tuple[str, str], str] = {}
+    for impl in manager.hook.inferbench_aliases.get_hookimpls():
+        owner, _ = owner_of(impl.plugin_name)
+        try:
+            pairs = [pair for file in yielded(impl) for pair in _alias_pairs(file, owner)]
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            problem(owner, "inferbench_aliases", said(error), f"fix or update {owner}")
+            continue
+        for kind, foreign, ours in pairs:
+            other = owners.setdefault((kind, foreign), owner)
+            if other == owner:
+                tables.setdefault(kind, {}).setdefault(foreign.lower(), ours)
+                tables[kind][foreign] = ours
+                continue
+            message = f"the alias '{foreign}' already belongs to {other}"
+            problem(owner, "inferbench_aliases", message, f"remove it from {owner}")
+    return tables
+
+
+def yielded(impl: Any) -> Iterator[Any]:
+    """Call one hook implementation; wrappers would see nothing to wrap, so they are refused."""
+    if impl.wrapper or impl.hookwrapper:
+        raise TypeError("hook wrappers are not supported; yield records")
+    yield from impl.function()
+
+
+def _alias_pairs(file: Any, owner: str) -> Iterator[tuple[str, str, str]]:
+    for kind, table in toml.read_toml(file.read_bytes(), f"{owner}: {file.name}")[0].items():
+        if not isinstance(table, dict):
+            raise TypeError(f"{file.name}: {kind} stands where a table of names was expected")
+        yield from ((kind, foreign, str(ours)) for foreign, ours in table.items())

@@ -1,0 +1,144 @@
+"""A stranger's record is first-class: it shows on every screen, and nobody takes a name of the core."""
+
+from __future__ import annotations
+
+import pytest
+
+METRIC = """
+import inferbench as ib
+
+@ib.hookimpl
+def inferbench_metrics():
+    yield ib.Metric(
+        "answers_per_s", "answers per second", "", "higher",
+        lambda run: run.items / run.seconds / 250, order=25,
+    )
+"""
+ARRAYS = """
+import numpy as np
+import inferbench as ib
+
+@ib.frozen
+class Params:
+    arrays: int = 4
+
+class Shelf(ib.Architecture):
+    name = "shelf"
+    title = "Shelf of arrays"
+    params = Params
+
+    def gemm(self, op, site):
+        return ib.Cost(busy=site.memory_time(op), actions={"ops": op.useful})
+
+    attention = elementwise = reduce = move = gemm
+
+    def place(self, graph, chip, layout):
+        has = float(chip.architecture.arrays)
+        numbers = {"tiles": 7.0, "has": has}
+        reason = ib.Reason("arrays", "needs {tiles} arrays, has {has}", numbers, np.array(True))
+        homes = dict.fromkeys(("weights", "state", "inputs", "outputs"), "sram")
+        return ib.Placement(homes, {}, np.array(False), (reason,))
+
+@ib.hookimpl
+def inferbench_architectures():
+    yield Shelf()
+
+@ib.hookimpl
+def inferbench_chips():
+    yield ib.Chip(name="shelf-1", title="Shelf 1", vendor="me",
+                  architecture_type="shelf", architecture=Params(),
+                  peak={"bf16": 1e12}, memory={"sram": ib.MemoryLevel(capacity=1e9, bandwidth=1e12)})
+"""
+RENDERER = """
+import inferbench as ib
+
+@ib.hookimpl
+def inferbench_renderers():
+    yield ib.Renderer("json", lambda report, width: "mine")
+    yield ib.Renderer("shout", lambda report, width: f"{report.tables[0].title.upper()}!\\n")
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text):
+        path = tmp_path / "mine.py"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+@pytest.mark.needs_plugins
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "b200", "llama3-70b/decode", "--precision", "fp8"),
+        ("compare", "b200", "h100", "-w", "llama3-8b/decode"),
+        ("frontier", "b200", "-w", "llama3-8b"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_metric_shows_on_every_screen(cli, file, command):
+    code, out, _ = cli("-p", file(METRIC), *command)
+    assert code == 0
+    assert "answers per" in out
+
+
+def test_a_count_in_a_reason_is_written_as_a_count(cli, file):
+    from inferbench.discovery.registry import installed
+
+    if "llama3-8b" not in installed().names("networks"):
+        pytest.skip("no installed package provides networks/llama3-8b")
+    code, out, _ = cli("-p", file(ARRAYS), "run", "shelf-1", "llama3-8b/decode")
+    assert code == 0
+    assert "needs 7 arrays, has 4" in " ".join(out.split())
+
+
+class TestRenderers:
+    def test_a_format_of_its_own_is_used(self, toy_cli, file):
+        code, out, _ = toy_cli("-p", file(RENDERER), "list", "chips", "--format", "shout")
+        assert (code, out[-2:]) == (0, "!\n")
+
+    def test_a_name_of_the_core_is_refused_by_name_of_both_owners(self, toy_cli, file):
+        path = file(RENDERER)
+        code, out, err = toy_cli("-p", path, "list", "chips", "--format", "json")
+        assert code == 0
+        assert out.startswith("{")
+        assert path in err
+        doctor = " ".join(toy_cli("-p", path, "doctor")[1].split())
+        assert "'json' is already provided by inferbench-core" in doctor
+
+    def test_all_formats_are_listed(self, toy_cli):
+        _, out, _ = toy_cli("list", "renderers")
+        assert {"table", "json", "csv", "markdown"} <= set(out.replace(",", " ").split())
+
+
+COMMAND = """
+import click
+import inferbench as ib
+
+@click.command("run")
+def other():
+    click.echo("hijacked")
+
+@click.command("greet")
+def greet():
+    click.echo("hello")
+
+@ib.hookimpl
+def inferbench_commands():
+    yield other
+    yield greet
+"""
+
+
+class TestCommands:
+    def test_a_command_of_its_own_runs(self, toy_cli, file):
+        assert toy_cli("-p", file(COMMAND), "greet")[:2] == (0, "hello\n")
+
+    def test_a_command_of_the_core_stays_the_core_s(self, toy_cli, file):
+        path = file(COMMAND)
+        assert "hijacked" not in toy_cli("-p", path, "run", "toy-1", "toy-net/decode")[1]
+        doctor = " ".join(toy_cli("-p", path, "doctor")[1].split())
+        assert "'run' is already provided by inferbench-core" in doctor
