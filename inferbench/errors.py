@@ -41,7 +41,8 @@ class InferBenchError(Exception):
 
     Example:
         >>> raise InferBenchError.at("--batch", "0 is no batch size")
-        Traceback (most recent call last): inferbench.errors.InferBenchError: --batch: 0 is no batch size
+        Traceback (most recent call last):
+        inferbench.errors.InferBenchError: --batch: 0 is no batch size
     """
 
     def __init__(self, faults: Iterable[Fault]) -> None:
@@ -70,8 +71,8 @@ def blamed_on(where: str) -> Iterator[None]:
     Example:
         >>> with blamed_on("acme: place"):
         ...     1 / 0
-        Traceback (most recent call last): inferbench.errors.InferBenchError: acme: place:
-        ZeroDivisionError: division by zero
+        Traceback (most recent call last):
+        inferbench.errors.InferBenchError: acme: place: ZeroDivisionError: division by zero
           the formula is at fault: --debug shows the line
     """
     try:

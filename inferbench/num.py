@@ -49,7 +49,7 @@ def curve(points: Sequence[tuple[float, float]], at: Numeric) -> Numeric:
     curve.
 
     Example:
-        >>> float(curve([(1.0, 0.1), (100.0, 0.5)], 10.0))
+        >>> round(float(curve([(1.0, 0.1), (100.0, 0.5)], 10.0)), 9)
         0.3
     """
     xs = np.log(np.array([x for x, _ in points], dtype=np.float64))

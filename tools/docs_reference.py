@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 from docs_formats import FORMATS, GENERATED
+from docs_python import python_page
 
 if TYPE_CHECKING:
     from inferbench_data import Table
@@ -260,5 +261,6 @@ REFERENCE: dict[str, Callable[[], str]] = {
     "docs/reference/data.md": data_page,
     "docs/reference/cli.md": cli_page,
     "docs/reference/hooks.md": hooks_page,
+    "docs/reference/python.md": python_page,
     **{f"docs/reference/formats/{name}.md": write for name, write in FORMATS.items()},
 }

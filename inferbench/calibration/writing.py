@@ -79,7 +79,8 @@ def energy_toml(text: str) -> str:
 
     Example:
         >>> print(energy_toml('title = "S"\\n[kernel_energy.ops]\\ngemm = "0.5 pJ/OP"').strip())
-        [kernel_energy.ops] gemm = "0.5 pJ/OP"
+        [kernel_energy.ops]
+        gemm = "0.5 pJ/OP"
     """
     kept, waiting, taken = list[str](), list[str](), False
     for line in text.splitlines():

@@ -239,7 +239,9 @@ def stack_for(registry: Registry, chip: Chip, software: str, phase: str) -> Stac
     box.
 
     Example:
-        >>> stack_for(registry, registry.chip("h200"), "vLLM 0.6", "decode").name       # doctest: +SKIP
+        >>> import inferbench
+        >>> registry = inferbench.installed()
+        >>> stack_for(registry, registry.chip("h200"), "vLLM 0.6", "decode").name
         'vllm-h100'
     """
     wanted = software.lower()

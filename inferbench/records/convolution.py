@@ -51,6 +51,7 @@ class Conv2d(Op):
     Example:
         The stem of ResNet-50, 7 x 7 over 224 x 224 x 3 with stride 2: 118 million multiply-adds.
 
+        >>> from inferbench import Precision
         >>> stem = Conv2d(name="stem", precision=Precision.of(["bf16"]), batch=1.0, height=112.0, width=112.0,
         ...               in_channels=3, out_channels=64, kernel=(7, 7), stride=(2, 2))
         >>> stem.useful / 2

@@ -74,9 +74,9 @@ class Run:
         view: What metrics, tables and documents are read through; `inferbench.run` gives it.
 
     Example:
-        >>> import inferbench as ib                                             # doctest: +SKIP
-        >>> run = ib.run("b200", "llama3-8b/decode", batch=[1, 8])              # doctest: +SKIP
-        >>> run["tpot_s"].shape, run.best("tokens_per_s_per_chip")["batch"]     # doctest: +SKIP
+        >>> import inferbench as ib
+        >>> run = ib.run("b200", "llama3-8b/decode", batch=[1, 8])
+        >>> run["tpot_s"].shape, run.best("tokens_per_s_per_chip")["batch"]
         ((2, 1, 1), 8.0)
     """
 

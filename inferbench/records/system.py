@@ -107,7 +107,8 @@ class System:
     """A number of equal chips.
 
     Example:
-        >>> str(System(chip, 8))                                              # doctest: +SKIP
+        >>> import inferbench
+        >>> str(System(inferbench.installed().chip("h100-sxm"), 8))
         '8xh100-sxm'
     """
 

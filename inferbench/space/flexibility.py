@@ -151,7 +151,8 @@ def label(system: System) -> str:
     Two layouts of the same chips are two systems of a space.
 
     Example:
-        >>> label(System(chip, 8, Layout(tp=8)))                              # doctest: +SKIP
+        >>> import inferbench
+        >>> label(System(inferbench.installed().chip("b200"), 8, inferbench.Layout(tp=8)))
         '8xb200:tp8'
     """
     return f"{system}:{system.layout}" if system.layout else str(system)

@@ -64,9 +64,8 @@ def estimate(plan: Plan, registry: Registry, workers: int) -> Estimate:
     """Reckon disk, time and memory from measured rates, without evaluating anything.
 
     Example:
-        >>> print(Estimate(10**12, 1e14, 5e5, 512e6, 2))
-        1,000,000,000,000 points take about 100 TB on disk, 6 days on 2 workers and 512 MB of memory per
-        worker
+        >>> print(Estimate(10**9, 1e11, 5e5, 512e6, 2))
+        1,000,000,000 points take about 100 GB on disk, 6 days on 2 workers and 512 MB of memory per worker
     """
     size = plan.size
     tried = sum(work.size * _layouts(plan, i, registry) for i, work in enumerate(plan.works))

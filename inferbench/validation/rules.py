@@ -51,7 +51,7 @@ def boundary_mismatch(measured: str, predicted: str) -> tuple[str, str]:
     meet without conversion.
 
     Example:
-        >>> apart("wall", "board")[0], apart("board", "board")[0]
+        >>> boundary_mismatch("wall", "board")[0], boundary_mismatch("board", "board")[0]
         ('boundary', '')
     """
     if measured == predicted:

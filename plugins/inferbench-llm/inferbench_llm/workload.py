@@ -115,9 +115,9 @@ class Transformer(ib.Workload):
     """A dense decoder-only transformer.
 
     Example:
-        >>> import inferbench
-        >>> network = inferbench.discovery.registry().network("llama3-70b")                  # doctest: +SKIP
-        >>> [op.name for op in Transformer().graph(network, at, "decode", Options())]  # doctest: +SKIP
+        >>> network = ib.installed().network("llama3-70b")
+        >>> point = ib.Grid.of({"batch": [1.0], "context": [2048.0]}, ["bf16"]).at
+        >>> [op.name for op in Transformer().graph(network, point, "decode", Options())]
         ['embed', 'norm', 'qkv', 'attention', 'o', 'gate_up', 'activation', 'down', 'final_norm', 'lm_head']
     """
 
