@@ -66,9 +66,9 @@ def reason_at(run: Run, index: tuple[int, ...]) -> str | None:
 
 
 def domain_at(run: Run, index: tuple[int, ...]) -> str:
-    """What the point rests on: `ideal` is a bound, a fitted stack is inside or outside its domain."""
+    """What the point rests on: `ideal` has no losses, a fitted stack is inside or outside its domain."""
     if run.stack.ideal:
-        return "ideal: a bound, no prediction"
+        return "ideal: software without losses, no prediction"
     if not run.stack.fit.rows:
         return "uncalibrated"
     return "extrapolated" if bool(run.values(run.flags["extrapolated"])[index]) else "inside"

@@ -1,8 +1,9 @@
 """The one road: graph -> shard -> place -> plan -> cost -> time -> energy. No special cases, no chip's
 formula.
 
-utilization = useful / (peak x seconds) = algorithm x hardware x software algorithm = (useful / peak) /
-roofline,  hardware = roofline / model,  software = model / seconds
+utilization = useful / (peak x seconds) = algorithm x hardware x software; algorithm = (useful / peak) /
+roofline, hardware = roofline / model, software = model / seconds. `model` runs operators one after the other
+on ideal software; `bound_seconds`, beside it, lets them overlap.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from inferbench.records.run import OpRow, Run
 from inferbench.records.system import Layout
 
 # Arrays that a run takes from the layout chosen at each point.
-_SHARED = ("seconds", "model", "roofline", "silicon", "compulsory", "held")
+_SHARED = ("seconds", "model", "bound_seconds", "roofline", "silicon", "compulsory", "held")
 
 __all__ = ["Case", "evaluate", "layouts_of", "placed", "prepare"]
 
@@ -107,6 +108,11 @@ class Best:
         homeless = np.isinf(rank) & np.isinf(self.rank)
         better = (rank < self.rank) | (homeless & (fields["held"] < self.fields["held"]))
         self.layouts = (*self.layouts, done.layout)
+        least = _least_bound(self.fields, fields)
+        self._take(better, fields, rank, done)
+        self.fields["bound_seconds"] = least
+
+    def _take(self, better: Any, fields: dict[str, Any], rank: Any, done: Pass) -> None:
         if not np.any(better):
             return
         last = len(self.layouts) - 1
@@ -122,10 +128,7 @@ class Best:
 
 
 def _fields(done: Pass) -> dict[str, Any]:
-    named = {
-        name: getattr(done, name)
-        for name in ("seconds", "model", "roofline", "silicon", "compulsory", "fits", "held", "log_error")
-    }
+    named = {name: getattr(done, name) for name in (*_SHARED, "fits", "log_error")}
     said = done.energy
     energy = {
         "joules": said.joules,
@@ -135,6 +138,16 @@ def _fields(done: Pass) -> dict[str, Any]:
         "waiting": said.parts.get("idle", np.nan),
     }
     return {**named, **energy, **{f"busy {engine}": seconds for engine, seconds in done.busy.items()}}
+
+
+def _least_bound(one: dict[str, Any], other: dict[str, Any]) -> Any:
+    """Return the shorter bound of two layouts that fit: a system whose layout is free has the least of
+    all.
+    """
+    mine, theirs = one["bound_seconds"], other["bound_seconds"]
+    least = np.fmin(mine, theirs)
+    fits = np.asarray(one["fits"]), np.asarray(other["fits"])
+    return np.where(fits[0] == fits[1], least, np.where(fits[0], mine, theirs))
 
 
 def _rank(done: Pass, items: Any) -> Any:

@@ -15,7 +15,7 @@ from inferbench.records.op import Attention, Collective, Op
 from inferbench.records.placement import Footprint, Graph
 from inferbench.records.system import Layout
 
-__all__ = ["Stages", "candidates", "microbatch", "shard", "stages", "widest_tp"]
+__all__ = ["Stages", "candidates", "cut", "microbatch", "replica", "shard", "stages", "widest_tp"]
 
 
 @attrs.frozen
@@ -23,13 +23,14 @@ class Stages:
     """Layers per pipeline stage: the first also holds the embedding, the last the head.
 
     Attributes:
-        first, middle, last: Layers of each kind of stage; with one stage `first` has all.
+        first, middle, last: Layers of each kind of stage; with one stage `first` has all. Arrays where the
+            cut depends on the point (bytes of a layer and of the head differ by precision).
         count: Number of stages.
     """
 
-    first: int
-    middle: int
-    last: int
+    first: Any
+    middle: Any
+    last: Any
     count: int
 
 
@@ -93,17 +94,48 @@ def stages(layers: int, count: int, embedding: float, layer: float, head: float)
     return best[1]
 
 
+def cut(sums: Sums, layers: int, count: int) -> Stages:
+    """Cut layers into stages at every point by itself, so that no point depends on its neighbours.
+
+    Args:
+        sums: Bytes of weights of the embedding, of all layers and of the head; broadcast to each other.
+        layers: Layers to spread.
+        count: Stages.
+    """
+    if count == 1:
+        return Stages(layers, 0, 0, 1)
+    units = np.broadcast_arrays(sums.embedding, np.asarray(sums.layer) / layers, sums.head)
+    rows, where = np.unique(np.stack([np.ravel(unit) for unit in units], axis=1), axis=0, return_inverse=True)
+    cuts = [stages(layers, count, *(float(unit) for unit in row)) for row in rows]
+    if len(cuts) == 1:
+        return cuts[0]
+    index = np.reshape(where, np.shape(units[0]))
+    first, middle, last = (
+        np.array([getattr(one, part) for one in cuts], dtype=np.float64)[index]
+        for part in ("first", "middle", "last")
+    )
+    return Stages(first, middle, last, count)
+
+
 def microbatch(at: Point, layout: Layout) -> tuple[Point, Numeric]:
     """Return the point one pipeline pass sees, and how many of them a step takes.
 
-    Microbatches are as many as stages, or as sequences per replica where those are fewer; where they don't
-    divide evenly, the fewest of that size: nine sequences over eight stages go in five microbatches of two.
+    Microbatches are as many as stages, or as sequences per replica where those are fewer. Where they don't
+    divide evenly, passes see the mean: nine sequences over eight stages go in eight microbatches of 1.125,
+    seven of one sequence and one of two. A further sequence never shortens the step.
     """
     if layout.dp == 1 and layout.pp == 1:
         return at, 1.0
-    replica = np.maximum(1.0, ceil_div(at["batch"], layout.dp))
-    size = ceil_div(replica, np.minimum(float(layout.pp), replica))
-    return at.replace(batch=size), ceil_div(replica, size)
+    sequences = replica(at, layout)["batch"]
+    passes = np.minimum(float(layout.pp), sequences)
+    return at.replace(batch=sequences / passes), passes
+
+
+def replica(at: Point, layout: Layout) -> Point:
+    """Return the point that the fullest data-parallel rank sees, all microbatches together."""
+    if layout.dp == 1:
+        return at
+    return at.replace(batch=np.maximum(1.0, ceil_div(at["batch"], layout.dp)))
 
 
 def shard(ops: Sequence[Op], layout: Layout) -> tuple[Op, ...]:
@@ -126,11 +158,10 @@ def local_graph(ops: tuple[Op, ...], layout: Layout, layers: int, passes: Numeri
     activations = _largest(
         [op.bytes.inputs + op.bytes.outputs for op in ops if not isinstance(op, Collective)]
     )
-    first = [float(np.max(part)) for part in (weights.embedding, weights.layer, weights.head)]
-    cut = stages(layers, layout.pp, first[0], first[1] / layers, first[2])
-    held = zip(weights.per_stage(cut, layers), state.per_stage(cut, layers), strict=True)
+    pieces = cut(weights, layers, layout.pp)
+    held = zip(weights.per_stage(pieces, layers), state.per_stage(pieces, layers), strict=True)
     footprint = _fullest([Footprint(w, s * passes, activations) for w, s in held])
-    return Graph(ops, footprint, layers), cut
+    return Graph(ops, footprint, layers), pieces
 
 
 def _state(op: Op) -> Any:

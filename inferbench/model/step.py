@@ -10,14 +10,16 @@ import numpy as np
 
 from inferbench.errors import InferBenchError, blamed_on
 from inferbench.model import partition
+from inferbench.model.bound import longest_stage, step_bound
 from inferbench.model.case import Case
 from inferbench.model.intervals import log_error, slower, together
 from inferbench.num import Numeric, ceil_div
 from inferbench.records.cost import Cost
 from inferbench.records.energy import ActivityCounts, Energy
 from inferbench.records.grid import Point
+from inferbench.records.interfaces import SEQUENCE
 from inferbench.records.op import Collective, Op
-from inferbench.records.placement import Graph, Reason, Site
+from inferbench.records.placement import Footprint, Graph, Reason, Site
 from inferbench.records.run import OpRow
 from inferbench.records.stack import Stack
 from inferbench.records.system import Layout
@@ -34,6 +36,7 @@ class Pass:
     layout: Layout
     seconds: Any
     model: Any
+    bound_seconds: Any
     roofline: Any
     silicon: Any
     compulsory: Any
@@ -79,9 +82,11 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     bare = _untuned(case, site)
     plain = charged if bare is site else _StepCost(case, bare, formats).charge_all(graph, cut.count)
     model = _step(plain.model, cut, case.layers, passes, plain.sent[0])
+    bound_seconds = np.minimum(_bound(case, at, bare, cut, plain, formats), model)
     seconds = model
     if not case.stack.ideal:
         seconds = _step(charged.seconds, cut, case.layers, passes, charged.sent[1])
+        seconds = case.stack.overlap_across.shorten(seconds, bound_seconds / model)
         starts = case.workload.passes(case.network, at, case.phase.name, case.options)
         seconds = case.stack.host.add(
             seconds, charged.kernels * passes, starts, ceil_div(at["batch"], layout.dp)
@@ -104,6 +109,7 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
         layout,
         seconds,
         model,
+        bound_seconds,
         roofline,
         silicon,
         compulsory,
@@ -116,6 +122,19 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
         {"stages": cut, "microbatches": passes, "placement": site.placement},
         log_error(case, at, charged.error),
     )
+
+
+def _bound(
+    case: Case, at: Point, site: Site, pieces: partition.Stages, plain: _StepCost, formats: tuple[str, ...]
+) -> Any:
+    """What no schedule of the layout's work beats; a pipeline's stages get the whole batch in one piece."""
+    if pieces.count == 1:
+        return step_bound(plain.engines, plain.chain)
+    whole = partition.shard(case.graph(partition.replica(at, site.layout)), site.layout)
+    wide = _StepCost(attrs.evolve(case, stack=_IDEAL, breakdown=False), site, formats)
+    wide.charge_all(Graph(whole, Footprint(0.0, 0.0, 0.0), case.layers), pieces.count)
+    busy = longest_stage(wide.by_unit, pieces, case.layers)
+    return np.maximum(busy, plain.chain)
 
 
 def _roofline(whole: Sequence[Op], site: Site, chips: int) -> tuple[Any, Any]:
@@ -155,6 +174,8 @@ class _StepCost:
         self.seconds: dict[str, Any] = dict(self.model)
         self.solo: Any = 0.0
         self.busy: dict[str, Any] = {}
+        self.by_unit: dict[str, dict[str, Any]] = {}
+        self.chain: Any = 0.0
         self.actions: dict[str, Any] = {}
         self.rows: list[OpRow] = []
         self.kernels: Any = 0.0
@@ -175,10 +196,23 @@ class _StepCost:
         with blamed_on(f"{type(who).__module__}: {who.name}.plan"):
             planned = tuple(who.plan(graph.ops, self.site))
         for op in planned:
-            self.charge(op)
+            cost = self.charge(op)
+            if stages > 1:
+                self.note_unit(op.unit, cost, op.repeat)
         if stages > 1:
             self.sent = self.send(graph)
         return self
+
+    @property
+    def engines(self) -> dict[str, Any]:
+        """Busy seconds per engine, without what is exposed."""
+        return {name: busy for name, busy in self.busy.items() if not name.startswith("exposed.")}
+
+    def note_unit(self, unit: str, cost: Cost, repeat: Any) -> None:
+        """Add busy times to those of the operator's unit, which pipeline stages are made of."""
+        for engine, busy in cost.busy.items():
+            units = self.by_unit.setdefault(engine, {})
+            units[unit] = units.get(unit, 0.0) + busy * repeat
 
     def cost(self, op: Op) -> Cost:
         """Ask the architecture, or the fabric for a collective."""
@@ -197,8 +231,8 @@ class _StepCost:
             )
         return self.case.registry.fabric(link.fabric).cost(op, link, self.site.layout)
 
-    def charge(self, op: Op) -> None:
-        """Add one operator, all of its executions."""
+    def charge(self, op: Op) -> Cost:
+        """Add one operator, all of its executions; returns the cost of one of them."""
         cost = self.cost(op)
         repeat = op.repeat
         model = _IDEAL.time(cost, op) * repeat
@@ -214,11 +248,13 @@ class _StepCost:
             self.common = self.common + seconds * slower(shared)
         if not isinstance(op, Collective):
             self.solo = self.solo + model
-        for engine, busy in (
-            *cost.busy.items(),
-            *((f"exposed.{name}", s) for name, s in cost.exposed.items()),
-        ):
+        for engine, busy in cost.busy.items():
             self.busy[engine] = self.busy.get(engine, 0.0) + busy * repeat
+        for name, exposed in cost.exposed.items():
+            total = exposed * repeat
+            self.busy[f"exposed.{name}"] = self.busy.get(f"exposed.{name}", 0.0) + total
+            if name != SEQUENCE:
+                self.chain = self.chain + total
         for action, count in cost.actions.items():
             self.actions[action] = self.actions.get(action, 0.0) + count * repeat
         if self.case.breakdown:
@@ -235,6 +271,7 @@ class _StepCost:
                     seconds,
                 )
             )
+        return cost
 
     def send(self, graph: Graph) -> tuple[Any, Any]:
         """Seconds (ideal, stack) to hand one microbatch's activations to the next stage."""

@@ -24,6 +24,9 @@ from inferbench.records.overlap import maximum_of
 from inferbench.records.placement import Graph, Placement, Site
 from inferbench.records.system import Layout, System
 
+SEQUENCE = "sequence"
+"""What is exposed where parts of one operator run one after the other, beside their longest engine."""
+
 __all__ = ["Architecture", "Fabric", "NoParams", "Phase", "PowerModel", "Renderer", "Support", "Workload"]
 
 
@@ -189,7 +192,7 @@ def add(parts: list[tuple[Cost, Numeric]]) -> Cost:
         for group, into in merged.items():
             for key, value in getattr(cost, group).items():
                 into[key] = into.get(key, 0.0) + value * repeat
-    merged["exposed"]["sequence"] = np.maximum(serial - maximum_of(list(merged["busy"].values())), 0.0)
+    merged["exposed"][SEQUENCE] = np.maximum(serial - maximum_of(list(merged["busy"].values())), 0.0)
     return Cost(merged["busy"], merged["exposed"], merged["actions"], merged["detail"])
 
 

@@ -55,7 +55,12 @@ class Run:
 
     Attributes:
         seconds: One step under the stack (a token step, a prefill, an image), throttled.
-        model: The same under the ideal stack: pure hardware.
+        model: The same under the ideal stack, operators one after the other (`t_sequential`): what
+            `hardware` is measured by.
+        bound_seconds: What no schedule beats (`t_bound`), with operators overlapping as they like: the
+            longest engine's total busy time, or the chain of latencies; at most `model`. Of the layout
+            given, or the least of all layouts that fit where it was searched. Not `bound`, which names
+            the busiest engine.
         roofline: The ideal roofline, all chips perfectly shared.
         silicon: The architecture on perfectly shared chips: `model` without empty stages and collectives.
         useful: Useful operations of the step.
@@ -91,6 +96,7 @@ class Run:
     grid: Grid
     seconds: Any
     model: Any
+    bound_seconds: Any
     roofline: Any
     silicon: Any
     useful: Any

@@ -221,7 +221,7 @@ def _bound(column: Text, run: Run) -> Any:
 def _domain(column: Text, run: Run) -> Any:
     """What each point rests on, as `results.domain_at`."""
     if run.stack.ideal:
-        return column.code("ideal: a bound, no prediction")
+        return column.code("ideal: software without losses, no prediction")
     if not run.stack.fit.rows:
         return column.code("uncalibrated")
     outside = np.asarray(run.flags["extrapolated"])

@@ -98,7 +98,7 @@ def test_run_of_a_file_plugin_end_to_end(toy_cli):
     assert (one["system"], one["chip"], one["chips"], one["layout"]) == ("toy-chip", "toy-chip", 1, "tp1")
     assert (one["workload"], one["phase"], one["precision"]) == ("toy-net/decode", "decode", "fp8")
     assert (one["batch"], one["context"], one["feasible"], one["reason"]) == (1.0, 16.0, True, None)
-    assert one["domain"] == "ideal: a bound, no prediction"
+    assert one["domain"] == "ideal: software without losses, no prediction"
     assert (one["flags"], one["notes"], one["unknown"]) == ([], [], {})
 
 

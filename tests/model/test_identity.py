@@ -29,6 +29,7 @@ WORK = ["llama3-8b/decode", "llama3-70b/prefill"]
 FIELDS = (
     "seconds",
     "model",
+    "bound_seconds",
     "roofline",
     "silicon",
     "useful",
@@ -108,7 +109,7 @@ def test_more_work_takes_no_less_time_on_ideal_software(system, workload):
     layout.
     """
     run = on(system, "ideal", workload)
-    for field in (run.roofline, run.model, run.held):
+    for field in (run.roofline, run.model, run.bound_seconds, run.held):
         for axis in (0, 1):
             values = run.values(field)
             known = np.isfinite(values).all(axis=axis, keepdims=True)
