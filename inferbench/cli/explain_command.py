@@ -69,7 +69,7 @@ def command(
         run = run_once(
             first,
             second,
-            precision=common.names(asked.precision) or ["bf16"],
+            precision=common.names(asked.precision),
             stack=asked.stack,
             scenario=asked.scenario,
             options=common.options_of(asked.pairs),

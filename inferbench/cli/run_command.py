@@ -35,14 +35,14 @@ def command(
 
     Example: inferbench run 8xh100 llama3-70b/decode --batch 1,8,32 --context 8192 --precision fp8
 
-    The default precision is bf16, the default stack ideal software. NETWORK may be the path of a
-    Hugging Face config.json.
+    The default precision is the one that the network is published in, else bf16; the default stack is ideal
+    software. NETWORK may be the path of a Hugging Face config.json.
     """
     registry = common.the_registry()
     run = run_once(
         system,
         workload,
-        precision=common.names(asked.precision) or ["bf16"],
+        precision=common.names(asked.precision),
         stack=asked.stack,
         scenario=asked.scenario,
         options=common.options_of(asked.pairs),

@@ -7,7 +7,6 @@ names in silence; this one records each failure against the distribution that ca
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
 import sys
@@ -36,6 +35,7 @@ from inferbench.records.scenario import Scenario, Suite
 from inferbench.records.stack import Stack
 from inferbench.specs import assemble
 from inferbench.specs.assemble_stack import stack_from
+from inferbench.specs.configs import network_from_config, read_config_file
 from inferbench.specs.measurement_sets import set_from
 
 __all__ = ["Entry", "Problem", "Registry", "installed"]
@@ -294,23 +294,8 @@ class Registry:
     def network(self, name: str) -> Network:
         """Return a network by name or alias, or from the path of a Hugging Face `config.json`."""
         if name.endswith(".json") and name not in self.entries("networks"):
-            path = Path(name)
-            try:
-                config = json.loads(path.read_text())
-            except OSError as error:
-                raise InferBenchError.at(
-                    name, f"can't be read: {error.strerror}", "give the path of a Hugging Face config.json"
-                ) from None
-            except (ValueError, RecursionError) as error:
-                remedy = "download the file again"
-                raise InferBenchError.at(name, f"not valid JSON: {error}", remedy) from None
-            if not isinstance(config, dict):
-                raise InferBenchError.at(
-                    name, "no JSON object", "give the path of a Hugging Face config.json"
-                )
-            return assemble.network_from_config(
-                config, name, [self.workload(w) for w in self.names("workloads")]
-            )
+            workloads = [self.workload(workload) for workload in self.names("workloads")]
+            return network_from_config(read_config_file(name), name, workloads)
         return self.get("networks", name)  # type: ignore[no-any-return]
 
     def stack(self, name: str) -> Stack:

@@ -32,7 +32,7 @@ def run(
     system: str | System,
     workload: str,
     *,
-    precision: str | Sequence[str] = "bf16",
+    precision: str | Sequence[str] | None = None,
     stack: str = "ideal",
     scenario: str = "reference",
     options: Mapping[str, Any] | None = None,
@@ -46,7 +46,7 @@ def run(
     Args:
         system: `b200`, `8xh100`, `8xh100:tp4pp2`, or a `System`.
         workload: `network/phase`; the network may be the path of a Hugging Face `config.json`.
-        precision: One name or several: an axis.
+        precision: One name or several: an axis. By default what the network is published in, else bf16.
         stack: Name of a stack, or path of a TOML file.
         scenario: Economics.
         options: The workload's options, `{"kv": False}`.
@@ -89,7 +89,7 @@ def evaluated(
     known: Registry,
     axes: Mapping[str, Axis],
     *,
-    precision: str | Sequence[str],
+    precision: str | Sequence[str] | None,
     stack: str,
     scenario: str,
     options: Mapping[str, Any] | None,
@@ -113,6 +113,7 @@ def evaluated(
         ignore_capacity=ignore_capacity,
         breakdown=breakdown,
     )
+    precision = precision or case.network.precision or "bf16"
     names = [precision] if isinstance(precision, str) else list(precision)
     names = [known.alias("precisions", name) for name in names]
     values = _axes(case.workload.defaults(case.network, phase), axes, phase)

@@ -38,6 +38,9 @@ class Network:
         title: How screens write it.
         type: Name of the workload plugin that turns it into operators.
         params: Structured by that plugin's `params` class.
+        precision: In which it is published, as one writes a precision; what a run takes that asks for none.
+        formats: Part of the network to the format that its weights are published in, where that is another;
+            holds where a run's precision is `precision`. The workload knows which parts there are.
         published: What the graph's totals are checked against.
     """
 
@@ -45,6 +48,8 @@ class Network:
     title: str
     type: str
     params: Any
+    precision: str = ""
+    formats: Mapping[str, str] = attrs.field(factory=dict)
     published: Published = Published()
     facts: Mapping[str, Fact] = attrs.field(factory=dict, eq=False)
     note: str = ""
@@ -59,5 +64,7 @@ class NetworkFile:
     note: str = ""
     source: str = ""
     sources: Mapping[str, Source] = attrs.field(factory=dict)
+    precision: str = ""
+    formats: Mapping[str, str] = attrs.field(factory=dict)
     network: Mapping[str, Any]
     published: Published = Published()

@@ -13,7 +13,8 @@ from inferbench.num import Array
 
 __all__ = ["FORMATS", "WIDER", "Precision", "PrecisionName"]
 
-# Stored bytes per element; block-scaled formats carry their scales (one 8-bit scale per 32 or 16 elements).
+# Stored bytes per element. Block-scaled formats carry scales, one of 8 bits per 32 or 16 elements. Groups
+# of integers (int4g128) carry one of 16 bits and a zero point of 4 bits, groups of 32 no zero point.
 FORMATS: Mapping[str, float] = {
     "fp64": 8.0,
     "fp32": 4.0,
@@ -28,6 +29,9 @@ FORMATS: Mapping[str, float] = {
     "mxfp8": 1.0 + 1 / 32,
     "mxfp4": 0.5 + 1 / 32,
     "nvfp4": 0.5 + 1 / 16,
+    "int4g32": 0.5 + 2 / 32,
+    "int4g64": 0.5 + 2.5 / 64,
+    "int4g128": 0.5 + 2.5 / 128,
 }
 
 # In which formats a chip may compute what it stores in another, the first it has being taken.
@@ -45,10 +49,17 @@ WIDER: Mapping[str, tuple[str, ...]] = {
     "mxfp8": ("fp8", "bf16", "fp16"),
     "mxfp4": ("fp4", "fp6", "fp8", "bf16", "fp16"),
     "nvfp4": ("fp4", "fp6", "fp8", "bf16", "fp16"),
+    "int4g32": ("int4", "int8", "bf16", "fp16"),
+    "int4g64": ("int4", "int8", "bf16", "fp16"),
+    "int4g128": ("int4", "int8", "bf16", "fp16"),
 }
 
 _BITS = {"4": "int4", "8": "int8", "16": "bf16"}
 _PAIR = re.compile(r"^w(4|8|16)a(8|16)(?:kv(8|16))?$")
+_APART = re.compile(
+    r"^(?:w(?P<weights>[a-z0-9]+?)a(?P<activations>[a-z0-9]+?)|(?P<all>[a-z0-9]+?))(?:kv(?P<kv>[a-z0-9]+))?$"
+)
+_FLOATS = {"8": "fp8", "16": "bf16"}
 
 
 @attrs.frozen
@@ -56,11 +67,12 @@ class PrecisionName:
     """One precision: what weights, activations and KV cache are stored in, and what products are computed in.
 
     A bare format name (`fp8`) means all three in that format; `w4a16` stores weights in 4 bits and keeps
-    activations and KV cache in bf16, computing in bf16; `kv8` may be appended.
+    activations and KV cache in bf16, computing in bf16; `kv8` may be appended. Any formats may stand there:
+    `wint4g128a16`, `nvfp4kv8` (an fp8 cache) or `fp8kv16`; products are computed in that of activations.
 
     Example:
-        >>> PrecisionName.parse("w4a16").kv
-        'bf16'
+        >>> PrecisionName.parse("w4a16").kv, PrecisionName.parse("nvfp4kv8").kv
+        ('bf16', 'fp8')
     """
 
     name: str
@@ -77,12 +89,26 @@ class PrecisionName:
         if match := _PAIR.match(name):
             weights, activations, kv = (_BITS[bits] for bits in (match[1], match[2], match[3] or match[2]))
             return cls(name, weights, activations, kv, activations)
+        if apart := cls._apart(name):
+            return apart
         raise InferBenchError.at(
             "--precision",
             f"unknown precision '{name}'",
             suggest(name, FORMATS)
-            or f"known are {', '.join(FORMATS)}, and pairs like w8a16, w4a16, w4a16kv8",
+            or f"known are {', '.join(FORMATS)}, and pairs like w8a16, w4a16, w4a16kv8, fp8kv16",
         )
+
+    @classmethod
+    def _apart(cls, name: str) -> PrecisionName | None:
+        """Read formats of weights, activations and cache that are named apart."""
+        found = _APART.match(name)
+        if found is None:
+            return None
+        words = (found["weights"] or found["all"], found["activations"] or found["all"])
+        weights, activations, kv = (_FLOATS.get(word, word) for word in (*words, found["kv"] or words[1]))
+        if not {weights, activations, kv} <= set(FORMATS):
+            return None
+        return cls(name, weights, activations, kv, activations)
 
 
 @attrs.frozen(eq=False)
@@ -118,6 +144,28 @@ class Precision:
     def names(self) -> tuple[str, ...]:
         """Names along the axis."""
         return tuple(point.name for point in self.points)
+
+    def with_weights(self, name: str, weights: str) -> Precision:
+        """Return the axis with weights in another format at the points that are called `name`.
+
+        Where that format is the wider one, activations and products are in it too.
+
+        Example:
+            >>> Precision.of(["fp8", "bf16"]).with_weights("fp8", "mxfp4").weights
+            array([0.53125, 2.     ])
+        """
+        points = []
+        for point in self.points:
+            if point.name == name:
+                wide = FORMATS[weights] > FORMATS[point.activations]
+                used = {"activations": weights, "compute": weights} if wide else {}
+                point = attrs.evolve(point, weights=weights, **used)
+            points.append(point)
+        columns = [
+            self.along_axis([FORMATS[getattr(point, role)] for point in points])
+            for role in ("weights", "activations", "kv")
+        ]
+        return Precision(tuple(points), *columns)
 
     def along_axis(self, values: Sequence[float]) -> Array:
         """Shape one value per precision like the axis itself."""

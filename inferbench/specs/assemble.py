@@ -11,13 +11,12 @@ import attrs
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.chip import Chip, ChipFile
 from inferbench.records.claim import Claim, ClaimFile
-from inferbench.records.interfaces import Workload
 from inferbench.records.network import Network, NetworkFile
-from inferbench.records.precision import FORMATS
+from inferbench.records.precision import FORMATS, PrecisionName
 from inferbench.records.scenario import Scenario, ScenarioFile, Suite, SuiteFile
 from inferbench.specs.toml import Find, Walked, raise_if, read_toml, structure, walk
 
-__all__ = ["chip_from", "claims_from", "network_from", "scenario_from", "suite_from"]
+__all__ = ["assembled_network", "chip_from", "claims_from", "network_from", "scenario_from", "suite_from"]
 
 
 def _typed(
@@ -123,54 +122,51 @@ def peak_doubts(chip: Chip, where: str) -> Iterable[Fault]:
 def network_from(text: bytes, name: str, where: str, find: Find) -> Network:
     """Build a network; `find` gives the workload plugin by name."""
     raw, _ = read_toml(text, where)
-    return _network(raw, name, where, find)
+    return assembled_network(raw, name, where, find)
 
 
-def network_from_config(config: Mapping[str, Any], path: str, workloads: Iterable[Workload]) -> Network:
-    """Build a network from a Hugging Face `config.json` that some workload plugin understands."""
-    for workload in workloads:
-        table = _read_config(workload, config, path)
-        if table is not None:
-            title = str(config.get("_name_or_path") or path)
-            raw = {"title": title, "network": {"type": workload.name, **table}}
-            return _network(raw, path, path, lambda _, found=workload: found)  # type: ignore[misc]
-    kind = config.get("model_type", "(none)")
-    raise InferBenchError.at(
-        path, f"no installed workload reads configs of model_type '{kind}'", "see `inferbench list workloads`"
-    )
+def assembled_network(raw: Mapping[str, Any], name: str, where: str, find: Find) -> Network:
+    """Build a network from a raw table; `find` gives the workload plugin by name.
 
-
-def _read_config(workload: Workload, config: Mapping[str, Any], path: str) -> Mapping[str, Any] | None:
-    """Ask one workload; its faults name the file that was given, and nothing in a file is our bug."""
-    try:
-        return workload.read_config(config)
-    except InferBenchError as error:
-        named = (
-            attrs.evolve(fault, where=fault.where.replace("config.json", path, 1)) for fault in error.faults
-        )
-        raise InferBenchError(named) from None
-    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
-        said = f"the workload '{workload.name}' can't read it: {type(error).__name__}: {error}"
-        raise InferBenchError.at(
-            path, said, "take the complete config.json that the network was published with"
-        ) from error
-
-
-def _network(raw: Mapping[str, Any], name: str, where: str, find: Find) -> Network:
+    Raises:
+        InferBenchError: With every fault of the table.
+    """
     outer = walk(raw, NetworkFile, where)
     kind, plugin, inner = _typed(raw, "network", where, find, outer)
-    raise_if([*outer.faults, *inner.faults])
+    raise_if([*outer.faults, *inner.faults, *_format_faults(outer.values, where)])
     file: NetworkFile = structure(outer.values, NetworkFile, where)
     return Network(
         name=name,
         title=file.title,
         type=kind,
         params=structure(inner.values, plugin.params, where, "network"),
+        precision=file.precision,
+        formats=file.formats,
         published=file.published,
         facts={**outer.facts, **inner.facts},
         note=file.note,
         origin=where,
     )
+
+
+def _format_faults(values: Mapping[str, Any], where: str) -> Iterable[Fault]:
+    """Yield what is wrong with a network's precision and with the formats of its parts."""
+    precision, formats = values.get("precision", ""), values.get("formats", {})
+    if precision:
+        try:
+            PrecisionName.parse(precision)
+        except InferBenchError as error:
+            yield from (attrs.evolve(fault, where=f"{where}: precision") for fault in error.faults)
+    elif formats:
+        yield Fault(
+            f"{where}: formats",
+            "given without precision, that of all other parts",
+            'add precision = "bf16", or leave formats out',
+        )
+    for part, name in formats.items():
+        if name not in FORMATS:
+            remedy = suggest(name, FORMATS) or f"known: {', '.join(FORMATS)}"
+            yield Fault(f"{where}: formats.{part}", f"unknown number format '{name}'", remedy)
 
 
 def scenario_from(text: bytes, name: str, where: str) -> Scenario:

@@ -50,7 +50,7 @@ def test_block_scales_cost_bytes():
         (
             "w3a16",
             "known are fp64, fp32, tf32, bf16, fp16, fp8, int8, fp6, fp4, int4, mxfp8, mxfp4, nvfp4, "
-            "and pairs like w8a16, w4a16, w4a16kv8",
+            "int4g32, int4g64, int4g128, and pairs like w8a16, w4a16, w4a16kv8, fp8kv16",
         ),
     ],
 )
@@ -65,7 +65,7 @@ def test_every_format_has_a_way_to_wider_ones_and_never_to_narrower():
     for name, wider in WIDER.items():
         widths = [ib.FORMATS[other] for other in wider]
         # A block-scaled format computes in its bare one: the scales are no part of the product.
-        assert widths[0] in (ib.FORMATS[name], ib.FORMATS[name.lstrip("mxnv")]), name
+        assert widths[0] in (ib.FORMATS[name], ib.FORMATS[name.lstrip("mxnv").partition("g")[0]]), name
         assert widths == sorted(widths), name
 
 
@@ -79,3 +79,34 @@ def test_a_chip_computes_in_the_next_wider_format_it_has(toy):
     np.testing.assert_array_equal(
         site.rate(op) / 1e12, [100.0, 100.0, 200.0, 100.0, 100.0, 200.0, 100.0, np.nan]
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "activations", "kv", "compute"),
+    [
+        ("fp8kv16", "fp8", "fp8", "bf16", "fp8"),
+        ("nvfp4kv8", "nvfp4", "nvfp4", "fp8", "nvfp4"),
+        ("wint4g128a16", "int4g128", "bf16", "bf16", "bf16"),
+        ("wmxfp4afp8kvbf16", "mxfp4", "fp8", "bf16", "fp8"),
+    ],
+)
+def test_formats_named_apart(name, weights, activations, kv, compute):
+    point = ib.PrecisionName.parse(name)
+    assert (point.weights, point.activations, point.kv, point.compute) == (weights, activations, kv, compute)
+
+
+def test_a_part_in_another_format_holds_at_points_of_one_name():
+    axis = ib.Precision.of(["fp8", "bf16", "fp8kv16"])
+    narrow = axis.with_weights("fp8", "mxfp4")
+    assert narrow.weights.tolist() == [17 / 32, 2.0, 1.0]
+    assert narrow.activations.tolist() == [1.0, 2.0, 1.0]
+    # A wider part multiplies in its own format.
+    wide = axis.with_weights("fp8kv16", "bf16")
+    assert wide.weights.tolist() == [1.0, 2.0, 2.0]
+    assert wide.activations.tolist() == [1.0, 2.0, 2.0]
+    assert [point.compute for point in wide.points] == ["fp8", "bf16", "bf16"]
+
+
+def test_groups_of_integers_carry_their_scales():
+    assert ib.FORMATS["int4g128"] * 128 == 64 + 2 + 0.5
+    assert ib.FORMATS["int4g32"] * 32 == 16 + 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import attrs
 from inferbench_llm import CachedAttention, Layers, Size, Sweep
@@ -37,6 +38,9 @@ class Block:
 
     layers: ib.Count
     norms: Size = 1.0
+
+    part: ClassVar[str] = "attention"
+    """Part of a network whose published format holds for it; empty where it says so itself."""
 
     def __attrs_post_init__(self) -> None:
         check_whole(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import attrs
 from inferbench_llm import Layers, Size
@@ -28,6 +28,8 @@ class Dense(Block):
     intermediate_size: ib.Count
     gated: bool = True
     bias: bool = False
+
+    part: ClassVar[str] = ""
 
     def ops(self, build: Layers) -> Iterator[ib.Op]:
         """Yield its products and its activation."""
@@ -66,6 +68,8 @@ class Experts(Block):
     scales: Size = 0.0
     expert_format: str = ""
     active_counts: Literal["all", "no input embedding"] = "all"
+
+    part: ClassVar[str] = ""
 
     def ops(self, build: Layers) -> Iterator[ib.Op]:
         """Yield router, projections to the experts' width and back, experts, shared part and the sum of

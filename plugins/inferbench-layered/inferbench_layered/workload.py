@@ -39,10 +39,10 @@ class Layered(Transformer):
         params: LayeredParams = network.params
         trunk = params.trunk
         for sweep in sweeps(at, phase, options):
-            build = Layers(trunk, sweep, at.precision, options)
+            build = Layers(trunk, sweep, at.precision, options, network.precision, network.formats)
             if params.vision and sweep.weights:
                 images = 0.0 if sweep.decoding else options.images
-                yield from params.vision.ops(at.precision, sweep.batch, images)
+                yield from params.vision.ops(build.of("vision").precision, sweep.batch, images)
             yield from build.embed()
             yield from _stream(params, build)
             yield from _blocks(params, build, list(params.blocks))
@@ -68,7 +68,7 @@ def _blocks(
         if layers:
             block = block.resized(layers)
         named = attrs.evolve(build.sweep, prefix=f"{build.sweep.prefix}{name}.")
-        yield from block.ops(attrs.evolve(build, sweep=named))
+        yield from block.ops(attrs.evolve(build.of(block.part), sweep=named))
 
 
 def _stream(params: LayeredParams, build: Layers) -> Iterator[ib.Op]:
@@ -129,7 +129,7 @@ def _draft_head(build: Layers, sweep: Sweep) -> Iterator[ib.Op]:
         vocabulary, hidden = build.params.vocab_size, build.params.hidden_size
         yield ib.Gemm(
             name=sweep.prefix + "lm_head",
-            precision=build.precision,
+            precision=build.of("head").precision,
             repeat=sweep.executions,
             copies=0.0,
             unit="head",

@@ -12,10 +12,12 @@ from inferbench_llm.hf import completed
 from inferbench_llm.layers import Layers
 from inferbench_llm.ops import CachedAttention
 from inferbench_llm.params import Options, Size, TransformerParams
+from inferbench_llm.quantization import PARTS, stored
 from inferbench_llm.sweep import Sweep
 from inferbench_llm.workload import PHASES, Transformer, context_warnings, items, passes, sweeps
 
 __all__ = [
+    "PARTS",
     "PHASES",
     "SIZES",
     "CachedAttention",
@@ -36,6 +38,7 @@ __all__ = [
     "passes",
     "read_dense",
     "read_table",
+    "stored",
     "sweeps",
     "text_part",
 ]

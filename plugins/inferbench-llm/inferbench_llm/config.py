@@ -12,6 +12,7 @@ from typing import Any
 import inferbench as ib
 from inferbench_llm.architectures import family_of, text_part
 from inferbench_llm.hf import completed
+from inferbench_llm.quantization import stored
 
 __all__ = ["TRAITS", "given", "is_mixture", "read_dense", "read_table"]
 
@@ -124,7 +125,7 @@ def read_dense(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     odd = "word_embed_proj_dim" in text and text["word_embed_proj_dim"] != text.get("hidden_size")
     if traits is None or is_mixture(text) or odd:
         return None
-    return {"type": "transformer", **read_table(completed(text), traits)}
+    return {"type": "transformer", **read_table(completed(text), traits), **stored(config, text)}
 
 
 def given(config: Mapping[str, Any], spellings: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -26,6 +26,8 @@ class Layers:
         sweep: Tokens, context and executions.
         precision: The precision axis.
         options: Which parts count.
+        published: Precision in which the network is published; empty where nobody says.
+        formats: Parts whose weights are published in another format than that precision's.
 
     Example:
         >>> [op.name for op in Layers(params, sweep, precision, Options()).mlp(80.0,
@@ -37,6 +39,20 @@ class Layers:
     sweep: Sweep
     precision: ib.Precision
     options: Options
+    published: str = ""
+    formats: Mapping[str, str] = attrs.field(factory=dict)
+
+    def of(self, part: str) -> Layers:
+        """Return the builder of one part, in the format that it is published in where the run's is the
+        network's.
+
+        Args:
+            part: `embedding`, `head`, `attention`, `dense`, `experts`, `shared` or `vision`.
+        """
+        other = self.formats.get(part)
+        if other is None:
+            return self
+        return attrs.evolve(self, precision=self.precision.with_weights(self.published, other))
 
     def gemm(self, name: str, layers: float, n: ib.Numeric, k: ib.Numeric, **fields: Any) -> ib.Gemm:
         """Return a product of the sweep's rows with a weight matrix, in so many layers."""
@@ -71,7 +87,7 @@ class Layers:
         table += p.norm_width if p.embedding_norm else 0.0
         yield ib.Move(
             name=sweep.prefix + "embed",
-            precision=self.precision,
+            precision=self.of("embedding").precision,
             repeat=sweep.executions,
             copies=1.0 if sweep.weights else 0.0,
             unit="embedding",
@@ -95,10 +111,8 @@ class Layers:
 
     def attention(self) -> Iterator[ib.Op]:
         """Yield projections and attention of all layers: ordinary, grouped or latent heads."""
-        if self.params.kv_lora_rank:
-            yield from self._latent()
-        else:
-            yield from self._grouped()
+        mine = self.of("attention")
+        yield from mine._latent() if self.params.kv_lora_rank else mine._grouped()
 
     def _grouped(self) -> Iterator[ib.Op]:
         p, layers = self.params, float(self.params.num_hidden_layers)
@@ -194,18 +208,19 @@ class Layers:
         """Yield the feed-forward part of so many layers, `intermediate` wide."""
         p, inner = self.params, intermediate * (2.0 if self.params.gated_mlp else 1.0)
         up = prefix + ("gate_up" if p.gated_mlp else "up")
-        hidden = p.hidden_size
-        yield self.gemm(up, layers, inner, hidden, split=("n",), bias=inner if p.mlp_bias else 0.0)
+        hidden, mine = p.hidden_size, self.of("shared" if prefix == "shared_" else "dense")
+        yield mine.gemm(up, layers, inner, hidden, split=("n",), bias=inner if p.mlp_bias else 0.0)
         if self.options.elementwise:
             reads = inner / intermediate
-            yield self.elementwise(prefix + "activation", layers, intermediate, reads=reads, split=("n",))
+            yield mine.elementwise(prefix + "activation", layers, intermediate, reads=reads, split=("n",))
         bias = hidden if p.mlp_bias else 0.0
-        yield self.gemm(prefix + "down", layers, hidden, intermediate, split=("k",), bias=bias)
+        yield mine.gemm(prefix + "down", layers, hidden, intermediate, split=("k",), bias=bias)
 
     def head(self) -> Iterator[ib.Op]:
         """Yield the final norm and the output head, on the rows whose logits are wanted."""
         p, sweep = self.params, self.sweep
         rows, copies = sweep.batch * sweep.logits, 1.0 if sweep.weights else 0.0
+        precision = self.of("head").precision
         if p.final_norm and self.options.elementwise:
             yield ib.Elementwise(
                 name=sweep.prefix + "final_norm",
@@ -219,7 +234,7 @@ class Layers:
         if self.options.lm_head:
             yield ib.Gemm(
                 name=sweep.prefix + "lm_head",
-                precision=self.precision,
+                precision=precision,
                 repeat=sweep.head_times,
                 copies=copies,
                 unit="head",
@@ -229,5 +244,5 @@ class Layers:
                 k=p.hidden_size,
                 held=0.0 if p.tie_word_embeddings else None,
                 bias=p.vocab_size if p.lm_head_bias else 0.0,
-                graph_bytes=rows * p.vocab_size * self.precision.activations,
+                graph_bytes=rows * p.vocab_size * precision.activations,
             )

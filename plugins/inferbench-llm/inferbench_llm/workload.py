@@ -131,7 +131,7 @@ class Transformer(ib.Workload):
         """Yield the operators of one step: embedding, all layers (`repeat`), head; per sweep."""
         params: TransformerParams = network.params
         for sweep in sweeps(at, phase, options):
-            layers = Layers(params, sweep, at.precision, options)
+            layers = Layers(params, sweep, at.precision, options, network.precision, network.formats)
             yield from layers.embed()
             yield from layers.norms()
             yield from layers.attention()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from inferbench_llm import completed, family_of, given, is_mixture, read_table, text_part
+from inferbench_llm import completed, family_of, given, is_mixture, read_table, stored, text_part
 
 __all__ = ["read_moe"]
 
@@ -67,4 +67,4 @@ def read_moe(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     quantization = text.get("quantization_config")
     if isinstance(quantization, Mapping) and quantization.get("quant_method") == "mxfp4":
         table["expert_format"] = "mxfp4"
-    return {"type": "moe", **table}
+    return {"type": "moe", **table, **stored(config, text)}

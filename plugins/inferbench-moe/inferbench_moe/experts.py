@@ -122,7 +122,8 @@ class ExpertLayers:
             p.num_experts, p.num_experts_per_tok, base.sweep.rows, self.options.routing
         )
         rows = base.sweep.rows * p.num_experts_per_tok / touched
-        precision = _stored(base.precision, p.expert_format) if p.expert_format else base.precision
+        precision = base.of("experts").precision
+        precision = _stored(precision, p.expert_format) if p.expert_format else precision
         yield self._expert("up", (layers, inner, width), touched, rows, precision)
         if base.options.elementwise:
             active = p.num_experts_per_tok * p.moe_intermediate_size

@@ -38,7 +38,7 @@ class MixtureOfExperts(Transformer):
         """
         params: MoeParams = network.params
         for sweep in sweeps(at, phase, options):
-            layers = Layers(params, sweep, at.precision, options)
+            layers = Layers(params, sweep, at.precision, options, network.precision, network.formats)
             yield from layers.embed()
             yield from layers.norms()
             yield from layers.attention()

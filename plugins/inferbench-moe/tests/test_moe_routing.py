@@ -135,7 +135,8 @@ def test_probabilities_are_capped_and_add_up():
 def build(config):
     table = dict(MixtureOfExperts().read_config(config) or {})
     assert table.pop("type") == "moe"
-    return ib.Network(name="n", title="n", type="moe", params=MoeParams(**table))
+    stored = {key: table.pop(key) for key in ("precision", "formats") if key in table}
+    return ib.Network(name="n", title="n", type="moe", params=MoeParams(**table), **stored)
 
 
 @pytest.mark.parametrize(

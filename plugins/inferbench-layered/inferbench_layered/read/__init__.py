@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from inferbench_llm import completed, family_of, text_part
+from inferbench_llm import completed, family_of, stored, text_part
 
 from inferbench_layered.read import deepseek, gated, grouped, mamba, vision
 from inferbench_layered.read.config import Config
@@ -101,7 +101,7 @@ def read_layered(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
         table = grouped.read_grouped(read, _traits(kind, read))
     if pictures:
         table["vision"] = pictures(Config(config).table("vision_config"), table["hidden_size"])
-    return {"type": "layered", **table}
+    return {"type": "layered", **table, **stored(config, text)}
 
 
 def _traits(kind: str, config: Config) -> Table:
