@@ -30,6 +30,7 @@ _HOMES = {
     "inferbench.records.energy": ("Energy", "ActivityCounts"),
     "inferbench.records.executor": ("Executor", "ExecutorOptions", "Pool"),
     "inferbench.records.facts": ("Fact", "Source"),
+    "inferbench.records.kinds": ("Field", "Kind", "op_kinds"),
     "inferbench.records.measurement": ("Importer", "Measurement"),
     "inferbench.records.network": ("Network", "Published"),
     "inferbench.records.op": (
@@ -147,6 +148,9 @@ if TYPE_CHECKING:
     from inferbench.records.interfaces import Renderer as Renderer
     from inferbench.records.interfaces import Support as Support
     from inferbench.records.interfaces import Workload as Workload
+    from inferbench.records.kinds import Field as Field
+    from inferbench.records.kinds import Kind as Kind
+    from inferbench.records.kinds import op_kinds as op_kinds
     from inferbench.records.measurement import Importer as Importer
     from inferbench.records.measurement import Measurement as Measurement
     from inferbench.records.network import Network as Network

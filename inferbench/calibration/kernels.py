@@ -10,9 +10,10 @@ import attrs
 import numpy as np
 
 from inferbench.calibration.experts import exponent
-from inferbench.calibration.operators import BUILD, Sort, cost, typed_tuning
+from inferbench.calibration.operators import Sort, builder, cost, typed_tuning
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
+from inferbench.evidence.variants import regime
 from inferbench.num import Array
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
@@ -233,7 +234,7 @@ def _doubled(sorts: Iterable[Sort]) -> list[Sort]:
 
 def _sort(row: Measurement, registry: Registry) -> Sort | str:
     """What a row is of, or why it can't be fitted."""
-    if row.op not in BUILD:
+    if builder(row.op) is None:
         return f"of '{row.op or row.network or 'nothing named'}', which is no kernel that can be fitted"
     name = registry.alias("precisions", row.precision)
     width = registry.alias("precisions", str(row.extra.get("kv_dtype", ""))) or name
@@ -254,16 +255,7 @@ def _sort(row: Measurement, registry: Registry) -> Sort | str:
 
 
 def _variant(row: Measurement) -> str:
-    if row.op == "attention":
-        if row.axes.get("causal") == 0.0:
-            return "attention.encoder"
-        if row.axes.get("queries") != 1.0:
-            return "attention.context"
-        alone = row.axes.get("kv_heads") == row.axes.get("heads")
-        return "attention.generation.mha" if alone else "attention.generation"
-    if row.op == "collective":
-        return f"collective.{row.extra.get('variant', 'all_reduce')}.{int(row.axes['group'])}"
-    return "gemm.experts" if row.op == "moe" else row.op
+    return "gemm.experts" if row.op == "moe" else regime(row)
 
 
 def _kernel(
@@ -272,9 +264,9 @@ def _kernel(
     names = {name for row in rows for name in row.axes}
     fields = {name: np.array([row.axes.get(name, np.nan) for row in rows]) for name in sorted(names)}
     precision = Precision.of([sort.precision], (-1, 1))
-    ops = BUILD[rows[0].op](
-        {name: values[None, :] for name, values in fields.items()}, precision, sort, rows, registry
-    )
+    build = builder(rows[0].op)
+    assert build is not None
+    ops = build({name: values[None, :] for name, values in fields.items()}, precision, sort, rows, registry)
 
     def costs(table: Mapping[str, Any]) -> tuple[Cost, ...]:
         typed = typed_tuning(chip, registry, table)
@@ -337,6 +329,8 @@ def _group(row: Measurement) -> str:
         return f"{axes['heads']:g} heads, {axes['kv_heads']:g} of keys, width {axes['head_dim']:g}"
     if row.op == "collective":
         return f"{axes['payload']:g} bytes"
+    if row.op != "moe":  # another batch of the same shape would vouch for a row that is left out
+        return ", ".join(f"{name} {value:g}" for name, value in axes.items() if name not in ("batch", "m"))
     return (
         f"hidden {axes['hidden']:g}, inner {axes['inter']:g}, {axes['topk']:g} of {axes['experts']:g} experts"
     )

@@ -12,15 +12,16 @@ from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
+from inferbench.records.kinds import Kind, op_kind, op_kinds
 from inferbench.records.measurement import Measurement
-from inferbench.records.op import Attention, Collective, Gemm, Op
+from inferbench.records.op import Collective, Op
 from inferbench.records.placement import Footprint, Graph, Site
 from inferbench.records.precision import Precision
 from inferbench.records.stack import Stack
 from inferbench.records.system import Layout
 from inferbench.specs.options import structured_tuning
 
-__all__ = ["BUILD", "Sort", "cost", "typed_tuning"]
+__all__ = ["Sort", "builder", "cost", "typed_tuning"]
 
 
 @attrs.frozen
@@ -65,36 +66,18 @@ Columns = Mapping[str, Any]
 Builder = Callable[[Columns, Precision, Sort, Sequence[Measurement], Registry], Sequence[Op]]
 
 
-def _gemm(c: Columns, precision: Precision, *_: Any) -> list[Op]:
-    return [Gemm(name="gemm", precision=precision, m=c["m"], n=c["n"], k=c["k"])]
+def _described(
+    c: Columns, precision: Precision, sort: Sort, rows: Sequence[Measurement], *_: Any
+) -> list[Op]:
+    """An operator of any kind, from the numbers that its kind names."""
+    kind = op_kind(rows[0].op)
+    columns = {name: c[name] for name in kind.fields if name in c}
+    return [kind.op(columns, precision, _words(kind, rows[0]))]
 
 
-def _attention(c: Columns, precision: Precision, sort: Sort, *_: Any) -> list[Op]:
-    queries, keys = c["queries"], c["keys"]
-    cached = sort.variant != "attention.encoder"
-    pairs = queries * keys - queries * (queries - 1.0) / 2.0 if cached else queries * keys
-    return [
-        Attention(
-            name="attention",
-            precision=precision,
-            batch=c["batch"],
-            heads=c["heads"],
-            kv_heads=c["kv_heads"],
-            queries=queries,
-            keys=keys,
-            pairs=pairs,
-            qk_dim=c["head_dim"],
-            v_dim=c["head_dim"],
-            cached=cached,
-        )
-    ]
-
-
-def _collective(c: Columns, precision: Precision, sort: Sort, *_: Any) -> list[Op]:
-    which, group = sort.variant.split(".")[1:]
-    return [
-        Collective(name=which, precision=precision, collective=which, payload=c["payload"], group=int(group))
-    ]
+def _words(kind: Kind, row: Measurement) -> dict[str, str]:
+    variant = str(row.extra.get("variant", ""))
+    return dict.fromkeys(kind.words, variant) if variant else {}
 
 
 def _experts(
@@ -103,9 +86,10 @@ def _experts(
     return expert_layer(c, precision, rows)
 
 
-BUILD: Mapping[str, Builder] = {
-    "gemm": _gemm,
-    "attention": _attention,
-    "collective": _collective,
-    "moe": _experts,
-}
+# A layer of experts is several operators of one measured row; every other kind describes itself.
+LAYERS: Mapping[str, Builder] = {"moe": _experts}
+
+
+def builder(op: str) -> Builder | None:
+    """What makes operators of the rows of a kind; None where nobody defines it."""
+    return LAYERS.get(op) or (_described if op in op_kinds() else None)

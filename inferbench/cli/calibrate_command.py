@@ -17,6 +17,7 @@ from inferbench.calibration.fitting import Fitted
 from inferbench.calibration.writing import Labels, energy_toml, stack_toml
 from inferbench.cli import common
 from inferbench.discovery.registry import Registry
+from inferbench.records.kinds import op_kind
 from inferbench.records.stack import TIMES
 from inferbench.report.model import Cell, Report, Table
 from inferbench.units import show
@@ -147,8 +148,12 @@ def _energies(path: Path, name: str, registry: Registry) -> str:
 
 def _example(found: Calibration) -> str:
     """An operator of a kind that was fitted."""
-    kinds = {fitted.kernel.variant.partition(".")[0] for fitted in found.fits}
-    return next(text for kind, text in EXAMPLES.items() if kind in kinds)
+    kinds = [fitted.kernel.variant.partition(".")[0] for fitted in found.fits]
+    known = next((EXAMPLES[kind] for kind in kinds if kind in EXAMPLES), None)
+    if known is not None:
+        return known
+    wanted = [name for name, field in op_kind(kinds[0]).fields.items() if field.default is None]
+    return " ".join([kinds[0], *(f"--{name.replace('_', '-')} 1024" for name in wanted)])
 
 
 def _report(found: Calibration, name: str, verbose: bool, after: str) -> Report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ import rich_click
 
 from inferbench.cli import common
 from inferbench.errors import InferBenchError
-from inferbench.model.operators import FIELDS, OpResult, cost_rows, product_rows
+from inferbench.model.operators import OpResult, cost_rows, product_rows
 from inferbench.num import Array
+from inferbench.records.kinds import Kind, op_kind, op_kinds
 from inferbench.report.intervals import ends_text
 from inferbench.report.model import DASH, Cell, Report, Table
 from inferbench.report.runs import engine_title
@@ -22,30 +23,37 @@ from inferbench.units import show
 
 __all__ = ["command"]
 
-NAMES = tuple(dict.fromkeys(name for fields in FIELDS.values() for name in fields))
 MOST_SHOWN = 200
 
 
-def _field_options(command: Any) -> Any:
-    for name in reversed(NAMES):
-        kinds = ", ".join(kind for kind, fields in FIELDS.items() if name in fields)
-        command = click.option(f"--{name.replace('_', '-')}", name, metavar="1,8,…", help=f"Of {kinds}.")(
-            command
-        )
-    return command
+class OpCommand(rich_click.RichCommand):
+    """Has an option per number of every kind of operator, those of plugins included."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The options of all kinds first, those that every kind has behind them."""
+        common.the_registry()
+        arguments = [one for one in super().get_params(ctx) if isinstance(one, click.Argument)]
+        others = [one for one in super().get_params(ctx) if not isinstance(one, click.Argument)]
+        return [*arguments, *_options_of(op_kinds()), *others]
 
 
-@click.command("op", cls=rich_click.RichCommand)
+def _options_of(kinds: Mapping[str, Kind]) -> Iterator[click.Option]:
+    for name in dict.fromkeys(name for kind in kinds.values() for name in kind.fields):
+        of = ", ".join(kind.name for kind in kinds.values() if name in kind.fields)
+        yield click.Option([_flag(name), name], metavar="1,8,…", help=f"Of {of}.")
+    for kind in kinds.values():
+        for name, default in kind.words.items():
+            text = f"Of {kind.name}: which one."
+            yield click.Option([_flag(name), name], default=default, show_default=True, help=text)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+@click.command("op", cls=OpCommand)
 @click.argument("chip")
 @click.argument("kind")
-@_field_options
-@click.option(
-    "--collective",
-    "which",
-    default="all_reduce",
-    show_default=True,
-    help="all_reduce, all_gather, reduce_scatter, all_to_all or send.",
-)
 @click.option(
     "--csv",
     "table",
@@ -58,29 +66,35 @@ def _field_options(command: Any) -> Any:
 def command(
     chip: str,
     kind: str,
-    which: str,
     table: str | None,
     precision: str | None,
     stack: str,
     output: common.Output,
-    **fields: str | None,
+    **given: str | None,
 ) -> None:
     """Cost single operators on one chip: time, busy parts, what binds, utilization, energy.
 
     Example: inferbench op h100-sxm gemm --m 1,8,128 --n 8192 --k 8192
 
-    KIND is gemm, attention, elementwise or collective.
+    KIND is gemm, attention, conv2d, elementwise, collective, or any kind that a package defines.
     """
     registry = common.the_registry()
     the_chip, the_stack = registry.chip(chip), registry.stack(stack)
-    columns, of_row = _read_csv(Path(table), kind) if table else (_from_flags(fields), None)
+    named = op_kind(kind)
+    words = {name: str(given[name]) for name in named.words}
+    flags = {
+        name: text
+        for name, text in given.items()
+        if not any(name in one.words for one in op_kinds().values())
+    }
+    columns, of_row = _read_csv(Path(table), named) if table else (_from_flags(flags), None)
     names = common.names(precision) or ["bf16"]
     results = []
     for name, rows in _groups(columns, of_row, names):
-        for part in _same_group(kind, rows):
+        for part in _same(named, rows):
             results.append(
                 cost_rows(
-                    kind, part, registry.alias("precisions", name), the_chip, the_stack, registry, which
+                    kind, part, registry.alias("precisions", name), the_chip, the_stack, registry, words
                 )
             )
     flat = [row for result in results for row in _flat(kind, result)]
@@ -106,7 +120,7 @@ def _from_flags(fields: Mapping[str, str | None]) -> dict[str, Array]:
     return product_rows({name: values for name, values in axes.items() if values is not None}) if axes else {}
 
 
-def _read_csv(path: Path, kind: str) -> tuple[dict[str, Array], list[str] | None]:
+def _read_csv(path: Path, kind: Kind) -> tuple[dict[str, Array], list[str] | None]:
     """Read shapes; every bad cell is named with its line."""
     try:
         with path.open(newline="") as file:
@@ -117,13 +131,12 @@ def _read_csv(path: Path, kind: str) -> tuple[dict[str, Array], list[str] | None
         raise InferBenchError.at(
             f"--csv {path}", f"can't be read: {error.strerror}", "give the path of a CSV file"
         ) from None
-    known = FIELDS.get(kind, {})
-    wanted = [name for name in head if name in known]
+    wanted = [name for name in head if name in kind.fields]
     if not wanted or not body:
         raise InferBenchError.at(
             f"--csv {path}",
             "no rows with fields of this kind",
-            f"the columns of {kind} are {', '.join(known)}",
+            f"the columns of {kind.name} are {', '.join(kind.fields)}",
         )
     columns = {}
     for name in wanted:
@@ -159,14 +172,16 @@ def _groups(
     ]
 
 
-def _same_group(kind: str, rows: dict[str, Array]) -> list[dict[str, Array]]:
-    """A fabric costs one group size at a time."""
-    if kind != "collective" or "group" not in rows:
-        return [rows]
-    return [
-        {key: values[rows["group"] == group] for key, values in rows.items()}
-        for group in dict.fromkeys(rows["group"].tolist())
-    ]
+def _same(kind: Kind, rows: dict[str, Array]) -> list[dict[str, Array]]:
+    """Rows cut so that the numbers of which an operator takes one value are the same in each part."""
+    parts = [rows]
+    for name in kind.same:
+        parts = [
+            {key: values[part[name] == value] for key, values in part.items()}
+            for part in parts
+            for value in (dict.fromkeys(part[name].tolist()) if name in part else ())
+        ] or parts
+    return parts
 
 
 def _flat(kind: str, result: OpResult) -> list[dict[str, Any]]:
@@ -252,9 +267,9 @@ def _texts(
 def _table(title: str, results: Sequence[OpResult], kind: str, verbose: bool, aside: str) -> Table:
     varying = [
         name
-        for name in FIELDS[kind]
+        for name in op_kind(kind).fields
         if len({float(v) for r in results for v in r.columns[name][:MOST_SHOWN]}) > 1
-    ] or list(FIELDS[kind])[:3]
+    ] or list(op_kind(kind).fields)[:3]
     details = list(dict.fromkeys(name for r in results for name in r.cost.detail))
     parts = list(dict.fromkeys(name for r in results for name in r.cost.busy)) if verbose else []
     exposed = list(dict.fromkeys(name for r in results for name in r.cost.exposed)) if verbose else []

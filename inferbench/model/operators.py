@@ -10,37 +10,22 @@ import attrs
 import numpy as np
 
 from inferbench.discovery.registry import Registry
-from inferbench.errors import InferBenchError, suggest
+from inferbench.errors import InferBenchError, blamed_on
 from inferbench.model.intervals import ISOLATED, ends, energy_spreads, longest
 from inferbench.num import Array
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
 from inferbench.records.energy import ActivityCounts, Energy
 from inferbench.records.grid import Grid
-from inferbench.records.op import Attention, Collective, Elementwise, Gemm, Op
+from inferbench.records.kinds import op_kind
+from inferbench.records.op import Collective, Op
 from inferbench.records.placement import Footprint, Graph, Site
 from inferbench.records.precision import Precision
 from inferbench.records.stack import Stack
 from inferbench.records.system import Layout, System
 from inferbench.specs.options import structured_tuning
 
-__all__ = ["FIELDS", "OpResult", "between", "cost_rows"]
-
-# Kind -> field to default; NaN must be given.
-FIELDS: Mapping[str, Mapping[str, float]] = {
-    "gemm": {"m": math.nan, "n": math.nan, "k": math.nan, "count": 1.0},
-    "attention": {
-        "batch": 1.0,
-        "heads": math.nan,
-        "kv_heads": 0.0,
-        "queries": 1.0,
-        "keys": math.nan,
-        "head_dim": 128.0,
-        "causal": 1.0,
-    },
-    "elementwise": {"elements": math.nan, "reads": 1.0, "writes": 1.0},
-    "collective": {"payload": math.nan, "group": math.nan},
-}
+__all__ = ["OpResult", "between", "cost_rows"]
 
 
 @attrs.frozen(eq=False)
@@ -111,26 +96,29 @@ def cost_rows(
     chip: Chip,
     stack: Stack,
     registry: Registry,
-    collective: str = "all_reduce",
+    words: Mapping[str, str] | None = None,
 ) -> OpResult:
     """Cost rows of one operator kind in one vectorised call.
 
     Args:
-        kind: `gemm`, `attention`, `elementwise` or `collective`.
+        kind: Any kind that the core or a plugin defines: `gemm`, `attention`, `conv2d`.
         columns: Field to float64 array of shape (rows,); missing optional fields take their default.
         precision: Name of a precision.
         chip: The chip.
         stack: Software.
         registry: For plugins.
-        collective: Which collective, for that kind; its `group` is the same in all rows of a call.
+        words: Text that says more, `{"collective": "all_gather"}`; numbers that the kind calls `same` are the
+            same in all rows of a call.
 
     Raises:
         InferBenchError: Unknown kind or field, a field that must be given, a value below 1.
     """
-    full = _checked(kind, columns)
+    named = op_kind(kind)
+    full = named.checked(columns)
     rows = len(next(iter(full.values())))
     point = Precision.of([precision], (-1, 1))
-    op = _build(kind, full, point, collective)
+    with blamed_on(f"operator kind {kind}"):
+        op = named.op({name: values[None, :] for name, values in full.items()}, point, words)
     architecture = registry.architecture(chip.architecture_type)
     site = _site(chip, stack, registry, op)
     formats = tuple(site.computes_in(p.compute) for p in point.points)
@@ -183,74 +171,6 @@ def _flat(cost: Cost, rows: int) -> Cost:
         {name: _rows(value, rows) for name, value in getattr(cost, group).items()} for group in groups
     )
     return Cost(busy, exposed, actions, detail)
-
-
-def _checked(kind: str, columns: Mapping[str, Array]) -> dict[str, Array]:
-    if kind not in FIELDS:
-        raise InferBenchError.at(kind, "no such operator kind", f"kinds are {', '.join(FIELDS)}")
-    fields = FIELDS[kind]
-    for name in columns:
-        if name not in fields:
-            raise InferBenchError.at(
-                f"--{name}",
-                f"{kind} has no field '{name}'",
-                suggest(name, fields) or f"its fields are {', '.join(fields)}",
-            )
-    missing = [name for name, default in fields.items() if math.isnan(default) and name not in columns]
-    if missing:
-        raise InferBenchError.at(
-            kind, f"{', '.join(missing)} must be given", f"add --{missing[0].replace('_', '-')}"
-        )
-    rows = max((len(values) for values in columns.values()), default=1)
-    full = {
-        name: np.asarray(columns.get(name, np.full(rows, default)), dtype=np.float64)
-        for name, default in fields.items()
-    }
-    for name, values in full.items():
-        bad = ~(values >= (0 if name in ("causal", "kv_heads", "reads", "writes") else 1)) | ~np.isfinite(
-            values
-        )
-        if bad.any():
-            raise InferBenchError.at(
-                f"--{name}",
-                f"{values[bad][0]:g} is out of range (row {int(np.argmax(bad)) + 1})",
-                "numbers of at least 1 were expected",
-            )
-    return full
-
-
-def _build(kind: str, full: Mapping[str, Array], point: Precision, collective: str) -> Op:
-    c = {name: values[None, :] for name, values in full.items()}
-    if kind == "gemm":
-        return Gemm(name="gemm", precision=point, m=c["m"], n=c["n"], k=c["k"], count=c["count"])
-    if kind == "attention":
-        queries, keys = c["queries"], c["keys"]
-        pairs = np.where(c["causal"] > 0, queries * keys - queries * (queries - 1.0) / 2.0, queries * keys)
-        groups = np.where(c["kv_heads"] > 0, c["kv_heads"], c["heads"])
-        return Attention(
-            name="attention",
-            precision=point,
-            batch=c["batch"],
-            heads=c["heads"],
-            kv_heads=groups,
-            queries=queries,
-            keys=keys,
-            pairs=pairs,
-            qk_dim=c["head_dim"],
-            v_dim=c["head_dim"],
-            cached=bool(np.any(c["causal"] > 0)),
-        )
-    if kind == "elementwise":
-        return Elementwise(
-            name="elementwise", precision=point, elements=c["elements"], reads=c["reads"], writes=c["writes"]
-        )
-    return Collective(
-        name=collective,
-        precision=point,
-        collective=collective,
-        payload=c["payload"],
-        group=int(full["group"][0]),
-    )
 
 
 def _site(chip: Chip, stack: Stack, registry: Registry, op: Op) -> Site:

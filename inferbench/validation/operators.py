@@ -12,7 +12,8 @@ from inferbench.calibration.layers import Layers, layer_rows
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.evidence.matching import Situation
-from inferbench.model.operators import FIELDS, OpResult, between, cost_rows
+from inferbench.model.operators import OpResult, between, cost_rows
+from inferbench.records.kinds import op_kind
 from inferbench.records.measurement import Measurement
 from inferbench.specs.figures import Target, targets
 from inferbench.validation.rows import KINDS, Row, bare
@@ -99,13 +100,14 @@ def _costed(rows: Sequence[Measurement], s: Situation, registry: Registry) -> tu
         layers = layer_rows(rows, s.precision, chip, s.stack, registry)
         return layers, layers.ideal
     columns = _columns(rows, s.op)
-    collective = str(rows[0].extra.get("variant", "")) or "all_reduce"
-    real = cost_rows(s.op, columns, s.precision, chip, s.stack, registry, collective)
-    ideal = cost_rows(s.op, columns, s.precision, chip, registry.stack("ideal"), registry, collective)
+    variant = str(rows[0].extra.get("variant", ""))
+    words = dict.fromkeys(op_kind(s.op).words, variant) if variant else {}
+    real = cost_rows(s.op, columns, s.precision, chip, s.stack, registry, words)
+    ideal = cost_rows(s.op, columns, s.precision, chip, registry.stack("ideal"), registry, words)
     return real, ideal.seconds
 
 
 def _columns(rows: Iterable[Measurement], op: str) -> dict[str, Any]:
     listed = list(rows)
-    names = [name for name in FIELDS.get(op, {}) if all(name in m.axes for m in listed)]
+    names = [name for name in op_kind(op).fields if all(name in m.axes for m in listed)]
     return {name: np.array([m.axes[name] for m in listed]) for name in names}

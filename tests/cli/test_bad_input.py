@@ -77,10 +77,6 @@ CASES = [
         "--axis context: 2e+09 is out of range\n  at most 1,000,000,000 was expected",
     ),
     (
-        ("op", "toy-chip", "convolution"),
-        "convolution: no such operator kind\n  kinds are gemm, attention, elementwise, collective",
-    ),
-    (
         ("run", "2xtoy-chip:tp2ep2", "toy-net/decode", "--scenario", "toy"),
         "2xtoy-chip:tp2ep2: ep2: toy-net has no experts to spread\n  leave ep out: 2xtoy-chip:tp2",
     ),
@@ -299,3 +295,10 @@ def test_a_closed_pipe_is_no_error(process, toy_file):
     )
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+def test_an_unknown_kind_of_operator_is_told_the_known_ones(toy_cli):
+    code, out, err = toy_cli("op", "toy-chip", "convolution")
+    assert (code, out) == (2, "")
+    known = "kinds are gemm, attention, elementwise, collective, conv2d"
+    assert err.startswith(f"inferbench: convolution: no such operator kind\n  {known}")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+
+from inferbench.discovery.registry import installed
 
 METRIC = """
 import inferbench as ib
@@ -86,8 +90,6 @@ def test_a_metric_shows_on_every_screen(cli, file, command):
 
 
 def test_a_count_in_a_reason_is_written_as_a_count(cli, file):
-    from inferbench.discovery.registry import installed
-
     if "llama3-8b" not in installed().names("networks"):
         pytest.skip("no installed package provides networks/llama3-8b")
     code, out, _ = cli("-p", file(ARRAYS), "run", "shelf-1", "llama3-8b/decode")
@@ -142,3 +144,69 @@ class TestCommands:
         assert "hijacked" not in toy_cli("-p", path, "run", "toy-1", "toy-net/decode")[1]
         doctor = " ".join(toy_cli("-p", path, "doctor")[1].split())
         assert "'run' is already provided by inferbench-core" in doctor
+
+
+KIND = """
+from functools import cached_property
+import attrs
+import inferbench as ib
+
+@attrs.frozen(kw_only=True, slots=False, eq=False)
+class Stencil(ib.Op):
+    batch: float
+    points: float
+    taps: float = 7.0
+
+    kind = "stencil"
+
+    @cached_property
+    def useful(self):
+        return 2.0 * self.batch * self.points * self.taps
+
+    @cached_property
+    def bytes(self):
+        return ib.Bytes(inputs=4.0 * self.batch * self.points, outputs=4.0 * self.batch * self.points)
+
+    def lower(self):
+        yield ib.Gemm(name="taps", precision=self.precision, m=self.batch * self.points, n=1.0, k=self.taps)
+"""
+
+
+@pytest.mark.needs_plugins("chips/h100-sxm", "importers/csv")
+class TestAKindOfOperators:
+    """100 stencils whose kernels take 5 us and then 1 TB/s of the H100's 3.35: found again by `calibrate`."""
+
+    @pytest.fixture
+    def rows(self, tmp_path):
+        lines = ["chip,framework,op,phase,precision,batch,points,taps,latency_us"]
+        for batch in (1, 2, 4, 8, 16):
+            for points in (10, 20, 30, 40):
+                moved = 8.0 * batch * points * 1e5
+                lines.append(f"H100,mine-1,stencil,op,bf16,{batch},{points}e5,7,{5.0 + moved / 1e6}")
+        path = tmp_path / "rows.csv"
+        path.write_text("\n".join(lines) + "\n")
+        return str(path)
+
+    def test_it_is_costed(self, cli, file):
+        code, out, _ = cli(
+            "-p", file(KIND), "op", "h100-sxm", "stencil", "--batch", "1,8", "--points", "1000000"
+        )
+        assert code == 0
+        assert "stencil on H100 SXM" in out
+
+    def test_what_must_be_given_is_said(self, cli, file):
+        code, _, err = cli("-p", file(KIND), "op", "h100-sxm", "stencil", "--batch", "1")
+        assert code == 2
+        assert "points must be given" in err
+
+    def test_it_is_calibrated_and_validated(self, cli, file, rows, tmp_path):
+        path, out = file(KIND), str(tmp_path / "mine.toml")
+        calibrate = ("calibrate", rows, "--chip", "h100-sxm", "--stack", "mine", "--out", out)
+        code, _, err = cli("-p", path, *calibrate)
+        assert code == 0, err
+        installed.cache_clear()
+        code, text, err = cli("-p", path, "validate", rows, "--stack", out, "--format", "json")
+        assert code == 0, err
+        scored = [row for row in json.loads(text)["rows"] if row["op"] == "stencil"]
+        assert len(scored) == 20
+        assert all(abs(row["predicted"] / row["measured"] - 1.0) < 0.1 for row in scored)

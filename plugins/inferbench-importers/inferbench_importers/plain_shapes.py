@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import inferbench as ib
 from inferbench_importers.record import NAN, Row
 
 __all__ = ["PREFIXES", "op_fields", "time", "work_fields"]
@@ -71,7 +72,9 @@ def op_fields(row: Row, chips: int) -> dict[str, Any]:
     if name.startswith("moe"):
         names = ("tp", "ep", "hidden", "inter", "topk", "experts")
         return _op("moe", row.axes(tokens="batch", **{key: key for key in names}))
-    return _op(name or "unknown", row.axes(batch="batch", **{key: key for key in row.values if key in "mnk"}))
+    kind = ib.op_kinds().get(name)
+    fields = kind.fields if kind is not None else ("batch", *"mnk")
+    return _op(name or "unknown", row.axes(**{key: key for key in fields if key in row.values}))
 
 
 def _op(kind: str, axes: dict[str, float], variant: str = "") -> dict[str, Any]:

@@ -1,0 +1,246 @@
+"""Kinds of operators by name: which numbers say one, so that commands, fits and scores take any kind.
+
+A kind needs no entry here: the numbers of a class of its own are read off its attrs fields. Where those are
+not what people write (a filter of 3 x 3, causal attention), the class says it in `described`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import attrs
+import numpy as np
+
+from inferbench.errors import InferBenchError, suggest
+from inferbench.num import Array, Numeric
+from inferbench.records.convolution import Conv2d
+from inferbench.records.op import Attention, Collective, Elementwise, Gemm, Op
+from inferbench.records.precision import Precision
+
+__all__ = ["Field", "Kind", "op_kind", "op_kinds"]
+
+Columns = Mapping[str, Numeric]
+Words = Mapping[str, str]
+
+
+@attrs.frozen
+class Field:
+    """A number that says an operator.
+
+    Attributes:
+        default: What it is where nothing is said; None: it must be given.
+        least: The smallest value that makes sense.
+    """
+
+    default: float | None = None
+    least: float = 1.0
+
+
+@attrs.frozen(eq=False)
+class Kind:
+    """A kind of operators, as flags, CSV columns and measured rows say it.
+
+    Attributes:
+        name: `gemm`.
+        fields: Number to what it may be.
+        build: Columns (arrays of shape (1, rows)), precision and words to an operator.
+        words: Text that says more, with its default: which collective.
+        same: Numbers that are the same in all rows of one call, as the operator takes one value.
+
+    Example:
+        >>> op_kind("gemm").op({"m": 8.0, "n": 64.0, "k": 32.0}, Precision.of(["bf16"])).useful
+        32768.0
+    """
+
+    name: str
+    fields: Mapping[str, Field]
+    build: Callable[[Columns, Precision, Words], Op]
+    words: Words = attrs.field(factory=dict)
+    same: Sequence[str] = ()
+
+    def op(self, columns: Columns, precision: Precision, words: Words | None = None) -> Op:
+        """Build an operator; numbers that are not given take their default."""
+        defaults = {name: field.default for name, field in self.fields.items() if field.default is not None}
+        return self.build({**defaults, **columns}, precision, {**self.words, **(words or {})})
+
+    def checked(self, columns: Mapping[str, Array]) -> dict[str, Array]:
+        """Fill in the defaults and check every number.
+
+        Args:
+            columns: Field to float64 array of shape (rows,).
+
+        Raises:
+            InferBenchError: A field that the kind hasn't, one that must be given, a value out of range.
+        """
+        for name in columns:
+            if name not in self.fields:
+                remedy = suggest(name, self.fields) or f"its fields are {', '.join(self.fields)}"
+                raise InferBenchError.at(f"--{name}", f"{self.name} has no field '{name}'", remedy)
+        missing = [n for n, field in self.fields.items() if field.default is None and n not in columns]
+        if missing:
+            flag = missing[0].replace("_", "-")
+            raise InferBenchError.at(self.name, f"{', '.join(missing)} must be given", f"add --{flag}")
+        rows = max((len(values) for values in columns.values()), default=1)
+        full = {
+            name: np.asarray(columns.get(name, np.full(rows, field.default)), dtype=np.float64)
+            for name, field in self.fields.items()
+        }
+        for name, values in full.items():
+            _refuse_outside(name, values, self.fields[name].least)
+        return full
+
+
+def _refuse_outside(name: str, values: Array, least: float) -> None:
+    bad = ~(values >= least) | ~np.isfinite(values)
+    if bad.any():
+        raise InferBenchError.at(
+            f"--{name}",
+            f"{values[bad][0]:g} is out of range (row {int(np.argmax(bad)) + 1})",
+            f"numbers of at least {least:g} were expected",
+        )
+
+
+def _gemm(c: Columns, precision: Precision, words: Words) -> Op:
+    return Gemm(name="gemm", precision=precision, m=c["m"], n=c["n"], k=c["k"], count=c["count"])
+
+
+def _attention(c: Columns, precision: Precision, words: Words) -> Op:
+    queries, keys, causal = c["queries"], c["keys"], np.asarray(c["causal"])
+    whole = queries * keys
+    groups = np.asarray(c["kv_heads"])
+    return Attention(
+        name="attention",
+        precision=precision,
+        batch=c["batch"],
+        heads=c["heads"],
+        kv_heads=np.where(groups > 0, groups, c["heads"]),
+        queries=queries,
+        keys=keys,
+        pairs=np.where(causal > 0, whole - queries * (queries - 1.0) / 2.0, whole),
+        qk_dim=c["head_dim"],
+        v_dim=c["head_dim"],
+        cached=bool(np.any(causal > 0)),
+    )
+
+
+def _elementwise(c: Columns, precision: Precision, words: Words) -> Op:
+    return Elementwise(
+        name="elementwise", precision=precision, elements=c["elements"], reads=c["reads"], writes=c["writes"]
+    )
+
+
+def _collective(c: Columns, precision: Precision, words: Words) -> Op:
+    which, group = words["collective"], int(np.ravel(np.asarray(c["group"]))[0])
+    return Collective(name=which, precision=precision, collective=which, payload=c["payload"], group=group)
+
+
+def _conv2d(c: Columns, precision: Precision, words: Words) -> Op:
+    kernel, stride = (int(np.ravel(np.asarray(c[name]))[0]) for name in ("kernel", "stride"))
+    return Conv2d(
+        name="conv2d",
+        precision=precision,
+        kernel=(kernel, kernel),
+        stride=(stride, stride),
+        batch=c["batch"],
+        height=c["height"],
+        width=c["width"],
+        in_channels=c["in_channels"],
+        out_channels=c["out_channels"],
+        groups=c["groups"],
+    )
+
+
+_ONE, _MAY_BE_ZERO, _WANTED = Field(1.0), Field(1.0, 0.0), Field()
+DESCRIBED: tuple[Kind, ...] = (
+    Kind("gemm", {"m": _WANTED, "n": _WANTED, "k": _WANTED, "count": _ONE}, _gemm),
+    Kind(
+        "attention",
+        {
+            "batch": _ONE,
+            "heads": _WANTED,
+            "kv_heads": Field(0.0, 0.0),
+            "queries": _ONE,
+            "keys": _WANTED,
+            "head_dim": Field(128.0),
+            "causal": _MAY_BE_ZERO,
+        },
+        _attention,
+    ),
+    Kind("elementwise", {"elements": _WANTED, "reads": _MAY_BE_ZERO, "writes": _MAY_BE_ZERO}, _elementwise),
+    Kind(
+        "collective",
+        {"payload": _WANTED, "group": _WANTED},
+        _collective,
+        {"collective": "all_reduce"},
+        same=("group",),
+    ),
+    Kind(
+        "conv2d",
+        {
+            "batch": _ONE,
+            "height": _WANTED,
+            "width": _WANTED,
+            "in_channels": _WANTED,
+            "out_channels": _WANTED,
+            "kernel": Field(3.0),
+            "stride": _ONE,
+            "groups": _ONE,
+        },
+        _conv2d,
+        same=("kernel", "stride"),
+    ),
+)
+
+
+def op_kinds() -> dict[str, Kind]:
+    """Every kind that the core or a loaded plugin defines, by name.
+
+    Example:
+        >>> list(op_kinds())[:2]
+        ['gemm', 'attention']
+    """
+    known = {one.name: one for one in DESCRIBED}
+    for cls in _classes(Op):
+        described = getattr(cls, "described", None)
+        if isinstance(described, Kind):
+            known[described.name] = described
+        elif cls.kind not in known:
+            known[cls.kind] = _of_class(cls)
+    return known
+
+
+def op_kind(name: str) -> Kind:
+    """Return a kind by name.
+
+    Raises:
+        InferBenchError: Nobody defines it.
+    """
+    known = op_kinds()
+    if name not in known:
+        raise InferBenchError.at(name, "no such operator kind", f"kinds are {', '.join(known)}")
+    return known[name]
+
+
+def _classes(cls: type[Op]) -> Iterator[type[Op]]:
+    for one in cls.__subclasses__():
+        yield one
+        yield from _classes(one)
+
+
+def _of_class(cls: type[Op]) -> Kind:
+    """The kind that a class's own attrs fields say: numbers without a default must be given."""
+    common = {one.name for one in attrs.fields(Op)}
+    fields = {}
+    for one in attrs.fields(cls):
+        wanted = one.default is attrs.NOTHING
+        number = isinstance(one.default, int | float) and not isinstance(one.default, bool)
+        if one.name not in common and (wanted or number):
+            value = None if wanted else float(one.default)
+            fields[one.name] = Field(value, 0.0 if value is not None and value < 1.0 else 1.0)
+
+    make: Callable[..., Op] = cls
+
+    def build(columns: Columns, precision: Precision, words: Words) -> Op:
+        return make(name=cls.kind, precision=precision, **columns)
+
+    return Kind(cls.kind, fields, build)
