@@ -6,13 +6,14 @@ Peebles and Xie 2023 (DiT), Chen et al. 2024 (PixArt-Sigma), Li et al. 2024 (Hun
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import attrs
 
 import inferbench as ib
 from inferbench_diffusion.builder import OpBuilder
+from inferbench_diffusion.config import read_dit
 from inferbench_diffusion.mmdit import FREQUENCIES, patches, rotate, timestep, way_out
 from inferbench_diffusion.parts import TextEncoder
 from inferbench_diffusion.sampler import Latent, Sampler, phases
@@ -137,6 +138,10 @@ class DiT(Sampler):
             channels=float(net.out_channels),
             modulated=own,
         )
+
+    def read_config(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Turn a config of its kind into a `[network]` table, else None."""
+        return read_dit(config)
 
 
 @attrs.frozen

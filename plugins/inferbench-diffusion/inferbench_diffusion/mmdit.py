@@ -8,13 +8,14 @@ refiner).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import attrs
 
 import inferbench as ib
 from inferbench_diffusion.builder import OpBuilder
+from inferbench_diffusion.config import read_mmdit
 from inferbench_diffusion.parts import TextEncoder
 from inferbench_diffusion.sampler import Latent, Sampler, phases
 
@@ -102,6 +103,10 @@ class MMDiT(Sampler):
             single = attrs.evolve(double, builder=builder.on("single.", net.num_single_layers))
             yield from single.single()
         yield from way_out(builder, net.width, latent, image, net.patch_size)
+
+    def read_config(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Turn a config of its kind into a `[network]` table, else None."""
+        return read_mmdit(config)
 
 
 @attrs.frozen

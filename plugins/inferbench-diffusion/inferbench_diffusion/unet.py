@@ -6,13 +6,14 @@ Rombach et al. 2022 (Stable Diffusion 1 and 2), Podell et al. 2023 (SDXL), Gupta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import attrs
 
 import inferbench as ib
 from inferbench_diffusion.builder import OpBuilder
+from inferbench_diffusion.config import read_unet
 from inferbench_diffusion.mmdit import timestep
 from inferbench_diffusion.parts import TextEncoder
 from inferbench_diffusion.sampler import Latent, Sampler, phases
@@ -110,6 +111,10 @@ class UNet(Sampler):
         yield from head.each("silu", rows * first)
         if builder.options.embedding:
             yield from head.conv("conv", latent.batch, side, (first, latent.channels), graph_bytes=size)
+
+    def read_config(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Turn a config of its kind into a `[network]` table, else None."""
+        return read_unet(config)
 
 
 @attrs.frozen

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import inferbench as ib
 from inferbench_diffusion.builder import units
+from inferbench_diffusion.config import read_video_dit, read_video_mmdit
 from inferbench_diffusion.dit import DiT, DiTParams
 from inferbench_diffusion.mmdit import MMDiT, MMDiTParams
 from inferbench_diffusion.sampler import Latent, Sampler, phases
@@ -74,6 +76,10 @@ class VideoMMDiT(Film, MMDiT):
     params = VideoMMDiTParams
     phases = phases("video", {"frames": 129.0, "height": 720.0, "width": 1280.0}, 50.0)
 
+    def read_config(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Turn a config of its kind into a `[network]` table, else None."""
+        return read_video_mmdit(config)
+
 
 class VideoDiT(Film, DiT):
     """Video generation by a diffusion transformer with cross attention (Wan 2.1)."""
@@ -82,3 +88,7 @@ class VideoDiT(Film, DiT):
     title = "Video diffusion transformer"
     params = VideoDiTParams
     phases = phases("video", {"frames": 81.0, "height": 480.0, "width": 832.0}, 50.0)
+
+    def read_config(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Turn a config of its kind into a `[network]` table, else None."""
+        return read_video_dit(config)

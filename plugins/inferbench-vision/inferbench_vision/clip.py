@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import inferbench as ib
 from inferbench_vision.builder import OpBuilder, Options, axis, layer
+from inferbench_vision.config import read_clip
 from inferbench_vision.vit import embed, tokens
 
 
@@ -62,6 +64,10 @@ class Clip(ib.Workload):
     def items(self, network: ib.Network, at: ib.Point, phase: str) -> ib.Numeric:
         """Pairs, images or texts."""
         return axis(at, "batch", 1.0)
+
+    def read_config(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Turn a config of its kind into a `[network]` table, else None."""
+        return read_clip(config)
 
 
 def _image(builder: OpBuilder, net: ClipParams, batch: ib.Numeric, patches: ib.Numeric) -> Iterator[ib.Op]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import inferbench as ib
 from inferbench_vision.builder import OpBuilder, Options, axis, grid
+from inferbench_vision.config import read_resnet
 
 
 @ib.frozen
@@ -65,6 +67,10 @@ class ResNet(ib.Workload):
     def items(self, network: ib.Network, at: ib.Point, phase: str) -> ib.Numeric:
         """Images."""
         return axis(at, "batch", 1.0)
+
+    def read_config(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Turn a config of its kind into a `[network]` table, else None."""
+        return read_resnet(config)
 
 
 def _stem(builder: OpBuilder, net: ResNetParams, batch: ib.Numeric, side: ib.Numeric) -> Iterator[ib.Op]:

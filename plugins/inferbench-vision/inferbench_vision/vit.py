@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import inferbench as ib
 from inferbench_vision.builder import OpBuilder, Options, axis, grid, layer
+from inferbench_vision.config import read_vit
 
 
 @ib.frozen
@@ -62,6 +64,10 @@ class ViT(ib.Workload):
         """Encoder layers."""
         count: int = network.params.num_hidden_layers
         return count
+
+    def read_config(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Turn a config of its kind into a `[network]` table, else None."""
+        return read_vit(config)
 
 
 def tokens(at: ib.Point, patch: int, network: str) -> ib.Numeric:

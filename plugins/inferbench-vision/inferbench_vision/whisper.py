@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import attrs
 
 import inferbench as ib
 from inferbench_vision.builder import OpBuilder, Options, axis, layer, perceptron
+from inferbench_vision.config import read_whisper
 
 
 @ib.frozen
@@ -71,6 +73,10 @@ class Whisper(ib.Workload):
         for name in ("context", "tokens"):
             if at.get(name, 0.0) > most:
                 yield f"{name} {at[name]:g} is beyond the {most} positions of {network.name}"
+
+    def read_config(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Turn a config of its kind into a `[network]` table, else None."""
+        return read_whisper(config)
 
 
 def _front(builder: OpBuilder, net: WhisperParams, batch: ib.Numeric) -> Iterator[ib.Op]:
