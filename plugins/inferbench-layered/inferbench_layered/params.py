@@ -169,6 +169,7 @@ class LayeredOptions(MoeOptions):
         Raises:
             ValueError: A module that drafts nothing; the second line is the remedy.
         """
+        super().__attrs_post_init__()
         if self.mtp and not self.draft:
             raise ValueError(
                 "mtp is given without draft; the tokens that it drafts per step were expected\n"

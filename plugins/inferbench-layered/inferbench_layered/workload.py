@@ -47,7 +47,7 @@ class Layered(Transformer):
             yield from _stream(params, build)
             yield from _blocks(params, build, list(params.blocks))
             yield from build.head()
-            if params.prediction and options.mtp and sweep.prefix != "draft.":
+            if params.prediction and options.mtp and not sweep.prefix.endswith("draft."):
                 yield from _prediction(params, build)
 
     def warnings(self, network: ib.Network, at: Mapping[str, float], phase: str) -> Iterable[str]:

@@ -137,6 +137,11 @@ def _share(low: float, high: float, open_top: bool = False) -> Any:
     return check
 
 
+def _turns(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+    if not 1.0 <= value <= 256.0 or value % 1:
+        raise ValueError(f"{attribute.name} is {value:g}; a whole number from 1 to 256 was expected")
+
+
 @attrs.frozen(kw_only=True)
 class Options:
     """Which parts count, and how a prompt is processed; whatever differs from the defaults is named in
@@ -151,6 +156,10 @@ class Options:
         causal: A prompt token attends to itself and what came before; false: to the whole prompt.
         lm_head_all: Prefill computes logits of every token, not of the last only.
         prefix_hit: Share of the prompt whose keys and values are cached already.
+        cached: Positions of the prompt whose keys and values, or states, are there already: earlier turns of
+            a conversation, a prefix that it shares.
+        turns: Turns of a conversation that a generation goes through, each with `context` new tokens of a
+            prompt and `output` tokens of an answer; what came before stays cached. A step is the mean turn.
         chunk: Prompt tokens per chunk; 0: all at once.
         draft: Tokens drafted per step of speculative decoding; 0: plain decoding.
         acceptance: Probability that a drafted token is accepted.
@@ -165,10 +174,24 @@ class Options:
     causal: bool = True
     lm_head_all: bool = False
     prefix_hit: float = attrs.field(default=0.0, validator=_share(0.0, 1.0, open_top=True))
+    cached: float = attrs.field(default=0.0, validator=_share(0.0, 1e9))
+    turns: float = attrs.field(default=1.0, validator=_turns)
     chunk: float = attrs.field(default=0.0, validator=_share(0.0, 1e9))
     draft: float = attrs.field(default=0.0, validator=_share(0.0, 1e3))
     acceptance: float = attrs.field(default=0.0, validator=_share(0.0, 1.0))
     draft_cost: float = attrs.field(default=0.0, validator=_share(0.0, 1.0))
+
+    def __attrs_post_init__(self) -> None:
+        """Check what no single value shows.
+
+        Raises:
+            ValueError: Two ways to say what is cached; the second line is the remedy.
+        """
+        if self.cached and self.prefix_hit:
+            raise ValueError(
+                "cached and prefix_hit are given together; one of them was expected\n"
+                "cached counts positions, prefix_hit is a share of the prompt"
+            )
 
     @property
     def accepted(self) -> float:

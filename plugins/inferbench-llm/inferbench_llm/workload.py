@@ -27,22 +27,37 @@ def _axis(at: ib.Point, phase: str, name: str) -> ib.Numeric:
     return at.coordinates.get(name, _DEFAULTS[phase][name])
 
 
-def _prompt(batch: ib.Numeric, length: ib.Numeric, options: Options) -> Sweep:
-    """Tokens of a prompt that are not cached already, whole or in chunks; the last one's logits or all."""
-    if options.prefix_hit:
+def _prompt(batch: ib.Numeric, length: ib.Numeric, options: Options, history: ib.Numeric = 0.0) -> Sweep:
+    """Tokens of a prompt that are not cached already, whole or in chunks; the last one's logits or all.
+
+    Args:
+        batch: Sequences.
+        length: New tokens, and of the first turn's those that are cached as well.
+        options: With what is cached.
+        history: Positions of earlier turns.
+    """
+    if options.prefix_hit and _nothing(history):
         fresh = ib.maximum(length * (1.0 - options.prefix_hit), 1.0)
+    elif options.cached and _nothing(history):
+        fresh = ib.maximum(length - options.cached, 1.0)
     else:
         fresh = length
     chunks = ib.ceil_div(fresh, options.chunk) if options.chunk else 1.0
+    known = options.prefix_hit or options.cached
     return Sweep(
         batch=batch,
-        start=length - fresh if options.prefix_hit else 0.0,
+        start=history + length - fresh if known else history,
         tokens=fresh / chunks if options.chunk else fresh,
         times=chunks,
         causal=options.causal,
         logits=fresh if options.lm_head_all else 1.0,
         decoding=False,
     )
+
+
+def _nothing(history: ib.Numeric) -> bool:
+    """Whether it is a conversation's first turn."""
+    return isinstance(history, float) and history == 0.0
 
 
 def _tokens(batch: ib.Numeric, start: ib.Numeric, times: ib.Numeric, options: Options) -> Iterator[Sweep]:
@@ -72,14 +87,44 @@ def sweeps(at: ib.Point, phase: str, options: Options) -> Iterator[Sweep]:
     resident once.
     """
     batch, context = _axis(at, phase, "batch"), _axis(at, phase, "context")
+    if options.turns > 1.0 and phase != "generate":
+        raise ib.InferBenchError.at(
+            "--option turns",
+            f"{options.turns:g} turns were asked for in {phase}; a conversation is a generation",
+            "use the phase generate, or cached for the positions of earlier turns",
+        )
     if phase == "prefill":
         yield _prompt(batch, context, options)
     elif phase == "decode":
         yield from _tokens(batch, context - 1.0, 1.0, options)
     else:
-        yield attrs.evolve(_prompt(batch, context, options), cache=False, prefix="prefill.")
-        for sweep in _tokens(batch, context, _axis(at, phase, "output"), options):
-            yield attrs.evolve(sweep, weights=False, prefix=sweep.prefix or "decode.")
+        yield from _conversation(batch, context, _axis(at, phase, "output"), options)
+
+
+def _conversation(
+    batch: ib.Numeric, context: ib.Numeric, output: ib.Numeric, options: Options
+) -> Iterator[Sweep]:
+    """Yield prompt and tokens of every turn, each for its share of the mean turn.
+
+    Weights are resident in the first sweep, the cache in the last turn's tokens.
+    """
+    turns = int(options.turns)
+    for turn in range(turns):
+        history = turn * (context + output) if turn else 0.0
+        name = f"turn{turn + 1}." if turns > 1 else ""
+        prompt = attrs.evolve(_prompt(batch, context, options, history), weights=turn == 0, cache=False)
+        yield _shared(attrs.evolve(prompt, prefix=f"{name}prefill."), turns)
+        for sweep in _tokens(batch, history + context, output, options):
+            last = sweep.cache and turn == turns - 1
+            prefix = name + (sweep.prefix or "decode.")
+            yield _shared(attrs.evolve(sweep, weights=False, cache=last, prefix=prefix), turns)
+
+
+def _shared(sweep: Sweep, turns: int) -> Sweep:
+    """Return a sweep's share of the mean of so many turns."""
+    if turns == 1:
+        return sweep
+    return attrs.evolve(sweep, rate=sweep.rate / turns, head_times=sweep.head_times / turns)
 
 
 def items(at: ib.Point, phase: str) -> ib.Numeric:
@@ -96,7 +141,7 @@ def passes(at: ib.Point, phase: str, options: Options) -> ib.Numeric:
     """
     total: ib.Numeric = 0.0
     for sweep in sweeps(at, phase, options):
-        total = total + (0.0 if sweep.prefix == "draft." else sweep.executions)
+        total = total + (0.0 if sweep.prefix.endswith("draft.") else sweep.executions)
     return total
 
 

@@ -156,3 +156,45 @@ def test_grid_equals_points(bench, phase, options):
             for j, context in enumerate(contexts):
                 point = one.total(phase, get, batch=[batch], context=[context], **given)
                 assert grid[i, j] == point
+
+
+class TestConversations:
+    def test_a_cached_prefix_is_read_and_not_computed(self, bench):
+        rest = bench().ops("prefill", context=[8192.0], options=Options(cached=6144.0))
+        # 2,048 new tokens see the 6,144 before them, and half of themselves.
+        pairs = 2048 * 6144 + 2048 * 2049 / 2
+        assert rest["attention"].useful.item() == 2 * 64 * 256 * pairs
+        assert rest["qkv"].m.item() == 2048
+        assert rest["attention"].resident.state.item() == 8192 * 2 * 8 * 128 * 2
+
+    def test_all_but_one_position_may_be_cached(self, bench):
+        assert bench().ops("prefill", options=Options(cached=1e6))["qkv"].m.item() == 1
+
+    def test_turns_are_prompts_behind_what_came_before(self, bench):
+        network, options = bench(), Options(turns=3.0)
+        ops = network.ops("generate", context=[1000.0], output=[100.0], options=options)
+        # Turn 3 starts behind two turns of 1,100 positions; each turn is a third of the step.
+        third = ops["turn3.prefill.attention"]
+        assert third.useful.item() == 2 * 64 * 256 * (1000 * 2200 + 1000 * 1001 / 2)
+        assert third.repeat == pytest.approx(80 / 3)
+        token = ops["turn3.decode.attention"]
+        assert token.keys.item() == 3200 + 101 / 2
+        # The last turn's cache alone stays, the weights once.
+        assert (
+            network.cache("generate", context=[1000.0], output=[100.0], options=options) == 3300 * 80 * 4096
+        )
+        assert network.parameters("generate", options=options) == network.parameters()
+
+    def test_one_turn_of_the_mean_is_a_generation(self, bench):
+        axes = {"context": [500.0], "output": [50.0]}
+        assert bench().flops("generate", **axes, options=Options(turns=1.0)) == bench().flops(
+            "generate", **axes
+        )
+
+    def test_contradictions_are_named(self, bench):
+        with pytest.raises(ValueError, match="cached and prefix_hit are given together"):
+            Options(cached=100.0, prefix_hit=0.5)
+        with pytest.raises(ib.InferBenchError, match="2 turns were asked for in decode"):
+            bench().ops("decode", options=Options(turns=2.0))
+        with pytest.raises(ValueError, match="a whole number from 1 to 256"):
+            Options(turns=1.5)
