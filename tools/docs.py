@@ -30,6 +30,7 @@ from pathlib import Path
 
 import attrs
 import docs_formats
+import docs_json
 from docs_reference import REFERENCE, hook_head
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -216,13 +217,15 @@ def main(arguments: list[str]) -> int:
         if not page.exists():
             page.parent.mkdir(parents=True, exist_ok=True)
             page.write_text(f"# {page.stem}\n")
-    for path in pages():
-        now = current(path)
-        if now == path.read_text():
+    found = {path: current(path) for path in pages()}
+    found |= {ROOT / name: text for name, text in docs_json.schemas().items()}
+    for path, now in found.items():
+        if path.exists() and now == path.read_text():
             continue
         stale += 1
         print(f"{'updated' if write else 'stale'}: {path.relative_to(ROOT)}")
         if write:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(now)
     return 1 if stale and not write else 0
 
