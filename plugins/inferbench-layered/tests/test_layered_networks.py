@@ -59,6 +59,7 @@ CONSTANT = {
 # States in fp32 beside positions in bf16, in bytes.
 STATES = {
     "qwen3.5-397b": 45 * (64 * 128 * 128 * 4 + 3 * 12288 * 2),
+    "nemotron-h-56b": 54 * (256 * 64 * 256 * 4 + 3 * (16384 + 2 * 8 * 256) * 2),
     "nemotron3-nano-30b": 23 * (64 * 64 * 128 * 4 + 3 * (4096 + 2 * 8 * 128) * 2),
 }
 

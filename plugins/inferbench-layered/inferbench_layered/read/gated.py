@@ -22,9 +22,15 @@ _KINDS = {"linear_attention": "linear", "full_attention": "full"}
 _DTYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
-def state_format(config: Config, key: str) -> str:
-    """Return the format of a recurrent state; empty where the file does not say: that of activations."""
-    word = config.text(key)
+def state_format(config: Config, key: str, default: str = "") -> str:
+    """Return the format of a recurrent state; empty where nobody says: that of activations.
+
+    Args:
+        config: The file.
+        key: That may say it.
+        default: What the family's class in `transformers` says where the file does not.
+    """
+    word = config.text(key, default)
     if word and word not in _DTYPES:
         config.refuse(key, f"'{word}' is no format of a state; {', '.join(_DTYPES)} was expected")
     return _DTYPES.get(word, "")

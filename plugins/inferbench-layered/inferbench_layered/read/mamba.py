@@ -82,7 +82,7 @@ def _mamba(config: Config) -> Table:
         "conv_kernel": config.count("conv_kernel", "mamba_d_conv", default=4.0),
         "conv_bias": config.flag("use_conv_bias", True),
         "proj_bias": config.flag("mamba_proj_bias"),
-        "state_format": state_format(config, "mamba_ssm_cache_dtype"),
+        "state_format": state_format(config, "mamba_ssm_cache_dtype", "float32"),
     }
 
 
