@@ -58,3 +58,9 @@ def read(tmp_path: Path) -> Callable[..., Bench]:
 @pytest.fixture
 def bench() -> type[Bench]:
     return Bench
+
+
+@pytest.fixture(autouse=True)
+def _our_own_defaults(monkeypatch):
+    """Read configs alike whether the library transformers is installed or not."""
+    monkeypatch.setattr("inferbench_llm.hf.find_spec", lambda name: None)

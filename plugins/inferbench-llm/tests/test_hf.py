@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -61,6 +62,7 @@ def test_without_the_library_nothing_is_added(monkeypatch):
     assert completed(LLAMA) is LLAMA
 
 
-def test_the_library_itself():
+def test_the_library_itself(monkeypatch):
     pytest.importorskip("transformers")
+    monkeypatch.setattr(hf, "find_spec", find_spec)
     assert completed({"model_type": "llama"})["intermediate_size"] == 11008
