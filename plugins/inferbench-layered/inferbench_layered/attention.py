@@ -85,7 +85,7 @@ class Attention(Block):
         if self.indexer:
             yield from self.indexer.ops(build, self.layers, hidden)
         if build.options.attention or build.options.kv:
-            heads = (self.num_attention_heads, self.num_key_value_heads, self.head_dim, v, k_width + v_width)
+            heads = (self.num_attention_heads, self.num_key_value_heads, self.head_dim, v, None)
             yield attend(build, "attention", self.layers, heads, self._amounts(build.sweep))
         if gates and build.options.elementwise:
             yield build.elementwise("gate", self.layers, out, reads=1.0 + gates / out, split=("n",))

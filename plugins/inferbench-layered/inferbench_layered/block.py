@@ -127,7 +127,7 @@ def attend(
     build: Layers,
     name: str,
     layers: float,
-    heads: tuple[float, float, float, float, float],
+    heads: tuple[float, float, float, float, float | None],
     amounts: tuple[ib.Numeric, ib.Numeric, ib.Numeric],
     split: tuple[str, ...] = ("heads",),
 ) -> ib.Op:
@@ -137,7 +137,8 @@ def attend(
         build: For the sweep, the precision and which parts count.
         name: Of the operator.
         layers: Layers that have it.
-        heads: Query heads, key/value heads, width of a query, width of a value, elements cached per position.
+        heads: Query heads, key/value heads, width of a query, width of a value, elements cached per position
+            whatever the heads; None: keys and values of all heads, which chips divide with them.
         amounts: Query-key pairs per sequence and head, positions touched per sequence, positions held at the
             end.
         split: What may be cut.

@@ -61,6 +61,13 @@ class TestAttention:
         assert plain.parameters() - shared.parameters() == 2 * HIDDEN * 2 * 16
         assert shared.cache() == plain.cache()
 
+    def test_chips_share_the_cache_with_the_heads(self, bench):
+        graph = bench(network(attention={"a": Attention(layers=1.0, **HEADS)}))
+        op = graph.ops("decode")["a.attention"]
+        assert op.shard(ib.Layout(tp=2)).resident.state * 2 == op.resident.state
+        latent = bench(network(latent={"a": Latent(layers=1.0, **LATENT)})).ops("decode")["a.attention"]
+        assert latent.shard(ib.Layout(tp=2)).resident.state == latent.resident.state
+
     def test_limits_exclude_each_other(self):
         with pytest.raises(ValueError, match="window, chunk and indexer"):
             Attention(layers=1.0, **HEADS, window=8.0, chunk=8.0)
