@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import inferbench as ib
 from inferbench_llm.architectures import family_of, text_part
-from inferbench_llm.config import given, is_mixture, read_dense, read_table
+from inferbench_llm.config import given, is_mixture, read_dense, read_table, refuse_unread
 from inferbench_llm.family import SIZES, dense, family
 from inferbench_llm.hf import completed
 from inferbench_llm.layers import Layers
@@ -38,6 +38,7 @@ __all__ = [
     "passes",
     "read_dense",
     "read_table",
+    "refuse_unread",
     "stored",
     "sweeps",
     "text_part",

@@ -6,7 +6,7 @@ What a model type implies without saying so in its file (biases, norms, tied tab
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import inferbench as ib
@@ -14,7 +14,7 @@ from inferbench_llm.architectures import family_of, text_part
 from inferbench_llm.hf import completed
 from inferbench_llm.quantization import stored
 
-__all__ = ["TRAITS", "given", "is_mixture", "read_dense", "read_table"]
+__all__ = ["TRAITS", "given", "is_mixture", "read_dense", "read_table", "refuse_unread"]
 
 _ALL_BIASES = {"attention_bias": True, "output_bias": True, "mlp_bias": True}
 _CLASSIC = {**_ALL_BIASES, "norm": "layer", "gated_mlp": False, "tie_word_embeddings": True}
@@ -95,6 +95,27 @@ _NONE_OF = (
     "shared_expert_intermediate_size",
     "max_position_embeddings",
 )
+# Keys that no reader may pass over: they change what a layer is, or which layers are alike.
+_STRUCTURE = (
+    "attn_type_list",
+    "attention_chunk_size",
+    "block_configs",
+    "compress_ratios",
+    "hybrid_layer_pattern",
+    "hybrid_override_pattern",
+    "index_topk",
+    "kv_lora_rank",
+    "layers_block_type",
+    "linear_attn_config",
+    "linear_num_key_heads",
+    "mamba_d_state",
+    "num_kv_shared_layers",
+    "hidden_size_per_layer_input",
+    "routed_expert_hidden_size",
+    "moe_latent_size",
+    "sparse_attention_config",
+    "ssm_state_size",
+)
 _WHERE = "config.json"  # the core puts the real path here
 _COMPLETE = "take the complete config.json that the network was published with"
 
@@ -125,7 +146,35 @@ def read_dense(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     odd = "word_embed_proj_dim" in text and text["word_embed_proj_dim"] != text.get("hidden_size")
     if traits is None or is_mixture(text) or odd:
         return None
+    refuse_unread(text)
     return {"type": "transformer", **read_table(completed(text), traits), **stored(config, text)}
+
+
+def refuse_unread(config: Mapping[str, Any], reads: Iterable[str] = ()) -> None:
+    """Refuse keys that mean another structure than the one that a reader builds.
+
+    Args:
+        config: A text config.
+        reads: Those of the keys that the reader understands.
+
+    Raises:
+        InferBenchError: Each such key, with its value.
+
+    Example:
+        >>> refuse_unread({"num_kv_shared_layers": 0, "kv_lora_rank": 512}, ["kv_lora_rank"])
+    """
+    known = set(reads)
+    unread = [
+        ib.Fault(
+            f"{_WHERE}: {key}",
+            f"{config[key]!r} is not read for model type '{config.get('model_type')}'",
+            "leave it to another tool, or take it out if it means nothing",
+        )
+        for key in _STRUCTURE
+        if key not in known and config.get(key) not in (None, False, 0, [], {}, "")
+    ]
+    if unread:
+        raise ib.InferBenchError(unread)
 
 
 def given(config: Mapping[str, Any], spellings: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:

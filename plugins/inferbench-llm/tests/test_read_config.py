@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from inferbench_llm import Options, Transformer, TransformerParams
+from inferbench_llm import Options, Transformer, TransformerParams, read_dense
 
 import inferbench as ib
 
@@ -224,3 +224,19 @@ def test_windows(change, window, every):
 
 def test_biases_of_llama_are_of_all_four_projections():
     assert parameters({**LLAMA, "attention_bias": True}) - parameters(LLAMA) == 32 * (48 * 128 + 4096)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("kv_lora_rank", 512), ("num_kv_shared_layers", 4), ("linear_num_key_heads", 16)]
+)
+def test_keys_of_another_structure_are_not_passed_over(key, value):
+    config = {
+        "model_type": "llama",
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "vocab_size": 100,
+    }
+    assert read_dense({**config, key: 0}) is not None
+    with pytest.raises(ib.InferBenchError, match=f"config.json: {key}: {value} is not read for model"):
+        read_dense({**config, key: value})

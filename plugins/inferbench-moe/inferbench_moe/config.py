@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from inferbench_llm import completed, family_of, given, is_mixture, read_table, stored, text_part
+from inferbench_llm import (
+    completed,
+    family_of,
+    given,
+    is_mixture,
+    read_table,
+    refuse_unread,
+    stored,
+    text_part,
+)
 
 __all__ = ["read_moe"]
 
@@ -61,6 +70,7 @@ def read_moe(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     )
     if traits is None or not is_mixture(text) or scattered:
         return None
+    refuse_unread(text, ("kv_lora_rank",) if "deepseek" in family_of(text, _TRAITS) else ())
     text = completed(text)
     table = read_table(text, {"tie_word_embeddings": False, **traits})
     table |= {key: value for key, value in given(text, _SPELLINGS).items() if value is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from inferbench_llm import completed, family_of, stored, text_part
+from inferbench_llm import completed, family_of, refuse_unread, stored, text_part
 
 from inferbench_layered.read import deepseek, gated, grouped, mamba, vision
 from inferbench_layered.read.config import Config
@@ -98,6 +98,7 @@ def read_layered(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     elif kind == "deepseek_v3":
         table = deepseek.read_latent(read)
     else:
+        refuse_unread(text, ("attention_chunk_size",))
         table = grouped.read_grouped(read, _traits(kind, read))
     if pictures:
         table["vision"] = pictures(Config(config).table("vision_config"), table["hidden_size"])
