@@ -296,6 +296,7 @@ def write(
     text = f'''title = "{framework} serving static batches on {CHIPS[chip].upper()}"
 based_on = "{KERNELS[chip]}"
 software = ["{framework}"]
+family = "{FAMILIES[framework]}"
 note = """{NOTES[framework]}"""
 
 [host]
@@ -380,6 +381,7 @@ def _value(table: str, value: float) -> str:
     return f'"{value:.6g}{unit}"' if unit else f"{value:.6g}"
 
 
+FAMILIES = {"TensorRT-LLM": "trtllm", "vLLM": "vllm"}
 NOTES = {
     "TensorRT-LLM": (
         """Host time fitted on whole batches; nothing else is. The kernels are those of the stack it is based on. TensorRT-LLM 0.11,

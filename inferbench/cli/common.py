@@ -82,7 +82,8 @@ class Asked:
         batch, context: Axes that most workloads have.
         axes: Other axes, `steps=20,28`.
         precision: Names with commas between them.
-        stack, scenario: Names, or a stack's file.
+        stack: Software of the systems that name none.
+        scenario: Name of the economics.
         pairs: Options of the workload, `kv=false`.
         ignore_capacity: Whether everything fits by decree.
     """
@@ -137,7 +138,11 @@ def point_options(command: Callable[..., None]) -> Callable[..., None]:
                 help="Number formats: bf16, fp8, int8, w8a16, w4a16, int4, fp4, …",
             ),
             click.option(
-                "--stack", default="ideal", show_default=True, help="Software: a stack's name or TOML file."
+                "--stack",
+                default="ideal",
+                show_default=True,
+                metavar="best|ideal|NAME",
+                help="Software where SYSTEM has no @NAME: a stack, its TOML file, or a family (vllm).",
             ),
             click.option("--scenario", default="reference", show_default=True, help="Economics."),
             click.option(

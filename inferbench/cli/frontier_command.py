@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import attrs
 import click
 import rich_click
 
 from inferbench.cli import common
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
+from inferbench.model.choice import choose
 from inferbench.records.system import System, SystemName
 from inferbench.report.frontier import frontier_report, plot
-from inferbench.serving.frontier import frontier
+from inferbench.serving.frontier import Frontier, frontier
 from inferbench.serving.replica import Question
 from inferbench.serving.steady_state import Traffic
 from inferbench.specs.ranges import parse
@@ -123,14 +125,14 @@ def command(
             registry.alias("precisions", name) for name in common.names(asked.precision) or ["fp8"]
         ),
         chunks=_sizes(chunk),
-        stack=registry.stack(asked.stack),
+        stack=registry.stack("ideal"),
         scenario=registry.get("scenarios", asked.scenario) if asked.scenario else None,
         registry=registry,
         options=common.options_of(asked.pairs),
         ignore_capacity=asked.ignore_capacity,
     )
     named = [SystemName.parse(name) for name in systems]
-    found = [frontier(question, System(registry.chip(one.chip), one.count or 1, one.layout)) for one in named]
+    found = [_found(question, one, asked.stack) for one in named]
     if image:
         plot(
             found,
@@ -144,6 +146,23 @@ def command(
     )
     common.emit(report, output.form, output.out, registry)
     common.problems_line(registry)
+
+
+def _found(question: Question, name: SystemName, stack: str) -> Frontier:
+    """The frontier of a system under its own software, which stands in its name where it was written."""
+    known = question.registry
+    system = System(known.chip(name.chip), name.count or 1, name.layout)
+    chosen = choose(
+        name.stack or stack,
+        system.chip,
+        question.network,
+        ("prefill", "decode"),
+        question.precisions,
+        known,
+        system.count,
+    )
+    found = frontier(attrs.evolve(question, stack=chosen.stack), system)
+    return attrs.evolve(found, system=f"{found.system}@{name.stack}") if name.stack else found
 
 
 def _loads(batch: str | None) -> tuple[float, ...]:

@@ -13,9 +13,11 @@ import rich_click
 
 from inferbench.cli import common
 from inferbench.errors import InferBenchError
+from inferbench.model.choice import choose
 from inferbench.model.operators import OpResult, cost_rows, product_rows
 from inferbench.num import Array
 from inferbench.records.kinds import Kind, op_kind, op_kinds
+from inferbench.records.system import SystemName
 from inferbench.report.intervals import ends_text
 from inferbench.report.model import DASH, Cell, Report, Table
 from inferbench.report.runs import engine_title
@@ -61,7 +63,7 @@ def _flag(name: str) -> str:
     help="Rows to cost: columns are the field names, and `precision` if it varies.",
 )
 @click.option("--precision", metavar="bf16,…", help="Number formats (default bf16).")
-@click.option("--stack", default="ideal", show_default=True, help="Software.")
+@click.option("--stack", default="ideal", show_default=True, help="Software where CHIP has no @NAME.")
 @common.output_options
 def command(
     chip: str,
@@ -79,8 +81,10 @@ def command(
     KIND is gemm, attention, conv2d, elementwise, collective, or any kind that a package defines.
     """
     registry = common.the_registry()
-    the_chip, the_stack = registry.chip(chip), registry.stack(stack)
-    named = op_kind(kind)
+    parsed = SystemName.parse(chip)
+    the_chip, named = registry.chip(parsed.chip), op_kind(kind)
+    formats = [registry.alias("precisions", name) for name in common.names(precision) or ["bf16"]]
+    the_stack = choose(parsed.stack or stack, the_chip, None, "op", formats, registry, kind=kind).stack
     words = {name: str(given[name]) for name in named.words}
     flags = {
         name: text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import attrs
 import click
 import rich_click
 
@@ -12,6 +13,7 @@ from inferbench.cli import common
 from inferbench.cli.frontier_command import duration, one_number
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
+from inferbench.model.choice import choose
 from inferbench.records.interfaces import Phase
 from inferbench.records.network import Network
 from inferbench.records.system import SystemName
@@ -76,17 +78,26 @@ def command(
         first=first,
         axes=_axes(registry, network, phase, common.axes_from(None, asked.context, asked.axes)),
         precision=registry.alias("precisions", precisions[0]),
-        stack=registry.stack(asked.stack),
+        stack=registry.stack("ideal"),
         scenario=registry.get("scenarios", asked.scenario) if asked.scenario else None,
         registry=registry,
         options=common.options_of(asked.pairs),
         ignore_capacity=asked.ignore_capacity,
     )
-    sized = [size(demand, registry.chip(_bare(name))) for name in _listed(chips)]
+    sized = [_sized(demand, _bare(name), asked.stack) for name in _listed(chips)]
     common.emit(
         sizing_report(sized, demand, _next(sized, workload, demand, asked)), output.form, output.out, registry
     )
     common.problems_line(registry)
+
+
+def _sized(demand: Demand, name: SystemName, stack: str) -> Sized:
+    """Size one chip under its own software."""
+    chip, phases = demand.registry.chip(name.chip), [demand.phase]
+    if math.isfinite(demand.first):
+        phases += ["prefill"]
+    chosen = choose(name.stack or stack, chip, demand.network, phases, demand.precision, demand.registry)
+    return size(attrs.evolve(demand, stack=chosen.stack), chip)
 
 
 def _next(sized: Sequence[Sized], workload: str, demand: Demand, asked: common.Asked) -> str:
@@ -165,10 +176,10 @@ def _users(text: str) -> int:
     return int(users)
 
 
-def _bare(name: str) -> str:
+def _bare(name: str) -> SystemName:
     parsed = SystemName.parse(name)
     if parsed.count is not None or parsed.layout is not None:
         raise InferBenchError.at(
             f"--chips {name}", "the number of chips is what is asked for", f"write --chips {parsed.chip}"
         )
-    return parsed.chip
+    return parsed

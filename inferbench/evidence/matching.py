@@ -14,6 +14,7 @@ import attrs
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.evidence.importing import read_measurements
+from inferbench.model.choice import cited
 from inferbench.records.chip import Chip
 from inferbench.records.measurement import Measurement
 from inferbench.records.network import Network
@@ -22,7 +23,7 @@ from inferbench.records.stack import Stack
 from inferbench.records.system import System, SystemName
 from inferbench.specs.figures import Target, settled, targets
 
-__all__ = ["Situation", "Target", "read_rows", "situate", "stack_for", "targets"]
+__all__ = ["Situation", "Target", "read_rows", "situate", "targets"]
 
 LANGUAGE = ("decode", "prefill", "generate")
 # A whole image is measured with all that its pipeline runs; options a workload doesn't have are left out.
@@ -115,9 +116,7 @@ def situate(m: Measurement, registry: Registry, stack: str = "") -> Situation | 
         system = _system(chip, m)
     except InferBenchError as error:
         return "name", _misnamed(error)
-    chosen = (
-        registry.stack(stack) if stack else stack_for(registry, chip, m.software, "op" if m.op else m.phase)
-    )
+    chosen = registry.stack(stack) if stack else cited(registry, chip, m.software, "op" if m.op else m.phase)
     if chosen is None:
         return (
             "no-stack",
@@ -228,58 +227,3 @@ def _described(option: str, network: Network) -> bool:
     if option == "text_encoder":
         return bool(getattr(network.params, "text_encoders", ()))
     return option != "vae" or getattr(network.params, "vae", "other") != "other"
-
-
-def stack_for(registry: Registry, chip: Chip, software: str, phase: str) -> Stack | None:
-    """Return the stack fitted for a chip, a software and a phase; else one of the same software on a kindred
-    chip.
-
-    Of several the chip itself wins, then the longest matching beginning of the software's name, the same
-    vendor, the chip that is closest by its datasheet. A stack on another chip still predicts, outside its
-    box.
-
-    Example:
-        >>> import inferbench
-        >>> registry = inferbench.installed()
-        >>> stack_for(registry, registry.chip("h200"), "vLLM 0.6", "decode").name
-        'vllm-h100'
-    """
-    wanted = software.lower()
-    best: tuple[Any, Stack] | None = None
-    for name in registry.names("stacks"):
-        stack = registry.stack(name)
-        match = max((len(s) for s in stack.software if wanted.startswith(s.lower())), default=0)
-        if not match or (stack.architectures and chip.architecture_type not in stack.architectures):
-            continue
-        if stack.domain.phases and phase not in stack.domain.phases:
-            continue
-        own = not stack.domain.chips or chip.name in stack.domain.chips
-        fitted = [registry.chip(one) for one in stack.domain.chips]
-        near = -min((_apart(chip, one) for one in fitted), default=0.0)
-        rank = (own, match, any(chip.vendor == one.vendor for one in fitted), near, stack.fit.rows)
-        if best is None or rank > best[0]:
-            best = (rank, stack)
-    return best[1] if best else None
-
-
-def _apart(one: Chip, other: Chip) -> float:
-    """How unlike two chips are: doublings between their 16-bit peaks and between their memories' bandwidths,
-    together.
-
-    Infinite where either has no such peak or bandwidth.
-    """
-    total = 0.0
-    for figure in (_wide_peak, _streamed):
-        pair = figure(one), figure(other)
-        if not all(math.isfinite(value) and value > 0 for value in pair):
-            return math.inf
-        total += abs(math.log2(pair[0] / pair[1]))
-    return total
-
-
-def _wide_peak(chip: Chip) -> float:
-    return chip.peak.get("bf16", chip.peak.get("fp16", math.nan))
-
-
-def _streamed(chip: Chip) -> float:
-    return chip.memory[chip.outermost].bandwidth

@@ -13,6 +13,7 @@ from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
 from inferbench.face.run import Axis, evaluated
 from inferbench.model.capacity import smallest_system
+from inferbench.model.choice import IDEAL, ForeignStack
 from inferbench.model.remarks import with_remarks
 from inferbench.records.placement import Reason
 from inferbench.records.run import Run
@@ -116,11 +117,11 @@ def compare(
     that is refused becomes an infeasible column that says why.
 
     Args:
-        systems: `b200`, `8xtpu-v5p`, `8xh100:tp4pp2`, …
+        systems: `b200`, `8xtpu-v5p`, `8xh100:tp4pp2`, `h100@vllm`, …
         workload: `network/phase`, one or several; None takes the suite.
         suite: Named list of workload points.
         precision: One name or several; by default the suite's, and fp8 for workloads.
-        stack: Name of a stack, or path of a TOML file.
+        stack: Software of the systems that name none, as for `run`.
         scenario: Economics.
         options: The workload's options, `{"kv": False}`.
         ignore_capacity: Pretend that everything fits.
@@ -179,12 +180,18 @@ def _works(
 def _column(known: Registry, name: str, work: Work, settings: Mapping[str, Any]) -> Column:
     """Evaluate one system; a bare chip that can't hold the network becomes the smallest system that can."""
     parsed = SystemName.parse(name)
+    if parsed.stack:
+        settings = {**settings, "stack": parsed.stack}
 
     def of(system: str | System) -> Run:
         return evaluated(system, work.workload, known, work.axes, precision=work.precisions, **settings)
 
     try:
         run = of(name)
+    except ForeignStack as error:  # refused for this column alone, unless it was written for it
+        if parsed.stack:
+            raise
+        return _foreign(known, name, work, settings, error)
     except InferBenchError as error:
         run = _refused(of, known, parsed, error)
     notes: tuple[str, ...] = ()
@@ -198,6 +205,17 @@ def _column(known: Registry, name: str, work: Work, settings: Mapping[str, Any])
         except InferBenchError as error:  # nothing to spread over: the chip alone stays, with the reason
             notes = (f"{run.system.chip.title}: {error.faults[0].found}",)
     return Column(with_remarks(run, known), notes)
+
+
+def _foreign(
+    known: Registry, name: str, work: Work, settings: Mapping[str, Any], error: ForeignStack
+) -> Column:
+    """A column that the software asked for can't serve: infeasible, with the reason and who serves it."""
+    bound = {**settings, "stack": IDEAL}
+    alone = evaluated(name, work.workload, known, work.axes, precision=work.precisions, **bound)
+    fault, never = error.faults[0], np.zeros(alone.grid.shape, dtype=bool)
+    reason = Reason("stack", fault.found.replace("{", "{{").replace("}", "}}"), {}, ~never)
+    return Column(attrs.evolve(alone, feasible=never, reasons=(reason,)), (fault.remedy,))
 
 
 def _too_large(run: Run) -> bool:

@@ -13,11 +13,13 @@ from inferbench.errors import InferBenchError, suggest
 from inferbench.face.frames import to_frame
 from inferbench.face.pages import page
 from inferbench.model.capacity import at_largest_batch
+from inferbench.model.choice import choose
 from inferbench.model.document import document, flatten
 from inferbench.model.evaluate import evaluate, prepare
 from inferbench.model.intervals import bounds
 from inferbench.model.remarks import with_remarks
 from inferbench.num import Array
+from inferbench.records.choice import Choice
 from inferbench.records.grid import Grid
 from inferbench.records.run import Metric, Run
 from inferbench.records.system import System, SystemName
@@ -33,7 +35,7 @@ def run(
     workload: str,
     *,
     precision: str | Sequence[str] | None = None,
-    stack: str = "ideal",
+    stack: str | Choice = "ideal",
     scenario: str = "reference",
     options: Mapping[str, Any] | None = None,
     ignore_capacity: bool = False,
@@ -44,10 +46,11 @@ def run(
     """Evaluate one workload on one system over a grid.
 
     Args:
-        system: `b200`, `8xh100`, `8xh100:tp4pp2`, or a `System`.
+        system: `b200`, `8xh100`, `8xh100:tp4pp2`, with its software `b200@trtllm`, or a `System`.
         workload: `network/phase`; the network may be the path of a Hugging Face `config.json`.
         precision: One name or several: an axis. By default what the network is published in, else bf16.
-        stack: Name of a stack, or path of a TOML file.
+        stack: Software of a system that names none: a stack's name or TOML file, a family (`vllm`), `best`
+            (the nearest that was measured) or `ideal` (the bound); a `Choice` that was made before.
         scenario: Economics.
         options: The workload's options, `{"kv": False}`.
         ignore_capacity: Pretend that everything fits.
@@ -90,7 +93,7 @@ def evaluated(
     axes: Mapping[str, Axis],
     *,
     precision: str | Sequence[str] | None,
-    stack: str,
+    stack: str | Choice,
     scenario: str,
     options: Mapping[str, Any] | None,
     ignore_capacity: bool,
@@ -102,20 +105,24 @@ def evaluated(
         raise InferBenchError.at(
             workload, "a workload is written network/phase", "for example llama3-70b/decode"
         )
+    one, wanted = _system(system, known)
+    network = known.network(name)
+    precision = precision or network.precision or "bf16"
+    names = [precision] if isinstance(precision, str) else list(precision)
+    names = [known.alias("precisions", name) for name in names]
+    made = stack if isinstance(stack, Choice) and not wanted else None
+    choice = made or choose(wanted or str(stack), one.chip, network, phase, names, known, one.count)
     case = prepare(
-        _system(system, known),
-        known.network(name),
+        one,
+        network,
         phase,
-        stack=known.stack(stack),
+        stack=choice,
         registry=known,
         options=options,
         scenario=known.get("scenarios", scenario) if scenario else None,
         ignore_capacity=ignore_capacity,
         breakdown=breakdown,
     )
-    precision = precision or case.network.precision or "bf16"
-    names = [precision] if isinstance(precision, str) else list(precision)
-    names = [known.alias("precisions", name) for name in names]
     values = _axes(case.workload.defaults(case.network, phase), axes, phase)
     if len(values.get("batch", [1])) == 1 and values.get("batch", [1])[0] == 0:
         found = at_largest_batch(case, Grid.of({**values, "batch": [1.0]}, names))
@@ -137,11 +144,12 @@ def _check(values: Mapping[str, Sequence[float]]) -> None:
             )
 
 
-def _system(system: str | System, known: Registry) -> System:
+def _system(system: str | System, known: Registry) -> tuple[System, str]:
+    """The system, and the software that its name has; empty where it has none."""
     if isinstance(system, System):
-        return system
+        return system, ""
     parsed = SystemName.parse(system)
-    return System(known.chip(parsed.chip), parsed.count or 1, parsed.layout)
+    return System(known.chip(parsed.chip), parsed.count or 1, parsed.layout), parsed.stack or ""
 
 
 def _axes(defaults: Mapping[str, float], given: Mapping[str, Axis], phase: str) -> dict[str, Sequence[float]]:

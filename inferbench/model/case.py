@@ -9,6 +9,7 @@ import attrs
 
 from inferbench.errors import InferBenchError, blamed_on
 from inferbench.records.chip import Chip
+from inferbench.records.choice import Choice
 from inferbench.records.grid import Point
 from inferbench.records.interfaces import Architecture, Phase, PowerModel, Workload
 from inferbench.records.network import Network
@@ -28,6 +29,7 @@ class Case:
     """Everything an evaluation needs, looked up once.
 
     Attributes:
+        choice: The software, and why this one.
         layers: Layers that pipeline stages divide.
         fabric: Fabric plugin by name.
         ignore_capacity: Whether everything fits by decree.
@@ -41,7 +43,7 @@ class Case:
     phase: Phase
     options: Any
     architecture: Architecture
-    stack: Stack
+    choice: Choice
     tuning: Any
     power: PowerModel | None
     power_why: str
@@ -57,6 +59,11 @@ class Case:
         """The chip."""
         return self.system.chip
 
+    @property
+    def stack(self) -> Stack:
+        """The software."""
+        return self.choice.stack
+
     def graph(self, at: Point) -> tuple[Op, ...]:
         """The whole model's operators at a point."""
         with blamed_on(f"{type(self.workload).__module__}: {self.workload.name}.graph"):
@@ -68,7 +75,7 @@ def prepare(
     network: Network,
     phase: str,
     *,
-    stack: Stack,
+    stack: Stack | Choice,
     registry: Registry,
     options: Mapping[str, Any] | None = None,
     scenario: Scenario | None = None,
@@ -76,6 +83,17 @@ def prepare(
     breakdown: bool = False,
 ) -> Case:
     """Look up the plugins that a system and a network name, and type the options.
+
+    Args:
+        system: With its chip.
+        network: What runs.
+        phase: Of the network's workload.
+        stack: The software, or the choice of it.
+        registry: Of plugins.
+        options: Of the workload.
+        scenario: Economics.
+        ignore_capacity: Whether everything fits by decree.
+        breakdown: Whether to keep a row per operator.
 
     Raises:
         InferBenchError: Unknown phase or option; a stack that does not apply to the architecture.
@@ -91,6 +109,8 @@ def prepare(
             f"phases are {', '.join(phases)}",
         )
     architecture = registry.architecture(system.chip.architecture_type)
+    choice = stack if isinstance(stack, Choice) else Choice.of(stack, system.chip.name)
+    stack = choice.stack
     if stack.architectures and architecture.name not in stack.architectures:
         raise InferBenchError.at(
             f"--stack {stack.name}",
@@ -106,7 +126,7 @@ def prepare(
         phases[phase],
         structured(workload, options or {}),
         architecture,
-        stack,
+        choice,
         structured_tuning(architecture, stack),
         power,
         why,

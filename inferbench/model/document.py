@@ -15,6 +15,7 @@ import numpy as np
 from inferbench._version import DISTRIBUTION, __version__
 from inferbench.discovery.registry import Registry
 from inferbench.model.intervals import bounds
+from inferbench.records.choice import GRADES
 from inferbench.records.run import Metric, Run
 
 __all__ = ["SCHEMA", "document", "provenance", "results"]
@@ -78,6 +79,7 @@ def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
     """Yield one result per grid point, in the order of the axes as given."""
     columns = {metric.name: run.values(metric.of(run)) for metric in metrics}
     whys = {metric.name: metric.reason(run) for metric in metrics}
+    grade = run.grade
     bound, layout, feasible = run.values(run.bound), run.values(run.layout), run.values(run.feasible)
     flags = {name: run.values(mask) for name, mask in run.flags.items()}
     between = _between(run, metrics, columns)
@@ -96,6 +98,8 @@ def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
             "workload": f"{run.network.name}/{run.phase}",
             "phase": run.phase,
             "stack": run.stack.name,
+            "grade": GRADES[int(grade[index])],
+            "rests_on": run.choice.origin,
             "precision": at["precision"],
             "batch": at.get("batch"),
             "context": at.get("context"),

@@ -222,7 +222,7 @@ def _run(case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best) 
         phase=case.phase.name,
         latency=case.phase.latency,
         item=case.phase.item,
-        stack=case.stack,
+        choice=case.choice,
         scenario=case.scenario,
         grid=grid,
         **shared,

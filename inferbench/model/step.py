@@ -14,6 +14,7 @@ from inferbench.model.bound import longest_stage, step_bound
 from inferbench.model.case import Case
 from inferbench.model.intervals import log_error, slower, together
 from inferbench.num import Numeric, ceil_div
+from inferbench.records.choice import Choice
 from inferbench.records.cost import Cost
 from inferbench.records.energy import ActivityCounts, Energy
 from inferbench.records.grid import Point
@@ -131,7 +132,9 @@ def _bound(
     if pieces.count == 1:
         return step_bound(plain.engines, plain.chain)
     whole = partition.shard(case.graph(partition.replica(at, site.layout)), site.layout)
-    wide = _StepCost(attrs.evolve(case, stack=_IDEAL, breakdown=False), site, formats)
+    wide = _StepCost(
+        attrs.evolve(case, choice=Choice.of(_IDEAL, case.chip.name), breakdown=False), site, formats
+    )
     wide.charge_all(Graph(whole, Footprint(0.0, 0.0, 0.0), case.layers), pieces.count)
     busy = longest_stage(wide.by_unit, pieces, case.layers)
     return np.maximum(busy, plain.chain)

@@ -10,6 +10,7 @@ import numpy as np
 
 from inferbench.errors import InferBenchError, blamed_on, suggest
 from inferbench.num import Array
+from inferbench.records.choice import CALIBRATED, GRADES, TRANSFERRED, Choice
 from inferbench.records.energy import Energy
 from inferbench.records.grid import Grid
 from inferbench.records.network import Network
@@ -54,6 +55,7 @@ class Run:
     Arrays are float64 and broadcast to `grid.shape`; use `values` to get them in the order the user gave.
 
     Attributes:
+        choice: The software, and why this one.
         seconds: One step under the stack (a token step, a prefill, an image), throttled.
         model: The same under the ideal stack, operators one after the other (`t_sequential`): what
             `hardware` is measured by.
@@ -91,7 +93,7 @@ class Run:
     phase: str
     latency: str
     item: str
-    stack: Stack
+    choice: Choice
     scenario: Scenario | None
     grid: Grid
     seconds: Any
@@ -219,6 +221,28 @@ class Run:
             remedy = suggest(name, known) or f"its metrics are {', '.join(known)}"
             raise InferBenchError.at("name", f"a run of {self.phase} has no metric '{name}'", remedy)
         return known[name]
+
+    @property
+    def stack(self) -> Stack:
+        """The software."""
+        return self.choice.stack
+
+    @property
+    def grade_code(self) -> Array:
+        """What each point rests on, as a place in `GRADES`, 0 the best; broadcastable to `grid.shape`.
+
+        A stack of this chip is `transferred` where a point lies outside the box in which it was fitted.
+        """
+        best = GRADES.index(self.choice.grade)
+        outside = np.asarray(self.flags.get("extrapolated", False))
+        codes: Array = np.where((best == CALIBRATED) & outside, TRANSFERRED, best)
+        return codes
+
+    @property
+    def grade(self) -> Array:
+        """The grade of each point, as a place in `GRADES`, over the full grid like `values`."""
+        codes: Array = self.values(self.grade_code)
+        return codes
 
     def values(self, array: Any) -> Any:
         """Broadcast an array to the full grid, axes in the order the user gave, precision last."""

@@ -135,6 +135,10 @@ class Stack:
             power: only single operators use it.
         software: Beginnings of the names under which measurements cite this software (`vLLM`); case doesn't
             matter.
+        family: Short name of the software, over its versions and chips (`vllm`): `h100@vllm` takes the
+            nearest of them. Where a file says none, the letters that its first `software` begins with.
+        grade: `class` for a prior of a whole class of chips; empty for software of named chips.
+        vendors: Vendors whose chips a prior is of; empty for all.
         ideal: Efficiency 1, p infinite, no launch, no host: hardware against hardware.
     """
 
@@ -160,6 +164,9 @@ class Stack:
     fit: Fit = attrs.field(factory=Fit)
     based_on: str = ""
     software: tuple[str, ...] = ()
+    family: str = ""
+    grade: str = ""
+    vendors: tuple[str, ...] = ()
     facts: Mapping[str, Fact] = attrs.field(factory=dict)
     note: str = ""
     origin: str = ""
@@ -230,11 +237,11 @@ class Stack:
 
     def knows(self, op: Op, formats: tuple[str, ...] = ()) -> Any:
         """Whether there is a figure of a kernel; True under stacks that were fitted on whole steps, or not at
-        all.
+        all, or whose only figures are an architecture's own (`tuning`), which have no kinds.
         """
-        if not self.fit.rows or not math.isnan(self.fit.step):
-            return np.asarray(True)
         tables = (*self.efficiency.values(), *(getattr(self, name) for name in TIMES))
+        if not self.fit.rows or not math.isnan(self.fit.step) or not any(tables):
+            return np.asarray(True)
         found = self._figure("known", {key: 1.0 for table in tables for key in table}, op, formats, 0.0)
         return np.asarray(found) > 0
 
@@ -363,6 +370,9 @@ class StackFile:
     sources: Mapping[str, Source] = attrs.field(factory=dict)
     based_on: str = ""
     software: tuple[str, ...] = ()
+    family: str = ""
+    grade: str = ""
+    vendors: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
     efficiency: Mapping[str, Any] = attrs.field(factory=dict)
     overlap: Mapping[str, Any] = attrs.field(factory=dict)

@@ -65,20 +65,37 @@ class Layout:
 
 @attrs.frozen
 class SystemName:
-    """What a user wrote: count (None if not written), chip name, layout (None: searched).
+    """What a user wrote, `[COUNTx]CHIP[:LAYOUT][@STACK]`; what is not written is None.
+
+    Attributes:
+        count: Chips.
+        chip: Name or alias.
+        layout: None: searched.
+        stack: Software: a stack's name or file, a family (`vllm`), `best` or `ideal`.
 
     Example:
-        >>> SystemName.parse("8xh100:tp4pp2")
-        SystemName(count=8, chip='h100', layout=Layout(tp=4, pp=2, ep=1, dp=1))
+        >>> SystemName.parse("8xh100:tp4pp2@vllm")
+        SystemName(count=8, chip='h100', layout=Layout(tp=4, pp=2, ep=1, dp=1), stack='vllm')
     """
 
     count: int | None
     chip: str
     layout: Layout | None
+    stack: str | None = None
 
     @classmethod
-    def parse(cls, text: str) -> SystemName:
-        """Split `8xh100:tp4pp2` into its parts and check that they agree."""
+    def parse(cls, written: str) -> SystemName:
+        """Split `8xh100:tp4pp2@vllm` into its parts and check that they agree.
+
+        Raises:
+            InferBenchError: It is no system; parts that disagree; an `@` without a stack, or two of them.
+        """
+        text, sign, stack = written.partition("@")
+        if sign and (not stack.strip() or "@" in stack):
+            found = "'@' stands twice" if stack.strip() else "no software stands after '@'"
+            raise InferBenchError.at(
+                written, found, f"write one stack, like {text.strip() or 'b200'}@best or @ideal"
+            )
         match = _SYSTEM.fullmatch(text)
         if match is None or re.fullmatch("[0-9]+x", match["chip"]):
             shown = text if text.isprintable() and text.strip() else repr(text)
@@ -94,7 +111,7 @@ class SystemName:
                 f"layout {layout} takes {layout.chips} chips, the system has {count}",
                 "make tp x pp x dp equal to the count",
             )
-        return cls(None if count is None else int(count), match["chip"], layout)
+        return cls(None if count is None else int(count), match["chip"], layout, stack.strip() or None)
 
 
 def _count(digits: str) -> float:

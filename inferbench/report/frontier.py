@@ -147,9 +147,8 @@ def _limits_table(found: Sequence[Frontier], asked: Question, limits: tuple[floa
             ", ".join(asked.precisions),
         ]
     )
-    aside = (
-        "highest throughput" + (f" with {', '.join(said)}" if said else "") + f" (stack: {asked.stack.name})"
-    )
+    stacks = ", ".join(dict.fromkeys(one.stack for one in found))
+    aside = "highest throughput" + (f" with {', '.join(said)}" if said else "") + f" (stack: {stacks})"
     return Table(title, tuple(heads), tuple(rows), aside, numeric=True)
 
 
@@ -236,7 +235,8 @@ def _document(
             "scenario": asked.scenario.name if asked.scenario else None,
         },
         "network": asked.network.name,
-        "stack": asked.stack.name,
+        "stack": ", ".join(dict.fromkeys(one.stack for one in found)),
+        "stacks": {one.system: one.stack for one in found},
         "precisions": list(asked.precisions),
         "prompt_tokens": asked.traffic.prompt,
         "output_tokens": asked.traffic.output,

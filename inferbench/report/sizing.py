@@ -34,14 +34,14 @@ def sizing_report(sized: Sequence[Sized], demand: Demand, next_: str) -> Report:
     limits = f"step ≤ {show(demand.limit, 's')}" + (
         f", first token ≤ {show(demand.first, 's')}" if math.isfinite(demand.first) else ""
     )
-    aside = f"{limits} (stack: {demand.stack.name})"
+    aside = f"{limits} (stack: {', '.join(dict.fromkeys(one.stack for one in sized))})"
     estimated = [
         f"{one.chip.title}: power: {option.run.energy.why}"
         for one, option, _ in columns
         if option is not None and option.run.energy.estimated and option.run.energy.why
     ]
     estimated += [
-        f"{one.chip.title}: the stack {demand.stack.name} is used beyond what it was fitted on"
+        f"{one.chip.title}: the stack {one.stack} is used beyond what it was fitted on"
         for one, option, _ in columns
         if option is not None and bool(np.any(option.run.flags.get("extrapolated", False)))
     ]
@@ -51,7 +51,7 @@ def sizing_report(sized: Sequence[Sized], demand: Demand, next_: str) -> Report:
         for one in sized
         for which, option in (("fewest", one.fewest), ("cheapest", one.cheapest))
     ]
-    return Report((table,), _document(demand, data), tuple(_flat(row, demand) for row in data), next_)
+    return Report((table,), _document(demand, sized, data), tuple(_flat(row, demand) for row in data), next_)
 
 
 def _columns(one: Sized) -> list[Column]:
@@ -148,7 +148,7 @@ def _plain(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _document(demand: Demand, data: list[dict[str, Any]]) -> dict[str, Any]:
+def _document(demand: Demand, sized: Sequence[Sized], data: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "provenance": {
@@ -161,7 +161,8 @@ def _document(demand: Demand, data: list[dict[str, Any]]) -> dict[str, Any]:
         "first_token_s": _plain(demand.first),
         "axes": dict(demand.axes),
         "precision": demand.precision,
-        "stack": demand.stack.name,
+        "stack": ", ".join(dict.fromkeys(one.stack for one in sized)),
+        "stacks": {one.chip.name: one.stack for one in sized},
         "results": data,
     }
 

@@ -132,7 +132,7 @@ def _report(plan: Plan, rows: list[dict[str, Any]], path: Path | None, notes: tu
     )
     table = Table(
         title=title,
-        aside=f"stack: {plan.stack.name}",
+        aside=f"stack: {', '.join(dict.fromkeys(work.stack.name for work in plan.works))}",
         columns=tuple(Cell(_HEAD[name]) for name in names),
         rows=cells,
         notes=notes,

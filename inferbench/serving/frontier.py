@@ -37,6 +37,7 @@ class Frontier:
 
     Attributes:
         system: Its name.
+        stack: Name of its software.
         chips: Their number.
         points: Column to array of equal length; NaN where not known.
         why: Column to the reason where it is not known anywhere.
@@ -53,6 +54,7 @@ class Frontier:
     infeasible: Mapping[str, int]
     notes: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
+    stack: str = ""
 
     @property
     def count(self) -> int:
@@ -106,8 +108,8 @@ def frontier(asked: Question, system: System) -> Frontier:
     points = {name: values[good] for name, values in columns.items()}
     unknown = _unknown(asked, replicas[0].decode) if replicas else {}
     own = tuple(declared(asked.registry, replicas[0].decode)) if replicas else ()
-    notes = _notes(asked, system, replicas)
-    return Frontier(str(system), system.count, points, unknown, {**refusals, **why}, notes, own)
+    notes, name = _notes(asked, system, replicas), asked.stack.name
+    return Frontier(str(system), system.count, points, unknown, {**refusals, **why}, notes, own, name)
 
 
 def _replicas(asked: Question, system: System) -> tuple[list[Replica], dict[str, int]]:

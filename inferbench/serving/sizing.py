@@ -129,12 +129,13 @@ class Option:
 
 @attrs.frozen(eq=False)
 class Sized:
-    """The answer for one chip: the fewest chips and the cheapest way, or why there is none."""
+    """The answer for one chip under its stack: fewest chips and cheapest way, or why there is none."""
 
     chip: Chip
     fewest: Option | None
     cheapest: Option | None
     reason: str = ""
+    stack: str = ""
 
 
 def batches(users: int) -> Array:
@@ -181,13 +182,14 @@ def size(demand: Demand, chip: Chip) -> Sized:
         else:
             slowest.append((least, layout))
     if not found:
-        return Sized(chip, None, None, _why(demand, case, slowest, refusals))
+        return Sized(chip, None, None, _why(demand, case, slowest, refusals), demand.stack.name)
     found.sort(key=lambda one: one[0].chips)
     options = [
         _option(demand, chip, layout) for layout, _ in found[:COSTED] if layout.chips <= WORTH * fewest
     ]
     least_chips = min(options, key=lambda one: (one.system.count, one.price))
-    return Sized(chip, least_chips, min(options, key=lambda one: one.price))
+    cheapest = min(options, key=lambda one: one.price)
+    return Sized(chip, least_chips, cheapest, stack=demand.stack.name)
 
 
 def _layouts(demand: Demand, case: Case) -> Iterator[Layout]:

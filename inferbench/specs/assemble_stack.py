@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, get_args
@@ -52,12 +53,21 @@ def stack_from(text: bytes, name: str, where: str, find: Find) -> Stack:
         fit=file.fit,
         based_on=file.based_on,
         software=file.software,
+        family=file.family or _family(file.software),
+        grade=file.grade,
+        vendors=file.vendors,
         facts=outer.facts,
         note=file.note,
         origin=where,
     )
     raise_if(key_faults(stack, where))
     return _inherit(stack, find(file.based_on), raw) if file.based_on else stack
+
+
+def _family(software: tuple[str, ...]) -> str:
+    """The letters that a software's name begins with: `vllm` of `vLLM-0.24.0:vLLM_custom_graph`."""
+    found = re.match(r"[a-z]*", software[0].lower()) if software else None
+    return found.group() if found else ""
 
 
 def _inherit(stack: Stack, base: Stack, raw: Mapping[str, Any]) -> Stack:

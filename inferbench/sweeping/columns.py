@@ -13,6 +13,7 @@ import attrs
 import numpy as np
 
 from inferbench.num import Array
+from inferbench.records.choice import GRADES, Choice
 from inferbench.records.grid import Grid
 from inferbench.records.run import Metric, Run
 from inferbench.records.system import System
@@ -32,6 +33,8 @@ HEAD = (
     "workload",
     "phase",
     "stack",
+    "grade",
+    "rests_on",
     "precision",
     "batch",
     "context",
@@ -48,6 +51,8 @@ TEXTS = (
     "workload",
     "phase",
     "stack",
+    "grade",
+    "rests_on",
     "precision",
     "reason_code",
     "reason",
@@ -128,7 +133,7 @@ class Columns:
         shape = run.grid.shape
         feasible = np.broadcast_to(run.feasible, shape).reshape(-1)
         self.feasible[rows] = feasible
-        self._names(rows, fixed(run.system, run.network.name, run.phase, run.stack.name), run.system.count)
+        self._names(rows, fixed(run.system, run.network.name, run.phase, run.choice), run.system.count)
         self._spread(rows, shape, "precision", _precisions(self.texts["precision"], run.grid))
         self._coordinates(rows, run.grid)
         for metric in metrics:
@@ -182,13 +187,14 @@ class Columns:
         self._spread(
             rows, shape, "layout", self.texts["layout"].many([str(one) for one in run.layouts])[run.layout]
         )
+        self._spread(rows, shape, "grade", self.texts["grade"].many(GRADES)[run.grade_code])
         self._spread(rows, shape, "domain", _domain(self.texts["domain"], run))
         self._spread(rows, shape, "bound", _bound(self.texts["bound"], run))
         self.texts["bound"].codes[rows][~feasible] = -1
         self._spread(rows, shape, "flags", _flags(self.texts["flags"], run))
 
 
-def fixed(system: System, network: str, phase: str, stack: str) -> dict[str, str]:
+def fixed(system: System, network: str, phase: str, choice: Choice) -> dict[str, str]:
     """Texts that are the same for every point of a workload on a system."""
     return {
         "system": label(system),
@@ -196,7 +202,8 @@ def fixed(system: System, network: str, phase: str, stack: str) -> dict[str, str
         "network": network,
         "workload": f"{network}/{phase}",
         "phase": phase,
-        "stack": stack,
+        "stack": choice.stack.name,
+        "rests_on": choice.origin,
     }
 
 

@@ -17,6 +17,7 @@ from inferbench._version import DISTRIBUTION, __version__
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
 from inferbench.model.case import Case, prepare
+from inferbench.model.choice import choose
 from inferbench.records.grid import Grid
 from inferbench.records.network import Network
 from inferbench.records.scenario import Scenario
@@ -41,11 +42,13 @@ class Work:
     """One workload on one system over its whole grid.
 
     Attributes:
+        stack: The system's software.
         axes: Axis to points, in the order given.
         splits: Axis (and `precision`) to the number of slices it is cut into.
     """
 
     system: System
+    stack: Stack
     network: Network
     phase: str
     axes: Mapping[str, Points]
@@ -120,7 +123,6 @@ class Plan:
     basis: Mapping[str, Any]
     files: tuple[str, ...]
     works: tuple[Work, ...]
-    stack: Stack
     scenario: Scenario | None
     axes: tuple[str, ...]
 
@@ -152,7 +154,7 @@ class Plan:
             work.system,
             work.network,
             work.phase,
-            stack=self.stack,
+            stack=work.stack,
             registry=registry,
             options=self.request.options,
             scenario=self.scenario,
@@ -182,12 +184,9 @@ def plan(request: Request, registry: Registry) -> Plan:
         InferBenchError: Unknown names; an axis that no phase has; a stack that doesn't apply to a system.
     """
     works = tuple(_works(request, registry))
-    stack = registry.stack(request.stack)
     scenario = registry.get("scenarios", request.scenario) if request.scenario else None
     axes = tuple(dict.fromkeys(["batch", "context", *(name for work in works for name in work.axes)]))
-    made = Plan(
-        request, _basis(request, works, stack, registry), _files(registry), works, stack, scenario, axes
-    )
+    made = Plan(request, _basis(request, works, registry), _files(registry), works, scenario, axes)
     for work in works:
         made.case(work, registry)
     return made
@@ -213,8 +212,18 @@ def _works(request: Request, registry: Registry) -> Iterator[Work]:
             known |= set(defaults)
             axes = {axis: request.axes.get(axis, points) for axis, points in defaults.items()}
             _check(axes)
+            chosen = choose(
+                parsed.stack or request.stack,
+                system.chip,
+                record,
+                phase,
+                precisions,
+                registry,
+                system.count,
+            )
             yield Work(
                 system,
+                chosen.stack,
                 record,
                 phase,
                 axes,
@@ -270,14 +279,15 @@ def _files(registry: Registry) -> tuple[str, ...]:
     return tuple(owner for owner, version in registry.plugins.values() if version == "file")
 
 
-def _basis(request: Request, works: Sequence[Work], stack: Stack, registry: Registry) -> dict[str, Any]:
+def _basis(request: Request, works: Sequence[Work], registry: Registry) -> dict[str, Any]:
     """Versions and spec hashes; a sweep resumed on another basis would mix two models."""
     packages = {DISTRIBUTION: __version__, "numpy": np.__version__, **dict(sorted(registry.plugins.values()))}
     named = {("chips", work.system.chip.name) for work in works} | {
         ("networks", work.network.name) for work in works
     }
     specs: dict[str, str] = {}
-    for kind, name in sorted({*named, ("stacks", stack.name)}):
+    named |= {("stacks", work.stack.name) for work in works}
+    for kind, name in sorted(named):
         entry = registry.entries(kind).get(name)
         if entry is not None and entry.file is not None:
             specs[f"{kind}/{name}"] = "sha256:" + hashlib.sha256(entry.file.read_bytes()).hexdigest()

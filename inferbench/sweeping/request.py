@@ -52,11 +52,12 @@ class Request:
     """What was asked for. Equal requests give equal bytes.
 
     Attributes:
-        systems: As written: `b200`, `8xh100:tp8`.
+        systems: As written: `b200`, `8xh100:tp8`, `h100@vllm`.
         workloads: `network/phase`, patterns resolved.
         axes: Axis to points; one that only some phases have applies to those.
         precisions: Names along the precision axis.
-        stack, scenario: Names, or the path of a stack's TOML.
+        stack: Software of the systems that name none: a stack's name or TOML, a family, `best`.
+        scenario: Its name.
         options: Of the workload.
         ignore_capacity: Pretend that everything fits.
         prefer: Which layout is taken where several fit: `latency` or `throughput`.

@@ -51,7 +51,7 @@ class Bench:
                 filled.fill(start, self._run(case, grid), metrics)
             except UnsupportedOp as error:
                 fault = error.faults[0]
-                texts = fixed(case.system, case.network.name, case.phase.name, case.stack.name)
+                texts = fixed(case.system, case.network.name, case.phase.name, case.choice)
                 why = {"reason_code": "unsupported", "reason": f"{fault.where}: {fault.found}"}
                 filled.refuse(start, grid, {**texts, **why}, case.system.count)
             start += piece.points

@@ -46,7 +46,10 @@ CASES = [
     (with_run("--format", "jsn"), "--format: unknown format 'jsn'\n  did you mean 'json'?"),
     (
         with_run("--stack", "idael"),
-        "idael: unknown stack; installed are ideal\n  did you mean 'ideal'? · inferbench list stacks",
+        (
+            "toy-chip@idael: no stack and no family is called 'idael'\n"
+            "  did you mean 'ideal'? · toy-chip is served by best, ideal"
+        ),
     ),
     (with_run("--option", "haed=false"), "options of toy-mlp: haed: unknown key\n  did you mean 'head'?"),
     (with_run("--option", "head"), "--option: 'head' has no value\n  write it like --option kv=false"),

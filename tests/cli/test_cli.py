@@ -21,6 +21,8 @@ RESULT = [
     "workload",
     "phase",
     "stack",
+    "grade",
+    "rests_on",
     "precision",
     "batch",
     "context",

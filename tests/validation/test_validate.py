@@ -11,7 +11,7 @@ import pytest
 
 import inferbench as ib
 from inferbench.cli.validate_command import digests_of, from_files
-from inferbench.evidence.matching import stack_for
+from inferbench.model.choice import cited
 from inferbench.model.intervals import conformal
 from inferbench.records.measurement import Measurement
 from inferbench.records.stack import Domain, Fit, Host, Stack
@@ -301,9 +301,9 @@ def test_the_document_is_json_and_has_every_row():
 def test_the_stack_of_the_chip_scores_and_a_kindred_one_is_extrapolated():
     registry = ib.installed()
     h100, mi300x = registry.chip("h100-sxm"), registry.chip("mi300x")
-    assert stack_for(registry, h100, "vLLM 0.6", "generate").name == "vllm-h100"
-    assert stack_for(registry, h100, "unheard of", "generate") is None
-    other = stack_for(registry, mi300x, "vLLM", "generate")
+    assert cited(registry, h100, "vLLM 0.6", "generate").name == "vllm-h100"
+    assert cited(registry, h100, "unheard of", "generate") is None
+    other = cited(registry, mi300x, "vLLM", "generate")
     assert other.software == ("vLLM",)
     # The H200 has the H100's die, the A100 of 80 GB that of 40 GB; the GB200 is a B200 beside a CPU.
     for chip, software, phase, stack in (
@@ -311,7 +311,7 @@ def test_the_stack_of_the_chip_scores_and_a_kindred_one_is_extrapolated():
         ("a100-sxm-80gb", "TensorRT-LLM", "decode", "tensorrt-llm-a100"),
         ("gb200", "TRTLLM-1.3.0", "op", "trtllm-1.3-b200"),
     ):
-        assert stack_for(registry, registry.chip(chip), software, phase).name == stack
+        assert cited(registry, registry.chip(chip), software, phase).name == stack
     foreign = only(generate(chip="MI300X", latency_s=9.0))
     assert not foreign.inside
     # No kernel of another vendor's chip was fitted: nine in ten published ones lie within ten times the

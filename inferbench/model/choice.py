@@ -1,0 +1,349 @@
+"""Which stack stands for a system's software: the one written, or the nearest that was measured.
+
+`best` takes, of the stacks that were fitted on measurements and serve the phase, one of this chip; else
+one of a sibling (vendor, architecture and kind of memory alike, at most four years apart); else the prior
+of its class; else none, and what is left is the bound. Of several as near it takes the one whose standard
+error would be smallest at the point asked for: the stack's own, more for a precision or phase that it was
+not fitted in, for operators that it has no figure of, and for a sibling the less its peak and bandwidth
+are like the chip's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+from inferbench.errors import InferBenchError, suggest
+from inferbench.model.intervals import HOSTLESS, PER_DOUBLING, UNSEEN
+from inferbench.records.chip import Chip
+from inferbench.records.choice import Choice
+from inferbench.records.network import Network
+from inferbench.records.op import Op
+from inferbench.records.stack import TIMES, Stack
+from inferbench.records.trust import UNFITTED
+
+if TYPE_CHECKING:
+    from inferbench.discovery.registry import Registry
+
+__all__ = ["BEST", "IDEAL", "ForeignStack", "choose", "cited", "likeness", "serving"]
+
+BEST, IDEAL = "best", "ideal"
+# Likeness of a chip to those that a stack was fitted on.
+SAME, SIBLING, VENDOR, ARCHITECTURE = range(4)
+# Chips of one vendor more years apart than this share little of their kernels.
+GENERATION = 4
+# A stack without a figure for half of a step's roofline time is not of this kind of workload.
+LEAST_COVERED = 0.5
+
+
+class ForeignStack(InferBenchError):
+    """A stack, or all stacks of a family, that can't serve a chip: they are of another architecture."""
+
+
+@attrs.frozen(eq=False)
+class _Asked:
+    """What software is wanted for."""
+
+    chip: Chip
+    network: Network | None
+    phases: tuple[str, ...]
+    precisions: tuple[str, ...]
+    count: int
+    kind: str
+    registry: Registry
+    _shares: dict[str, float] = attrs.field(factory=dict, init=False)
+    _work: list[tuple[Op, float]] = attrs.field(factory=list, init=False)
+
+    def covered(self, stack: Stack) -> float:
+        """Share of a step's roofline time in operators that a stack has figures of; of one kind 0 or 1."""
+        if self.network is None:
+            return float(not self.kind or _has_figures(stack, self.kind))
+        if stack.name not in self._shares:
+            if not self._work:
+                self._work.extend(_work(self))
+            known = sum(seconds * float(np.all(stack.knows(op))) for op, seconds in self._work)
+            total = sum(seconds for _, seconds in self._work)
+            self._shares[stack.name] = known / total if total > 0 else 1.0
+        return self._shares[stack.name]
+
+
+def choose(
+    wanted: str,
+    chip: Chip,
+    network: Network | None,
+    phase: str | Sequence[str],
+    precision: str | Sequence[str],
+    registry: Registry,
+    count: int = 1,
+    where: str = "",
+    kind: str = "",
+) -> Choice:
+    """Find the stack that a system's software stands for.
+
+    Args:
+        wanted: `best`, `ideal`, a stack's name or TOML file, a family (`vllm`); several with commas between
+            them are taken in turn, the first that serves the chip.
+        chip: That must run it.
+        network: What runs on it; None asks for no coverage of operators.
+        phase: Of the workload, or all that one stack must serve.
+        precision: Names of formats.
+        registry: Of stacks.
+        count: Chips at once.
+        where: What messages call the place; `CHIP@WANTED` by default.
+        kind: Of operator, where no network but a single operator runs.
+
+    Raises:
+        ForeignStack: The stack, or all of the family, are of another architecture; says which serve it.
+        InferBenchError: No stack and no family has the name; says the closest, and which serve the chip.
+
+    Example:
+        >>> import inferbench as ib
+        >>> known = ib.installed()
+        >>> found = choose("vllm", known.chip("h200"), known.network("llama3-8b"), "decode", "bf16", known)
+        >>> found.stack.name, found.grade
+        ('vllm-h100', 'transferred')
+    """
+    phases = (phase,) if isinstance(phase, str) else tuple(phase)
+    formats = (precision,) if isinstance(precision, str) else tuple(precision)
+    asked = _Asked(chip, network, phases, formats, count, kind, registry)
+    parts = [part.strip() for part in wanted.split(",") if part.strip()] or [BEST]
+    for i, part in enumerate(parts):
+        try:
+            return _one(part, asked, where or f"{chip.name}@{part}")
+        except ForeignStack:
+            if i == len(parts) - 1:
+                raise
+    raise AssertionError("a list of stacks has a last one")
+
+
+def _one(wanted: str, asked: _Asked, where: str) -> Choice:
+    known = asked.registry
+    if wanted == BEST:
+        return _best(asked)
+    if wanted in known.entries("stacks") or wanted.endswith(".toml"):
+        return _named(known.stack(wanted), asked, where)
+    alias = known.alias("stacks", wanted)
+    if alias in known.entries("stacks"):
+        return _named(known.stack(alias), asked, where)
+    family = [stack for stack in _stacks(known) if stack.family == wanted.lower()]
+    if not family:
+        raise InferBenchError.at(
+            where, f"no stack and no family is called '{wanted}'", _taught(wanted, asked)
+        )
+    able = [stack for stack in family if _runs_on(stack, asked.chip)]
+    if not able:
+        raise ForeignStack.at(
+            where, f"no stack of '{wanted}' runs on {asked.chip.architecture_type} chips", _serve(asked)
+        )
+    fitting = [stack for stack in able if _of_this_kind(stack, asked)] or able
+    found = min(fitting, key=lambda stack: (likeness(stack, asked.chip, known), *_doubt(stack, asked)))
+    return _chosen(found, asked, f"the nearest stack of {wanted}")
+
+
+def _named(stack: Stack, asked: _Asked, where: str) -> Choice:
+    if not _runs_on(stack, asked.chip):
+        found = f"'{stack.name}' applies to {', '.join(stack.architectures)}"
+        raise ForeignStack.at(
+            where, f"{found}; {asked.chip.name} is {asked.chip.architecture_type}", _serve(asked)
+        )
+    return _chosen(stack, asked, "as asked for")
+
+
+def _best(asked: _Asked) -> Choice:
+    known = asked.registry
+    tiers: dict[int, list[Stack]] = {}
+    for stack in serving(asked.chip, known):
+        near = likeness(stack, asked.chip, known)
+        if near <= SIBLING and _of_this_kind(stack, asked):
+            tiers.setdefault(near, []).append(stack)
+    if tiers:
+        nearest = min(tiers)
+        found = min(tiers[nearest], key=lambda stack: _doubt(stack, asked))
+        why = "fitted on this chip" if nearest == SAME else "fitted on a sibling of this chip"
+        return _chosen(_variant(found, asked), asked, why)
+    priors = [stack for stack in _stacks(known) if stack.grade and _prior_of(stack, asked.chip)]
+    if priors:
+        found = min(priors, key=lambda stack: (not stack.vendors, not stack.architectures, stack.name))
+        return _chosen(found, asked, "no software of this chip, nor of a sibling, was measured")
+    found = known.stack(IDEAL)
+    return _chosen(found, asked, "no software of this chip was measured, and no class has a prior")
+
+
+def _chosen(stack: Stack, asked: _Asked, why: str) -> Choice:
+    return Choice.of(stack, asked.chip.name, why)
+
+
+def serving(chip: Chip, registry: Registry) -> list[Stack]:
+    """Return the stacks fitted on measurements that run on a chip's architecture; no priors.
+
+    Example:
+        >>> import inferbench as ib
+        >>> [stack.name for stack in serving(ib.installed().chip("wse-3"), ib.installed())]
+        ['cerebras-2024', 'groq-2024']
+    """
+    stacks = (stack for stack in _stacks(registry) if stack.fit.rows and not stack.grade)
+    return [stack for stack in stacks if _runs_on(stack, chip)]
+
+
+def likeness(stack: Stack, chip: Chip, registry: Registry) -> int:
+    """Return how near a chip is to those that a stack was fitted on.
+
+    Returns:
+        0 the same (or none is named), 1 a sibling (vendor, architecture and kind of memory alike, at most
+        four years apart), 2 the same vendor, 3 only the same architecture.
+    """
+    names = stack.domain.chips
+    if not names or chip.name in names:
+        return SAME
+    fitted = [registry.chip(name) for name in names if name in registry.entries("chips")]
+    return min((_likeness(chip, one) for one in fitted), default=ARCHITECTURE)
+
+
+def _likeness(one: Chip, other: Chip) -> int:
+    if one.vendor != other.vendor or one.architecture_type != other.architecture_type:
+        return ARCHITECTURE
+    years = abs(one.silicon.year - other.silicon.year)
+    return SIBLING if one.outermost == other.outermost and years <= GENERATION else VENDOR
+
+
+def cited(registry: Registry, chip: Chip, software: str, phase: str) -> Stack | None:
+    """Return the stack of the software that a measurement names: the longest beginning of its name wins
+    among stacks as near to the chip.
+
+    Args:
+        registry: Of stacks.
+        chip: Measured.
+        software: As the source writes it.
+        phase: Of the workload; `op` for single operators.
+
+    Example:
+        >>> import inferbench as ib
+        >>> cited(ib.installed(), ib.installed().chip("h200"), "vLLM 0.6", "decode").name
+        'vllm-h100'
+    """
+    wanted = software.lower()
+    best: tuple[Any, Stack] | None = None
+    for stack in _stacks(registry):
+        match = max((len(s) for s in stack.software if wanted.startswith(s.lower())), default=0)
+        if not match or not _runs_on(stack, chip) or not _has_phases(stack, (phase,)):
+            continue
+        near = likeness(stack, chip, registry)
+        rank = (near == SAME, match, near < ARCHITECTURE, -_farness(stack, chip, registry), stack.fit.rows)
+        if best is None or rank > best[0]:
+            best = (rank, stack)
+    return best[1] if best else None
+
+
+def _stacks(registry: Registry) -> Iterator[Stack]:
+    return (registry.stack(name) for name in registry.names("stacks"))
+
+
+def _runs_on(stack: Stack, chip: Chip) -> bool:
+    return not stack.architectures or chip.architecture_type in stack.architectures
+
+
+def _has_phases(stack: Stack, phases: Iterable[str]) -> bool:
+    return not stack.domain.phases or set(phases) <= set(stack.domain.phases)
+
+
+def _prior_of(stack: Stack, chip: Chip) -> bool:
+    return _runs_on(stack, chip) and (not stack.vendors or chip.vendor in stack.vendors)
+
+
+def _of_this_kind(stack: Stack, asked: _Asked) -> bool:
+    """Whether a stack is of the kind of workload; a variant for one format is taken with its base."""
+    if not stack.fit.rows or stack.grade or (stack.based_on and not stack.software):
+        return False
+    phased = not stack.domain.phases or bool(set(asked.phases) & set(stack.domain.phases))
+    return phased and asked.covered(stack) >= LEAST_COVERED
+
+
+def _doubt(stack: Stack, asked: _Asked) -> tuple[float, float]:
+    """Standard error that a stack would have at the point, and its error on rows left out."""
+    step = HOSTLESS if math.isnan(stack.fit.step) else stack.fit.step
+    known = stack.domain.precisions
+    unseen = UNSEEN * any(name not in known for name in asked.precisions) if known else 0.0
+    missing = 0.0 if _has_phases(stack, asked.phases) else UNSEEN
+    near = likeness(stack, asked.chip, asked.registry)
+    unlike = UNSEEN * _farness(stack, asked.chip, asked.registry) if near != SAME else 0.0
+    counts = stack.domain.counts
+    beyond = PER_DOUBLING * max(0.0, math.log2(asked.count / counts[-1])) if counts else 0.0
+    error = math.inf if math.isnan(stack.fit.error) else stack.fit.error
+    open_ = UNFITTED * (1.0 - asked.covered(stack))
+    return math.hypot(step, unseen, missing, unlike, beyond, open_), error
+
+
+def _has_figures(stack: Stack, kind: str) -> bool:
+    """Whether a stack knows a kind of operator: by a figure of its own, or without any by kind."""
+    tables = (*stack.efficiency.values(), *(getattr(stack, name) for name in TIMES))
+    return not any(tables) or any(key.split(".")[0] in (kind, "default") for table in tables for key in table)
+
+
+def _variant(stack: Stack, asked: _Asked) -> Stack:
+    """The variant for scales per block of weights, where all formats have such and one is fitted."""
+    name = f"{stack.name}-block"
+    blocks = bool(asked.precisions) and all(one.endswith("_block") for one in asked.precisions)
+    return asked.registry.stack(name) if blocks and name in asked.registry.entries("stacks") else stack
+
+
+def _farness(stack: Stack, chip: Chip, registry: Registry) -> float:
+    fitted = [registry.chip(one) for one in stack.domain.chips]
+    return min((_apart(chip, one) for one in fitted), default=0.0)
+
+
+def _apart(one: Chip, other: Chip) -> float:
+    """How unlike two chips are: doublings between their 16-bit peaks and between their memories' bandwidths,
+    together.
+
+    Infinite where either has no such peak or bandwidth.
+    """
+    total = 0.0
+    for figure in (_wide_peak, _streamed):
+        pair = figure(one), figure(other)
+        if not all(math.isfinite(value) and value > 0 for value in pair):
+            return math.inf
+        total += abs(math.log2(pair[0] / pair[1]))
+    return total
+
+
+def _wide_peak(chip: Chip) -> float:
+    return chip.peak.get("bf16", chip.peak.get("fp16", math.nan))
+
+
+def _streamed(chip: Chip) -> float:
+    return chip.memory[chip.outermost].bandwidth
+
+
+def _work(asked: _Asked) -> Iterator[tuple[Op, float]]:
+    """Operators of one step at the phases' default points, each with its roofline time on one chip."""
+    from inferbench.records.grid import Grid
+
+    network, chip = asked.network, asked.chip
+    assert network is not None
+    workload, peak = asked.registry.workload(network.type), max(chip.peak.values(), default=math.nan)
+    options = workload.options()
+    for phase in {one.name for one in workload.phases} & set(asked.phases):
+        axes = {name: [value] for name, value in workload.defaults(network, phase).items()}
+        at = Grid.of(axes, list(asked.precisions[:1] or ("bf16",))).at
+        for op in workload.graph(network, at, phase, options):
+            seconds = np.fmax(op.useful / peak, op.bytes.total / _streamed(chip)) * op.repeat
+            yield op, float(np.nan_to_num(np.ravel(seconds)[0], posinf=0.0))
+
+
+def _taught(wanted: str, asked: _Asked) -> str:
+    stacks = list(_stacks(asked.registry))
+    names = {BEST, *(stack.name for stack in stacks), *(stack.family for stack in stacks if stack.family)}
+    near = suggest(wanted, sorted(names))
+    return " · ".join(part for part in (near, _serve(asked)) if part)
+
+
+def _serve(asked: _Asked) -> str:
+    """Which stacks serve the chip: those fitted on it or its siblings first."""
+    found = [stack for stack in serving(asked.chip, asked.registry) if _of_this_kind(stack, asked)]
+    near = sorted((likeness(stack, asked.chip, asked.registry), stack.name) for stack in found)
+    listed = ", ".join([*[name for rank, name in near if rank <= SIBLING][:6], BEST, IDEAL])
+    return f"{asked.chip.name} is served by {listed}"

@@ -1,0 +1,130 @@
+"""Which software stands for a system: the one written, or the nearest that was measured."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+import inferbench as ib
+from inferbench.errors import InferBenchError
+from inferbench.model.choice import BEST, ForeignStack, choose, likeness, serving
+from inferbench.records.choice import GRADES, Choice
+
+KNOWN = ib.installed()
+
+
+def chosen(wanted, chip, network="llama3-8b", phase="decode", precision="bf16", **more):
+    return choose(wanted, KNOWN.chip(chip), KNOWN.network(network), phase, precision, KNOWN, **more)
+
+
+@pytest.mark.parametrize(
+    ("text", "stack"),
+    [("b200@trtllm", "trtllm"), ("8xh100:tp8@vllm-h100", "vllm-h100"), ("h100@./my.toml", "./my.toml")],
+)
+def test_software_stands_after_the_system(text, stack):
+    assert ib.SystemName.parse(text).stack == stack
+    assert ib.SystemName.parse(text.partition("@")[0]).stack is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("b200@", "no software stands after '@'"), ("b200@ ", "no software"), ("b200@a@b", "stands twice")],
+)
+def test_one_stack_stands_after_one_sign(text, found):
+    with pytest.raises(InferBenchError, match=found):
+        ib.SystemName.parse(text)
+
+
+@pytest.mark.parametrize("chip", ["h100-sxm", "b200", "a100-sxm-80gb"])
+def test_the_best_is_of_the_chip_itself_where_one_was_fitted_on_it(chip):
+    for phase in ("decode", "prefill"):
+        found = chosen(BEST, chip, phase=phase)
+        assert chip in found.stack.domain.chips
+        assert found.grade == "calibrated"
+
+
+def test_a_format_that_a_stack_was_fitted_in_weighs_more_than_its_host_time():
+    assert "fp8" in chosen(BEST, "h100-sxm", precision="fp8").stack.domain.precisions
+
+
+@pytest.mark.parametrize(("chip", "origin"), [("h200", "h100-sxm"), ("gb200", "b200"), ("wse-2", "wse-3")])
+def test_else_it_is_of_the_most_alike_sibling(chip, origin):
+    found = chosen(BEST, chip, precision="fp16" if chip == "wse-2" else "bf16")
+    assert (found.grade, found.origin) == ("transferred", origin)
+
+
+def test_images_take_software_that_makes_images():
+    assert "image" in chosen(BEST, "h100-sxm", "sdxl", "image").stack.domain.phases
+
+
+def test_another_vendor_and_another_memory_are_no_siblings():
+    for chip in ("mi300x", "l4", "jetson-thor"):
+        assert chosen(BEST, chip).grade in ("class", "bound")
+    h100 = KNOWN.stack("trtllm-1.3")
+    near = [likeness(h100, KNOWN.chip(name), KNOWN) for name in ("h100-sxm", "h200", "l4", "mi300x")]
+    assert near == [0, 1, 2, 3]
+
+
+def test_a_family_takes_its_nearest_stack():
+    assert chosen("vllm", "h200").stack.name == "vllm-h100"
+    assert chosen("trtllm", "b200").stack.domain.chips == ("b200",)
+    assert chosen("VLLM", "mi300x").grade == "transferred"
+    # Collectives alone are no software that runs a network.
+    assert (
+        "gemm" in chosen("vllm", "b200", precision="fp8").stack.efficiency["compute"]
+        or chosen("vllm", "b200", precision="fp8").stack.based_on
+    )
+
+
+def test_ideal_is_the_bound():
+    found = chosen("ideal", "mi300x")
+    assert found.stack.ideal
+    assert found.grade == "bound"
+
+
+def test_a_stack_of_another_architecture_says_who_serves_the_chip():
+    with pytest.raises(ForeignStack) as caught:
+        chosen("groq-2024", "b200")
+    fault = caught.value.faults[0]
+    assert "dataflow" in fault.found
+    assert "trtllm-1.3-b200" in fault.remedy
+    assert chosen("groq-2024,best", "b200").stack.domain.chips == ("b200",)
+    assert chosen("groq-2024,best", "groq-lpu").stack.name == "groq-2024"
+
+
+def test_an_unknown_name_gets_the_closest_and_who_serves_the_chip():
+    with pytest.raises(InferBenchError) as caught:
+        chosen("vlm", "b200")
+    assert "did you mean 'vllm'" in str(caught.value)
+    assert "trtllm-1.3-b200" in str(caught.value)
+
+
+def test_every_stack_that_serves_a_chip_runs_on_it():
+    for chip in map(KNOWN.chip, ("b200", "wse-3", "tpu-v5p")):
+        assert all(chip.architecture_type in stack.architectures for stack in serving(chip, KNOWN))
+
+
+def test_grades_follow_what_a_stack_was_fitted_on():
+    fitted = KNOWN.stack("vllm-h100")
+    assert Choice.of(fitted, "h100-sxm").grade == "calibrated"
+    assert Choice.of(fitted, "h200").grade == "transferred"
+    assert Choice.of(attrs.evolve(fitted, grade="class"), "h200").grade == "class"
+    assert Choice.of(KNOWN.stack("ideal"), "h200").grade == "bound"
+
+
+def test_a_point_outside_the_box_is_transferred():
+    run = ib.run("h100@vllm-h100", "llama3-8b/decode", batch=[1, 4096], context=128)
+    assert [GRADES[code] for code in run.grade.ravel()] == ["calibrated", "transferred"]
+    assert GRADES[ib.run("h100", "llama3-8b/decode").grade.ravel()[0]] == "bound"
+    assert ib.run("h100@ideal", "llama3-8b/decode", stack="vllm").stack.ideal
+
+
+def test_software_of_others_leaves_the_other_columns_alone():
+    table = ib.compare(["b200", "groq-lpu"], "llama3-8b/decode", precision="int8", stack="groq-2024")
+    refused, served = table.runs
+    assert not refused.feasible.any()
+    assert refused.reasons[0].code == "stack"
+    assert served.feasible.all()
+    assert any("trtllm-1.3-b200" in note for note in table.notes)
+    with pytest.raises(ForeignStack):
+        ib.compare(["b200@groq-2024", "groq-lpu"], "llama3-8b/decode", precision="int8")
