@@ -69,6 +69,8 @@ class Indexer:
         block: Positions chosen together.
         weighted: Heads are weighted by a projection of the query's token.
         norms: Elements of the norms of queries and keys.
+        key_bytes: Bytes of a cached key whatever the precision of a run; 0: like the rest of the cache.
+            DeepSeek's keys are in FP8 with a scale of four bytes.
     """
 
     num_heads: ib.Count
@@ -78,6 +80,7 @@ class Indexer:
     block: ib.Count = 1.0
     weighted: bool = True
     norms: Size = 0.0
+    key_bytes: Size = 0.0
 
     def __attrs_post_init__(self) -> None:
         check_whole(self)
@@ -117,7 +120,8 @@ class Indexer:
             )
 
     def _scores(self, build: Layers, layers: float, ratio: float) -> ib.Op:
-        heads = (self.num_heads, 1.0, self.head_dim, 0.0, self.head_dim)
+        width = self.key_bytes / build.precision.kv if self.key_bytes else self.head_dim
+        heads = (self.num_heads, 1.0, self.head_dim, 0.0, width)
         sweep = build.sweep
         pairs, keys, held = sweep.pairs(0.0) / ratio, sweep.keys(0.0) / ratio, sweep.held(0.0) // ratio
         return attend(build, "index_scores", layers, heads, (pairs, keys, held), split=())
@@ -127,7 +131,7 @@ def attend(
     build: Layers,
     name: str,
     layers: float,
-    heads: tuple[float, float, float, float, float | None],
+    heads: tuple[float, float, float, float, ib.Numeric | None],
     amounts: tuple[ib.Numeric, ib.Numeric, ib.Numeric],
     split: tuple[str, ...] = ("heads",),
 ) -> ib.Op:

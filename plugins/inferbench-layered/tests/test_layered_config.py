@@ -284,15 +284,15 @@ class TestSparse:
 
     def test_latents_and_keys_of_the_indexer_are_cached(self, read):
         graph = read(self.GLM5)
-        assert slope(graph) == 78 * (512 + 64 + 128) * 2
+        assert slope(graph) == 78 * ((512 + 64) * 2 + 132)
         assert graph.parameters() == pytest.approx(744e9, rel=0.001)  # "744B"
         # At 131,072 positions a token reads 2,048 latents per layer, and all keys of the indexer.
-        assert graph.moved(context=[131072.0]) == 78 * (2048 * 576 + 131072 * 128) * 2
+        assert graph.moved(context=[131072.0]) == 78 * (2048 * 576 * 2 + 131072 * 132)
 
     def test_layers_that_share_a_choice_cache_no_keys(self, read):
         kinds = ["full"] * 3 + (["shared"] * 3 + ["full"]) * 18 + ["shared"] * 3
         graph = read(self.GLM5, indexer_types=kinds, index_topk_freq=4)
-        assert slope(graph) == (78 * 576 + 21 * 128) * 2
+        assert slope(graph) == 78 * 576 * 2 + 21 * 132
         with pytest.raises(ib.InferBenchError, match="index_topk_freq: given without indexer_types"):
             read(self.GLM5, index_topk_freq=4)
 

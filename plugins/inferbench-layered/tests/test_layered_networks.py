@@ -16,15 +16,15 @@ pytest.importorskip("inferbench_specs", reason="the package of specs is not inst
 
 # Elements that one more position adds to the cache, once windows are full and entries are whole.
 CACHE = {
-    # 61 latents of 512 + 64, and 61 keys of the indexer.
-    "deepseek-v3.2": 61 * (576 + 128),
+    # 61 latents of 512 + 64, and 61 keys of the indexer of 132 bytes.
+    "deepseek-v3.2": 61 * (576 + 132 / 2),
     # One entry per 4 positions, with a key of the indexer, in 21 layers; one per 128 in 20.
-    "deepseek-v4-flash": 21 * (512 + 128) / 4 + 20 * 512 / 128,
-    "deepseek-v4-pro": 30 * (512 + 128) / 4 + 31 * 512 / 128,
+    "deepseek-v4-flash": 21 * (512 + 132 / 2) / 4 + 20 * 512 / 128,
+    "deepseek-v4-pro": 30 * (512 + 132 / 2) / 4 + 31 * 512 / 128,
     "kimi-k2": 61 * 576,
     "kimi-k2.5": 61 * 576,
     "glm-4.6": 92 * 2 * 8 * 128,
-    "glm-5": 78 * (576 + 128),
+    "glm-5": 78 * (576 + 132 / 2),
     "qwen3-next-80b": 12 * 2 * 2 * 256,
     "qwen3.5-397b": 15 * 2 * 2 * 256,
     "qwen3-vl-235b": 94 * 2 * 4 * 128,

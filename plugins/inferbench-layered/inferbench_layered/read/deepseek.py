@@ -58,6 +58,7 @@ def _indexer(config: Config, layers: float) -> Table:
         "top_k": config.count("index_topk"),
         "layers": own if own < layers else 0.0,
         "norms": 2.0 * width,
+        "key_bytes": width + 4.0,
     }
 
 
@@ -82,6 +83,7 @@ def read_v4(config: Config) -> Table:
         "num_heads": config.count("index_n_heads"),
         "head_dim": config.count("index_head_dim"),
         "top_k": config.count("index_topk"),
+        "key_bytes": config.count("index_head_dim") + 4.0,
     }
     forms: dict[str, Table] = {
         "window": {},
