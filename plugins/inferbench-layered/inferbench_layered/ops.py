@@ -39,6 +39,34 @@ class StateProduct(ib.Gemm):
         return ib.Bytes(state=self.kept)
 
 
+def _recurrence(c: Mapping[str, ib.Numeric], precision: ib.Precision, words: Mapping[str, str]) -> ib.Op:
+    """Build a recurrence from the numbers that say one; operands are queries, keys and values."""
+    heads, key_dim, value_dim = c["heads"], c["key_dim"], c["value_dim"]
+    return Recurrence(
+        name="recurrence",
+        precision=precision,
+        batch=c["batch"],
+        tokens=c["tokens"],
+        heads=heads,
+        key_dim=key_dim,
+        value_dim=value_dim,
+        products=c["products"],
+        operands=heads * (2.0 * key_dim + value_dim),
+        element_bytes=c["element_bytes"],
+    )
+
+
+_NUMBERS = {
+    "batch": ib.Field(1.0),
+    "tokens": ib.Field(1.0),
+    "heads": ib.Field(),
+    "key_dim": ib.Field(128.0),
+    "value_dim": ib.Field(128.0),
+    "products": ib.Field(3.0),
+    "element_bytes": ib.Field(2.0),
+}
+
+
 @attrs.frozen(kw_only=True, slots=False, eq=False)
 class Recurrence(ib.Op):
     """A linear recurrence over positions: per head a state of `key_dim` x `value_dim`, the same at any
@@ -73,9 +101,11 @@ class Recurrence(ib.Op):
     heads: ib.Numeric
     key_dim: ib.Numeric
     value_dim: ib.Numeric
-    products: float
+    products: ib.Numeric
     operands: ib.Numeric
     element_bytes: ib.Numeric
+
+    described: ClassVar[ib.Kind] = ib.Kind("recurrence", _NUMBERS, _recurrence)
 
     divides: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "heads": ("heads", "operands"),

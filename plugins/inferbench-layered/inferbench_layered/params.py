@@ -151,6 +151,11 @@ def _count(_: object, attribute: attrs.Attribute[float], value: float) -> None:
         raise ValueError(f"{attribute.name} is {value:g}; a whole number from 0 to 10,000 was expected")
 
 
+def _format(_: object, attribute: attrs.Attribute[str], value: str) -> None:
+    if value and value not in ib.FORMATS:
+        raise ValueError(f"{attribute.name} is '{value}'; one of {', '.join(ib.FORMATS)} was expected")
+
+
 @attrs.frozen(kw_only=True)
 class LayeredOptions(MoeOptions):
     """Options of a language model with layers of several kinds.
@@ -158,10 +163,12 @@ class LayeredOptions(MoeOptions):
     Attributes:
         images: Images per sequence, encoded in prefill; their tokens are part of `context`.
         mtp: The multi-token-prediction module is resident, and drafts the tokens of `draft`.
+        state: Number format of recurrent states; empty: the network's.
     """
 
     images: float = attrs.field(default=0.0, validator=_count)
     mtp: bool = False
+    state: str = attrs.field(default="", validator=_format)
 
     def __attrs_post_init__(self) -> None:
         """Check what no single value shows.

@@ -74,7 +74,7 @@ class _Recurrent(Block):
         sweep = build.sweep
         if not (build.options.attention or build.options.kv):
             return
-        form = self.state_format
+        form = getattr(build.options, "state", "") or self.state_format
         stored = ib.FORMATS[form] if form else build.precision.activations
         yield Recurrence(
             name=sweep.prefix + "scan",

@@ -152,6 +152,13 @@ class TestRecurrent:
         assert graph.moved() == 3 * 2 * state
         assert graph.ops("decode")["a.scan"].useful.item() == 3 * 2 * 4 * 8 * 16
 
+    def test_an_engine_may_store_states_in_another_format(self, bench):
+        graph = bench(network(delta={"a": Delta(layers=3.0, **self.DELTA, state_format="fp32")}))
+        less = graph.cache() - graph.cache(options=LayeredOptions(state="bf16"))
+        assert less == 3 * 4 * 8 * 16 * 2
+        with pytest.raises(ValueError, match="state is 'bf61'; one of"):
+            LayeredOptions(state="bf61")
+
     def test_a_prompt_passes_its_state_once_and_does_the_work_of_its_tokens(self, bench):
         graph = bench(network(delta={"a": Delta(layers=1.0, **self.DELTA)}))
         prompt, token = graph.ops("prefill", context=[777.0])["a.scan"], graph.ops("decode")["a.scan"]
@@ -313,3 +320,9 @@ class TestPrediction:
     def test_it_needs_something_to_draft(self):
         with pytest.raises(ValueError, match="mtp is given without draft"):
             LayeredOptions(mtp=True)
+
+
+def test_a_recurrence_is_said_by_its_numbers():
+    op = ib.op_kinds()["recurrence"].op({"heads": 32.0, "batch": 4.0}, ib.Precision.of(["bf16"]))
+    assert op.useful == 4 * 32 * 3 * 2 * 128 * 128
+    assert op.resident.state == 4 * 32 * 128 * 128 * 2
