@@ -23,7 +23,7 @@ _HOMES = {
     "inferbench.discovery.hookspecs": ("hookimpl",),
     "inferbench.evidence.importing": ("read_measurements",),
     "inferbench.num": ("Array", "Numeric", "ceil_div", "curve", "maximum", "minimum", "round_up", "where"),
-    "inferbench.records.chip": ("Chip", "Link", "MemoryLevel", "Power", "Price", "Silicon"),
+    "inferbench.records.chip": ("Chip", "Link", "MemoryLevel", "Power", "Price", "Rental", "Silicon"),
     "inferbench.records.claim": ("Claim",),
     "inferbench.records.convolution": ("Conv2d",),
     "inferbench.records.cost": ("Cost",),
@@ -56,7 +56,8 @@ _HOMES = {
     ),
     "inferbench.records.precision": ("FORMATS", "Precision", "PrecisionName"),
     "inferbench.records.run": ("Metric", "OpRow", "Run"),
-    "inferbench.records.scenario": ("Scenario", "Suite", "SuitePoint"),
+    "inferbench.records.node": ("Node",),
+    "inferbench.records.scenario": ("HourlyCost", "Scenario", "Suite", "SuitePoint", "Term"),
     "inferbench.records.stack": ("Curve", "Domain", "Fit", "Host", "Stack"),
     "inferbench.records.system": ("Layout", "System", "SystemName"),
     "inferbench.report.model": ("Cell", "Report", "Table"),
@@ -127,6 +128,7 @@ if TYPE_CHECKING:
     from inferbench.records.chip import MemoryLevel as MemoryLevel
     from inferbench.records.chip import Power as Power
     from inferbench.records.chip import Price as Price
+    from inferbench.records.chip import Rental as Rental
     from inferbench.records.chip import Silicon as Silicon
     from inferbench.records.claim import Claim as Claim
     from inferbench.records.convolution import Conv2d as Conv2d
@@ -155,6 +157,7 @@ if TYPE_CHECKING:
     from inferbench.records.measurement import Measurement as Measurement
     from inferbench.records.network import Network as Network
     from inferbench.records.network import Published as Published
+    from inferbench.records.node import Node as Node
     from inferbench.records.op import Attention as Attention
     from inferbench.records.op import Bytes as Bytes
     from inferbench.records.op import Collective as Collective
@@ -174,9 +177,11 @@ if TYPE_CHECKING:
     from inferbench.records.run import Metric as Metric
     from inferbench.records.run import OpRow as OpRow
     from inferbench.records.run import Run as Run
+    from inferbench.records.scenario import HourlyCost as HourlyCost
     from inferbench.records.scenario import Scenario as Scenario
     from inferbench.records.scenario import Suite as Suite
     from inferbench.records.scenario import SuitePoint as SuitePoint
+    from inferbench.records.scenario import Term as Term
     from inferbench.records.stack import Curve as Curve
     from inferbench.records.stack import Domain as Domain
     from inferbench.records.stack import Fit as Fit

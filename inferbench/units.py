@@ -19,7 +19,9 @@ __all__ = [
     "Deviation",
     "Dollars",
     "DollarsPerHour",
+    "DollarsPerKilowattHour",
     "Fraction",
+    "GramsPerKilowattHour",
     "Hertz",
     "Joules",
     "JoulesPerByte",
@@ -31,9 +33,13 @@ __all__ = [
     "SquareMetres",
     "Unit",
     "Watts",
+    "YEAR",
+    "count",
     "parse",
     "show",
 ]
+
+YEAR = 365 * 86400.0
 
 
 @attrs.frozen
@@ -66,6 +72,15 @@ class Range:
         """The middle of the range."""
         return (self.low + self.high) / 2
 
+    def times(self, factor: float) -> Range:
+        """Both ends times a positive factor.
+
+        Example:
+            >>> Range(2.0, 3.0).times(10.0)
+            Range(low=20.0, high=30.0)
+        """
+        return Range(self.low * factor, self.high * factor)
+
 
 Hertz = Annotated[float, Unit("Hz", "a frequency", "1.75 GHz")]
 ByteCount = Annotated[float, Unit("B", "a capacity", "180 GB")]
@@ -77,9 +92,11 @@ Joules = Annotated[float, Unit("J", "an energy", "5 mJ", zero=True)]
 JoulesPerOp = Annotated[float, Unit("J/OP", "an energy per operation", "0.5 pJ/OP", zero=True)]
 JoulesPerByte = Annotated[float, Unit("J/B", "an energy per byte", "50 pJ/B", zero=True)]
 Metres = Annotated[float, Unit("m", "a length", "4 nm")]
-SquareMetres = Annotated[float, Unit("m2", "an area", "814e-6 m2")]
+SquareMetres = Annotated[float, Unit("m2", "an area", "814 mm2")]
 Dollars = Annotated[Range, Unit("USD", "a price", "30 to 40 kUSD")]
 DollarsPerHour = Annotated[Range, Unit("USD/h", "a rental rate", "2.1 to 6.0 USD/h", zero=True)]
+DollarsPerKilowattHour = Annotated[float, Unit("USD/kWh", "a price of energy", "0.08 USD/kWh")]
+GramsPerKilowattHour = Annotated[float, Unit("g/kWh", "a carbon intensity", "400 g/kWh", zero=True)]
 Count = Annotated[float, Unit("", "a count", "132")]
 Deviation = Annotated[float, Unit("", "a relative deviation", "0.05", zero=True)]
 Fraction = Annotated[float, Unit("", "a fraction between 0 and 1", "0.85", zero=True, top=1.0)]
@@ -96,7 +113,18 @@ _MEANINGS = {
     "m": "a length",
     "USD": "a price",
     "USD/h": "a rental rate",
+    "USD/kWh": "a price of energy",
+    "g/kWh": "a carbon intensity",
     "": "a number without unit",
+}
+# How people write operations per second, after a prefix: "2250 TFLOPS", "750 TOPS".
+_RATES = re.compile(r"(?P<number>.*?)(?P<prefix>[kMGTPE]?)(?:FLOP/s|FLOPS|FLOPs|OPS|OP/s)")
+# Spellings with a factor of their own, which take no prefix.
+_SPELLINGS: dict[str, dict[str, float]] = {
+    "m2": {"mm2": 1e-6, "mm²": 1e-6, "cm2": 1e-4, "cm²": 1e-4, "m²": 1.0},
+    "s": {"years": YEAR, "year": YEAR, "days": 86400.0, "day": 86400.0, "hours": 3600.0, "hour": 3600.0},
+    "USD/h": {"$/hour": 1.0, "$/h": 1.0, "USD/hour": 1.0, "USD/hr": 1.0, "$/hr": 1.0},
+    "USD/kWh": {"$/kWh": 1.0, "USD/MWh": 1e-3},
 }
 
 
@@ -114,6 +142,8 @@ def parse(text: str | float, unit: Unit) -> float:
     Example:
         >>> parse("8 TB/s", Unit("B/s", "a bandwidth", "8 TB/s"))
         8000000000000.0
+        >>> parse("2250 TFLOPS", Unit("OP/s", "a rate of operations", "2250 TOP/s"))
+        2250000000000000.0
     """
     if isinstance(text, bool) or not isinstance(text, str | int | float):
         raise ValueError(f'{text!r} is not a quantity; {unit.meaning} is written like "{unit.example}"')
@@ -121,8 +151,12 @@ def parse(text: str | float, unit: Unit) -> float:
         if unit.symbol:
             raise ValueError(f'{text} has no unit; {unit.meaning} is written like "{unit.example}"')
         return _checked(float(text), str(text), unit)
+    if (spelt := _spelt(text, unit)) is not None:
+        return _checked(spelt, f'"{text}"', unit)
     from quantiphy import InvalidNumber, Quantity
 
+    if unit.symbol == "OP/s" and (match := _RATES.fullmatch(text.strip())):
+        text = f"{match['number']}{match['prefix']}OP/s"
     try:
         quantity = Quantity(text, binary=bool(_BINARY.search(text)))
     except InvalidNumber:
@@ -134,6 +168,45 @@ def parse(text: str | float, unit: Unit) -> float:
         is_a = _MEANINGS.get(symbol, f'in "{symbol}"')
         raise ValueError(f'"{text}" is {is_a}; {unit.meaning} is written like "{unit.example}"')
     return _checked(value, f'"{text}"', unit)
+
+
+def _spelt(text: str, unit: Unit) -> float | None:
+    """Read a spelling that has a factor of its own; None where there is none."""
+    for spelling, factor in _SPELLINGS.get(unit.symbol, {}).items():
+        if text.rstrip().endswith(spelling):
+            try:
+                return float(text.rstrip().removesuffix(spelling)) * factor
+            except ValueError:
+                return None
+    return None
+
+
+def _plain(value: float, digits: int) -> str:
+    """Digits without exponent: `46,225`, `7.16`, `0.08`."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+
+
+_COUNT = re.compile(r"(?P<number>[0-9][0-9_]*(?:\.[0-9]+)?)(?P<prefix>[kKmM]?)")
+_BINARY_PREFIXES = {"": 1, "k": 1024, "m": 1024**2}
+
+
+def count(text: str) -> float:
+    """Read a count as people write lengths and batches: `8k` is 8,192, as in the names of context lengths.
+
+    Args:
+        text: Digits, perhaps with `_` between them, perhaps with `k` or `M` behind.
+
+    Raises:
+        ValueError: Something else.
+
+    Example:
+        >>> count("128k"), count("8_000"), count("1.5k")
+        (131072.0, 8000.0, 1536.0)
+    """
+    match = _COUNT.fullmatch(text.strip())
+    if match is None:
+        return float(text.replace("_", ""))
+    return float(match["number"].replace("_", "")) * _BINARY_PREFIXES[match["prefix"].lower()]
 
 
 def _checked(value: float, text: str, unit: Unit) -> float:
@@ -148,6 +221,13 @@ def _checked(value: float, text: str, unit: Unit) -> float:
     return value
 
 
+# Quantities that nobody writes with a prefix: a factor, and the unit that is written.
+_UNPREFIXED = {
+    "USD/h": (1.0, "USD/h"),
+    "USD/kWh": (1.0, "USD/kWh"),
+    "g/kWh": (1.0, "g/kWh"),
+    "m2": (1e6, "mm²"),
+}
 _PREFIXES = {
     -15: "f",
     -12: "p",
@@ -167,12 +247,21 @@ _PREFIXES = {
 def show(value: float, symbol: str = "", digits: int = 3) -> str:
     """Write a number with `digits` significant digits, an SI prefix and its unit.
 
+    Areas are shown in mm², times beyond two months in years, and money per hour or per kWh without a prefix.
+
     Example:
         >>> show(8.0e12, "B/s"), show(0.00354, "s"), show(48.9), show(70551994368.0, "B")
         ('8.00 TB/s', '3.54 ms', '48.9', '70.6 GB')
+        >>> show(814e-6, "m2"), show(3 * YEAR, "s"), show(0.08, "USD/kWh")
+        ('814 mm²', '3 years', '0.08 USD/kWh')
     """
     if not math.isfinite(value):
         return "–"
+    if symbol in _UNPREFIXED:
+        factor, written = _UNPREFIXED[symbol]
+        return f"{_plain(value * factor, digits)} {written}"
+    if symbol == "s" and value > YEAR / 6:
+        return f"{_plain(value / YEAR, digits)} years"
     if value == 0:
         return f"0 {symbol}".rstrip()
     exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import inferbench as ib
-from inferbench.units import parse, show
+from inferbench.units import DollarsPerKilowattHour, GramsPerKilowattHour, count, parse, show
 
 BANDWIDTH = get_args(ib.BytesPerSecond)[1]
 AREA = get_args(ib.SquareMetres)[1]
@@ -33,6 +33,18 @@ AREA = get_args(ib.SquareMetres)[1]
         ("0.5 pJ/OP", ib.JoulesPerOp, 0.5e-12),
         ("4 nm", ib.Metres, 4e-9),
         ("814e-6 m2", ib.SquareMetres, 814e-6),
+        ("814 mm2", ib.SquareMetres, 814e-6),
+        ("814 mm²", ib.SquareMetres, 814e-6),
+        ("462.25 cm2", ib.SquareMetres, 0.046225),
+        ("989 TFLOPS", ib.OpsPerSecond, 989e12),
+        ("1.8 PFLOP/s", ib.OpsPerSecond, 1.8e15),
+        ("26 TOPS", ib.OpsPerSecond, 26e12),
+        ("3 years", ib.Seconds, 94.608e6),
+        ("1 year", ib.Seconds, 31.536e6),
+        ("0.08 USD/kWh", DollarsPerKilowattHour, 0.08),
+        ("80 USD/MWh", DollarsPerKilowattHour, 0.08),
+        ("2.5 $/h", ib.DollarsPerHour, 2.5),
+        ("367 g/kWh", GramsPerKilowattHour, 367.0),
         (132, ib.Count, 132.0),
         (0.85, ib.Fraction, 0.85),
     ],
@@ -83,6 +95,10 @@ def test_a_prefix_never_swallows_a_unit():
         (0.00367, "", "0.00367"),
         (8.96e-6, "", "8.96e-06"),
         (1.25e7, "", "12.5 M"),
+        (814e-6, "m2", "814 mm²"),
+        (0.046225, "m2", "46,225 mm²"),
+        (94.608e6, "s", "3 years"),
+        (0.08, "USD/kWh", "0.08 USD/kWh"),
     ],
 )
 def test_show(value, symbol, text):
@@ -104,3 +120,11 @@ def test_three_digits_come_back_within_half_of_the_last(value, symbol):
 def test_the_middle_of_a_range():
     assert ib.Range(2.1, 6.0).mid == pytest.approx(4.05)
     assert math.isnan(ib.Range(math.nan, math.nan).mid)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("8k", 8192.0), ("128K", 131_072.0), ("8", 8.0), ("4096", 4096.0)]
+)
+def test_counts_of_tokens_are_read_in_binary_thousands(text, value):
+    """Context lengths are named so: 128k is 131,072 in every model card that prints the digits."""
+    assert count(text) == value

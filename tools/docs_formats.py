@@ -149,7 +149,8 @@ def page(title: str, what: str, *parts: str) -> str:
     )
 
 
-VALUES = """A number is written as `"value unit"`, as `"value unit [source]"`, or as `{ is, source, note }`.
+VALUES = """A number is written as `"value unit"`, as `"value unit [source]"`, or as `{ is, source, note,
+date }`.
 A number that nobody published is `{ missing = "why" }`, never zero. `NAME` stands for a name of your choice,
 `[]` for a list of tables. All faults of a file are reported together, each with its key path.
 """
@@ -310,6 +311,13 @@ FORMATS: dict[str, Callable[[], str]] = {
         "A scenario is what an hour costs beside the chip.\n" + how("Write a scenario", "write-a-scenario"),
         ib.Scenario,
         "ScenarioFile",
+    ),
+    "system": simple_page(
+        "System files",
+        "A system is what a server or a rack adds to its chips. The file's stem is its name.\n"
+        + how("Write a system", "write-a-system"),
+        ib.Node,
+        "NodeFile",
     ),
     "suite": simple_page(
         "Suite files",

@@ -141,7 +141,11 @@ def _replaced(record: Any, hint: Any, path: Sequence[str], text: str, where: str
             raise InferBenchError.at(where, str(error)) from None
         return Range(value, value) if kind is Range else value
     table = record if isinstance(record, Mapping) else attrs.asdict(record, recurse=False)
-    if path and not isinstance(record, Mapping) and path[0] not in table:
+    if not path:
+        *most, last = table
+        which = f"{', '.join(most)} or {last}" if most else last
+        raise InferBenchError.at(where, "holds several numbers", f"write {which} behind it")
+    if not isinstance(record, Mapping) and path[0] not in table:
         raise InferBenchError.at(where, "unknown key", suggest(path[0], table))
     if isinstance(record, Mapping):
         inner = typing.get_args(hint)[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import attrs
@@ -27,12 +28,18 @@ __all__ = ["command", "duration", "one_number", "served_network"]
 LOADS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 CHUNKS = "512,2048"
 _TIME = Unit("s", "a time", "20 ms", zero=True)
+_RATE = re.compile(r"(?P<rate>[0-9]+(?:\.[0-9]+)?)\s*(?:tok|token|tokens)/s")
 
 
 def duration(text: str | None, flag: str) -> float:
-    """Read a time like `20ms`; infinity where none is given."""
+    """Read a time like `20ms`, or a rate per user like `30tok/s` for a time per token; infinity where none
+    is given.
+    """
     if text is None:
         return math.inf
+    rate = _RATE.fullmatch(text.strip())
+    if rate and "tpot" in flag and float(rate["rate"]) > 0:
+        return 1.0 / float(rate["rate"])
     try:
         return quantity(text, _TIME)
     except ValueError as error:

@@ -28,9 +28,9 @@ def command(
 
     Example: inferbench list chips
 
-    KIND is one of chips, networks, stacks, scenarios, suites, claims, architectures, workloads, fabrics,
-    power_models, metrics, importers, measurements, executors, renderers, commands, plugins. Listing parses
-    no spec.
+    KIND is one of chips, networks, stacks, systems, scenarios, suites, claims, architectures, workloads,
+    fabrics, power_models, metrics, importers, measurements, executors, renderers, commands, plugins.
+    Listing parses no spec.
     """
     registry = common.the_registry()
     if coverage:

@@ -23,7 +23,7 @@ from inferbench.units import Range, show
 
 __all__ = ["command"]
 
-SPECS = ("chips", "networks", "stacks", "scenarios", "suites")
+SPECS = ("chips", "networks", "stacks", "systems", "scenarios", "suites")
 KINDS = (*SPECS, *PLUGINS)
 MARKS = {"datasheet": "●", "published": "●", "measured": "◐", "estimate": "○", "missing": DASH, "": ""}
 LEGEND = "● datasheet or published  ◐ measured  ○ estimate  – missing"

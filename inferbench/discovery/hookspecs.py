@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Renderer, Workload
     from inferbench.records.measurement import Importer
     from inferbench.records.network import Network
+    from inferbench.records.node import Node
     from inferbench.records.run import Metric
     from inferbench.records.scenario import Scenario, Suite
     from inferbench.records.stack import Stack
@@ -52,6 +53,15 @@ def inferbench_stacks() -> Iterable[Stack | Folder]:
 
 
 @hookspec
+def inferbench_systems() -> Iterable[Node | Folder]:
+    """Yield servers and racks, or a folder of TOML files: fixed watts, conversion, host, links.
+
+    A table `[systems]` of the package's aliases gives a chip's name the node it usually sits in.
+    """
+    return ()
+
+
+@hookspec
 def inferbench_scenarios() -> Iterable[Scenario | Folder]:
     """Yield economic scenarios, or a folder of TOML files."""
     return ()
@@ -71,7 +81,9 @@ def inferbench_claims() -> Iterable[Folder]:
 
 @hookspec
 def inferbench_aliases() -> Iterable[Folder]:
-    """Yield TOML files with other names for records: tables `chips`, `networks`, `precisions`, `stacks`."""
+    """Yield TOML files with other names for records: tables `chips`, `networks`, `precisions`, `stacks`,
+    `systems`.
+    """
     return ()
 
 

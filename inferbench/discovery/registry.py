@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import attrs
 import pluggy
 
 from inferbench._version import DISTRIBUTION, __version__
@@ -30,6 +31,7 @@ from inferbench.records.claim import Claim
 from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Renderer, Workload
 from inferbench.records.measurement import Importer
 from inferbench.records.network import Network
+from inferbench.records.node import Node
 from inferbench.records.run import Metric
 from inferbench.records.scenario import Scenario, Suite
 from inferbench.records.stack import Stack
@@ -45,6 +47,7 @@ KINDS: dict[str, tuple[type | None, str]] = {
     "chips": (Chip, "chip"),
     "networks": (Network, "network"),
     "stacks": (Stack, "stack"),
+    "systems": (Node, "system"),
     "scenarios": (Scenario, "scenario"),
     "suites": (Suite, "suite"),
     "claims": (None, "ledger"),
@@ -62,6 +65,8 @@ KINDS: dict[str, tuple[type | None, str]] = {
 IDEAL = Stack(
     name="ideal", title="Ideal software: efficiency 1, full overlap, no launch, no host", origin="inferbench"
 )
+ANY = "*"
+"""In the table `[systems]` of the aliases: the node of every chip that stands in none of its own."""
 BROUGHT: dict[str, tuple[Any, ...]] = {"stacks": (IDEAL,), "executors": (INLINE, PROCESSES)}
 
 
@@ -81,7 +86,7 @@ class Registry:
         self.warnings: list[Fault] = []
         self.plugins: dict[str, tuple[str, str]] = {}
         self._entries: dict[str, dict[str, Entry]] = {}
-        self._records: dict[tuple[str, str], Any] = {}
+        self._records: dict[tuple[str, str], tuple[Entry, Any]] = {}
         self._aliases: dict[str, dict[str, str]] | None = None
         self._brought: dict[str, tuple[Any, ...]] = dict(BROUGHT)
         if load:
@@ -251,12 +256,23 @@ class Registry:
         entry = entries.get(ours) or entries.get(ours.lower())
         if entry is None:
             raise self._unknown(kind, name)
-        if entry.record is not None:
+        if entry.record is not None and kind != "chips":
             return entry.record
         key = (kind, entry.name)
-        if key not in self._records:
-            self._records[key] = self._parse(kind, entry)
-        return self._records[key]
+        known = self._records.get(key)
+        if known is None or known[0] is not entry:
+            record = self._parse(kind, entry) if entry.record is None else entry.record
+            known = self._records[key] = (entry, self._placed(record) if kind == "chips" else record)
+        return known[1]
+
+    def _placed(self, chip: Chip) -> Chip:
+        """The chip with the node it usually sits in, by the table `[systems]` of the aliases."""
+        known = self.entries("systems")
+        own, usual = self.alias("systems", chip.name), self.alias("systems", ANY)
+        found = own if own in known else usual
+        if chip.node is not None or found not in known:
+            return chip
+        return attrs.evolve(chip, node=self.get("systems", found))
 
     def _parse(self, kind: str, entry: Entry) -> Any:
         text, where = entry.file.read_bytes(), f"{entry.file.name}"
@@ -270,8 +286,12 @@ class Registry:
             return assemble.claims_from(text, where)
         if kind == "measurements":
             return set_from(text, entry.name, where)
-        build = {"scenarios": assemble.scenario_from, "suites": assemble.suite_from}[kind]
-        return build(text, entry.name, where)
+        build: dict[str, Callable[[bytes, str, str], Any]] = {
+            "scenarios": assemble.scenario_from,
+            "suites": assemble.suite_from,
+            "systems": assemble.node_from,
+        }
+        return build[kind](text, entry.name, where)
 
     def _unknown(self, kind: str, name: str) -> InferBenchError:
         singular, installed = KINDS[kind][1], self.names(kind)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
 from inferbench.records.facts import Fact, Source
+from inferbench.records.node import Node
 from inferbench.units import (
     ByteCount,
     BytesPerSecond,
@@ -22,7 +23,7 @@ from inferbench.units import (
     Watts,
 )
 
-__all__ = ["Chip", "Link", "MemoryLevel", "Power", "Price", "Silicon"]
+__all__ = ["Chip", "Link", "MemoryLevel", "Power", "Price", "Rental", "Silicon"]
 
 NAN = math.nan
 UNKNOWN = Range(NAN, NAN)
@@ -57,18 +58,47 @@ class Link:
 
 @attrs.frozen
 class Power:
-    """Watts of one chip (or module: the spec's note says which)."""
+    """Watts of one chip.
+
+    Attributes:
+        tdp: Power limit; NaN where none is published.
+        idle: With nothing to do.
+        boundary: What the watts include: the bare `chip`; the `board` or module with its memory and
+            regulators; the whole `system`, host and fans included, which no wall factor is applied to
+            again.
+    """
 
     tdp: Watts = NAN
     idle: Watts = NAN
+    boundary: Literal["chip", "board", "system"] = "board"
+
+
+@attrs.frozen
+class Rental:
+    """What one chip costs to rent for an hour, by term: without commitment, for one year, for three years."""
+
+    on_demand: DollarsPerHour = UNKNOWN
+    reserved_1y: DollarsPerHour = UNKNOWN
+    reserved_3y: DollarsPerHour = UNKNOWN
 
 
 @attrs.frozen
 class Price:
-    """What one chip costs to buy, and to rent for an hour."""
+    """What one chip costs. Prices of different terms are different quantities: only like is compared with
+    like.
+
+    Attributes:
+        purchase: To buy it.
+        ownership: Published cost of owning one for an hour, everything included, by somebody else's model.
+        rental: To rent it, by term.
+        includes_system: Whether the purchase price holds its share of host, network and rack, as a rack's
+            does.
+    """
 
     purchase: Dollars = UNKNOWN
-    rental: DollarsPerHour = UNKNOWN
+    ownership: DollarsPerHour = UNKNOWN
+    rental: Rental = Rental()
+    includes_system: bool = False
 
 
 @attrs.frozen
@@ -92,6 +122,7 @@ class Chip:
         peak: Format name (`bf16`, `fp8`) to dense operations per second (1 MAC = 2 operations).
         memory: Level name to `MemoryLevel`, as in the file.
         interconnect: `scale_up` and `scale_out` links.
+        node: The server it usually sits in; None where no package describes one.
         facts: Key path to `Fact`, for every number and every missing number.
 
     Example:
@@ -111,6 +142,7 @@ class Chip:
     power: Power = Power()
     price: Price = Price()
     silicon: Silicon = Silicon()
+    node: Node | None = None
     facts: Mapping[str, Fact] = attrs.field(factory=dict, eq=False)
     note: str = ""
     origin: str = ""

@@ -78,6 +78,7 @@ class Energy:
             chip").
         estimated: Whether the coefficients were not calibrated on this very chip.
         boundary: Where the watts are counted: `chip`, `board`, `server`, `wall`.
+        limit: Watts at most of one chip that the model reckons with; NaN: the chip's own, if it has one.
         parts: Name of the share (`idle`, `ops`, `bytes.hbm`) to joules. `idle` is what passing time alone
             costs.
         log_error: Log standard error of `watts` at the step's true duration, which is what the coefficients
@@ -91,5 +92,6 @@ class Energy:
     why: str = ""
     estimated: bool = False
     boundary: str = "board"
+    limit: float = math.nan
     parts: Mapping[str, Any] = attrs.field(factory=dict)
     log_error: Any = math.nan

@@ -39,6 +39,7 @@ class Fact:
         source: The citation; None where missing or for text that needs none.
         note: What dissents, or how the value was derived.
         missing: Why there is no value; empty where there is one.
+        date: When it held, `2026-05`; empty where the source alone says so.
     """
 
     path: str
@@ -47,6 +48,7 @@ class Fact:
     source: Source | None = None
     note: str = ""
     missing: str = ""
+    date: str = ""
 
     @property
     def basis(self) -> str:

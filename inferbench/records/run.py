@@ -15,7 +15,7 @@ from inferbench.records.energy import Energy
 from inferbench.records.grid import Grid
 from inferbench.records.network import Network
 from inferbench.records.placement import Reason
-from inferbench.records.scenario import Scenario
+from inferbench.records.scenario import HourlyCost, Scenario
 from inferbench.records.stack import Stack
 from inferbench.records.system import Layout, System
 
@@ -247,6 +247,18 @@ class Run:
     def values(self, array: Any) -> Any:
         """Broadcast an array to the full grid, axes in the order the user gave, precision last."""
         return self.grid.full(array)
+
+    @property
+    def wall_watts(self) -> Any:
+        """Watts at the wall of all chips with their servers; NaN where power, or the server, is not known."""
+        return self.system.wall(self.energy.watts, self.energy.limit)
+
+    @property
+    def cost(self) -> HourlyCost:
+        """US dollars per hour on every term; without a scenario the listed rates alone."""
+        if self.scenario is None:
+            return HourlyCost.of_rates(self.system)
+        return self.scenario.cost(self.system, self.energy.watts, self.energy.limit)
 
     @property
     def unknown(self) -> str:

@@ -2,16 +2,69 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Any, Literal
 
 import attrs
+import numpy as np
 
+from inferbench.num import Numeric
 from inferbench.records.facts import Fact, Source
-from inferbench.units import Fraction, Seconds, Unit
+from inferbench.records.system import System
+from inferbench.units import (
+    DollarsPerKilowattHour,
+    Fraction,
+    GramsPerKilowattHour,
+    Range,
+    Seconds,
+    Unit,
+)
 
-__all__ = ["Scenario", "ScenarioFile", "Suite", "SuiteFile", "SuitePoint"]
+__all__ = ["HourlyCost", "Scenario", "ScenarioFile", "Suite", "SuiteFile", "SuitePoint", "Term"]
 
+End = Literal["low", "mid", "high"]
+
+
+class Term(StrEnum):
+    """On what terms an hour of a chip is paid. Figures of two terms are different quantities.
+
+    `PURCHASE` is bought, written off and powered, by the scenario; `OWNERSHIP` is somebody's published cost
+    of owning it; the others are rates for an hour without commitment, and with one for one or three years.
+    """
+
+    PURCHASE = "purchase"
+    OWNERSHIP = "ownership"
+    ON_DEMAND = "on_demand"
+    RESERVED_1Y = "reserved_1y"
+    RESERVED_3Y = "reserved_3y"
+
+    @property
+    def said(self) -> str:
+        """How rows call it."""
+        return _TITLES[self]
+
+    @property
+    def path(self) -> str:
+        """Where its price stands in a chip's file."""
+        return f"price.{self}" if self in (Term.PURCHASE, Term.OWNERSHIP) else f"price.rental.{self}"
+
+
+_TITLES: Mapping[Term, str] = {
+    Term.PURCHASE: "ownership",
+    Term.OWNERSHIP: "published ownership",
+    Term.ON_DEMAND: "rental on demand",
+    Term.RESERVED_1Y: "rental reserved 1 year",
+    Term.RESERVED_3Y: "rental reserved 3 years",
+}
+_LACKING: Mapping[Term, str] = {
+    Term.PURCHASE: "no purchase price",
+    Term.OWNERSHIP: "no published cost of ownership",
+    Term.ON_DEMAND: "no on-demand rate",
+    Term.RESERVED_1Y: "no rate for one year",
+    Term.RESERVED_3Y: "no rate for three years",
+}
 Factor = Annotated[float, Unit("", "a factor of at least 1", "1.25")]
 
 
@@ -23,9 +76,21 @@ class Scenario:
         depreciation: Time over which the purchase price is written off, linearly.
         electricity: US dollars per kWh.
         pue: Facility power over IT power.
-        wall_overhead: Wall power over the chips' power: voltage regulators, fans, host share.
         system_factor: Price of the system over the price of its chips (host, network, rack).
         utilization: Share of the hours in which the fleet earns.
+        carbon_intensity: Grams of CO2 per kWh of the grid; NaN where the scenario has none.
+
+    Example:
+        A chip of 30,000 dollars in a system of 1.5 times its price, written off over three years that earn
+        80% of their hours: 2.14 dollars an hour.
+
+        >>> from inferbench.records.chip import Chip, Price
+        >>> chip = Chip(name="x", title="X", vendor="V", architecture_type="simt", architecture=None,
+        ...             price=Price(purchase=Range(30e3, 30e3)))
+        >>> scenario = Scenario(name="s", title="S", depreciation=3 * 365 * 86400.0, electricity=0.08,
+        ...                     pue=1.25, system_factor=1.5, utilization=0.8)
+        >>> round(float(scenario.cost(System(chip), 0.0).capital.mid), 2)
+        2.14
     """
 
     name: str
@@ -33,12 +98,101 @@ class Scenario:
     depreciation: float
     electricity: float
     pue: float
-    wall_overhead: float
     system_factor: float
     utilization: float
+    carbon_intensity: float = math.nan
     facts: Mapping[str, Fact] = attrs.field(factory=dict, eq=False)
     note: str = ""
     origin: str = ""
+
+    def kilowatts(self, system: System, watts: Numeric, limit: float = math.nan) -> Numeric:
+        """Kilowatts that the facility draws for a system: at the wall, times the PUE."""
+        return system.wall(watts, limit) * self.pue / 1000.0
+
+    def cost(self, system: System, watts: Numeric, limit: float = math.nan) -> HourlyCost:
+        """US dollars per hour of a system on every term: the one place in which money is computed.
+
+        Ownership per earning hour = (price x system factor / depreciation + kilowatts x price of energy) /
+        utilization; a price that holds its system takes no system factor. Rates are as listed, times the
+        chips.
+
+        Args:
+            system: With its chip's prices and node.
+            watts: Mean power of all its chips at the boundary of the chip's spec, broadcastable.
+            limit: Watts at most of one chip where the spec has none.
+        """
+        price = system.chip.price
+        factor = 1.0 if price.includes_system else self.system_factor
+        share = system.count * factor / (self.depreciation / 3600.0) / self.utilization
+        power = self.kilowatts(system, watts, limit)
+        return attrs.evolve(
+            HourlyCost.of_rates(system),
+            capital=price.purchase.times(share),
+            electricity=power * self.electricity / self.utilization,
+        )
+
+    def carbon(self, system: System, watts: Numeric, limit: float = math.nan) -> Numeric:
+        """Grams of CO2 per hour that a system runs; what making it took is not in it."""
+        return self.kilowatts(system, watts, limit) * self.carbon_intensity
+
+
+@attrs.frozen(eq=False)
+class HourlyCost:
+    """US dollars per hour of a system, by term.
+
+    Attributes:
+        capital: Write-off of the purchase price per earning hour; NaN where no price is known.
+        electricity: Per earning hour, with cooling; NaN where watts at the wall are not known.
+        listed: Published rates of the whole system.
+        missing: Why a price is not known, by term; read only where it isn't.
+    """
+
+    capital: Range
+    electricity: Numeric
+    listed: Mapping[Term, Range]
+    missing: Mapping[Term, str] = attrs.field(factory=dict)
+
+    @classmethod
+    def of_rates(cls, system: System) -> HourlyCost:
+        """What is listed for a system, without a scenario: no ownership, as nothing says over how long."""
+        chip, price = system.chip, system.chip.price
+        rental = price.rental
+        rates: dict[Term, Range] = {
+            Term.OWNERSHIP: price.ownership,
+            Term.ON_DEMAND: rental.on_demand,
+            Term.RESERVED_1Y: rental.reserved_1y,
+            Term.RESERVED_3Y: rental.reserved_3y,
+        }
+        return cls(
+            capital=Range(math.nan, math.nan),
+            electricity=math.nan,
+            listed={term: one.times(system.count) for term, one in rates.items()},
+            missing={term: f"{_LACKING[term]}: {chip.missing(term.path)}" for term in Term},
+        )
+
+    def of(self, term: Term, end: End = "mid") -> Any:
+        """Dollars per hour on a term, shaped as the watts for a purchase; NaN where not known."""
+        if term is Term.PURCHASE:
+            return getattr(self.capital, end) + self.electricity
+        return getattr(self.listed[term], end)
+
+    def per_million(self, term: Term, rate: Numeric, end: End = "mid") -> Any:
+        """Dollars per million items at a rate in items per second."""
+        return self.of(term, end) / 3600.0 / rate * 1e6
+
+    def why(self, term: Term) -> str:
+        """Why a term's price is not known; empty where it is, also where only the watts are not."""
+        known = self.capital if term is Term.PURCHASE else self.listed[term]
+        return self.missing.get(term, "not known") if math.isnan(known.mid) else ""
+
+    @property
+    def proxy(self) -> Term | None:
+        """The term to take where one figure must do: ownership, else the on-demand rate, which must be
+        labelled so.
+        """
+        if not math.isnan(self.capital.mid) and not np.all(np.isnan(np.asarray(self.electricity))):
+            return Term.PURCHASE
+        return None if math.isnan(self.listed[Term.ON_DEMAND].mid) else Term.ON_DEMAND
 
 
 @attrs.frozen(kw_only=True)
@@ -50,11 +204,11 @@ class ScenarioFile:
     source: str = ""
     sources: Mapping[str, Source] = attrs.field(factory=dict)
     depreciation: Seconds
-    electricity: Annotated[float, Unit("USD/kWh", "a price of energy", "0.08 USD/kWh")]
+    electricity: DollarsPerKilowattHour
     pue: Factor
-    wall_overhead: Factor
     system_factor: Factor
     utilization: Fraction
+    carbon_intensity: GramsPerKilowattHour = math.nan
 
 
 @attrs.frozen(kw_only=True)

@@ -8,6 +8,7 @@ import re
 import attrs
 
 from inferbench.errors import InferBenchError
+from inferbench.num import Numeric
 from inferbench.records.chip import Chip
 
 __all__ = ["Layout", "System", "SystemName"]
@@ -132,6 +133,37 @@ class System:
     chip: Chip
     count: int = 1
     layout: Layout | None = None
+
+    def wall(self, watts: Numeric, limit: float = math.nan) -> Numeric:
+        """Watts at the wall when the power model counts so many: the one definition that cost and
+        efficiency use.
+
+        A chip whose published watts hold its whole system has nothing added; any other goes through its
+        node. The cooling of the building is not in it: that is the scenario's PUE.
+
+        Args:
+            watts: Of all chips together, at the boundary of the chip's spec.
+            limit: Watts at most of one chip where the spec has none and the power model took another.
+
+        Returns:
+            Broadcast as `watts`; NaN where no facts of a node are known.
+
+        Example:
+            Two boards of 300 W on a part of a server: 2/8 of 800 W, and 1.1 times 600 W.
+
+            >>> from inferbench.records.node import Node
+            >>> node = Node(name="n", title="N", chips_per_node=8, fixed=800.0, factor=1.1)
+            >>> chip = Chip(name="x", title="X", vendor="V", architecture_type="simt", architecture=None,
+            ...             node=node)
+            >>> round(System(chip, 2).wall(600.0))
+            860
+        """
+        if self.chip.power.boundary == "system":
+            return watts
+        if self.chip.node is None:
+            return watts * math.nan
+        tdp = self.chip.power.tdp
+        return self.chip.node.wall(watts, self.count, limit if math.isnan(tdp) else tdp)
 
     def __str__(self) -> str:
         return f"{self.count}x{self.chip.name}" if self.count > 1 else self.chip.name

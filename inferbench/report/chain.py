@@ -6,6 +6,7 @@ import numpy as np
 
 from inferbench.errors import InferBenchError, suggest
 from inferbench.records.run import Run
+from inferbench.records.scenario import Term
 from inferbench.report.model import Cell, Table
 from inferbench.units import show
 
@@ -122,26 +123,19 @@ def _energy(run: Run, index: tuple[int, ...]) -> list[Line]:
 
 
 def _cost(run: Run, index: tuple[int, ...]) -> list[Line]:
-    scenario, price = run.scenario, run.system.chip.price
+    scenario, cost = run.scenario, run.cost
     if scenario is None:
         return [("cost", "needs an economic scenario", show(float("nan")))]
-    years = scenario.depreciation / (365 * 86400.0)
-    capital = (
-        price.purchase.mid
-        * run.system.count
-        * scenario.system_factor
-        / (scenario.depreciation / 3600)
-        / scenario.utilization
-    )
-    watts = _at(run, run.energy.watts, index) * scenario.wall_overhead * scenario.pue
-    electric = watts / 1000 * scenario.electricity / scenario.utilization
+    if cost.why(Term.PURCHASE):
+        return [("cost", cost.why(Term.PURCHASE), show(float("nan")))]
+    years = show(scenario.depreciation, "s")
+    capital, electric = cost.capital.mid, _at(run, cost.electricity, index)
+    whole = run.system.chip.price.includes_system
+    price = "price of the system" if whole else f"price × {scenario.system_factor:g}"
     per_token = (capital + electric) / 3600 * _at(run, run.seconds, index) / _at(run, run.items, index)
     return [
-        (
-            "capital",
-            f"price × {scenario.system_factor:g} / {years:.2g} years / {scenario.utilization:g} busy",
-            f"{show(capital)} USD/h",
-        ),
+        ("capital", f"{price} / {years} / {scenario.utilization:g} busy", f"{show(capital)} USD/h"),
+        ("at the wall", _wall(run), show(_at(run, run.wall_watts, index), "W")),
         (
             "electricity",
             f"wall watts × PUE {scenario.pue:g} × {scenario.electricity:g} USD/kWh",
@@ -150,3 +144,12 @@ def _cost(run: Run, index: tuple[int, ...]) -> list[Line]:
         ("ownership", "capital + electricity, per earning hour", f"{show(capital + electric)} USD/h"),
         (f"per million {run.item}s", f"ownership × t_stack / {run.item}s", f"{show(per_token * 1e6)} USD"),
     ]
+
+
+def _wall(run: Run) -> str:
+    """How watts at the wall come about."""
+    node = run.system.chip.node
+    if run.system.chip.power.boundary == "system" or node is None:
+        return "as published: the whole system"
+    fixed = node.fixed_watts(run.system.count, run.energy.limit)
+    return f"{node.title}: {show(fixed, 'W')} fixed + {node.factor:g} × watts"

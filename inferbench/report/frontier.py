@@ -28,7 +28,7 @@ _COLUMNS = (
     ("first token", "ttft_s", "s"),
     ("per token", "tpot_s", "s"),
     ("own $/Mtok", "usd_per_mtok", ""),
-    ("rental $/Mtok", "usd_per_mtok_cloud", ""),
+    ("on demand $/Mtok", "usd_per_mtok_cloud", ""),
     ("J/token", "joules_per_token", "J"),
     ("P:D", "prompt_chips_per_token_chip", ""),
 )

@@ -91,7 +91,7 @@ def _lines(demand: Demand) -> list[Line]:
         ("items/s, all users", lambda option: number(option.rate), None, ""),
         ("power", lambda option: number(option.watts, "W"), lambda option: option.watts, ""),
         ("ownership, $/h", dollars(0), lambda option: option.dollars[0], "price.purchase"),
-        ("rental, $/h", dollars(1), lambda option: option.dollars[1], "price.rental"),
+        ("rental on demand, $/h", dollars(1), lambda option: option.dollars[1], "price.rental.on_demand"),
     ]
 
 

@@ -56,7 +56,9 @@ def space_report(
     Raises:
         InferBenchError: A metric the space hasn't.
     """
-    tables = [_figures(space, why)] if {"useful_tops", "usd_per_hour", "power_w"} <= set(space.values) else []
+    tables = (
+        [_figures(space, why)] if {"useful_tops", "usd_per_hour", "wall_power_w"} <= set(space.values) else []
+    )
     tables += [_readings(space), _sensitivity(space, doubled)]
     if {"batch", "context"} <= set(space.axes):
         tables += [_map(space, row) for row in range(len(space.systems))]
@@ -70,8 +72,8 @@ def space_report(
 
 _FIGURES = {
     "useful_tops": "useful TOPS",
-    "useful_tops_per_usd_per_hour": "useful TOPS per $/h",
-    "useful_tops_per_w": "useful TOPS per W",
+    "useful_tops_per_usd_per_hour": "useful TOPS per $/h, ownership",
+    "useful_tops_per_w": "useful TOPS per W (wall)",
     "flexibility": "flexibility",
 }
 
@@ -97,7 +99,7 @@ def _figures(space: Space, why: Unknown) -> Table:
                 Cell(
                     text if np.isnan(value) else f"{text} ({place})",
                     (said,) if said else (),
-                    best=place == 1 and len(values) > 1,
+                    best=place == 1 and int(np.isfinite(known).sum()) > 1,
                     unsure=bool(np.isnan(value)),
                 )
             )
@@ -212,8 +214,8 @@ def _winners(space: Space, found: Winners, metric: str, equal: Equal, why: Unkno
         rows.append(_line(f"    {precision}", winners(part, metric, equal).known_shares))
     nowhere = [name for name, fits in zip(space.systems, space.feasible.any(axis=1), strict=True) if not fits]
     notes += [f"{', '.join(nowhere)}: fits nowhere"] if nowhere else []
-    for name, part in zip(space.systems, found.unknown, strict=True):
-        notes += [f"{name}: {gap}" for gap in gap_notes(float(part), why.get((name, equal), ""))]
+    for row, name in enumerate(space.systems):
+        notes += [f"{name}: {gap}" for gap in gap_notes(found, row, why.get((name, equal), ""))]
     notes += dominated_notes(space, found, equal)
     title = "Who wins where"
     return Table(
@@ -230,22 +232,23 @@ def _metric(metric: str) -> str:
     return {"tokens": "tokens (or other items) per second", "useful_tops": "useful TOPS"}.get(metric, metric)
 
 
-def gap_notes(part: float, why: str) -> tuple[str, ...]:
-    """What to say of a system without a score at a part of the points where it fits; nothing where all are
-    known.
+def gap_notes(found: Winners, row: int, why: str) -> tuple[str, ...]:
+    """What to say of a system that is not compared at a part of the points where it fits; nothing where it
+    is compared at all of them.
 
-    Example:
-        >>> gap_notes(1.0, "no purchase price: not published")
-        ('not compared, no purchase price: not published',)
-        >>> gap_notes(0.25, "")
-        ('not compared at 25.0 % of the points where it fits, and not counted as a winner there',)
+    Args:
+        found: The comparison.
+        row: The system's.
+        why: Why its own price or power is not known.
     """
-    if part >= 1:
+    unknown, alone = float(found.unknown[row]), float(found.alone[row])
+    if alone > 0:
+        why = why or "no rival that fits has a figure"
+    if unknown + alone >= 1:
         return (f"not compared, {why or 'what it is compared by is not known'}",)
-    said = (
-        f"not compared at {show(100 * part)} % of the points where it fits, and not counted as a winner there"
-    )
-    return (said,) if part > 0 else ()
+    part = show(100 * (unknown + alone))
+    said = f"not compared at {part} % of the points where it fits, and not counted as a winner there"
+    return (said,) if unknown + alone > 0 else ()
 
 
 def dominated_notes(space: Space, found: Winners, equal: Equal) -> list[str]:

@@ -30,7 +30,7 @@ COLUMNS = (
     "feasible",
     "utilization",
     "useful_tops",
-    "power_w",
+    "wall_power_w",
     "usd_per_hour",
     "tokens_per_s_per_chip",
     "items_per_s",
@@ -97,11 +97,10 @@ def _rows(space: Space, why: Unknown) -> list[dict[str, Any]]:
         if len(space.systems) < 2 or not comparable(space, equal):
             continue
         found, name = winners(space, "tokens", equal), f"wins_equal_{equal}"
-        for row, share, part in zip(rows, found.known_shares, found.unknown, strict=True):
+        for at, (row, share) in enumerate(zip(rows, found.known_shares, strict=True)):
             row[name] = None if np.isnan(share) else float(share)
-            if part > 0:
-                reason = why.get((row["system"], equal), "")
-                row.setdefault("unknown", {})[name] = gap_notes(float(part), reason)[0]
+            if gaps := gap_notes(found, at, why.get((row["system"], equal), "")):
+                row.setdefault("unknown", {})[name] = gaps[0]
     return rows
 
 

@@ -33,7 +33,14 @@ __all__ = [
 
 LABELS = ("network", "phase", "precision")
 COORDINATES = ("batch", "context")
-NEEDED = ("utilization", "useful_tops", "power_w", "usd_per_hour", "tokens_per_s_per_chip", "items_per_s")
+NEEDED = (
+    "utilization",
+    "useful_tops",
+    "wall_power_w",
+    "usd_per_hour",
+    "tokens_per_s_per_chip",
+    "items_per_s",
+)
 
 
 @attrs.frozen(eq=False)
@@ -347,7 +354,7 @@ def figures(space: Space) -> dict[str, Array]:
     rates = {
         "useful_tops": useful,
         "useful_tops_per_usd_per_hour": useful / space.values["usd_per_hour"],
-        "useful_tops_per_w": useful / space.values["power_w"],
+        "useful_tops_per_w": useful / space.values["wall_power_w"],
     }
     best = {name: np.where(np.isnan(values), -np.inf, values).max(axis=1) for name, values in rates.items()}
     found = {name: np.where(np.isinf(values), np.nan, values) for name, values in best.items()}

@@ -22,12 +22,13 @@ class Winners:
 
     Attributes:
         scores: (systems, points); NaN where infeasible or not known.
-        best: Row of the winner per point; the first of equals, -1 where no system has a score.
+        best: Row of the winner per point; the first of equals, -1 where no system has a score, or only one
+            has because no price or power of its rivals is known: that is no win.
         shares: Share of all points that each system wins, equals sharing a point; with `nobody` they add up
             to 1.
         nobody: Share of the points at which no system has a score.
-        unknown: Share of each system's feasible points at which it has no score all the same, (systems,);
-            1 means that it can't be compared, and its share is no zero but unknown.
+        unknown: Share of each system's feasible points at which it has no score all the same, (systems,).
+        alone: Share of them at which it has a score and no rival that fits has one, (systems,).
     """
 
     scores: Array
@@ -35,17 +36,18 @@ class Winners:
     shares: Array
     nobody: float
     unknown: Array
+    alone: Array
 
     @property
     def known_shares(self) -> Array:
-        """`shares`, NaN for a system that can't be compared."""
-        return np.where(self.unknown < 1, self.shares, np.nan)
+        """`shares`, NaN for a system that is compared with nobody: that is no share of zero."""
+        return np.where(self.unknown + self.alone < 1, self.shares, np.nan)
 
 
 TERMS: tuple[Equal, ...] = ("chips", "power", "cost")
 """On what terms a sweep compares."""
 
-_TERMS = {"chips": None, "power": "power_w", "cost": "usd_per_hour"}
+_TERMS = {"chips": None, "power": "wall_power_w", "cost": "usd_per_hour"}
 
 
 def winners(space: Space, metric: str = "tokens", equal: Equal = "cost") -> Winners:
@@ -55,8 +57,8 @@ def winners(space: Space, metric: str = "tokens", equal: Equal = "cost") -> Winn
         space: The points.
         metric: `tokens` (per second; images and other items where a step yields those), `useful_tops`, or any
             other quantity of the space, higher is better.
-        equal: What a rate is divided by: chips, watts, dollars per hour of ownership, or nothing. A
-            quantity that isn't a rate of the whole system is compared as it is.
+        equal: What a rate is divided by: chips, watts at the wall, dollars per hour of ownership, or
+            nothing. A quantity that isn't a rate of the whole system is compared as it is.
 
     Raises:
         InferBenchError: A quantity that the space hasn't; a fraction under equal something.
@@ -106,12 +108,24 @@ def comparable(space: Space, equal: Equal) -> bool:
 def _ranked(scores: Array, feasible: Any) -> Winners:
     filled = np.where(np.isnan(scores), -np.inf, scores)
     top = filled.max(axis=0)
-    anyone = np.isfinite(top)
+    contested = _contested(scores, feasible)
+    anyone = np.isfinite(top) & contested
     first = (filled == top) & anyone
     shares = (first / np.maximum(first.sum(axis=0), 1)).mean(axis=1)
     best = np.where(anyone, np.argmax(filled, axis=0), -1)
-    unknown = (feasible & np.isnan(scores)).sum(axis=1) / np.maximum(feasible.sum(axis=1), 1)
-    return Winners(scores, best, shares, float(1.0 - anyone.mean()), unknown)
+    points = np.maximum(feasible.sum(axis=1), 1)
+    unknown = (feasible & np.isnan(scores)).sum(axis=1) / points
+    alone = (~np.isnan(scores) & ~contested).sum(axis=1) / points
+    return Winners(scores, best, shares, float(1.0 - anyone.mean()), unknown, alone)
+
+
+def _contested(scores: Array, feasible: Any) -> Any:
+    """Whether a best score beat another one, or was the only one because no other system fits.
+
+    A system that alone has a price beats nobody.
+    """
+    known = ~np.isnan(scores)
+    return (known.sum(axis=0) > 1) | ~(feasible & ~known).any(axis=0)
 
 
 @attrs.frozen

@@ -12,11 +12,20 @@ from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.chip import Chip, ChipFile
 from inferbench.records.claim import Claim, ClaimFile
 from inferbench.records.network import Network, NetworkFile
+from inferbench.records.node import Node, NodeFile
 from inferbench.records.precision import FORMATS, PrecisionName
 from inferbench.records.scenario import Scenario, ScenarioFile, Suite, SuiteFile
 from inferbench.specs.toml import Find, Walked, raise_if, read_toml, structure, walk
 
-__all__ = ["assembled_network", "chip_from", "claims_from", "network_from", "scenario_from", "suite_from"]
+__all__ = [
+    "assembled_network",
+    "chip_from",
+    "claims_from",
+    "network_from",
+    "node_from",
+    "scenario_from",
+    "suite_from",
+]
 
 
 def _typed(
@@ -181,13 +190,24 @@ def scenario_from(text: bytes, name: str, where: str) -> Scenario:
         depreciation=file.depreciation,
         electricity=file.electricity,
         pue=file.pue,
-        wall_overhead=file.wall_overhead,
         system_factor=file.system_factor,
         utilization=file.utilization,
+        carbon_intensity=file.carbon_intensity,
         facts=walked.facts,
         note=file.note,
         origin=where,
     )
+
+
+def node_from(text: bytes, name: str, where: str) -> Node:
+    """Build a node: what a server adds to its chips."""
+    raw, _ = read_toml(text, where)
+    walked = walk(raw, NodeFile, where)
+    raise_if(walked.faults)
+    file: NodeFile = structure(walked.values, NodeFile, where)
+    known = {field.name: getattr(file, field.name) for field in attrs.fields(NodeFile)}
+    rest = {key: value for key, value in known.items() if key not in ("source", "sources")}
+    return Node(name=name, facts=walked.facts, origin=where, **rest)
 
 
 def suite_from(text: bytes, name: str, where: str) -> Suite:

@@ -13,6 +13,7 @@ import numpy as np
 
 from inferbench.errors import InferBenchError
 from inferbench.num import Array
+from inferbench.units import count
 
 __all__ = ["MOST", "MOST_LISTED", "Points", "Segment", "parse"]
 
@@ -104,7 +105,7 @@ def parse(text: str, flag: str) -> Points:
     """Read an axis.
 
     Args:
-        text: `1,8,32`, `1:512:x2` (doubling), `128:32768:+128` (steps of 128), or a mix.
+        text: `1,8,32`, `1:512:x2` (doubling), `128:32768:+128` (steps of 128), or a mix; `8k` is 8,192.
         flag: The option's name, for messages.
 
     Raises:
@@ -165,7 +166,7 @@ def _segment(part: str, text: str, flag: str) -> Segment:
 
 def _number(part: str, text: str, flag: str) -> float:
     try:
-        value = float(part.replace("_", ""))
+        value = count(part)
     except ValueError:
         raise InferBenchError.at(flag, f"'{text}' is not a list of numbers", f"write {flag} 1,8,32") from None
     if math.isfinite(value):

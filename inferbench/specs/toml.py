@@ -19,6 +19,7 @@ import attrs
 
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.facts import Basis, Fact, Source
+from inferbench.specs.written import Entry, example, hint_example, join, number, span, written_like
 from inferbench.units import Range, Unit, parse
 
 __all__ = ["Find", "Walked", "raise_if", "read_toml", "structure", "walk"]
@@ -27,8 +28,8 @@ __all__ = ["Find", "Walked", "raise_if", "read_toml", "structure", "walk"]
 Find = Callable[[str], Any]
 
 _CITED = re.compile(r"^(?P<value>.*?)\s*\[(?P<source>[\w.-]+)\]\s*$")
-_SPAN = re.compile(r"^\s*(?P<low>[-+.\deE]+)\s*(?:to|\.\.|–)\s*(?P<high>[-+.\deE]+)\s*(?P<unit>\S*)\s*$")
-_ENTRY = {"is", "source", "note", "missing"}
+_ENTRY = {"is", "source", "note", "missing", "date"}
+_DATE = re.compile(r"\d{4}(-\d{2}){0,2}")
 
 
 @attrs.frozen
@@ -192,28 +193,33 @@ class _Walker:
     def table(self, raw: Any, cls: type, path: str) -> dict[str, Any]:
         """Walk a table along an attrs class."""
         if not isinstance(raw, Mapping):
-            self.fault(
-                path, f"{raw!r} stands where a table was expected", f"write [{path}] with its keys below"
-            )
+            known = attrs.fields(cls)
+            keys = " or ".join(f"{path}.{field.name}" for field in known)
+            remedy = f"say which: {keys}" if len(known) <= 4 else f"write [{path}] with its keys below"
+            self.fault(path, f"{raw!r} stands where a table was expected", remedy)
             return {}
         fields = {field.name: field for field in attrs.fields(cls)}
         hints = _hints(cls)
+        if set(raw) == {"missing"} and "missing" not in fields:
+            for name in fields:  # a whole table that is missing: { missing = "not rented" }
+                self.value(raw, hints[name], join(path, name))
+            return {}
         meant = ""
         for key in raw:
             if key not in fields:
                 hint = suggest(key, fields)
-                self.fault(_join(path, key), "unknown key", hint or f"known keys: {', '.join(fields)}")
+                self.fault(join(path, key), "unknown key", hint or f"known keys: {', '.join(fields)}")
                 meant += hint  # a misspelt key is not missing as well
         values: dict[str, Any] = {}
         for name, field in fields.items():
             if name in raw and name != "sources":
-                value = self.value(raw[name], hints[name], _join(path, name))
+                value = self.value(raw[name], hints[name], join(path, name))
                 if value is not attrs.NOTHING:
                     values[name] = value
                 elif field.default is attrs.NOTHING:
                     values.setdefault(name, None)
             elif field.default is attrs.NOTHING and f"'{name}'" not in meant:
-                self.fault(_join(path, name), "missing key", f"add `{name}`{_hint_example(hints[name])}")
+                self.fault(join(path, name), "missing key", f"add `{name}`{hint_example(hints[name])}")
         return values
 
     def value(self, raw: Any, hint: Any, path: str) -> Any:
@@ -248,7 +254,7 @@ class _Walker:
                 path, f"{raw!r} stands where a table was expected", f"write [{path}] with its keys below"
             )
             return attrs.NOTHING
-        pairs = {key: self.value(item, hint, _join(path, key)) for key, item in raw.items()}
+        pairs = {key: self.value(item, hint, join(path, key)) for key, item in raw.items()}
         return {key: value for key, value in pairs.items() if value is not attrs.NOTHING}
 
     def sequence(self, raw: Any, args: tuple[Any, ...], path: str) -> Any:
@@ -274,24 +280,25 @@ class _Walker:
         self.facts[path] = Fact(path, raw)
         return raw
 
-    def entry(self, raw: Any, path: str) -> tuple[Any, Source | None, str, str] | None:
-        """Split `{ is, source, note }`, `{ missing }` or `"value [source]"` into (value, source, note,
-        missing).
-        """
-        note = missing = ""
+    def entry(self, raw: Any, path: str) -> Entry | None:
+        """Split `{ is, source, note, date }`, `{ missing }` or `"value [source]"` into its parts."""
+        note = missing = date = ""
         cited = self.default
         if isinstance(raw, Mapping):
             for key in set(raw) - _ENTRY:
                 self.fault(
-                    _join(path, key),
+                    join(path, key),
                     "unknown key",
-                    suggest(key, _ENTRY) or "a number has is, source, note or missing",
+                    suggest(key, _ENTRY) or "a number has is, source, note, date or missing",
                 )
             note, missing, cited = (
                 str(raw.get("note", "")),
                 str(raw.get("missing", "")),
                 self.known_source(raw["source"], path) if "source" in raw else cited,
             )
+            date = str(raw.get("date", ""))
+            if date and not _DATE.fullmatch(date):
+                self.fault(join(path, "date"), f"'{date}' is no date", 'write it like "2026-05"')
             if ("is" in raw) == bool(missing):
                 self.fault(
                     path,
@@ -302,23 +309,23 @@ class _Walker:
             raw = raw.get("is")
         elif isinstance(raw, str) and (match := _CITED.match(raw)):
             raw, cited = match["value"], self.known_source(match["source"], path)
-        return raw, self.cited.get(cited), note, missing
+        return Entry(raw, self.cited.get(cited), note, missing, date)
 
     def quantity(self, raw: Any, unit: Unit, path: str, ranged: bool) -> Any:
         """Walk a number with a unit, or a range of them."""
         entry = self.entry(raw, path)
         if entry is None:
             return attrs.NOTHING
-        value, source, note, missing = entry
-        if missing:
-            self.facts[path] = Fact(path, None, unit.symbol, None, note, missing)
+        if entry.missing:
+            self.facts[path] = Fact(path, None, unit.symbol, None, entry.note, entry.missing)
             return Range(math.nan, math.nan) if ranged else math.nan
+        value = entry.value
         try:
-            result: Any = _span(value, unit) if ranged else parse(_number(value, unit), unit)
+            result: Any = span(value, unit) if ranged else parse(number(value, unit), unit)
         except ValueError as error:
-            self.fault(path, str(error), _written_like(path, _example(unit)))
+            self.fault(path, str(error), written_like(path, example(unit)))
             return attrs.NOTHING
-        self.facts[path] = Fact(path, result, unit.symbol, source, note)
+        self.facts[path] = Fact(path, result, unit.symbol, entry.source, entry.note, date=entry.date)
         return result
 
     def plain(self, raw: Any, hint: type, path: str) -> Any:
@@ -326,70 +333,24 @@ class _Walker:
         entry = self.entry(raw, path)
         if entry is None:
             return attrs.NOTHING
-        value, source, note, missing = entry
-        if missing and hint is int:
-            self.fault(path, "a whole number can't be missing", _written_like(path, "4"))
+        value = entry.value
+        if entry.missing and hint is int:
+            self.fault(path, "a whole number can't be missing", written_like(path, "4"))
             return attrs.NOTHING
-        if missing:
-            self.facts[path] = Fact(path, None, "", None, note, missing)
+        if entry.missing:
+            self.facts[path] = Fact(path, None, "", None, entry.note, entry.missing)
             return math.nan
         try:
-            number = float(value) if not isinstance(value, bool) else math.nan
+            found = float(value) if not isinstance(value, bool) else math.nan
         except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        if not math.isfinite(number) or (hint is int and (number != int(number) or number < 0)):
+            found = math.nan
+        if not math.isfinite(found) or (hint is int and (found != int(found) or found < 0)):
             kind = "a whole number of at least 0" if hint is int else "a finite number"
-            self.fault(path, f"{value!r} is not {kind}", _written_like(path, "4"))
+            self.fault(path, f"{value!r} is not {kind}", written_like(path, "4"))
             return attrs.NOTHING
-        result: Any = int(number) if hint is int else number
-        self.facts[path] = Fact(path, result, "", source, note)
+        result: Any = int(found) if hint is int else found
+        self.facts[path] = Fact(path, result, "", entry.source, entry.note, date=entry.date)
         return result
-
-
-def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
-
-
-def _hint_example(hint: Any) -> str:
-    args = typing.get_args(hint)
-    if len(args) < 2 or not isinstance(args[1], Unit):
-        return ""
-    return f", for example `{_example(args[1])}`"
-
-
-def _written_like(path: str, example: str) -> str:
-    """What to write for a number; a key of a list is no key."""
-    key = path.rpartition(".")[2]
-    return (
-        f'write {"" if key.isdigit() else f"{key} = "}{example}, or {{ missing = "why" }} where it is not'
-        " known"
-    )
-
-
-def _example(unit: Unit) -> str:
-    """An example as it stands in a file: quoted where it has a unit."""
-    return f'"{unit.example}"' if unit.symbol else unit.example
-
-
-def _number(value: Any, unit: Unit) -> Any:
-    """A unit-less quantity may be written as text when it carries a citation."""
-    if not unit.symbol and isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _span(value: Any, unit: Unit) -> Range:
-    """Read `"30 to 40 kUSD"` or a single quantity."""
-    if isinstance(value, str) and (match := _SPAN.match(value)):
-        low, high = (parse(f"{match[end]} {match['unit']}".strip(), unit) for end in ("low", "high"))
-        if low > high:
-            raise ValueError(f'"{value}" runs from high to low')
-        return Range(low, high)
-    single = parse(value, unit)
-    return Range(single, single)
 
 
 def raise_if(faults: Iterable[Fault]) -> None:

@@ -1,4 +1,4 @@
-"""Cited TOML: chips, networks, stacks, scenarios, suites, claims and measurements."""
+"""Cited TOML: chips, networks, stacks, systems, scenarios, suites, claims and measurements."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ def inferbench_networks() -> Iterator[Traversable]:
 def inferbench_stacks() -> Iterator[Traversable]:
     """Yield the folder of stacks."""
     yield _HERE / "stacks"
+
+
+@ib.hookimpl
+def inferbench_systems() -> Iterator[Traversable]:
+    """Yield the folder of servers and racks."""
+    yield _HERE / "systems"
 
 
 @ib.hookimpl

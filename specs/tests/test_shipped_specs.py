@@ -82,7 +82,7 @@ def test_weights_of_the_graph_add_up_to_the_published_count(name):
     assert total == pytest.approx(network.published.parameters, rel=max(0.005, network.published.rounding))
 
 
-@pytest.mark.parametrize("kind", ["chips", "networks", "stacks"])
+@pytest.mark.parametrize("kind", ["chips", "networks", "stacks", "systems"])
 def test_aliases_lead_somewhere(kind):
     for foreign, ours in REGISTRY.aliases().get(kind, {}).items():
         assert ours in REGISTRY.entries(kind), f"{foreign} = {ours}"

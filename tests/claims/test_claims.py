@@ -105,7 +105,7 @@ AUDIT = {
     "B20.busy": ("WRONG", 0.01245),
     "B21": ("WRONG", 39.6 / 400),
     "B22.b200": ("WRONG", 10.57 / 3600 * 8.73e-3),
-    "B22.groq": ("WRONG", 4.07e-8),
+    "B22.groq": ("WRONG", 4.12e-8),
     "B22.v5p": ("WRONG", 4.2 / 3600 * 25.26e-3),
     "B23.sram": ("EXACT", 44e9),
     "B23.weights": ("EXACT", 2 * PARAMS_8B),
@@ -300,6 +300,11 @@ def test_names_that_are_not_known(expression, message):
         ),
         ({"memory.hmb.bandwidth": "8 TB/s"}, "chip.memory.hmb.bandwidth: unknown key\n  did you mean 'hbm'?"),
         ({"power.tpd": "1 kW"}, "chip.power.tpd: unknown key\n  did you mean 'tdp'?"),
+        (
+            {"price.rental": "2 USD/h"},
+            "chip.price.rental: holds several numbers\n"
+            "  write on_demand, reserved_1y or reserved_3y behind it",
+        ),
         ({"pek.fp8": "1 TOP/s"}, "chip.pek.fp8: unknown key\n  did you mean 'peak'?"),
     ],
 )
@@ -312,8 +317,8 @@ def test_facts_that_a_chip_can_not_have(facts, message):
 @pytest.mark.needs_plugins("chips/b200")
 def test_facts_are_put_in_and_nothing_else_changes():
     chip = installed().chip("b200")
-    other = override(chip, {"peak.fp8": "2250 TOP/s", "price.rental": "2 USD/h"}, "test")
-    assert (other.peak["fp8"], other.peak["bf16"], other.price.rental.mid) == (
+    other = override(chip, {"peak.fp8": "2250 TOP/s", "price.rental.on_demand": "2 USD/h"}, "test")
+    assert (other.peak["fp8"], other.peak["bf16"], other.price.rental.on_demand.mid) == (
         2250e12,
         chip.peak["bf16"],
         2.0,

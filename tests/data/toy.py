@@ -125,7 +125,6 @@ def inferbench_scenarios():
         depreciation=1e8,
         electricity=0.1,
         pue=1.0,
-        wall_overhead=1.0,
         system_factor=1.0,
         utilization=1.0,
     )

@@ -271,6 +271,34 @@ def test_an_alias_has_one_owner(registry, plugin, tmp_path):
     )
 
 
+def test_a_chip_sits_in_its_own_server_or_in_that_of_all_others(registry, plugin, tmp_path):
+    """`*` in the table `[systems]` of the aliases stands for chips that are not named."""
+    (tmp_path / "aliases.toml").write_text('[systems]\n"*" = "shed"\n"First" = "hall"\n')
+    nodes = [ib.Node(name=name, title=name, fixed_of_tdp=0.3, factor=1.1) for name in ("shed", "hall")]
+    chips = [
+        ib.Chip(name=name, title=name, vendor="V", architecture_type="toy", architecture=None)
+        for name in ("first", "second")
+    ]
+    load(
+        registry,
+        "x",
+        plugin(
+            inferbench_systems=lambda: iter(nodes),
+            inferbench_chips=lambda: iter(chips),
+            inferbench_aliases=lambda: iter([tmp_path / "aliases.toml"]),
+        ),
+    )
+    assert registry.get("chips", "first").node is nodes[1]
+    assert registry.get("chips", "second").node is nodes[0]
+    assert registry.get("chips", "second") is registry.get("chips", "second")
+
+
+def test_without_servers_a_chip_has_none(registry, plugin):
+    chip = ib.Chip(name="c", title="C", vendor="V", architecture_type="toy", architecture=None)
+    load(registry, "x", plugin(inferbench_chips=lambda: iter([chip])))
+    assert registry.get("chips", "c").node is None
+
+
 def test_unknown_name_teaches(registry):
     with pytest.raises(InferBenchError) as caught:
         registry.get("architectures", "goood")

@@ -5,6 +5,7 @@ states.
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -120,9 +121,33 @@ class TestWinners:
             [[90.0] * 4, [40.0] * 4, [10.0] * 4],
             [[9.0] * 4, [2.0] * 4, [3.0] * 4],
         )
-        space = made(fast, power_w=watts, usd_per_hour=dollars)
+        space = made(fast, wall_power_w=watts, usd_per_hour=dollars)
         won = {equal: winners(space, "tokens", equal).shares.argmax() for equal in ("chips", "power", "cost")}
         assert won == {"chips": 0, "power": 2, "cost": 1}
+
+    def test_a_system_that_alone_has_a_price_beats_nobody(self):
+        """a has a price everywhere, b from the third point on, c fits at the fourth only."""
+        space = made(
+            [[1.0] * 4, [9.0] * 4, [1.0] * 4],
+            usd_per_hour=[[1.0] * 4, [math.nan, math.nan, 1.0, 1.0], [math.nan] * 4],
+            feasible=[[True] * 4, [True] * 4, [False, False, False, True]],
+        )
+        found = winners(space, "tokens", "cost")
+        assert found.best.tolist() == [-1, -1, 1, 1]
+        assert found.shares.tolist() == [0.0, 0.5, 0.0]
+        assert found.alone.tolist() == [0.5, 0.0, 0.0]
+        assert found.unknown.tolist() == [0.0, 0.5, 1.0]
+        assert found.nobody == 0.5
+
+    def test_a_rival_that_can_not_run_is_beaten(self):
+        space = made([[1.0] * 4, [9.0] * 4], feasible=[[True] * 4, [False] * 4], usd_per_hour=[[1.0] * 4] * 2)
+        assert winners(space, "tokens", "cost").shares.tolist() == [1.0, 0.0]
+
+    def test_no_share_of_zero_where_nobody_was_compared_with(self):
+        space = made([[1.0] * 4, [9.0] * 4], usd_per_hour=[[1.0] * 4, [math.nan] * 4])
+        found = winners(space, "tokens", "cost")
+        assert np.isnan(found.known_shares).tolist() == [True, True]
+        assert found.nobody == 1.0
 
     def test_equal_chips_divides_by_them(self):
         space = made([[9.0] * 4, [6.0] * 4])
@@ -157,7 +182,7 @@ class TestWinners:
         assert dominated(space, winners(space, "tokens", "chips")) == ()
 
     def test_no_price_is_no_zero(self):
-        """a has no price, b one at half of its points, c fits nowhere: unknown, partly known, truly none."""
+        """a has no price, b one at half of its points but no rival there, c fits nowhere: a true zero."""
         nan = float("nan")
         space = made(
             [[5.0] * 4, [1.0] * 4, [9.0] * 4],
@@ -166,8 +191,9 @@ class TestWinners:
         )
         found = winners(space, "tokens", "cost")
         assert found.unknown.tolist() == [1.0, 0.5, 0.0]
-        assert np.array_equal(found.known_shares, [nan, 0.5, 0.0], equal_nan=True)
-        assert found.nobody == 0.5
+        assert found.alone.tolist() == [0.0, 0.5, 0.0]
+        assert np.array_equal(found.known_shares, [nan, nan, 0.0], equal_nan=True)
+        assert found.nobody == 1.0
         assert winners(space, "tokens", "chips").known_shares.tolist() == [1.0, 0.0, 0.0]
 
     def test_what_cannot_be_compared_is_refused(self):

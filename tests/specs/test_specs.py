@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import inferbench as ib
 from inferbench.errors import InferBenchError
-from inferbench.specs.assemble import chip_from, network_from, suite_from
+from inferbench.specs.assemble import chip_from, network_from, node_from, suite_from
 
 
 @ib.frozen
@@ -88,6 +88,53 @@ def test_a_missing_number_is_nan_with_its_reason():
     unsold = build(GOOD.replace('"30 to 40 kUSD"', '{ missing = "not sold" }'))
     assert math.isnan(unsold.price.purchase.mid)
     assert unsold.facts["price.purchase"].missing == "not sold"
+
+
+def test_prices_stand_by_term_with_a_date():
+    rented = 'rental.on_demand = { is = "2 to 3 USD/h", source = "bench", date = "2026-05" }'
+    chip = build(GOOD.replace("[price]", f"[price]\n{rented}"))
+    assert chip.price.rental.on_demand == ib.Range(2.0, 3.0)
+    assert math.isnan(chip.price.rental.reserved_3y.mid)
+    assert (chip.facts["price.rental.on_demand"].date, chip.facts["price.purchase"].date) == ("2026-05", "")
+    assert chip.missing("price.rental.reserved_3y") == "not given in the spec"
+
+
+def test_one_line_says_that_nothing_of_a_table_is_known():
+    chip = build(GOOD.replace("[price]", '[price]\nrental = { missing = "not rented" }'))
+    for term in ("on_demand", "reserved_1y", "reserved_3y"):
+        assert chip.missing(f"price.rental.{term}") == "not rented"
+
+
+def test_a_server_by_its_file():
+    text = 'title = "R"\nchips_per_node = 8\nfixed = "1.7 kW"\nfactor = 1.1\nlink = "direct"\n'
+    node = node_from(text.encode(), "r", "r.toml")
+    assert (node.name, node.chips_per_node, node.fixed, node.factor, node.link) == (
+        "r",
+        8,
+        1700.0,
+        1.1,
+        "direct",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "factor = 1.1",
+            'neither `fixed` nor `fixed_of_tdp` is given\n  write fixed = "1.7 kW", or fixed_of_tdp = 0.3',
+        ),
+        (
+            'fixed = "1 kW"\nfactor = 1.1',
+            "fixed watts are of a node of so many chips\n  write chips_per_node = 8",
+        ),
+        ("fixed_of_tdp = 0.3", "r.toml: factor: missing key\n  add `factor`, for example `1.11`"),
+    ],
+)
+def test_a_server_that_says_too_little(text, said):
+    with pytest.raises(InferBenchError) as caught:
+        node_from(f'title = "R"\n{text}\n'.encode(), "r", "r.toml")
+    assert str(caught.value).endswith(said)
 
 
 @pytest.mark.parametrize(
@@ -233,6 +280,24 @@ def test_ranges(text, low, high):
                 'x1.toml: price.purchase: "40 to 30 kUSD" runs from high to low\n'
                 '  write purchase = "30 to 40 kUSD", or { missing = "why" } where it is not known'
             ),
+        ),
+        (
+            'purchase = "30 to 40 kUSD"',
+            'rental = "2 USD/h"',
+            (
+                "x1.toml: price.rental: '2 USD/h' stands where a table was expected\n  say which:"
+                " price.rental.on_demand or price.rental.reserved_1y or price.rental.reserved_3y"
+            ),
+        ),
+        (
+            '"30 to 40 kUSD"',
+            '{ is = "30 kUSD", source = "sheet", date = "May 2026" }',
+            "x1.toml: price.purchase.date: 'May 2026' is no date\n  write it like \"2026-05\"",
+        ),
+        (
+            'tdp = "700 W [bench]"',
+            'tdp = "700 W [bench]"\nboundary = "rack"',
+            "x1.toml: power.boundary: 'rack' is none of 'chip', 'board', 'system'",
         ),
         (
             "30 to 40 kUSD",

@@ -13,8 +13,7 @@ __all__ = ["inferbench_metrics"]
 
 
 # A table of grid points has room for what is read first; the rest stands in `compare`, JSON and CSV.
-# Frontiers
-# compute their own rates and costs at each load, so none of these is repeated there.
+# Frontiers compute their own rates and costs at each load, so none of these is repeated there.
 _BESIDE = frozenset({"compare"})
 _USUAL = frozenset({"compare", "run"})
 _IN_COMPARE_ALONE = frozenset(
@@ -26,7 +25,10 @@ _IN_COMPARE_ALONE = frozenset(
         "energy_efficiency",
         "usd_per_hour",
         "usd_per_hour_cloud",
+        "usd_per_hour_reserved_3y",
+        "usd_per_mtok_reserved_3y",
         "cost_efficiency",
+        "cost_efficiency_cloud",
     }
 )
 

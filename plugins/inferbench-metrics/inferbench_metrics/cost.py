@@ -1,7 +1,8 @@
-"""Ownership and rental cost per hour, per million tokens, and the design note's cost efficiency.
+"""Dollars per hour and per million tokens on each term, and useful operations per dollar.
 
-Ownership per earning hour = (price x system factor / depreciation + wall watts x PUE x price of energy) /
-utilization.
+All money is computed by the scenario (`Run.cost`). A row holds one term and names it; a chip without a
+price on that term has no figure there, so that only like stands beside like. Where a single figure must do
+and nothing is sold, the on-demand rate stands for ownership, in a row that says so.
 """
 
 from __future__ import annotations
@@ -12,144 +13,141 @@ from typing import Any, Literal
 import numpy as np
 
 import inferbench as ib
-from inferbench_metrics.energy import wall_watts
+from inferbench_metrics.energy import wall_why
 from inferbench_metrics.speed import useful_rate, yields_tokens
 
-__all__ = ["METRICS", "cloud", "ownership"]
+__all__ = ["METRICS", "capital", "electricity"]
 
 End = Literal["low", "mid", "high"]
+# Term to the key of its columns, and the place of its rows; those of 200 and more come with -v.
+KEYS: dict[ib.Term, tuple[str, int, int]] = {
+    ib.Term.PURCHASE: ("", 80, 90),
+    ib.Term.ON_DEMAND: ("_cloud", 85, 91),
+    ib.Term.RESERVED_1Y: ("_reserved_1y", 286, 294),
+    ib.Term.RESERVED_3Y: ("_reserved_3y", 86, 94),
+    ib.Term.OWNERSHIP: ("_published_ownership", 288, 296),
+}
+# End of a price's range to what it adds to the column's key, the row's name and its place.
+ENDS: dict[End, tuple[str, str, int]] = {
+    "mid": ("", "", 0),
+    "low": ("_low", ", low", 201),
+    "high": ("_high", ", high", 202),
+}
 
 
 def capital(run: ib.Run, end: End = "mid") -> Any:
     """Write-off of the purchase price per earning hour, US dollars."""
-    if run.scenario is None:
-        return np.nan
-    price = getattr(run.system.chip.price.purchase, end) * run.system.count
-    return (
-        price * run.scenario.system_factor / (run.scenario.depreciation / 3600.0) / run.scenario.utilization
-    )
+    return getattr(run.cost.capital, end)
 
 
 def electricity(run: ib.Run) -> Any:
     """Electricity with cooling per earning hour, US dollars."""
-    if run.scenario is None:
-        return np.nan
-    return wall_watts(run) * run.scenario.pue / 1000.0 * run.scenario.electricity / run.scenario.utilization
+    return run.cost.electricity
 
 
-def ownership(run: ib.Run, end: End = "mid") -> Any:
-    """Ownership cost of the system per earning hour, US dollars."""
-    return capital(run, end) + electricity(run)
-
-
-def cloud(run: ib.Run, end: End = "mid") -> Any:
-    """Rental of the system per hour, US dollars."""
-    return getattr(run.system.chip.price.rental, end) * run.system.count
-
-
-def _own_why(run: ib.Run) -> str:
-    chip = run.system.chip
+def _why(run: ib.Run, term: ib.Term) -> str:
+    """Why dollars per hour on a term are not known; empty where they are."""
+    if term is not ib.Term.PURCHASE:
+        return run.cost.why(term)
     if run.scenario is None:
         return "needs an economic scenario"
-    if np.isnan(chip.price.purchase.mid):
-        return f"no purchase price: {chip.missing('price.purchase')}"
-    return run.energy.why if np.all(np.isnan(np.asarray(run.energy.watts))) else ""
+    return run.cost.why(term) or wall_why(run)
 
 
-def _cloud_why(run: ib.Run) -> str:
-    chip = run.system.chip
-    return f"no rental rate: {chip.missing('price.rental')}" if np.isnan(chip.price.rental.mid) else ""
+def _of_term(term: ib.Term) -> Callable[[ib.Run], bool]:
+    """Whether a row of a term is shown: always of the main ones, else only for chips that have a price."""
+    if term in (ib.Term.PURCHASE, ib.Term.ON_DEMAND):
+        return lambda run: True
+    return lambda run: not run.cost.why(term)
 
 
-def _per_mtok(cost: Callable[..., Any], end: End = "mid") -> Callable[[ib.Run], Any]:
-    """US dollars per million tokens: dollars per second over tokens per second."""
+def _per_hour(term: ib.Term, end: End) -> ib.Metric:
+    key, order, _ = KEYS[term]
+    suffix, said, shift = ENDS[end]
+    return ib.Metric(
+        f"usd_per_hour{key}{suffix}",
+        f"{term.said}, $/h{said}",
+        "",
+        "lower",
+        lambda run: run.cost.of(term, end),
+        lambda run: _why(run, term),
+        _of_term(term),
+        order + shift,
+    )
+
+
+def _per_mtok(term: ib.Term, end: End) -> ib.Metric:
+    """Dollars per million tokens: of the prompt in a prefill, of the output in decoding."""
+    key, _, order = KEYS[term]
+    suffix, said, shift = ENDS[end]
+    shown = _of_term(term)
 
     def compute(run: ib.Run) -> Any:
         if run.item != "token":
             return np.nan
-        return cost(run, end) / 3600.0 * run.seconds / run.items * 1e6
+        return run.cost.per_million(term, run.items / run.seconds, end)
 
-    return compute
+    def why(run: ib.Run) -> str:
+        tokens = "" if run.item == "token" else f"a step of {run.phase} yields {run.item}s, not tokens"
+        return tokens or _why(run, term)
 
-
-def _token(why: Callable[[ib.Run], str]) -> Callable[[ib.Run], str]:
-    return lambda run: (
-        why(run) or ("" if run.item == "token" else f"a step of {run.phase} yields {run.item}s, not tokens")
+    return ib.Metric(
+        f"usd_per_mtok{key}{suffix}",
+        f"{term.said}, $/Mtok{said}",
+        "",
+        "lower",
+        compute,
+        why,
+        lambda run: yields_tokens(run) and shown(run),
+        order + shift,
     )
 
 
+def _rows(term: ib.Term) -> list[ib.Metric]:
+    """Per hour and per million tokens, with the ends of a price of the main terms."""
+    main = term in (ib.Term.PURCHASE, ib.Term.ON_DEMAND)
+    ends: tuple[End, ...] = ("mid", "low", "high") if main else ("mid",)
+    return [row(term, end) for end in ends for row in (_per_hour, _per_mtok)]
+
+
+def _per_dollar(term: ib.Term) -> tuple[Callable[[ib.Run], Any], Callable[[ib.Run], str]]:
+    return (lambda run: useful_rate(run) / 1e12 / run.cost.of(term)), (lambda run: _why(run, term))
+
+
 METRICS = (
-    ib.Metric("usd_per_hour", "ownership, $/h", "", "lower", ownership, _own_why, order=80),
+    *(metric for term in KEYS for metric in _rows(term)),
     ib.Metric(
-        "usd_per_hour_low",
-        "ownership, $/h, low",
+        "usd_per_hour_capital",
+        "of it capital, $/h",
         "",
         "lower",
-        lambda run: ownership(run, "low"),
-        _own_why,
-        order=281,
+        capital,
+        lambda run: "needs an economic scenario" if run.scenario is None else run.cost.why(ib.Term.PURCHASE),
+        order=283,
     ),
     ib.Metric(
-        "usd_per_hour_high",
-        "ownership, $/h, high",
+        "usd_per_hour_electricity",
+        "of it electricity, $/h",
         "",
         "lower",
-        lambda run: ownership(run, "high"),
-        _own_why,
-        order=282,
-    ),
-    ib.Metric("usd_per_hour_capital", "of it capital, $/h", "", "lower", capital, _own_why, order=283),
-    ib.Metric(
-        "usd_per_hour_electricity", "of it electricity, $/h", "", "lower", electricity, _own_why, order=284
-    ),
-    ib.Metric("usd_per_hour_cloud", "rental, $/h", "", "lower", cloud, _cloud_why, order=85),
-    ib.Metric(
-        "usd_per_mtok",
-        "ownership, $/Mtok",
-        "",
-        "lower",
-        _per_mtok(ownership),
-        _token(_own_why),
-        applies=yields_tokens,
-        order=90,
-    ),
-    ib.Metric(
-        "usd_per_mtok_cloud",
-        "rental, $/Mtok",
-        "",
-        "lower",
-        _per_mtok(cloud),
-        _token(_cloud_why),
-        applies=yields_tokens,
-        order=91,
-    ),
-    ib.Metric(
-        "usd_per_mtok_cloud_low",
-        "rental, $/Mtok, low",
-        "",
-        "lower",
-        _per_mtok(cloud, "low"),
-        _token(_cloud_why),
-        applies=yields_tokens,
-        order=292,
-    ),
-    ib.Metric(
-        "usd_per_mtok_cloud_high",
-        "rental, $/Mtok, high",
-        "",
-        "lower",
-        _per_mtok(cloud, "high"),
-        _token(_cloud_why),
-        applies=yields_tokens,
-        order=293,
+        electricity,
+        lambda run: "needs an economic scenario" if run.scenario is None else wall_why(run),
+        order=284,
     ),
     ib.Metric(
         "cost_efficiency",
-        "useful TOPS per $/h",
+        "useful TOPS per $/h, ownership",
         "",
         "higher",
-        lambda run: useful_rate(run) / 1e12 / ownership(run),
-        _own_why,
+        *_per_dollar(ib.Term.PURCHASE),
         order=92,
+    ),
+    ib.Metric(
+        "cost_efficiency_cloud",
+        "useful TOPS per $/h, rental on demand",
+        "",
+        "higher",
+        *_per_dollar(ib.Term.ON_DEMAND),
+        order=93,
     ),
 )

@@ -10,7 +10,7 @@ import numpy as np
 import inferbench as ib
 from inferbench_metrics.speed import useful_rate, yields_tokens
 
-__all__ = ["METRICS", "wall_watts"]
+__all__ = ["METRICS", "wall_why"]
 
 
 def _why(run: ib.Run) -> str:
@@ -18,15 +18,27 @@ def _why(run: ib.Run) -> str:
     return run.energy.why if np.all(np.isnan(np.asarray(run.energy.watts))) else ""
 
 
-def wall_watts(run: ib.Run) -> Any:
-    """Watts at the wall: the chips' mean power times the scenario's overhead (regulators, fans, host
-    share).
-    """
-    return run.energy.watts * (run.scenario.wall_overhead if run.scenario else np.nan)
+def wall_why(run: ib.Run) -> str:
+    """Why watts at the wall are not known; empty where they are."""
+    chip = run.system.chip
+    known = chip.node is not None or chip.power.boundary == "system"
+    return _why(run) or ("" if known else "no facts of its server are installed")
 
 
-def _wall_why(run: ib.Run) -> str:
-    return _why(run) or ("" if run.scenario else "needs an economic scenario for the wall overhead")
+def _carbon(run: ib.Run) -> Any:
+    """Grams of CO2 per million tokens: grams per hour over tokens per hour."""
+    if run.scenario is None or run.item != "token":
+        return np.nan
+    hourly = run.scenario.carbon(run.system, run.energy.watts, run.energy.limit)
+    return hourly / 3600.0 * run.seconds / run.items * 1e6
+
+
+def _carbon_why(run: ib.Run) -> str:
+    if run.scenario is None:
+        return "needs an economic scenario"
+    if np.isnan(run.scenario.carbon_intensity):
+        return "the scenario has no carbon_intensity"
+    return wall_why(run) or _token_why(run)
 
 
 def _token(compute: Callable[[ib.Run], Any]) -> Callable[[ib.Run], Any]:
@@ -39,9 +51,16 @@ def _token_why(run: ib.Run) -> str:
     )
 
 
+def _wall_token_why(run: ib.Run) -> str:
+    return wall_why(run) or _token_why(run)
+
+
 METRICS = (
     ib.Metric(
         "power_w", "power", "W", "lower", lambda run: run.energy.watts, _why, order=70, interval="power"
+    ),
+    ib.Metric(
+        "wall_power_w", "power at the wall", "W", "lower", lambda run: run.wall_watts, wall_why, order=270
     ),
     ib.Metric(
         "joules_per_token",
@@ -67,11 +86,11 @@ METRICS = (
     ),
     ib.Metric(
         "tokens_per_s_per_w",
-        "tokens/s per W",
+        "tokens/s per W (wall)",
         "",
         "higher",
-        _token(lambda run: run.items / run.energy.joules),
-        _token_why,
+        _token(lambda run: run.items / run.seconds / run.wall_watts),
+        _wall_token_why,
         applies=yields_tokens,
         order=73,
     ),
@@ -80,8 +99,18 @@ METRICS = (
         "useful TOPS per W (wall)",
         "",
         "higher",
-        lambda run: useful_rate(run) / 1e12 / wall_watts(run),
-        _wall_why,
+        lambda run: useful_rate(run) / 1e12 / run.wall_watts,
+        wall_why,
         order=74,
+    ),
+    ib.Metric(
+        "grams_co2_per_mtok",
+        "CO2, g/Mtok",
+        "",
+        "lower",
+        _carbon,
+        _carbon_why,
+        applies=yields_tokens,
+        order=275,
     ),
 )
