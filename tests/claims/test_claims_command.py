@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from inferbench.discovery.registry import Registry
+from inferbench.report.render import RENDERERS
 
 LEDGER = """
 title = "Toy"
@@ -68,6 +69,7 @@ def claims(cli, plugin, tmp_path, monkeypatch):
         registry = Registry(load=False)
         made = plugin(inferbench_claims=lambda: iter([folder]))
         registry.load("toy", lambda: made, "toy", "1")
+        registry.bring("renderers", RENDERERS.values())
         monkeypatch.setattr("inferbench.cli.common.the_registry", lambda: registry)
         monkeypatch.setenv("COLUMNS", str(columns))
         return cli("claims", *args)
