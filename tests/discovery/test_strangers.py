@@ -9,7 +9,10 @@ from inferbench.discovery.strangers import strangers
 
 
 def install(site, name, version, files, scripts=()):
-    """Write a distribution's metadata as an installer does."""
+    """Write a distribution's files and metadata as an installer does."""
+    for file in files:
+        (site / file).parent.mkdir(parents=True, exist_ok=True)
+        (site / file).touch()
     info = site / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
