@@ -102,6 +102,9 @@ class Workload(ABC):
     def read_config(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Turn a Hugging Face `config.json` into a raw `[network]` table, or None if it is not for this
         generator.
+
+        `precision` and `formats` beside the table's keys say how the network is stored (see `Network`). A
+        value that can't be represented is refused by its key: `config.json: KEY` is where it stands.
         """
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +16,14 @@ from inferbench.records.op import Op
 from inferbench.records.system import Layout
 
 __all__ = ["WorkloadContract"]
+
+
+_KEPT: tuple[tuple[str, Callable[[Op], Any]], ...] = (
+    ("operations", lambda op: op.useful),
+    ("bytes of weights", lambda op: op.bytes.weights),
+    ("bytes of state", lambda op: op.bytes.state),
+    ("state held", lambda op: op.resident.state),
+)
 
 
 class WorkloadContract:
@@ -107,3 +115,14 @@ class WorkloadContract:
                 assert np.all(np.asarray(mine.parameters) * 2 >= np.asarray(op.parameters) * (1 - 1e-9)), (
                     op.name
                 )
+
+    def test_lowering_keeps_work_and_state(self) -> None:
+        """An operator of the plugin's own kind lowers to primitives that do as much and hold as much."""
+        for network, phase, defaults in self.cases():
+            for op in self.graph(network, self._grid(defaults), phase):
+                parts = tuple(op.lower())
+                if parts == (op,):
+                    continue
+                for what, get in _KEPT:
+                    total = sum(get(part) * part.repeat for part in parts)
+                    np.testing.assert_allclose(total, get(op), rtol=1e-9, err_msg=f"{op.name}: {what}")
