@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import inferbench as ib
 
-__all__ = ["read_clip", "read_resnet", "read_vit", "read_whisper"]
+__all__ = ["read_clip", "read_resnet", "read_siglip", "read_vit", "read_whisper"]
 
 Table = dict[str, Any]
 
@@ -44,6 +44,14 @@ _CLIP_TEXT = {
     "intermediate_size": 2048,
     "vocab_size": 49408,
     "max_position_embeddings": 77,
+}
+_SIGLIP_TEXT = {
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "vocab_size": 32000,
+    "max_position_embeddings": 64,
 }
 _TOWER = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 
@@ -109,21 +117,34 @@ def read_clip(config: Mapping[str, Any]) -> Table | None:
     """Read `model_type` clip, else None."""
     if config.get("model_type") != "clip":
         return None
-    towers = {}
-    for name, defaults in (("vision", _CLIP_VISION), ("text", _CLIP_TEXT)):
+    pair = _pair(config, _CLIP_VISION, _CLIP_TEXT)
+    return {"type": "clip", **pair, **_counts(config, {"projection_dim": 512}), **_stored(config)}
+
+
+def read_siglip(config: Mapping[str, Any]) -> Table | None:
+    """Read `model_type` siglip, else None."""
+    if config.get("model_type") != "siglip":
+        return None
+    pair = _pair(config, _VIT, _SIGLIP_TEXT)
+    text = config.get("text_config") or {}
+    size = _counts(text, {"projection_size": pair["text"]["hidden_size"]}, "config.json: text_config")
+    return {"type": "siglip", **pair, **size, **_stored(config)}
+
+
+def _pair(config: Mapping[str, Any], vision: Mapping[str, int], text: Mapping[str, int]) -> Table:
+    """Return the towers of an image-text encoder, with the defaults of each."""
+    found = {}
+    for name, defaults in (("vision", vision), ("text", text)):
         nested = config.get(f"{name}_config") or {}
         if not isinstance(nested, Mapping):
             _refuse("config.json", f"{name}_config", f"{nested!r} is not a table")
-        towers[name] = _counts(nested, defaults, f"config.json: {name}_config")
-    vision, text = towers["vision"], towers["text"]
+        found[name] = _counts(nested, defaults, f"config.json: {name}_config")
+    images, words = found["vision"], found["text"]
     return {
-        "type": "clip",
-        "vision": {key: vision[key] for key in _TOWER},
-        "text": {key: text[key] for key in _TOWER},
-        **{key: vision[key] for key in ("patch_size", "image_size", "num_channels")},
-        **{key: text[key] for key in ("vocab_size", "max_position_embeddings")},
-        **_counts(config, {"projection_dim": 512}),
-        **_stored(config),
+        "vision": {key: images[key] for key in _TOWER},
+        "text": {key: words[key] for key in _TOWER},
+        **{key: images[key] for key in ("patch_size", "image_size", "num_channels")},
+        **{key: words[key] for key in ("vocab_size", "max_position_embeddings")},
     }
 
 

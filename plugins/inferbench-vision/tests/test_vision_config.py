@@ -69,6 +69,10 @@ class TestCounts:
         # The published count, less the logit scale.
         assert parameters(read(tmp_path, CLIP_L)) == 427616512
 
+    def test_siglip_base(self, tmp_path):
+        # The published count, less scale and bias of the logits.
+        assert parameters(read(tmp_path, {"model_type": "siglip"})) == 203155968
+
     def test_vit_l(self, tmp_path):
         assert parameters(read(tmp_path, VIT_L)) == pytest.approx(304.3e6, rel=1e-3)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inferbench_vision.clip import Clip
 from inferbench_vision.resnet import ResNet
+from inferbench_vision.siglip import Siglip
 from inferbench_vision.vit import ViT
 from inferbench_vision.whisper import Whisper
 
@@ -20,6 +21,12 @@ class TestClip(WorkloadContract):
     workload = Clip()
     networks = ("clip-l",)
     axes = {"batch": (1.0, 3.0), "pixels": (224.0, 336.0)}  # noqa: RUF012
+
+
+class TestSiglip(WorkloadContract):
+    workload = Siglip()
+    networks = ("siglip-base",)
+    axes = {"batch": (1.0, 3.0), "pixels": (224.0, 384.0)}  # noqa: RUF012
 
 
 class TestWhisper(WorkloadContract):
