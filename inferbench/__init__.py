@@ -32,7 +32,9 @@ _HOMES = {
     "inferbench.records.facts": ("Fact", "Source"),
     "inferbench.records.kinds": ("Field", "Kind", "op_kinds"),
     "inferbench.records.measurement": ("Importer", "Measurement"),
+    "inferbench.records.free": ("Free",),
     "inferbench.records.network": ("Network", "Published"),
+    "inferbench.records.published": ("PublishedTable",),
     "inferbench.records.op": (
         "Attention",
         "Bytes",
@@ -58,7 +60,7 @@ _HOMES = {
     "inferbench.records.run": ("Metric", "OpRow", "Run"),
     "inferbench.records.node": ("Node",),
     "inferbench.records.scenario": ("HourlyCost", "Scenario", "Suite", "SuitePoint", "Term"),
-    "inferbench.records.stack": ("Curve", "Domain", "Fit", "Host", "Stack"),
+    "inferbench.records.stack": ("Curve", "Domain", "Fit", "FitFile", "Host", "Stack"),
     "inferbench.records.system": ("Layout", "System", "SystemName"),
     "inferbench.report.model": ("Cell", "Report", "Table"),
     "inferbench.discovery.registry": ("Registry", "installed"),
@@ -140,6 +142,7 @@ if TYPE_CHECKING:
     from inferbench.records.executor import Pool as Pool
     from inferbench.records.facts import Fact as Fact
     from inferbench.records.facts import Source as Source
+    from inferbench.records.free import Free as Free
     from inferbench.records.grid import Grid as Grid
     from inferbench.records.grid import Point as Point
     from inferbench.records.interfaces import Architecture as Architecture
@@ -174,6 +177,7 @@ if TYPE_CHECKING:
     from inferbench.records.precision import FORMATS as FORMATS
     from inferbench.records.precision import Precision as Precision
     from inferbench.records.precision import PrecisionName as PrecisionName
+    from inferbench.records.published import PublishedTable as PublishedTable
     from inferbench.records.run import Metric as Metric
     from inferbench.records.run import OpRow as OpRow
     from inferbench.records.run import Run as Run
@@ -185,6 +189,7 @@ if TYPE_CHECKING:
     from inferbench.records.stack import Curve as Curve
     from inferbench.records.stack import Domain as Domain
     from inferbench.records.stack import Fit as Fit
+    from inferbench.records.stack import FitFile as FitFile
     from inferbench.records.stack import Host as Host
     from inferbench.records.stack import Stack as Stack
     from inferbench.records.system import Layout as Layout

@@ -96,14 +96,14 @@ COVERAGE = (
         "language models, times",
         ("vllm-", "tensorrt-llm-"),
         ("generate", "decode", "prefill"),
-        "tools/fit_serving.py",
+        "inferbench calibrate --serving",
     ),
-    ("UNets, seconds", ("diffusers-",), ("image",), "tools/fit_diffusion.py"),
-    ("UNets, mean power", ("diffusers-",), ("image.power",), "tools/fit_diffusion.py"),
-    ("UNets, joules", ("diffusers-",), ("image.joules",), "tools/fit_diffusion.py"),
-    ("diffusion transformers, seconds", ("xdit-",), ("image",), "tools/fit_diffusion.py"),
-    ("diffusion transformers, mean power", ("xdit-",), ("image.power",), "tools/fit_diffusion.py"),
-    ("diffusion transformers, joules", ("xdit-",), ("image.joules",), "tools/fit_diffusion.py"),
+    ("UNets, seconds", ("diffusers-",), ("image",), "inferbench calibrate --serving"),
+    ("UNets, mean power", ("diffusers-",), ("image.power",), "inferbench calibrate --serving"),
+    ("UNets, joules", ("diffusers-",), ("image.joules",), "inferbench calibrate --serving"),
+    ("diffusion transformers, seconds", ("xdit-",), ("image",), "inferbench calibrate --serving"),
+    ("diffusion transformers, mean power", ("xdit-",), ("image.power",), "inferbench calibrate --serving"),
+    ("diffusion transformers, joules", ("xdit-",), ("image.joules",), "inferbench calibrate --serving"),
 )
 # Power's are in no stack: the tools print them, and tests/validation/test_validation_page.py holds this page
 # to what they print.
@@ -466,8 +466,8 @@ def page(rows: Sequence[Row], registry: Registry) -> str:
             (scored(one) for one in scores(rows, by_network=False) if one.n),
         ),
         (
-            "![Times, predicted over measured](images/parity-time.svg) ![Power, predicted over"
-            " measured](images/parity-power.svg)"
+            "![Times, predicted over measured](../images/parity-time.svg) ![Power, predicted over"
+            " measured](../images/parity-power.svg)"
         ),
         "",
         "The line is equality, the dashed ones are 10% off.",

@@ -25,11 +25,10 @@ from inferbench.errors import Fault, InferBenchError
 from inferbench.evidence.matching import read_rows
 from inferbench.num import Array
 from inferbench.records.chip import Chip
-from inferbench.records.fit import Domain, Fit
-from inferbench.records.measurement import Measurement
+from inferbench.records.fit import Domain, Fit, FitFile
 from inferbench.records.stack import Stack
 
-__all__ = ["Calibration", "calibrate"]
+__all__ = ["Calibration", "calibrate", "file_of"]
 
 # Shares of rows faster than the roofline above which the chip is doubted, and the fit refused. The
 # published tables have at most a tenth (caches hold what is counted as read from memory).
@@ -48,7 +47,7 @@ class Calibration:
         fits: One per kind of kernel and precision.
         refused: Kernels with too few rows: key to what was said.
         left: Rows not taken, by reason.
-        files: Path's name to SHA-256 of each file read.
+        files: What was read, with how many rows of each were fitted.
         software: As the rows name it.
         tuning: As given.
         warnings: What makes one doubt that the rows are of this chip, or in the unit that is taken.
@@ -59,7 +58,7 @@ class Calibration:
     fits: tuple[Fitted, ...]
     refused: dict[str, str]
     left: dict[str, int]
-    files: dict[str, str]
+    files: tuple[FitFile, ...]
     software: tuple[str, ...]
     tuning: Mapping[str, Any] = attrs.field(factory=dict)
     warnings: tuple[str, ...] = ()
@@ -93,11 +92,11 @@ class Calibration:
         theirs = self.base.fit.kernels if self.base is not None else {}
         kernels = {kind: _rms(sds[mask], weights[mask]) for kind, mask in of.items() if kind not in theirs}
         kernels |= {fitted.kernel.key: fitted.part.spread for fitted in self.fits}
-        on = "; ".join(f"{name} (sha256 {digest[:16]})" for name, digest in self.files.items())
         rows = int(weights.sum())
         return Fit(
             rows=rows,
-            on=f"{on}: {rows} rows of {self.chip.name} under {', '.join(self.software)}",
+            on=f"{rows} rows of {self.chip.name} under {', '.join(self.software)}",
+            files=self.files,
             date=datetime.date.today().isoformat(),
             error=float(np.average(errors[seen], weights=weights[seen])) if seen.any() else math.nan,
             kernel=_rms(sds, weights),
@@ -140,20 +139,30 @@ def calibrate(
         >>> calibrate(["gemm.csv"], chip, registry).fit.error               # doctest: +SKIP
         4.3
     """
-    rows: list[Measurement] = []
-    for file in files:
-        rows += read_rows(file, registry, given={"chip": chip.name})
+    read = {file: read_rows(file, registry, given={"chip": chip.name}) for file in files}
+    rows = [row for some in read.values() for row in some]
     tuning = {**registry.architecture(chip.architecture_type).usual, **(tuning or {})}
     found, left = kernels(rows, chip, registry, software, spellings, tuning)
     wanted = _wanted(found, kinds, left)
     doubts = _doubts(wanted, chip)
     fits, refused = _fits(wanted, chip, base, progress)
-    digests = {Path(file).name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}
+    taken = {id(row) for fitted in fits for row in fitted.kernel.taken}
+    cited = tuple(file_of(file, sum(id(row) in taken for row in some)) for file, some in read.items())
     versions = tuple(dict.fromkeys(fitted.kernel.software for fitted in fits))
     if all(fitted.kernel.variant.startswith("collective") for fitted in fits):
         tuning = {}  # exchanges know no tiles
     doubts = (*doubts, *(said for fitted in fits for said in _strange(fitted)))
-    return Calibration(chip, tuple(fits), refused, left, digests, versions, tuning, doubts, base)
+    return Calibration(chip, tuple(fits), refused, left, cited, versions, tuning, doubts, base)
+
+
+def file_of(path: str | Path, rows: int) -> FitFile:
+    """A file that was fitted on, by its hash.
+
+    Args:
+        path: Where it is.
+        rows: How many of its rows took part.
+    """
+    return FitFile(Path(path).name, hashlib.sha256(Path(path).read_bytes()).hexdigest(), rows)
 
 
 def _fits(

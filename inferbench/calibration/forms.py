@@ -3,49 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-import attrs
+from inferbench.errors import InferBenchError, suggest
+from inferbench.records.free import Free
+from inferbench.records.host import Host
 
-__all__ = ["Free", "form"]
-
-
-@attrs.frozen
-class Free:
-    """One parameter of a stack that measurements may fix.
-
-    Attributes:
-        table: Table of the stack: `launch`, `efficiency.compute`.
-        start: Where the search begins; also its scale.
-        low, high: The physical range.
-        absent: The value that says nothing: what the parameter is where the data can't fix it.
-        settled: Which measurements would fix it.
-        of: Flavour that the entry is for, where the kernel runs operators of another one beside its own.
-    """
-
-    table: str
-    start: float
-    low: float
-    high: float
-    absent: float
-    settled: str
-    of: str = ""
-
-    @property
-    def path(self) -> str:
-        """The table, and after an @ for what: two parameters may stand in one table."""
-        return f"{self.table}@{self.of}" if self.of else self.table
+__all__ = ["ENERGY", "NODES", "SHARE", "Free", "form", "step_form"]
 
 
 COMPUTE = Free("efficiency.compute", 0.7, 0.005, 1.0, 1.0, "shapes so large that arithmetic takes longest")
 MEMORY = Free("efficiency.memory", 0.8, 0.05, 1.0, 1.0, "shapes of many bytes and little arithmetic")
 OVERLAP = Free("overlap", 2.0, 1.0, 12.0, math.inf, "shapes whose arithmetic and bytes take about as long")
-LAUNCH = Free("launch", 5e-6, 0.0, 1e-3, 0.0, "shapes so small that nothing but the launch takes time")
-STARTUP = Free("startup", 5e-6, 0.0, 1e-3, 0.0, "small shapes of different sizes")
-DEPTH = Free("depth", 2.5e-10, 0.0, 1e-7, 0.0, "small results with long inner loops")
-SERIAL = Free("serial", 1e-10, 0.0, 1e-7, 0.0, "one sequence of each of many lengths")
-RAMP = Free("ramp", 5e-6, 0.0, 1e-3, 0.0, "shapes of a few to hundreds of megabytes")
-RAMP_BYTES = Free("ramp_bytes", 2e7, 1e5, 1e9, 0.0, "shapes of a few to hundreds of megabytes")
+LAUNCH = Free(
+    "launch", 5e-6, 0.0, 1e-3, 0.0, "shapes so small that nothing but the launch takes time", unit="s"
+)
+STARTUP = Free("startup", 5e-6, 0.0, 1e-3, 0.0, "small shapes of different sizes", unit="s")
+DEPTH = Free("depth", 2.5e-10, 0.0, 1e-7, 0.0, "small results with long inner loops", unit="s")
+SERIAL = Free("serial", 1e-10, 0.0, 1e-7, 0.0, "one sequence of each of many lengths", unit="s")
+RAMP = Free("ramp", 5e-6, 0.0, 1e-3, 0.0, "shapes of a few to hundreds of megabytes", unit="s")
+RAMP_BYTES = Free("ramp_bytes", 2e7, 1e5, 1e9, 0.0, "shapes of a few to hundreds of megabytes", unit="B")
 LAST = Free("tail", 0.5, 0.0, 1.0, -1.0, "a few waves of tiles beside many")
 PIECE = Free("piece", 1e3, 64.0, 1e6, math.inf, "few sequences of each of many lengths")
 CONVERT = Free("efficiency.convert", 0.5, 0.02, 1.0, math.inf, "large activations")
@@ -88,3 +65,44 @@ def form(variant: str, narrow: bool = False, tiled: bool = False) -> tuple[Free,
     if not name.startswith("gemm"):
         return frees
     return (*frees, *((CONVERT,) if narrow else ()), *((PROLOGUE, TAIL, SHRINK) if tiled else ()))
+
+
+# What whole steps may fix beside the host's own: the share of the bandwidth that kernels without a figure
+# reach, and what an operation spends beside what is counted.
+SHARE = Free(
+    "efficiency.memory",
+    0.3,
+    0.05,
+    1.0,
+    1.0,
+    "networks with much element-wise work, at batches that hide the host",
+    of="default",
+    ticks=200,
+    scale="log",
+)
+ENERGY = Free("energy.ops", 1.0, 0.5, 11.95, 1.0, "steps whose mean power was read", ticks=230)
+# Steps are evaluated at so many shares, and interpolated between them in logarithms.
+NODES = 25
+STEPS: Mapping[str, Free] = {**Host.free, SHARE.table: SHARE, ENERGY.table: ENERGY}
+USUAL = ("host.step", "host.sequence")
+
+
+def step_form(names: Sequence[str] = ()) -> tuple[Free, ...]:
+    """Return the parameters of a whole step by their tables; host time per pass and sequence where none is
+    named.
+
+    Raises:
+        InferBenchError: A name that no parameter has.
+
+    Example:
+        >>> [free.table for free in step_form()]
+        ['host.step', 'host.sequence']
+    """
+    for name in names:
+        if name not in STEPS:
+            raise InferBenchError.at(
+                "--free",
+                f"no parameter of a step is called '{name}'",
+                suggest(name, STEPS) or f"known are {', '.join(STEPS)}",
+            )
+    return tuple(STEPS[name] for name in names or USUAL)

@@ -54,6 +54,7 @@ class Kernel:
         unscored: Rows that are fitted, but not scored.
         fields: What was measured, as columns of shape (rows,).
         software: Under which.
+        rows: As they were read.
         tiled: Whether the tuning given counts tiles and waves for it.
         recost: Costs under other values of the tuning's fields.
         beside: Entries of other kinds, by table, from what the stack is based on; see `entries.beside`.
@@ -73,6 +74,7 @@ class Kernel:
     unscored: Any
     fields: Mapping[str, Array]
     software: str = ""
+    rows: tuple[Measurement, ...] = ()
     tiled: bool = False
     recost: Callable[[Mapping[str, float]], tuple[Cost, ...]] | None = None
     beside: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
@@ -97,6 +99,11 @@ class Kernel:
     def fitted(self) -> Any:
         """Mask of the rows to fit."""
         return np.array([not why for why in self.screened])
+
+    @property
+    def taken(self) -> list[Measurement]:
+        """The rows to fit, as they were read."""
+        return [row for row, why in zip(self.rows, self.screened, strict=True) if not why]
 
     @property
     def scored(self) -> Any:
@@ -292,6 +299,7 @@ def _kernel(
         np.zeros(len(rows), dtype=bool),
         fields,
         rows[0].software,
+        tuple(rows),
         tiled,
         (lambda values: costs({**tuning, **values})) if tiled else None,
     )

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
 from inferbench.calibration.calibrate import Calibration
 from inferbench.calibration.entries import entries
-from inferbench.records.fit import FitPart
+from inferbench.calibration.text import files_lines, key_text, listed, part_lines, quoted, short
 from inferbench.records.stack import TIMES
 
-__all__ = ["Labels", "energy_toml", "stack_toml"]
+__all__ = ["Labels", "energy_toml", "head_lines", "stack_toml"]
 
 
 @attrs.frozen
@@ -49,24 +49,36 @@ def stack_toml(found: Calibration, labels: Labels) -> str:
     Returns:
         TOML that `--stack` reads; figures are rounded to four digits, efficiencies never above 1.
     """
-    lines = [f"title = {_text(labels.title)}"]
+    cite = labels.cite or f"rows of {', '.join(file.name for file in found.files)}"
+    software = labels.software or found.software
+    lines = head_lines(attrs.evolve(labels, cite=cite), software, found.chip.architecture_type)
+    lines += _tables(found)
+    lines += ["", "[domain]", f"chips = {listed(map(quoted, found.domain.chips))}"]
+    lines.append(f"precisions = {listed(map(quoted, found.domain.precisions))}")
+    for kind, box in found.domain.ops.items():
+        lines += ["", f"[domain.ops.{key_text(kind)}]"]
+        lines += [f"{name} = [{short(low)}, {short(high)}]" for name, (low, high) in box.items()]
+    return "\n".join([*lines, *_fit(found, labels.command)]) + "\n"
+
+
+def head_lines(labels: Labels, software: Sequence[str], architecture: str = "") -> list[str]:
+    """The beginning of a stack's file: all that is words.
+
+    Args:
+        labels: What it says.
+        software: Beginnings of the names by which measurements cite it.
+        architecture: The only one that it is for; empty: as what it is based on.
+    """
+    lines = [f"title = {quoted(labels.title)}"]
     for name in ("note", "based_on"):
         if getattr(labels, name):
-            lines.append(f"{name} = {_text(getattr(labels, name))}")
-    lines.append(f"architectures = [{_text(found.chip.architecture_type)}]")
-    software = labels.software or found.software
-    lines.append(f"software = {_list(_text(one) for one in software)}")
-    lines += ["", "[sources]"]
-    cite = labels.cite or f"rows of {', '.join(found.files)}"
-    url = f"url = {_text(labels.url)}, " if labels.url else ""
-    lines.append(f'data = {{ title = {_text(cite)}, {url}basis = "measured" }}')
-    lines += _tables(found)
-    lines += ["", "[domain]", f"chips = {_list(map(_text, found.domain.chips))}"]
-    lines.append(f"precisions = {_list(map(_text, found.domain.precisions))}")
-    for kind, box in found.domain.ops.items():
-        lines += ["", f"[domain.ops.{_key(kind)}]"]
-        lines += [f"{name} = [{_short(low)}, {_short(high)}]" for name, (low, high) in box.items()]
-    return "\n".join([*lines, *_fit(found, labels.command)]) + "\n"
+            lines.append(f"{name} = {quoted(getattr(labels, name))}")
+    lines += [f"architectures = [{quoted(architecture)}]"] if architecture else []
+    lines += [f"software = {listed(map(quoted, software))}"] if software else []
+    if labels.cite:
+        url = f"url = {quoted(labels.url)}, " if labels.url else ""
+        lines += ["", "[sources]", f'data = {{ title = {quoted(labels.cite)}, {url}basis = "measured" }}']
+    return lines
 
 
 def energy_toml(text: str) -> str:
@@ -99,8 +111,12 @@ def _tables(found: Calibration) -> list[str]:
     tables = entries(found.fits, found.base)
     lines = _tuning(found)
     for table in sorted(tables, key=lambda name: (not name.startswith("efficiency"), name)):
-        head = ".".join(_key(part) for part in table.split(".", 1))
-        lines += ["", f"[{head}]", *(f"{_key(key)} = {_value(table, x)}" for key, x in tables[table].items())]
+        head = ".".join(key_text(part) for part in table.split(".", 1))
+        lines += [
+            "",
+            f"[{head}]",
+            *(f"{key_text(key)} = {_value(table, x)}" for key, x in tables[table].items()),
+        ]
     return lines
 
 
@@ -138,53 +154,13 @@ def _value(table: str, value: float) -> str:
 
 def _fit(found: Calibration, command: str) -> list[str]:
     fit = found.fit
-    lines = ["", "[fit]", f"rows = {fit.rows}", f"on = {_text(fit.on)}"]
-    lines += [f"command = {_text(command)}"] if command else []
-    lines += [f"date = {_text(fit.date)}"]
-    lines += [f"error = {_short(fit.error)}"] if math.isfinite(fit.error) else []
-    lines += [f"kernel = {_short(fit.kernel)}", "", "[fit.kernels]"]
-    lines += [f"{_key(name)} = {_short(value)}" for name, value in fit.kernels.items()]
+    lines = ["", "[fit]", f"rows = {fit.rows}", f"on = {quoted(fit.on)}"]
+    lines += files_lines("files", fit.files)
+    lines += [f"command = {quoted(command)}"] if command else []
+    lines += [f"date = {quoted(fit.date)}"]
+    lines += [f"error = {short(fit.error)}"] if math.isfinite(fit.error) else []
+    lines += [f"kernel = {short(fit.kernel)}", "", "[fit.kernels]"]
+    lines += [f"{key_text(name)} = {short(value)}" for name, value in fit.kernels.items()]
     for key, part in fit.parts.items():
-        lines += ["", f"[fit.parts.{_key(key)}]", *_part(part)]
+        lines += ["", f"[fit.parts.{key_text(key)}]", *part_lines(part)]
     return lines
-
-
-def _part(part: FitPart) -> list[str]:
-    lines = []
-    for name, value in attrs.asdict(part, recurse=False).items():
-        if isinstance(value, Mapping):
-            if value:
-                lines.append(f"{name} = {{ {', '.join(f'{k} = {_short(v)}' for k, v in value.items())} }}")
-        elif isinstance(value, tuple):
-            if value:
-                lines.append(f"{name} = {_list(_item(one) for one in value)}")
-        elif isinstance(value, int) or math.isfinite(value):
-            lines.append(f"{name} = {_short(value)}")
-    return lines
-
-
-def _item(value: Any) -> str:
-    if isinstance(value, tuple):
-        return _list(_short(one, 2) for one in value)
-    return _text(value) if isinstance(value, str) else _short(value)
-
-
-def _short(value: float, digits: int = 4) -> str:
-    """A number of few digits, never in a form that TOML or the units don't know."""
-    if not math.isfinite(value):
-        return "inf" if value > 0 else "nan"
-    if value == int(value) and abs(value) < 1e15:
-        return str(int(value))
-    return f"{value:.{digits}g}"
-
-
-def _list(items: Iterable[str]) -> str:
-    return f"[{', '.join(items)}]"
-
-
-def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _key(name: str) -> str:
-    return name if name.replace("_", "").isalnum() else _text(name)

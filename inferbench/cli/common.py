@@ -27,6 +27,7 @@ __all__ = [
     "Asked",
     "Output",
     "axis",
+    "bundled",
     "emit",
     "names",
     "options_of",
@@ -116,6 +117,26 @@ def _bundled(command: Callable[..., None], kind: type[Any], name: str) -> Callab
         command(**given, **{name: record})
 
     return call
+
+
+def bundled(
+    name: str, kind: type[Any], options: Sequence[Callable[..., Any]]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add options to a command, which takes them as one record.
+
+    Args:
+        name: Of the command's argument.
+        kind: Attrs class whose fields are named like the options.
+        options: From `click.option`, in the order of the help.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        command = _bundled(command, kind, name)
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def point_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from inferbench.records.measurement import Importer
     from inferbench.records.network import Network
     from inferbench.records.node import Node
+    from inferbench.records.published import PublishedTable
     from inferbench.records.run import Metric
     from inferbench.records.scenario import Scenario, Suite
     from inferbench.records.stack import Stack
@@ -128,6 +129,12 @@ def inferbench_importers() -> Iterable[Importer]:
 @hookspec
 def inferbench_measurements() -> Iterable[Folder]:
     """Yield folders of TOML measurement sets, which `inferbench validate` runs on."""
+    return ()
+
+
+@hookspec
+def inferbench_tables() -> Iterable[PublishedTable]:
+    """Yield tables of published measurements, which `inferbench calibrate --shipped` fits again."""
     return ()
 
 

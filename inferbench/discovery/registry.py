@@ -32,6 +32,7 @@ from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Rend
 from inferbench.records.measurement import Importer
 from inferbench.records.network import Network
 from inferbench.records.node import Node
+from inferbench.records.published import PublishedTable
 from inferbench.records.run import Metric
 from inferbench.records.scenario import Scenario, Suite
 from inferbench.records.stack import Stack
@@ -58,6 +59,7 @@ KINDS: dict[str, tuple[type | None, str]] = {
     "metrics": (Metric, "metric"),
     "importers": (Importer, "importer"),
     "measurements": (None, "measurement set"),
+    "tables": (PublishedTable, "table"),
     "executors": (Executor, "executor"),
     "renderers": (Renderer, "renderer"),
     "commands": (None, "command"),

@@ -13,7 +13,7 @@ from inferbench.records.op import Op
 from inferbench.records.variants import variants
 from inferbench.units import Deviation
 
-__all__ = ["Domain", "Fit", "FitPart"]
+__all__ = ["Domain", "Fit", "FitFile", "FitPart"]
 
 
 @attrs.frozen
@@ -104,13 +104,34 @@ class FitPart:
 
 
 @attrs.frozen
+class FitFile:
+    """A file that a stack was fitted on.
+
+    Attributes:
+        name: Its name, without a folder.
+        sha256: Hash of its bytes, hexadecimal.
+        rows: How many of its rows took part.
+
+    Example:
+        >>> FitFile("gemm.csv", "e8c73aa3", 376).rows
+        376
+    """
+
+    name: str
+    sha256: str
+    rows: int = 0
+
+
+@attrs.frozen
 class Fit:
     """What a stack was fitted on.
 
     Attributes:
         rows: Number of measurements.
-        on: What they were (source, selection, hash).
+        on: What they were: source and selection, for people.
+        files: The files that they stand in.
         command: What fits them again.
+        energy_files, energy_command: The same of `kernel_energy`, which is fitted on readings of power.
         date: When.
         error: MAPE on left-out rows.
         kernel: Relative standard error of one kernel's time (log).
@@ -126,7 +147,10 @@ class Fit:
 
     rows: int = 0
     on: str = ""
+    files: tuple[FitFile, ...] = ()
     command: str = ""
+    energy_files: tuple[FitFile, ...] = ()
+    energy_command: str = ""
     date: str = ""
     error: Deviation = math.nan
     kernel: Deviation = math.nan

@@ -12,87 +12,20 @@ import numpy as np
 from inferbench.num import Array, Numeric
 from inferbench.records.cost import Cost
 from inferbench.records.facts import Fact, Source
-from inferbench.records.fit import Domain, Fit, FitPart
+from inferbench.records.fit import Domain, Fit, FitFile, FitPart
+from inferbench.records.host import Across, Host
 from inferbench.records.lookup import Curve, Lookup, Table
 from inferbench.records.op import Op
 from inferbench.records.overlap import maximum_of, one_path, power_sum
 from inferbench.records.trust import OTHER_KERNEL, OUTSIDE, UNFITTED, UNFITTED_MOVES, other_kernel
 from inferbench.records.variants import Names, length, variants
-from inferbench.units import Count, Fraction, Seconds
 
-__all__ = ["Across", "Curve", "Domain", "Fit", "FitPart", "Host", "Stack", "StackFile"]
+__all__ = ["Across", "Curve", "Domain", "Fit", "FitFile", "FitPart", "Host", "Stack", "StackFile"]
 
 # What else than engines a stack knows in seconds, by op kind.
 TIMES = ("launch", "startup", "depth", "serial", "ramp")
 # Everything that has an entry per kind of kernel, beside efficiencies.
 TABLES = ("overlap", *TIMES, "ramp_bytes", "tail", "piece")
-
-
-@attrs.frozen
-class Host:
-    """What the CPU adds: `step` and `sequence` are waited for; `kernel` runs beside the chip and shows where
-    it is longer.
-
-    Attributes:
-        step: Once per pass over the network.
-        sequence: Per sequence of the batch and pass: scheduling, sampling.
-        kernel: Per kernel launched one by one (no CUDA graph).
-        overlap: Exponent p that joins the chip's time with the time to launch all kernels, `(t^p + (n
-            kernel)^p)^(1/p)`.
-    """
-
-    step: Seconds = 0.0
-    sequence: Seconds = 0.0
-    kernel: Seconds = 0.0
-    overlap: Count = 6.0
-
-    def add(self, seconds: Numeric, kernels: Numeric, passes: Numeric, batch: Numeric) -> Numeric:
-        """Return a step's duration with the host in it.
-
-        Args:
-            seconds: Of the chip.
-            kernels: Launched in the step.
-            passes: Over the network in the step.
-            batch: Sequences.
-
-        Example:
-            Two passes of 2 ms and 0.1 ms for each of 8 sequences.
-
-            >>> Host(step=2e-3, sequence=1e-4).add(0.02, 0.0, 2.0, 8.0)
-            0.0256
-        """
-        if self.kernel:
-            seconds = power_sum([seconds, kernels * self.kernel], self.overlap)
-        if not (self.step or self.sequence):
-            return seconds
-        return seconds + passes * (self.step + self.sequence * batch)
-
-
-@attrs.frozen
-class Across:
-    """How far operators overlap with each other: two-batch overlap, prefetched weights, fused kernels.
-
-    Attributes:
-        share: Of the time that a perfect overlap would save (`Run.bound_seconds` against `Run.model`); 0:
-            operators run one after the other.
-    """
-
-    share: Fraction = 0.0
-
-    def shorten(self, seconds: Numeric, bound: Numeric) -> Numeric:
-        """Return a step's duration with the overlap in it.
-
-        Args:
-            seconds: Of the operators one after the other.
-            bound: Bound of the step over the duration of its operators in sequence on ideal software.
-
-        Example:
-            Half of the 40 % that could be saved:
-
-            >>> Across(share=0.5).shorten(10.0, 0.6)
-            8.0
-        """
-        return seconds * (1.0 - self.share * (1.0 - bound)) if self.share else seconds
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -155,8 +88,8 @@ class Stack:
     ramp_bytes: Mapping[str, float] = attrs.field(factory=dict)
     tail: Mapping[str, float] = attrs.field(factory=dict)
     piece: Mapping[str, float] = attrs.field(factory=dict)
-    host: Host = Host()
-    overlap_across: Across = Across()
+    host: Host = attrs.field(factory=Host)
+    overlap_across: Across = attrs.field(factory=Across)
     tuning: Mapping[str, Any] = attrs.field(factory=dict)
     energy: Mapping[str, float] = attrs.field(factory=dict)
     kernel_energy: Mapping[str, Table] = attrs.field(factory=dict)
@@ -384,8 +317,8 @@ class StackFile:
     ramp_bytes: Mapping[str, Any] = attrs.field(factory=dict)
     tail: Mapping[str, Any] = attrs.field(factory=dict)
     piece: Mapping[str, Any] = attrs.field(factory=dict)
-    host: Host = Host()
-    overlap_across: Across = Across()
+    host: Host = attrs.field(factory=Host)
+    overlap_across: Across = attrs.field(factory=Across)
     tuning: Mapping[str, Any] = attrs.field(factory=dict)
     energy: Mapping[str, float] = attrs.field(factory=dict)
     kernel_energy: Mapping[str, Any] = attrs.field(factory=dict)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from inferbench.model.intervals import bounds
+from inferbench.records.host import Host
 from inferbench.records.run import Metric, Run
-from inferbench.records.stack import Host
 
 __all__ = ["domain_text", "ends_text", "interval_text"]
 

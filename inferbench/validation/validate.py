@@ -7,7 +7,6 @@ prediction does.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -133,8 +132,7 @@ def _seen(m: Measurement, s: Situation, digest: str) -> bool | None:
     counted = bool(s.op) or counts[0] <= m.chips <= counts[-1]
     if s.system.chip.name not in domain.chips or not (named and alike and counted):
         return False
-    cited = re.findall(r"sha256[: ]([0-9a-f]{8,64})", s.stack.fit.on)
-    return True if any(digest.startswith(one) for one in cited) else None
+    return True if any(digest == file.sha256 and file.rows for file in s.stack.fit.files) else None
 
 
 def _could(row: Row) -> bool:

@@ -5,6 +5,7 @@ comes out.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -384,7 +385,9 @@ def test_the_command_writes_a_stack_that_predicts_its_rows(cli, tmp_path):
     assert stack.domain.chips == ("h100-sxm",)
     assert stack.domain.ops["gemm"] == {"m": (1, 16384), "n": (1024, 28672), "k": (1024, 14336)}
     assert stack.fit.rows + stack.fit.parts["gemm"].screened == len(M) * len(N) * len(K)
-    assert stack.fit.on.startswith("rows.csv (sha256 ")
+    assert stack.fit.files == (
+        ib.FitFile("rows.csv", hashlib.sha256(source.read_bytes()).hexdigest(), stack.fit.rows),
+    )
     assert len(stack.fit.parts["gemm"].correlation) == len(stack.fit.parts["gemm"].parameters)
     code, said, _ = cli(
         "op",
@@ -413,7 +416,7 @@ def test_the_report_as_json(cli, tmp_path):
     code, said, _ = cli("calibrate", str(source), "--chip", "h100-sxm", "--stack", "mine", "--format", "json")
     assert code == 0
     data = json.loads(said)
-    assert data["schema"] == "inferbench.calibrate/2"
+    assert data["schema"] == "inferbench.calibrate/3"
     assert data["kernels"][0]["kernel"] == "gemm"
     assert data["kernels"][0]["efficiency.compute"] == pytest.approx(0.7, rel=0.01)
 

@@ -173,8 +173,8 @@ def cites(tmp_path, monkeypatch):
         table.write_text(TABLE + "".join(LINES))
         registry = ib.installed()
         stack = registry.stack("vllm-h100")
-        own = digest or digests_of([str(table)])[str(table)][:12]
-        fit = attrs.evolve(stack.fit, on=f"table.csv sha256:{own}")
+        own = digest or digests_of([str(table)])[str(table)]
+        fit = attrs.evolve(stack.fit, files=(ib.FitFile("table.csv", own, 2),))
         monkeypatch.setattr(
             registry, "stack", lambda name: attrs.evolve(stack, fit=fit) if name == "mine" else stack
         )
@@ -204,9 +204,8 @@ def test_kernels_beyond_the_box_and_their_power_took_part_in_no_fit(tmp_path, mo
     table.write_text(head + "".join(f"H100,TRTLLM-1.3.0,gemm,op,bfloat16,{row}\n" for row in rows))
     digests = digests_of([str(table)])
     stack = registry.stack("trtllm-1.3")
-    mine = attrs.evolve(
-        stack, fit=attrs.evolve(stack.fit, on=f"gemm.csv (sha256 {digests[str(table)][:16]})")
-    )
+    files = (ib.FitFile("gemm.csv", digests[str(table)], 3),)
+    mine = attrs.evolve(stack, fit=attrs.evolve(stack.fit, files=files))
     ideal = registry.stack("ideal")
     monkeypatch.setattr(registry, "stack", lambda name: ideal if name == "ideal" else mine)
     found = validate(from_files([str(table)], registry, "", {}), registry, "mine", digests=digests)

@@ -6,10 +6,12 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
-import cattrs
+
+if TYPE_CHECKING:
+    from cattrs import Converter
 
 __all__ = ["Column", "Info", "Source", "manifest"]
 
@@ -100,7 +102,7 @@ def manifest() -> Manifest:
     sources = {name: _made(Source, name, table) for name, table in raw["sources"].items()}
     tables = {
         name: _made(
-            Info, name, {**table, "sources": [cattrs.unstructure(sources[one]) for one in table["sources"]]}
+            Info, name, {**table, "sources": [attrs.asdict(sources[one]) for one in table["sources"]]}
         )
         for name, table in raw["tables"].items()
     }
@@ -109,7 +111,12 @@ def manifest() -> Manifest:
 
 
 def _made(kind: type[T], name: str, table: Mapping[str, Any]) -> T:
-    return _CONVERTER.structure({"name": name, **table}, kind)
+    return _converter().structure({"name": name, **table}, kind)
 
 
-_CONVERTER = cattrs.Converter(forbid_extra_keys=True)
+@cache
+def _converter() -> Converter:
+    """Imported when a table is asked for: commands that need none start without it."""
+    from cattrs import Converter
+
+    return Converter(forbid_extra_keys=True)

@@ -138,7 +138,7 @@ def table(name: str) -> Table:
         >>> float(table("collectives").numbers("latency_s").min()) > 0
         True
     """
-    lines = csv.reader(io.StringIO(_text(info(name))))
+    lines = csv.reader(io.StringIO(text(name)))
     header = next(lines)
     known = manifest().columns
     columns = {
@@ -169,9 +169,9 @@ def unpack(name: str, folder: str | Path) -> Path:
         'gemm.csv'
     """
     path = Path(folder) / f"{name}.csv"
-    text = _text(info(name))
+    content = text(name)
     try:
-        path.write_bytes(text.encode())
+        path.write_bytes(content.encode())
     except OSError as error:
         raise ib.InferBenchError.at(
             str(path), f"can't be written: {error.strerror}", "give a folder that exists"
@@ -179,8 +179,13 @@ def unpack(name: str, folder: str | Path) -> Path:
     return path
 
 
-def _text(known: Info) -> str:
-    """The CSV text of a table, checked against its hash."""
+def text(name: str) -> str:
+    """Return the CSV text of a table, checked against its hash.
+
+    Raises:
+        InferBenchError: No table has this name, or the shipped file is damaged.
+    """
+    known = info(name)
     file = files("inferbench_data") / "tables" / f"{known.name}.csv.gz"
     try:
         raw = gzip.decompress(file.read_bytes())

@@ -1,0 +1,150 @@
+"""`Recipe`: what a fit was asked for, as a record and as the command that says it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any, Literal
+
+import attrs
+
+from inferbench.errors import InferBenchError, suggest
+
+__all__ = ["Kind", "Recipe"]
+
+Kind = Literal["kernels", "serving", "power"]
+_HEAD = ("inferbench", "calibrate")
+# Options and their fields, in the order in which a command has them.
+_FIELDS = {
+    "chip": "chip",
+    "stack": "stack",
+    "software": "software",
+    "precision": "precisions",
+    "kind": "kinds",
+    "free": "free",
+    "phase": "phases",
+    "tuning": "tuning",
+    "based-on": "based_on",
+}
+# Those that take a list, with commas between its entries.
+_LISTS = ("software", "precision", "kind", "free", "phase")
+
+
+@attrs.frozen(kw_only=True)
+class Recipe:
+    """What to fit on which files.
+
+    Attributes:
+        kind: `kernels` (efficiencies, launches, overlap), `serving` (what whole steps add to their kernels)
+            or `power` (energies).
+        files: Paths; anything an importer reads.
+        chip: Whose rows to fit; empty: the one that the files have rows of.
+        stack: Name of the stack; empty: the output file's.
+        based_on: Stack that fills in what is not fitted; of `serving` its kernels are taken as they are.
+        software: Beginnings of the software's names in the rows.
+        precisions: Precisions to take, as the rows write them.
+        kinds: Beginnings of the kernels' keys to take.
+        tuning: Stack whose `[tuning]` says how products are tiled.
+        free: Parameters to fit (`host.step`); empty: those usual for the kind.
+        phases: Phases in which the stack holds; empty: those of the rows.
+        pool: Other chips, each with its kernel stack: fitted the same way, their errors count too.
+
+    Example:
+        >>> recipe = Recipe(kind="serving", files=("runs.csv",), chip="h100-sxm", based_on="trtllm-1.3")
+        >>> recipe.command
+        'inferbench calibrate --serving runs.csv --chip h100-sxm --based-on trtllm-1.3'
+        >>> Recipe.parse(recipe.command) == recipe
+        True
+    """
+
+    kind: Kind = "kernels"
+    files: tuple[str, ...] = ()
+    chip: str = ""
+    stack: str = ""
+    based_on: str = ""
+    software: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    tuning: str = ""
+    free: tuple[str, ...] = ()
+    phases: tuple[str, ...] = ()
+    pool: Mapping[str, str] = attrs.field(factory=dict)
+
+    @property
+    def command(self) -> str:
+        """The command that fits it again, wherever the files lie."""
+        names = [PurePath(file).name for file in self.files]
+        words = [*_HEAD]
+        for name in names:
+            words += [name] if self.kind == "kernels" else [f"--{self.kind}", name]
+        for option, field in _FIELDS.items():
+            value = getattr(self, field)
+            text = ",".join(value) if option in _LISTS else value
+            if text:
+                words += [f"--{option}", PurePath(text).name if text.endswith(".toml") else text]
+        for chip, stack in self.pool.items():
+            words += ["--pool", f"{chip}={stack}"]
+        return shlex.join(words)
+
+    @classmethod
+    def parse(cls, command: str) -> Recipe:
+        """Read a command back.
+
+        Raises:
+            InferBenchError: It is no `inferbench calibrate`, or has an option that none of its fits has.
+        """
+        words = shlex.split(command)
+        if tuple(words[:2]) != _HEAD:
+            raise InferBenchError.at(
+                command or "[fit] command", "no `inferbench calibrate`", "fit the stack with `calibrate`"
+            )
+        return cls._from(words[2:])
+
+    @classmethod
+    def _from(cls, words: Sequence[str]) -> Recipe:
+        found = cls()
+        rest = list(words)
+        while rest:
+            word = rest.pop(0)
+            if not word.startswith("--"):
+                found = attrs.evolve(found, files=(*found.files, word))
+                continue
+            if not rest:
+                raise InferBenchError.at(word, "a value was expected after it", f"write {word} VALUE")
+            found = found._with(word.removeprefix("--"), rest.pop(0))
+        return found
+
+    def _with(self, option: str, value: str) -> Recipe:
+        if option == "serving":
+            return attrs.evolve(self, kind="serving", files=(*self.files, value))
+        if option == "power":
+            return attrs.evolve(self, kind="power", files=(*self.files, value))
+        if option == "pool":
+            return attrs.evolve(self, pool={**self.pool, **pooled([value])})
+        if option in _FIELDS:
+            read: Any = tuple(value.split(",")) if option in _LISTS else value
+            changed: dict[str, Any] = {_FIELDS[option]: read}
+            return attrs.evolve(self, **changed)
+        raise InferBenchError.at(f"--{option}", "no option of a fit", suggest(option, _FIELDS))
+
+
+def pooled(pairs: Sequence[str]) -> dict[str, str]:
+    """Read `CHIP=STACK`.
+
+    Raises:
+        InferBenchError: One without an equals sign.
+
+    Example:
+        >>> pooled(["a100-sxm-40gb=trtllm-1.0"])
+        {'a100-sxm-40gb': 'trtllm-1.0'}
+    """
+    found = {}
+    for pair in pairs:
+        chip, _, stack = pair.partition("=")
+        if not (chip and stack):
+            raise InferBenchError.at(
+                "--pool", f"'{pair}' names no stack", "write it like --pool a100-sxm-40gb=trtllm-1.0"
+            )
+        found[chip] = stack
+    return found

@@ -1,0 +1,101 @@
+"""What software adds to the time of its kernels: the host's, and how far operators overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import attrs
+
+from inferbench.num import Numeric
+from inferbench.records.free import Free
+from inferbench.records.overlap import power_sum
+from inferbench.units import Count, Fraction, Seconds
+
+__all__ = ["Across", "Host"]
+
+
+@attrs.frozen
+class Host:
+    """What the CPU adds: `step` and `sequence` are waited for; `kernel` runs beside the chip and shows where
+    it is longer.
+
+    Attributes:
+        step: Once per pass over the network.
+        sequence: Per sequence of the batch and pass: scheduling, sampling.
+        kernel: Per kernel launched one by one (no CUDA graph).
+        overlap: Exponent p that joins the chip's time with the time to launch all kernels, `(t^p + (n
+            kernel)^p)^(1/p)`.
+        free: What measured steps may fix of it, by path.
+    """
+
+    free: ClassVar[Mapping[str, Free]] = {
+        free.table: free
+        for free in (
+            Free("host.step", 1e-3, 0.0, 1.0, 0.0, "steps of small batches and networks", unit="s"),
+            Free("host.sequence", 1e-5, 0.0, 0.1, 0.0, "the same step at several batches", unit="s"),
+            Free(
+                "host.kernel",
+                1e-5,
+                0.0,
+                1.2e-4,
+                0.0,
+                "networks of many small kernels beside some of few large ones",
+                ticks=241,
+                unit="s",
+            ),
+        )
+    }
+
+    step: Seconds = 0.0
+    sequence: Seconds = 0.0
+    kernel: Seconds = 0.0
+    overlap: Count = 6.0
+
+    def add(self, seconds: Numeric, kernels: Numeric, passes: Numeric, batch: Numeric) -> Numeric:
+        """Return a step's duration with the host in it.
+
+        Args:
+            seconds: Of the chip.
+            kernels: Launched in the step.
+            passes: Over the network in the step.
+            batch: Sequences.
+
+        Example:
+            Two passes of 2 ms and 0.1 ms for each of 8 sequences.
+
+            >>> Host(step=2e-3, sequence=1e-4).add(0.02, 0.0, 2.0, 8.0)
+            0.0256
+        """
+        if self.kernel:
+            seconds = power_sum([seconds, kernels * self.kernel], self.overlap)
+        if not (self.step or self.sequence):
+            return seconds
+        return seconds + passes * (self.step + self.sequence * batch)
+
+
+@attrs.frozen
+class Across:
+    """How far operators overlap with each other: two-batch overlap, prefetched weights, fused kernels.
+
+    Attributes:
+        share: Of the time that a perfect overlap would save (`Run.bound_seconds` against `Run.model`); 0:
+            operators run one after the other.
+    """
+
+    share: Fraction = 0.0
+
+    def shorten(self, seconds: Numeric, bound: Numeric) -> Numeric:
+        """Return a step's duration with the overlap in it.
+
+        Args:
+            seconds: Of the operators one after the other.
+            bound: Bound of the step over the duration of its operators in sequence on ideal software.
+
+        Example:
+            Half of the 40 % that could be saved:
+
+            >>> Across(share=0.5).shorten(10.0, 0.6)
+            8.0
+        """
+        return seconds * (1.0 - self.share * (1.0 - bound)) if self.share else seconds
