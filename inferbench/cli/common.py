@@ -139,8 +139,8 @@ def bundled(
     return decorate
 
 
-def point_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that pick points; the command takes them as `asked`."""
+def point_options(command: Callable[..., None], stack: str = "ideal") -> Callable[..., None]:
+    """Add the options that pick points; the command takes them as `asked`, `stack` unless told otherwise."""
     command = _bundled(command, Asked, "asked")
     for decorate in reversed(
         [
@@ -160,7 +160,7 @@ def point_options(command: Callable[..., None]) -> Callable[..., None]:
             ),
             click.option(
                 "--stack",
-                default="ideal",
+                default=stack,
                 show_default=True,
                 metavar="best|ideal|NAME",
                 help="Software where SYSTEM has no @NAME: a stack, its TOML file, or a family (vllm).",

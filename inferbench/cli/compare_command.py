@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 import rich_click
 
 from inferbench.cli import common
 from inferbench.face.compare import compare
+from inferbench.model.choice import BEST
 
 __all__ = ["command"]
 
@@ -22,7 +25,7 @@ __all__ = ["command"]
     help="Instead of the suite; may be repeated.",
 )
 @click.option("--suite", default="reference", show_default=True, help="Named list of workload points.")
-@common.point_options
+@partial(common.point_options, stack=BEST)
 @common.output_options
 def command(
     systems: tuple[str, ...],
@@ -31,13 +34,14 @@ def command(
     asked: common.Asked,
     output: common.Output,
 ) -> None:
-    """Compare systems on the same work: one table per workload, systems as columns.
+    """Compare systems on the same work: what one would get from each, how sure that is, and the bound.
 
     Example: inferbench compare b200 groq-lpu tpu-v5p
 
-    Without -w it runs the reference suite (Llama 3 70B, fp8): single-user decode, decode at the largest
-    batch that fits, prefill of 2,048 tokens. A chip written without a count that can't hold the network
-    is shown as the smallest system that can.
+    Each system runs under the software that was measured nearest to it; h100@vllm names another, @ideal
+    asks for the bound alone. Without -w it runs the reference suite (Llama 3 70B, fp8): single-user decode,
+    decode at the largest batch that fits, prefill of 2,048 tokens. A chip written without a count that
+    can't hold the network is shown as the smallest system that can. -v has all rows.
     """
     registry = common.the_registry()
     found = compare(

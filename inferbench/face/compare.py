@@ -13,12 +13,14 @@ from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
 from inferbench.face.run import Axis, evaluated
 from inferbench.model.capacity import smallest_system
-from inferbench.model.choice import IDEAL, ForeignStack
+from inferbench.model.choice import BEST, IDEAL, ForeignStack
 from inferbench.model.remarks import with_remarks
+from inferbench.records.choice import BOUND, GRADES
 from inferbench.records.placement import Reason
 from inferbench.records.run import Run
 from inferbench.records.scenario import Suite
 from inferbench.records.system import System, SystemName
+from inferbench.report.answer import Block, answer
 from inferbench.report.model import Report
 from inferbench.report.runs import comparison
 
@@ -82,19 +84,46 @@ class Comparison(Answer):
                 yield from (*column.notes, *column.run.notes.values())
 
     def report(self, verbose: bool = False) -> Report:
-        """Return one table per piece of work and grid point, systems as columns."""
+        """Return the answer on one screen; with `verbose`, or under ideal software, all rows per point."""
         groups = [
             (work.title, [column.run for column in columns], [column.notes for column in columns])
             for work, columns in zip(self.works, self.columns, strict=True)
         ]
-        first = self.registry.alias("chips", SystemName.parse(self.systems[0]).chip)
-        following = f"inferbench show {first} · inferbench run {self.systems[0]} {self.works[0].workload} -v"
-        return comparison(groups, self.registry, verbose, following)
+        following = f"inferbench run {self.systems[0]} {self.works[0].workload} -v · the same with -v"
+        long = comparison(groups, self.registry, verbose, following)
+        if verbose or all(run.choice.grade == GRADES[BOUND] for run in self.runs):
+            return long
+        return attrs.evolve(long, tables=answer(self.blocks(), self._title(), self.registry.metrics()))
+
+    def blocks(self) -> tuple[Block, ...]:
+        """The pieces of work, one block per grid point, on all systems."""
+        return tuple(
+            Block(_point_title(work, columns[0].run, at), tuple(one.run for one in columns), index, notes)
+            for work, columns in zip(self.works, self.columns, strict=True)
+            for notes in (tuple(one.notes for one in columns),)
+            for at, index in columns[0].run.points()
+        )
+
+    def _title(self) -> str:
+        """What all blocks share: networks and precisions."""
+        networks = dict.fromkeys(columns[0].run.network.title for columns in self.columns)
+        formats = dict.fromkeys(name for work in self.works for name in work.precisions)
+        contexts = {at.get("context") for columns in self.columns for at, _ in columns[0].run.points()}
+        context = [f"context {one:,.0f}" for one in contexts if one is not None and len(contexts) == 1]
+        return " · ".join([", ".join(networks), ", ".join(formats), *context])
 
     def summary(self) -> str:
         """Name the systems and the work."""
         works = ", ".join(dict.fromkeys(work.workload for work in self.works))
         return f"of {', '.join(self.systems)} on {works}: {len(self.to_dict()['results'])} points"
+
+
+def _point_title(work: Work, run: Run, at: Mapping[str, Any]) -> str:
+    """What a block is: the suite's name for it, or phase and batch."""
+    if work.title:
+        return work.title
+    batch = f" batch {at['batch']:,.0f}" if "batch" in at else ""
+    return f"{run.phase}{batch}"
 
 
 def compare(
@@ -103,7 +132,7 @@ def compare(
     *,
     suite: str = "reference",
     precision: str | Sequence[str] | None = None,
-    stack: str = "ideal",
+    stack: str = BEST,
     scenario: str = "reference",
     options: Mapping[str, Any] | None = None,
     ignore_capacity: bool = False,

@@ -170,7 +170,7 @@ def _best(asked: _Asked) -> Choice:
         found = min(priors, key=lambda stack: (not stack.vendors, not stack.architectures, stack.name))
         return _chosen(found, asked, "no software of this chip, nor of a sibling, was measured")
     found = known.stack(IDEAL)
-    return _chosen(found, asked, "no software of this chip was measured, and no class has a prior")
+    return _chosen(found, asked, "no software of this chip or its class was measured")
 
 
 def _chosen(stack: Stack, asked: _Asked, why: str) -> Choice:

@@ -21,6 +21,7 @@ from inferbench.records.run import Metric, Run
 __all__ = ["SCHEMA", "document", "provenance", "results"]
 
 SCHEMA = "inferbench.run/1"
+NO_INTERVAL = "nobody knows how far it may be off"
 
 
 def document(runs: Iterable[Run], metrics: list[Metric], registry: Registry) -> dict[str, Any]:
@@ -83,6 +84,8 @@ def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
     bound, layout, feasible = run.values(run.bound), run.values(run.layout), run.values(run.feasible)
     flags = {name: run.values(mask) for name, mask in run.flags.items()}
     between = _between(run, metrics, columns)
+    metric_of = {name: name for name in columns}
+    metric_of |= {f"{name}_{end}": name for name in columns for end in ("low", "high")} | metric_of
     for at, index in run.points():
         fits = bool(feasible[index])
         reason = None if fits else reason_at(run, index)
@@ -110,7 +113,9 @@ def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
             "domain": domain_at(run, index),
             "metrics": {**values, "bound": (str(bound[index]) or None) if fits else None},
             "unknown": {
-                name: whys[name] or reason for name, value in values.items() if value is None and name in whys
+                name: whys[metric_of[name]] or reason or NO_INTERVAL
+                for name, value in values.items()
+                if value is None
             },
             "flags": [name for name, mask in flags.items() if bool(mask[index])],
             "notes": list(run.notes.values()),

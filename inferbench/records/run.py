@@ -21,8 +21,8 @@ from inferbench.records.system import Layout, System
 
 __all__ = ["SCREENS", "Metric", "OpRow", "Run", "View"]
 
-# Screens that a metric may show on.
-SCREENS = frozenset({"compare", "run", "frontier"})
+# Screens that a metric may show on: the answer of `compare`, its table of all rows, `run`, and `frontier`.
+SCREENS = frozenset({"answer", "compare", "run", "frontier"})
 
 
 @attrs.frozen(eq=False)
@@ -315,7 +315,7 @@ class Metric:
         why: Run to the reason where it is NaN everywhere; empty if it is known.
         applies: Whether a run can have it at all: a prefill has no time per output token.
         order: Place among the rows; 200 and above only with `-v`.
-        shown_in: Screens that show it without `-v`: `compare`, `run`, `frontier`. JSON and CSV have all
+        shown_in: Screens that show it without `-v`, of `SCREENS`. JSON and CSV have all
             metrics.
         kind: `number`, `fraction` (shown in per cent) or `text`.
         interval: Whose error it has under a fitted stack: the step's time, its power or its energy. Such a

@@ -222,7 +222,10 @@ def test_an_ascii_terminal_still_gets_the_answer(process, toy_file):
 class TestInstalled:
     def test_the_contract_has_every_key(self, cli):
         document = data(
-            cli("compare", "b200", "-w", "llama3-70b/decode", "-w", "llama3-70b/prefill", "--format", "json")
+            cli(
+                *("compare", "b200@ideal", "-w", "llama3-70b/decode", "-w", "llama3-70b/prefill"),
+                *("--format", "json"),
+            )
         )
         assert list(document) == ["schema", "provenance", "results"]
         for row in document["results"]:
@@ -249,7 +252,7 @@ class TestInstalled:
         assert row["metrics"]["tpot_s"] == float(np.ravel(run.seconds)[0])
 
     def test_compare_runs_the_suite_and_resizes_what_does_not_fit(self, cli):
-        code, out, _ = cli("compare", "b200", "groq-lpu", "tpu-v5p")
+        code, out, _ = cli("compare", "b200", "groq-lpu", "tpu-v5p", "--stack", "ideal")
         assert code == 0
         assert out.count("hardware against hardware (stack: ideal)") == 3
         assert "Groq LPU ×336 tp8pp42¹" in out

@@ -47,7 +47,7 @@ def calls(arguments: list[str]) -> list[tuple[str, str]]:
 
 
 def test_every_step_of_the_walk_happens_in_this_order():
-    made = iter(calls(["compare", "b200", "-w", "llama3-70b/decode"]))
+    made = iter(calls(["compare", "b200", "-w", "llama3-70b/decode", "--stack", "ideal"]))
     # `in` consumes the iterator up to the step, so that the next one must come after it.
     missing = next((step for step in STEPS if step not in made), None)
     assert missing is None

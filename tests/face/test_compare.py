@@ -53,8 +53,8 @@ class TestToy:
 @pytest.mark.needs_plugins("chips/groq-lpu", "chips/tpu-v5p")
 def test_it_gives_the_command_s_table_data_and_remarks(cli):
     systems = ["b200", "8xtpu-v5p", "576xgroq-lpu"]
-    table = ib.compare(systems, "llama3-70b/decode", batch=[1, 64])
-    line = ["compare", *systems, "-w", "llama3-70b/decode", "--batch", "1,64"]
+    table = ib.compare(systems, "llama3-70b/decode", batch=[1, 64], stack="ideal")
+    line = ["compare", *systems, "-w", "llama3-70b/decode", "--batch", "1,64", "--stack", "ideal"]
     assert table.to_dict() == json.loads(cli(*line, "--format", "json")[1])
     assert table.table() == cli(*line)[1]
     assert any("10 to 700 times lower" in note for note in table.notes)

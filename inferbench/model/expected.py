@@ -1,0 +1,194 @@
+"""What one would really get at a point: rates, cost and energy with intervals, and the chance to be the best.
+
+Errors are log-normal, as the stacks state them. A range of prices counts as a 90% interval of its own. A
+point that rests on a bound alone has no expected value: it is never ranked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import attrs
+import numpy as np
+
+from inferbench.model.intervals import INTERVAL, bounds
+from inferbench.num import Array
+from inferbench.records.choice import BOUND
+from inferbench.records.run import Run
+from inferbench.records.scenario import Term
+
+__all__ = ["Estimate", "Expected", "chances", "expected", "ranks"]
+
+
+@attrs.frozen
+class Estimate:
+    """A figure with its 90% interval.
+
+    Attributes:
+        value: The expected figure; NaN where it is not known.
+        low, high: Ends of the interval; NaN where nobody knows how far it may be off.
+    """
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a figure at all."""
+        return math.isfinite(self.value)
+
+    @property
+    def log_error(self) -> float:
+        """Log standard error that the interval says; NaN where it has none.
+
+        Example:
+            >>> round(Estimate(10.0, 5.0, 20.0).log_error, 3)
+            0.421
+        """
+        return math.log(self.high / self.low) / (2.0 * INTERVAL)
+
+    def chance_below(self, limit: float) -> float:
+        """Probability that the figure is at most a limit.
+
+        Example:
+            >>> round(Estimate(10.0, 5.0, 20.0).chance_below(20.0), 2), Estimate(1.0).chance_below(2.0)
+            (0.95, 1.0)
+        """
+        if not math.isfinite(self.log_error) or self.log_error == 0.0:
+            return float(self.value <= limit)
+        return _phi((math.log(limit) - math.log(self.value)) / self.log_error)
+
+
+@attrs.frozen
+class Expected:
+    """The figures of one point that a buyer decides by.
+
+    Attributes:
+        seconds: Of a step, a prompt or an item.
+        per_user: Items per second that one user sees.
+        per_chip: Items per second and chip, all users together.
+        dollars: US dollars per million items.
+        term: On what terms; None where no price is known.
+        joules: Per item, at the boundary of the chip's spec.
+        bound: Seconds that no schedule beats.
+        grade: Place in `GRADES`.
+    """
+
+    seconds: Estimate
+    per_user: Estimate
+    per_chip: Estimate
+    dollars: Estimate
+    term: Term | None
+    joules: Estimate
+    bound: float
+    grade: int
+
+    @property
+    def figures(self) -> Mapping[str, Estimate]:
+        """All figures by name."""
+        names = ("seconds", "per_user", "per_chip", "dollars", "joules")
+        return {name: getattr(self, name) for name in names}
+
+
+def expected(run: Run, index: tuple[int, ...]) -> Expected:
+    """Read the figures of one point of a run.
+
+    Args:
+        run: Under any stack.
+        index: Into `run.values(...)`.
+    """
+    seconds, items, batch = (float(run.values(a)[index]) for a in (run.seconds, run.items, run.batch))
+    fits = bool(run.values(run.feasible)[index])
+    watts = float(run.values(run.energy.watts)[index])
+    slow, fast = (float(end[index]) for end in reversed(bounds(run, "time")))
+    energy = [float(end[index]) for end in bounds(run, "energy")]
+    rate = items / seconds
+    term, dollars = _dollars(run, watts, rate, math.log(slow / fast) / (2.0 * INTERVAL))
+    nothing = Estimate(math.nan)
+    return Expected(
+        seconds=_between(seconds, fast, slow) if fits else nothing,
+        per_user=_between(rate / batch, 1.0 / slow, 1.0 / fast) if fits else nothing,
+        per_chip=_between(rate / run.system.count, 1.0 / slow, 1.0 / fast) if fits else nothing,
+        dollars=dollars if fits else nothing,
+        term=term,
+        joules=_between(float(run.values(run.energy.joules)[index]) / items, *energy) if fits else nothing,
+        bound=float(run.values(run.bound_seconds)[index]) if fits else math.nan,
+        grade=int(run.grade[index]),
+    )
+
+
+def _between(value: float, low: float, high: float) -> Estimate:
+    return Estimate(value, value * low, value * high)
+
+
+def _dollars(run: Run, watts: float, rate: float, log_error: float) -> tuple[Term | None, Estimate]:
+    """Dollars per million items, on the term that stands for the price; a range of prices widens it."""
+    if run.scenario is None:
+        return None, Estimate(math.nan)
+    cost = run.scenario.cost(run.system, watts)
+    term = cost.proxy
+    if term is None:
+        return None, Estimate(math.nan)
+    low, mid, high = (float(np.ravel(cost.per_million(term, rate, end))[0]) for end in ("low", "mid", "high"))
+    of_price = math.log(high / low) / (2.0 * INTERVAL) if low > 0 else math.nan
+    wide = math.exp(INTERVAL * math.hypot(log_error, of_price))
+    return term, Estimate(mid, mid / wide, mid * wide)
+
+
+def chances(estimates: Sequence[Estimate], higher: bool, ranked: Sequence[bool]) -> list[float]:
+    """Probability of each figure to be the best, errors independent of each other.
+
+    Args:
+        estimates: One per system.
+        higher: Whether more is better.
+        ranked: Which take part; those that rest on a bound, or have no figure, don't.
+
+    Returns:
+        One per system, which add up to 1; NaN for those that don't take part, and for all where fewer than
+        two do.
+
+    Example:
+        >>> a, b = Estimate(100.0, 80.0, 125.0), Estimate(100.0, 80.0, 125.0)
+        >>> [round(p, 3) for p in chances([a, b], True, [True, True])]
+        [0.5, 0.5]
+    """
+    places = [i for i, one in enumerate(estimates) if ranked[i] and one.known]
+    found = [math.nan] * len(estimates)
+    if len(places) < 2:
+        return found
+    sign = 1.0 if higher else -1.0
+    middles = np.array([sign * math.log(estimates[i].value) for i in places])
+    errors = np.array([max(_or_zero(estimates[i].log_error), 1e-6) for i in places])
+    for row, i in enumerate(places):
+        # The chance that all others lie below, averaged over where this one lies: 401 quantiles of it.
+        quantiles = (np.arange(401) + 0.5) / 401
+        here = middles[row] + errors[row] * _normal_quantiles(quantiles)
+        below = [_phis((here - middles[k]) / errors[k]) for k in range(len(places)) if k != row]
+        found[i] = float(np.mean(np.prod(below, axis=0)))
+    total = sum(found[i] for i in places)
+    return [one / total for one in found]
+
+
+def ranks(point: Expected) -> bool:
+    """Whether a point may be ranked: it rests on more than a bound, and its error is known."""
+    return point.grade != BOUND and math.isfinite(point.seconds.log_error)
+
+
+def _or_zero(value: float) -> float:
+    return value if math.isfinite(value) else 0.0
+
+
+def _phi(x: float) -> float:
+    return 0.5 * math.erfc(-x / math.sqrt(2.0))
+
+
+def _phis(values: Array) -> Array:
+    return np.array([_phi(float(x)) for x in values])
+
+
+def _normal_quantiles(levels: Array) -> Array:
+    from statistics import NormalDist
+
+    return np.array([NormalDist().inv_cdf(float(p)) for p in levels])

@@ -1,0 +1,292 @@
+"""The first screen of `compare`: what one would really get, how sure that is, and the bound beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import attrs
+
+from inferbench.model.document import reason_at
+from inferbench.model.expected import Estimate, Expected, chances, expected, ranks
+from inferbench.records.choice import BOUND, CLASS, GRADES, TRANSFERRED
+from inferbench.records.run import Metric, Run
+from inferbench.records.scenario import Term
+from inferbench.report.grades import SYMBOLS, grade_legend
+from inferbench.report.model import DASH, Cell, Table
+
+__all__ = ["Block", "answer", "compact"]
+
+# Terms of prices in the words that a label has room for.
+SHORT = {
+    Term.PURCHASE: "owned",
+    Term.OWNERSHIP: "TCO",
+    Term.ON_DEMAND: "rented",
+    Term.RESERVED_1Y: "1 year",
+    Term.RESERVED_3Y: "3 years",
+}
+# A winner is named from this chance on.
+SURE = 0.9
+# Footnotes on one screen; the rest is a flag away.
+MOST_NOTES = 7
+
+
+@attrs.frozen(eq=False)
+class Block:
+    """One point of one piece of work, on all systems.
+
+    Attributes:
+        title: `single-user decode`.
+        runs: One per system.
+        index: Of the point, into `run.values(...)`.
+        notes: Per system: why it is another than the one asked for.
+    """
+
+    title: str
+    runs: tuple[Run, ...]
+    index: tuple[int, ...]
+    notes: tuple[tuple[str, ...], ...]
+
+    @property
+    def points(self) -> tuple[Expected, ...]:
+        """What one would get from each system."""
+        return tuple(expected(run, self.index) for run in self.runs)
+
+
+def compact(value: float, digits: int = 3) -> str:
+    """Write a number in few characters: `9.44`, `296`, `3.39k`, `98.3k`.
+
+    Example:
+        >>> compact(9.437), compact(296.2), compact(3393.0), compact(98332.0, 2), compact(0.0421)
+        ('9.44', '296', '3.39k', '98k', '0.0421')
+    """
+    if not math.isfinite(value):
+        return DASH
+    if value == 0:
+        return "0"
+    rounded = float(f"{value:.{digits - 1}e}")
+    for power, letter in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if rounded >= 10.0**power:
+            return f"{_plain(rounded / 10.0**power, digits)}{letter}"
+    return _plain(rounded, digits)
+
+
+def _plain(value: float, digits: int) -> str:
+    decimals = max(0, digits - 1 - math.floor(math.log10(value)))
+    return f"{value:.{min(decimals, 6)}f}"
+
+
+def span(one: Estimate, unit: str = "") -> str:
+    """A figure with its interval: `92.1 [84–101]`; with a unit, all three in the prefix of the figure.
+
+    Example:
+        >>> span(Estimate(0.131, 0.092, 0.19), "s"), span(Estimate(0.0551, 0.039, 0.079))
+        ('131 ms [92–190]', '0.0551 [.039–.079]')
+    """
+    if not one.known:
+        return DASH
+    scale, prefix = _prefix(one.value) if unit else (1.0, "")
+    text = compact(one.value / scale) + (f" {prefix}{unit}" if unit else "")
+    if not (math.isfinite(one.low) and math.isfinite(one.high)) or one.low == one.high:
+        return text
+    ends = (compact(end / scale, 2).removeprefix("0") or "0" for end in (one.low, one.high))
+    return f"{text} [{'–'.join(ends)}]"
+
+
+def _prefix(value: float) -> tuple[float, str]:
+    """The SI prefix of a time: seconds, or what is below."""
+    for scale, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "µ")):
+        if value >= scale:
+            return scale, prefix
+    return 1e-9, "n"
+
+
+def answer(blocks: Sequence[Block], title: str, metrics: Sequence[Metric] = ()) -> tuple[Table, ...]:
+    """Return the two tables of the screen: who is best and how sure that is, then the figures.
+
+    Args:
+        blocks: The pieces of work in order, all on the same systems.
+        title: Network, precision, context.
+        metrics: Those that plugins want on this screen, a row each.
+    """
+    heads = (
+        Cell(""),
+        *(_head(block_run, notes) for block_run, notes in zip(blocks[0].runs, blocks[0].notes, strict=True)),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for block in blocks:
+        rows += [*_rows(block), *_declared(block, metrics)]
+    grades = {GRADES[point.grade] for block in blocks for point in block.points} - {GRADES[BOUND]}
+    legend = (f"[90 % interval]  {grade_legend(grades)}  ≤ ≥ bound: no software beats it",)
+    return (_verdicts(blocks, title), Table("", heads, tuple(rows), legend=legend))
+
+
+def _head(run: Run, notes: Sequence[str]) -> Cell:
+    count = f"{run.system.count}×" if run.system.count > 1 else ""
+    if "resized" in run.flags:
+        layout = run.layouts[int(run.values(run.layout).ravel()[0])]
+        notes = (f"{run.system.count} chips ({layout}): the fewest in a valid layout that hold the network",)
+    return Cell(f"{count}{run.system.chip.title}", tuple(notes))
+
+
+def _rows(block: Block) -> Iterator[tuple[Cell, ...]]:
+    points = block.points
+    first = block.runs[0]
+    item = first.item
+    software = [_software(run, point, block.index) for run, point in zip(block.runs, points, strict=True)]
+    yield (Cell(block.title, best=True), *software)
+    if len({float(run.values(run.batch)[block.index]) for run in block.runs}) > 1:
+        yield (Cell("  batch"), *(Cell(_batch(run, block.index)) for run in block.runs))
+    if first.latency == "tpot_s":
+        yield _row(f"  {item}s/s per user", [p.per_user for p in points], points, True)
+        yield (Cell("    bound"), *(_bound(1.0 / p.bound, "≤", "") for p in points))
+    else:
+        label = "  first token" if first.latency == "ttft_s" else "  latency"
+        yield _row(label, [p.seconds for p in points], points, False, "s")
+        yield (Cell("    bound"), *(_bound(p.bound, "≥", "s") for p in points))
+    yield _row(f"  {item}s/s per chip", [p.per_chip for p in points], points, True)
+    yield _dollars(points, item)
+    yield _row(f"  J/{item}", [p.joules for p in points], points, False)
+    yield (Cell("  alg × hw × sw, %"), *(_chain(run, block.index) for run in block.runs))
+
+
+def _declared(block: Block, metrics: Sequence[Metric]) -> Iterator[tuple[Cell, ...]]:
+    """A row per metric that a plugin wants here."""
+    for metric in metrics:
+        if metric.shows("answer") and any(metric.applies(run) for run in block.runs):
+            values = [float(run.values(metric.of(run))[block.index]) for run in block.runs]
+            yield (Cell(f"  {metric.title}"), *(Cell(span(Estimate(v), metric.unit)) for v in values))
+
+
+def _software(run: Run, point: Expected, index: tuple[int, ...]) -> Cell:
+    """The software's name and the grade's symbol; why a system has no answer, and from where figures come."""
+    chip = run.system.chip.title
+    if not bool(run.values(run.feasible)[index]):
+        return Cell("does not fit", (f"{chip}: {reason_at(run, index)}",), unsure=True)
+    remarks = "; ".join((*_wider(run, index), *_origin(run, point)))
+    notes = (f"{chip}: {remarks}",) if remarks else ()
+    if point.grade == BOUND:
+        return Cell("bound only", notes, unsure=True)
+    return Cell(f"{run.stack.name} {SYMBOLS[GRADES[point.grade]]}", notes)
+
+
+def _origin(run: Run, point: Expected) -> tuple[str, ...]:
+    """From where figures come that were not measured on this chip at such points."""
+    if point.grade in (CLASS, BOUND):
+        return (run.choice.why,)
+    if point.grade != TRANSFERRED:
+        return ()
+    if run.choice.grade == GRADES[TRANSFERRED]:
+        return (f"figures of {run.choice.origin}",)
+    return ("fitted on this chip, at other points than this",)
+
+
+def _wider(run: Run, index: tuple[int, ...]) -> tuple[str, ...]:
+    """Say that a chip computes in a wider format than the operands have."""
+    if not bool(run.values(run.flags["precision-fallback"])[index]):
+        return ()
+    return (f"{run.grid.precisions[index[-1]]} runs in {run.formats[index[-1]]}",)
+
+
+def _batch(run: Run, index: tuple[int, ...]) -> str:
+    return f"{float(run.values(run.batch)[index]):,.0f}"
+
+
+def _row(
+    label: str, estimates: Sequence[Estimate], points: Sequence[Expected], higher: bool, unit: str = ""
+) -> tuple[Cell, ...]:
+    """Figures with intervals; the best is marked where it is sure, a bound is written as a limit."""
+    odds = chances(estimates, higher, [ranks(point) for point in points])
+    cells = [Cell(label)]
+    for one, point, chance in zip(estimates, points, odds, strict=True):
+        if not one.known:
+            cells.append(Cell(DASH, unsure=True))
+        elif point.grade == BOUND:
+            cells.append(_bound(one.value, "≤" if higher else "≥", unit))
+        else:
+            cells.append(Cell(span(one, unit), best=chance >= SURE))
+    return tuple(cells)
+
+
+def _bound(value: float, sign: str, unit: str) -> Cell:
+    return Cell(f"{sign} {span(Estimate(value), unit)}" if math.isfinite(value) else DASH, unsure=True)
+
+
+def _dollars(points: Sequence[Expected], item: str) -> tuple[Cell, ...]:
+    """Dollars per million items; ranked among the systems whose prices are of one kind."""
+    terms = [point.term for point in points if point.term is not None]
+    shared = max(dict.fromkeys(terms), key=terms.count) if terms else None
+    odds = chances([p.dollars for p in points], False, [ranks(p) and p.term is shared for p in points])
+    unit = "$/Mtok" if item == "token" else f"$/M{item}"
+    cells = [Cell(f"  {unit}, {SHORT[shared]}" if shared is not None else f"  {unit}")]
+    for point, chance in zip(points, odds, strict=True):
+        if not point.dollars.known:
+            cells.append(Cell(DASH, unsure=True))
+            continue
+        note: tuple[str, ...] = ()
+        if point.term is not None and shared is not None and point.term is not shared:
+            note = (f"{point.term.said}: there is no figure for {shared.said}, so it is not ranked",)
+        if point.grade == BOUND:
+            cells.append(Cell(f"≥ {compact(point.dollars.value)}", note, unsure=True))
+        else:
+            cells.append(Cell(span(point.dollars), note, best=chance >= SURE))
+    return tuple(cells)
+
+
+def _chain(run: Run, index: tuple[int, ...]) -> Cell:
+    """Algorithm, hardware and software, which multiply to the utilization."""
+    if not bool(run.values(run.feasible)[index]):
+        return Cell(DASH, unsure=True)
+    useful, peak, roofline, model, seconds = (
+        float(run.values(one)[index]) for one in (run.useful, run.peak, run.roofline, run.model, run.seconds)
+    )
+    factors = (useful / (peak * roofline), roofline / model, model / seconds)
+    return Cell(" × ".join(compact(100.0 * one, 2) for one in factors))
+
+
+def _verdicts(blocks: Sequence[Block], title: str) -> Table:
+    """Who is fastest for one user, cheapest and most frugal, each with the chance that it is so."""
+    busy = blocks[1] if len(blocks) > 1 and blocks[1].runs[0].phase == blocks[0].runs[0].phase else blocks[0]
+    item = blocks[0].runs[0].item
+    asked = (
+        ("fastest for one user", blocks[0], "per_user", True),
+        (f"cheapest per {item}", busy, "dollars", False),
+        (f"most frugal per {item}", busy, "joules", False),
+    )
+    rows = tuple((Cell(label), Cell(_verdict(block, name, up))) for label, block, name, up in asked)
+    return Table(title, (Cell(""), Cell("")), rows)
+
+
+def _verdict(block: Block, name: str, higher: bool) -> str:
+    points = block.points
+    terms = [point.term for point in points if point.term is not None]
+    shared = max(dict.fromkeys(terms), key=terms.count) if terms else None
+    takes = [ranks(p) and (name != "dollars" or p.term is shared) for p in points]
+    odds = chances([p.figures[name] for p in points], higher, takes)
+    names = _names(block.runs)
+    known = [(name, odd) for name, odd in zip(names, odds, strict=True) if math.isfinite(odd)]
+    if not known:
+        return "nobody can tell: fewer than two of these systems have a figure"
+    first, *others = sorted(known, key=lambda pair: -pair[1])
+    beside = f" ({shared.said})" if name == "dollars" and shared is not None else ""
+    left = [name for name, odd in zip(names, odds, strict=True) if not math.isfinite(odd)]
+    without = f"; no figure for {', '.join(left)}" if left else ""
+    if first[1] >= SURE:
+        return f"{first[0]}, {_percent(first[1])} sure{beside}{without}"
+    shown = ", ".join(f"{name} {_percent(odd)}" for name, odd in (first, *others) if odd >= 0.05)
+    return f"not sure: {shown}{beside}{without}"
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """Titles of the chips; with the software behind one that stands in several columns."""
+    titles = [run.system.chip.title for run in runs]
+    if len(set(titles)) == 1 < len(titles):
+        return [f"@{run.stack.name}" for run in runs]
+    return [
+        f"{title}@{run.stack.name}" if titles.count(title) > 1 else title
+        for title, run in zip(titles, runs, strict=True)
+    ]
+
+
+def _percent(chance: float) -> str:
+    return "> 99 %" if chance > 0.99 else f"{100 * chance:.0f} %"

@@ -1,0 +1,58 @@
+"""Expected figures and chances, by closed forms worked by hand and by laws."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from inferbench.model.expected import Estimate, chances
+
+Z90 = 1.6448536269514722
+
+
+def estimate(middle, log_error):
+    """An estimate with a given standard error of its logarithm."""
+    wide = math.exp(Z90 * log_error)
+    return Estimate(middle, middle / wide, middle * wide)
+
+
+def test_the_interval_says_the_error():
+    assert estimate(7.0, 0.25).log_error == pytest.approx(0.25)
+    assert math.isnan(Estimate(7.0).log_error)
+
+
+def test_the_chance_of_meeting_a_limit():
+    """One standard error above the middle: 84.1 % of a normal law lie below."""
+    assert estimate(10.0, 0.2).chance_below(10.0 * math.exp(0.2)) == pytest.approx(0.8413, abs=1e-4)
+    assert estimate(10.0, 0.2).chance_below(10.0) == pytest.approx(0.5)
+    assert Estimate(10.0).chance_below(9.0) == 0.0
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_two_log_normals_have_a_closed_form(higher):
+    """P(a > b) = Phi(ln(a/b) / sqrt(sa^2 + sb^2)); here ln 1.3 / 0.25 = 1.0495, which gives 0.853."""
+    first, second = estimate(130.0, 0.15), estimate(100.0, 0.2)
+    found = chances([first, second], higher, [True, True])
+    assert found[0 if higher else 1] == pytest.approx(0.853, abs=0.002)
+    assert sum(found) == pytest.approx(1.0)
+
+
+def test_equals_share_the_chance():
+    assert chances([estimate(5.0, 0.3)] * 4, True, [True] * 4) == pytest.approx([0.25] * 4)
+
+
+def test_what_rests_on_a_bound_takes_no_part():
+    found = chances([estimate(1e6, 0.1), estimate(10.0, 0.1), estimate(9.0, 0.1)], True, [False, True, True])
+    assert math.isnan(found[0])
+    assert found[1] + found[2] == pytest.approx(1.0)
+
+
+def test_no_winner_without_a_rival():
+    assert all(
+        math.isnan(one) for one in chances([estimate(5.0, 0.1), Estimate(math.nan)], True, [True, True])
+    )
+
+
+def test_without_an_error_the_better_one_is_sure():
+    assert chances([Estimate(3.0), Estimate(2.0)], True, [True, True]) == pytest.approx([1.0, 0.0])

@@ -1,0 +1,100 @@
+"""The first screen of `compare`: it fits, answers first, and never sells a bound as an answer."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import inferbench as ib
+from inferbench.model.expected import Estimate
+from inferbench.report.answer import compact, span
+
+pytestmark = pytest.mark.needs_plugins(
+    "chips/tpu-v5p", "chips/groq-lpu", "stacks/groq-2024", "power_models/linear", "suites/reference"
+)
+
+
+@pytest.fixture
+def screen(cli, monkeypatch):
+    def shown(width, *args):
+        code, out, _ = cli("compare", *args)
+        assert code == 0
+        return out
+
+    def at(width, *args):
+        monkeypatch.setenv("COLUMNS", str(width))
+        return shown(width, *args)
+
+    return at
+
+
+def row(text, label):
+    return next(line for line in text.splitlines() if line.strip().startswith(label))
+
+
+def test_three_systems_take_at_most_forty_lines_at_eighty_columns(screen):
+    lines = screen(80, "b200", "groq-lpu", "tpu-v5p").splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+
+
+def test_the_answer_comes_first(screen):
+    labels = [line.split("  ")[0] for line in screen(80, "b200", "groq-lpu", "tpu-v5p").splitlines()[2:5]]
+    assert labels == ["fastest for one user", "cheapest per token", "most frugal per token"]
+
+
+def test_seven_systems_stand_side_by_side_at_a_hundred_and_sixty_columns(screen):
+    systems = ("b200", "mi355x", "tpu-v7", "trainium2", "gaudi-3", "576xgroq-lpu", "wse-3")
+    text = screen(160, *systems)
+    assert text.count("single-user decode") == 1
+    assert max(map(len, text.splitlines())) <= 160
+
+
+def test_groq_is_near_the_published_three_hundred_tokens_per_second(screen):
+    """Published: about 300 tokens/s per user for Llama 3 70B; ideal software would reach 3,393."""
+    table = ib.compare(["576xgroq-lpu"], "llama3-70b/decode", precision="int8")
+    low, high = (float(end.ravel()[0]) for end in table.runs[0].interval("tpot_s"))
+    assert 1 / high <= 300 <= 1 / low
+
+
+def test_a_bound_is_a_limit_and_takes_no_part_in_the_ranking(screen):
+    text = screen(80, "b200@ideal", "h100@vllm", "-w", "llama3-8b/decode")
+    assert re.search(r"≤ [\d.]+k?", row(text, "tokens/s per user"))
+    assert "nobody can tell" in text
+    assert "bound only" in text
+
+
+def test_ideal_software_everywhere_gives_the_rows_of_ideal_software(screen):
+    text = screen(100, "b200", "h100", "-w", "llama3-8b/decode", "--stack", "ideal")
+    assert "hardware against hardware (stack: ideal)" in text
+    assert "fastest" not in text
+
+
+def test_verbose_has_every_row(screen):
+    text = screen(100, "b200", "h100", "-w", "llama3-8b/decode", "-v")
+    assert "arithmetic intensity" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (9.437, 3, "9.44"),
+        (92.06, 3, "92.1"),
+        (296.2, 3, "296"),
+        (999.6, 3, "1.00k"),
+        (3393.0, 3, "3.39k"),
+        (98_332.0, 2, "98k"),
+        (1.5e6, 2, "1.5M"),
+        (0.0421, 2, "0.042"),
+        (float("nan"), 3, "–"),
+    ],
+)
+def test_numbers_are_short(value, digits, text):
+    assert compact(value, digits) == text
+
+
+def test_an_interval_stands_in_the_unit_of_its_figure():
+    assert span(Estimate(0.131, 0.092, 0.19), "s") == "131 ms [92–190]"
+    assert span(Estimate(0.0551, 0.039, 0.079)) == "0.0551 [.039–.079]"
+    assert span(Estimate(5.0)) == "5.00"
