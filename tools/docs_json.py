@@ -70,6 +70,8 @@ FREE = (
     "systems_by",
     "extra",
 )
+# Such a sign stands in names of records, never in a key of ours.
+_FREE = re.compile(r"[^a-z0-9_.]")
 MEANINGS = {
     "schema": "name and version of the document; the number rises when a key goes or changes its meaning",
     "provenance": "versions of the program and of all packages, hashes of the specs, the economic scenario",
@@ -106,7 +108,7 @@ def infer(values: list[Any], key: str = "") -> dict[str, Any]:
     schema: dict[str, Any] = {"type": sorted(kinds)[0] if len(kinds) == 1 else sorted(kinds)}
     tables = [value for value in values if isinstance(value, dict)]
     items = [item for value in values if isinstance(value, list) for item in value]
-    if tables and key in FREE:
+    if tables and (key in FREE or any(_FREE.search(name) for table in tables for name in table)):
         inner = [item for table in tables for item in table.values()]
         schema["additionalProperties"] = infer(inner) if inner else True
     elif tables:

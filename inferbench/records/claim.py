@@ -114,7 +114,7 @@ class Claim:
         tolerance: Relative deviation within which it reproduces; NaN: half a unit of the last digit said.
         assumption: What must be assumed; for a claim that is wrong, what is.
         needs: Packages that must be installed to check it, beside those of the runs it reads.
-        runs, given, group: The ledger's, filled in when it is loaded.
+        runs, given, group: The file's, filled in when it is loaded.
     """
 
     id: str

@@ -14,7 +14,15 @@ NAMES = [page.relative_to(docs.ROOT).as_posix() for page in PAGES]
 _LINK = re.compile(r"\]\((?!https?:|#)(?P<target>[^)#\s]+)")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+# Every command runs for this page.
+SLOW = "docs/reference/json.md"
+MARKED = [
+    pytest.param(page, id=name, marks=pytest.mark.slow if name == SLOW else ())
+    for page, name in zip(PAGES, NAMES, strict=True)
+]
+
+
+@pytest.mark.parametrize("page", MARKED)
 def test_a_page_says_what_is_printed_now(page):
     assert page.read_text() == docs.current(page), "stale: run python tools/docs.py --write"
 

@@ -30,6 +30,7 @@ inferbench claims A
 """
 
 
+@pytest.mark.slow
 def test_the_schemas_are_current():
     stale = []
     for name, text in docs_json.schemas().items():
