@@ -35,8 +35,8 @@ _HOMES = {
     "inferbench.records.free": ("Free",),
     "inferbench.records.network": ("Network", "Published"),
     "inferbench.records.published": ("PublishedTable",),
+    "inferbench.records.attention": ("Attention",),
     "inferbench.records.op": (
-        "Attention",
         "Bytes",
         "Collective",
         "Elementwise",
@@ -125,6 +125,7 @@ if TYPE_CHECKING:
     from inferbench.num import minimum as minimum
     from inferbench.num import round_up as round_up
     from inferbench.num import where as where
+    from inferbench.records.attention import Attention as Attention
     from inferbench.records.chip import Chip as Chip
     from inferbench.records.chip import Link as Link
     from inferbench.records.chip import MemoryLevel as MemoryLevel
@@ -161,7 +162,6 @@ if TYPE_CHECKING:
     from inferbench.records.network import Network as Network
     from inferbench.records.network import Published as Published
     from inferbench.records.node import Node as Node
-    from inferbench.records.op import Attention as Attention
     from inferbench.records.op import Bytes as Bytes
     from inferbench.records.op import Collective as Collective
     from inferbench.records.op import Elementwise as Elementwise

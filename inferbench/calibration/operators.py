@@ -9,7 +9,7 @@ import attrs
 
 from inferbench.calibration.experts import expert_layer
 from inferbench.discovery.registry import Registry
-from inferbench.errors import InferBenchError
+from inferbench.model.exchange import exchange
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
 from inferbench.records.kinds import Kind, op_kind, op_kinds
@@ -54,12 +54,7 @@ def cost(op: Op, chip: Chip, registry: Registry, tuning: Any = None) -> tuple[Co
     formats = tuple(site.computes_in(point.compute) for point in op.precision.points)
     if not isinstance(op, Collective):
         return architecture.cost(op, site), formats
-    link = site.link(op.group)
-    if link is None:
-        raise InferBenchError.at(
-            f"{chip.name}.toml: interconnect", "the spec has no link", "add [interconnect.scale_up]"
-        )
-    return registry.fabric(link.fabric).cost(op, link, Layout(tp=op.group)), formats
+    return exchange(op, chip, Layout(tp=op.group), registry.fabric), formats
 
 
 Columns = Mapping[str, Any]

@@ -115,8 +115,8 @@ def command(
     Example: inferbench frontier 8xb200 8xmi355x 576xgroq-lpu -w llama3-70b --context 8192
 
     Every layout, three ways to fit prompts between tokens (interleaved, chunked, disaggregated) and every
-    load are tried. --batch lists the sequences that decode together on a replica, --context is the
-    prompt's length.
+    load are tried, up to the largest that fits. --batch lists the sequences that decode together on a
+    replica instead, --context is the prompt's length.
     """
     registry = common.the_registry()
     limits = duration(slo_tpot, "--slo-tpot"), duration(slo_ttft, "--slo-ttft")
@@ -137,6 +137,7 @@ def command(
         registry=registry,
         options=common.options_of(asked.pairs),
         ignore_capacity=asked.ignore_capacity,
+        open_ended=asked.batch is None,
     )
     named = [SystemName.parse(name) for name in systems]
     found = [_found(question, one, asked.stack) for one in named]

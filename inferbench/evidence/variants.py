@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from inferbench.records.attention import Attention
 from inferbench.records.measurement import Measurement
-from inferbench.records.op import Attention, Collective, Op
+from inferbench.records.op import Collective, Op
 from inferbench.records.precision import Precision
 from inferbench.records.variants import variants
 

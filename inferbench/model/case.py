@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import numpy as np
 
 from inferbench.errors import InferBenchError, blamed_on
 from inferbench.records.chip import Chip
@@ -35,6 +36,7 @@ class Case:
         ignore_capacity: Whether everything fits by decree.
         breakdown: Whether to keep a row per operator.
         intervals: Whether to ask how far power may be off; sweeps, which write no intervals, don't.
+        graphs: Graphs built already, by point; None to remember none.
     """
 
     system: System
@@ -53,6 +55,7 @@ class Case:
     ignore_capacity: bool = False
     breakdown: bool = False
     intervals: bool = True
+    graphs: dict[Any, tuple[Op, ...]] | None = attrs.field(default=None, repr=False)
 
     @property
     def chip(self) -> Chip:
@@ -66,6 +69,14 @@ class Case:
 
     def graph(self, at: Point) -> tuple[Op, ...]:
         """The whole model's operators at a point."""
+        if self.graphs is None:
+            return self._graph(at)
+        key = (id(at.precision), *((name, np.asarray(x).tobytes()) for name, x in at.coordinates.items()))
+        if key not in self.graphs:
+            self.graphs[key] = self._graph(at)
+        return self.graphs[key]
+
+    def _graph(self, at: Point) -> tuple[Op, ...]:
         with blamed_on(f"{type(self.workload).__module__}: {self.workload.name}.graph"):
             return tuple(self.workload.graph(self.network, at, self.phase.name, self.options))
 

@@ -30,6 +30,9 @@ from inferbench.records.system import Layout
 # Arrays that a run takes from the layout chosen at each point.
 _SHARED = ("seconds", "model", "bound_seconds", "roofline", "silicon", "compulsory", "held")
 
+REMEMBERED = 20_000
+"""Points up to which the graphs of all layouts are kept in memory."""
+
 __all__ = ["Case", "evaluate", "layouts_of", "placed", "prepare"]
 
 
@@ -48,12 +51,15 @@ def evaluate(case: Case, grid: Grid, layouts: Sequence[Layout] | None = None, pr
         `feasible`.
     """
     at = grid.at
+    if grid.size <= REMEMBERED:  # layouts share graphs: those that cut the batch alike
+        case = attrs.evolve(case, graphs={})
     whole = case.graph(at)
     items = case.workload.items(case.network, at, case.phase.name)
     best = _search(
         case, at, whole, layouts or layouts_of(case, whole), items if prefer == "throughput" else None
     )
-    return _run(case, grid, whole, items, best)
+    given = case.system.layout if not layouts else None
+    return _run(case, grid, whole, items, best, _idle_ranks(at, given))
 
 
 def layouts_of(case: Case, whole: Sequence[Op]) -> list[Layout]:
@@ -72,7 +78,8 @@ def layouts_of(case: Case, whole: Sequence[Op]) -> list[Layout]:
         return [layout]
     if case.system.count == 1:
         return [Layout()]
-    return partition.candidates(case.system.count, case.layers, partition.widest_tp(whole), experts)
+    widest = partition.widest_tp(whole)
+    return partition.candidates(case.system.count, case.layers, widest, experts, partition.attends(whole))
 
 
 @attrs.define(eq=False)
@@ -196,20 +203,40 @@ def _merged_energy(best: Best) -> Energy:
     )
 
 
-def _run(case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best) -> Run:
+def _idle_ranks(at: Point, layout: Layout | None) -> Reason | None:
+    """Why a layout that was asked for is refused where the batch has fewer sequences than it has ranks."""
+    if layout is None or layout.dp == 1:
+        return None
+    few = np.asarray(at["batch"]) < layout.dp
+    said = "dp{bound_ranks} has more ranks than the batch has sequences ({bound_batch})"
+    numbers = {"bound_ranks": float(layout.dp), "bound_batch": at["batch"]}
+    return Reason("ranks", said, numbers, few) if few.any() else None
+
+
+def _feasible(
+    case: Case, whole: tuple[Op, ...], best: Best, rate: Any, site: Site, idle: Reason | None
+) -> tuple[Any, tuple[Reason, ...]]:
+    """Mask of the points that can be, and why the others can't."""
+    fits = np.asarray(best.fields["fits"])
+    feasible, reasons = np.logical_and(fits, np.isfinite(rate)), (idle,) if idle else ()
+    if idle:
+        feasible = feasible & ~idle.where
+    if not feasible.all():
+        unfit, unknown = _unfit(case, whole, best, ~fits), _unsupported(np.isfinite(rate), site.peak)
+        reasons = (*reasons, *unfit, *unknown)
+    return feasible, reasons
+
+
+def _run(
+    case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best, idle: Reason | None = None
+) -> Run:
     first, merged = best.first, best.fields
     energy = _merged_energy(best)
     busy = {name.removeprefix("busy "): value for name, value in merged.items() if name.startswith("busy ")}
     site = _whole_chip(case)
     rate = site.rate(whole[0])
     home = next(iter(first.chain["placement"].homes.values()), case.chip.outermost)
-    feasible = np.logical_and(merged["fits"], np.isfinite(rate))
-    reasons: tuple[Reason, ...] = ()
-    if not feasible.all():
-        reasons = (
-            *_unfit(case, whole, best, ~np.asarray(merged["fits"])),
-            *_unsupported(np.isfinite(rate), site.peak),
-        )
+    feasible, reasons = _feasible(case, whole, best, rate, site, idle)
     at = grid.at
     formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
     strange = _strange(case, at, best)

@@ -11,6 +11,7 @@ import numpy as np
 
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, blamed_on
+from inferbench.model.exchange import exchange
 from inferbench.model.intervals import ISOLATED, ends, energy_spreads, longest
 from inferbench.num import Array
 from inferbench.records.chip import Chip
@@ -80,15 +81,6 @@ class OpResult:
         return np.asarray(self.energy.joules)
 
 
-def _exchange(op: Collective, site: Site, registry: Registry) -> Cost:
-    """Cost a collective on the chip's link."""
-    link = site.link(op.group)
-    if link is None:
-        where = f"{site.chip.name}.toml: interconnect"
-        raise InferBenchError.at(where, "the spec has no link", "add [interconnect.scale_up]")
-    return registry.fabric(link.fabric).cost(op, link, Layout(tp=op.group))
-
-
 def cost_rows(
     kind: str,
     columns: Mapping[str, Array],
@@ -122,7 +114,10 @@ def cost_rows(
     architecture = registry.architecture(chip.architecture_type)
     site = _site(chip, stack, registry, op)
     formats = tuple(site.computes_in(p.compute) for p in point.points)
-    cost = _exchange(op, site, registry) if isinstance(op, Collective) else architecture.cost(op, site)
+    if isinstance(op, Collective):
+        cost = exchange(op, chip, Layout(tp=op.group), registry.fabric)
+    else:
+        cost = architecture.cost(op, site)
     seconds = _rows(stack.time(cost, op, formats), rows)
     error = _rows(stack.kernel_error(op, formats), rows)
     known = np.where(error > 0, error, np.nan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -10,12 +10,24 @@ import attrs
 import numpy as np
 
 from inferbench.num import Numeric, ceil_div
+from inferbench.records.attention import Attention
 from inferbench.records.grid import Point
-from inferbench.records.op import Attention, Collective, Op
+from inferbench.records.op import Collective, Op
 from inferbench.records.placement import Footprint, Graph
 from inferbench.records.system import Layout
 
-__all__ = ["Stages", "candidates", "cut", "microbatch", "replica", "shard", "stages", "widest_tp"]
+__all__ = [
+    "Stages",
+    "attends",
+    "candidates",
+    "cut",
+    "joint",
+    "microbatch",
+    "replica",
+    "shard",
+    "stages",
+    "widest_tp",
+]
 
 
 @attrs.frozen
@@ -104,14 +116,14 @@ def cut(sums: Sums, layers: int, count: int) -> Stages:
     """
     if count == 1:
         return Stages(layers, 0, 0, 1)
-    units = np.broadcast_arrays(sums.embedding, np.asarray(sums.layer) / layers, sums.head)
-    rows, where = np.unique(np.stack([np.ravel(unit) for unit in units], axis=1), axis=0, return_inverse=True)
-    cuts = [stages(layers, count, *(float(unit) for unit in row)) for row in rows]
-    if len(cuts) == 1:
-        return cuts[0]
-    index = np.reshape(where, np.shape(units[0]))
+    weights = (sums.embedding, sums.layer / layers, sums.head)
+    if all(np.size(unit) == 1 for unit in weights):
+        return stages(layers, count, *(float(np.squeeze(unit)) for unit in weights))
+    units = np.broadcast_arrays(*weights)
+    points = list(zip(*(np.ravel(unit).tolist() for unit in units), strict=True))
+    known = {point: stages(layers, count, *point) for point in dict.fromkeys(points)}
     first, middle, last = (
-        np.array([getattr(one, part) for one in cuts], dtype=np.float64)[index]
+        np.array([getattr(known[point], part) for point in points], dtype=np.float64).reshape(units[0].shape)
         for part in ("first", "middle", "last")
     )
     return Stages(first, middle, last, count)
@@ -138,9 +150,15 @@ def replica(at: Point, layout: Layout) -> Point:
     return at.replace(batch=np.maximum(1.0, ceil_div(at["batch"], layout.dp)))
 
 
+def joint(at: Point, layout: Layout, passes: Numeric) -> Point:
+    """Return the point that shared experts see in one pass: the sequences of all `ranks` that share them."""
+    batch = ceil_div(at["batch"], layout.replicas) / passes
+    return at.replace(batch=batch, ranks=float(layout.sharing))
+
+
 def shard(ops: Sequence[Op], layout: Layout) -> tuple[Op, ...]:
     """Return what one chip of each stage does, collectives after the operators that need them."""
-    if layout.tp == 1:
+    if layout.tp * layout.cp * layout.ep == 1:
         return tuple(ops)
     return tuple(part for op in ops for part in _with_exchanges(op, layout))
 
@@ -196,17 +214,48 @@ def widest_tp(ops: Sequence[Op]) -> int:
     return int(max(heads)) if heads else (1024 if any(op.split for op in ops) else 1)
 
 
-def candidates(count: int, layers: int, widest: int, experts: bool) -> list[Layout]:
-    """All layouts of a number of chips: tp in powers of two, pp up to a unit per stage, dp the rest."""
+def attends(ops: Sequence[Op]) -> bool:
+    """Whether a network has a context that chips can share."""
+    return any(isinstance(op, Attention) for op in ops)
+
+
+def candidates(count: int, layers: int, widest: int, experts: bool, context: bool = True) -> list[Layout]:
+    """All layouts of a number of chips worth trying.
+
+    Degrees of tensor and context parallelism are powers of two, pipelines have up to a unit per stage, data
+    parallelism takes the rest. Context parallelism is not tried with pipelines.
+
+    Args:
+        count: Chips.
+        layers: Layers of the network.
+        widest: Largest degree of tensor parallelism.
+        experts: Whether the network has experts.
+        context: Whether there is a context to share: attention.
+    """
     found = []
-    tp = 1
-    while tp <= min(count, widest):
-        if count % tp == 0:
-            for pp in range(1, min(count // tp, layers + 2) + 1):
-                if (count // tp) % pp == 0:
-                    dp = count // tp // pp
-                    found.append(Layout(tp=tp, pp=pp, dp=dp))
-                    if experts and tp > 1:
-                        found.append(Layout(tp=tp, pp=pp, dp=dp, ep=tp))
-        tp *= 2
+    for tp in _powers(min(count, widest)):
+        if count % tp:
+            continue
+        rest = count // tp
+        for pp in (n for n in range(1, min(rest, layers + 2) + 1) if rest % n == 0):
+            ranks = rest // pp
+            for cp in _powers(ranks) if context and pp == 1 else (1,):
+                if ranks % cp == 0:
+                    each = Layout(tp=tp, cp=cp, pp=pp, dp=ranks // cp)
+                    found += [attrs.evolve(each, ep=ep) for ep in _spreads(each, experts)]
     return found
+
+
+def _spreads(layout: Layout, experts: bool) -> Iterable[int]:
+    """Degrees of expert parallelism worth trying: none, over a tensor-parallel group, over a stage; where
+    positions are shared, over a stage only, since weights would be copied; in pipelines not over a group.
+    """
+    if not experts:
+        return (1,)
+    if layout.cp > 1:
+        return (layout.stage,)
+    return dict.fromkeys((1, layout.stage) if layout.pp > 1 else (1, layout.tp, layout.stage))
+
+
+def _powers(most: int) -> list[int]:
+    return [1 << k for k in range(most.bit_length())]

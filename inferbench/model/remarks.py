@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 import numpy as np
 
 from inferbench.discovery.registry import Registry
 from inferbench.records.run import Run
-from inferbench.specs.options import structured_tuning
+from inferbench.records.system import Layout
+from inferbench.specs.options import structured, structured_tuning
 
 __all__ = ["with_remarks"]
 
@@ -24,20 +27,24 @@ def with_remarks(run: Run, registry: Registry) -> Run:
     architecture = registry.architecture(run.system.chip.architecture_type)
     workload = registry.workload(run.network.type)
     unusual = {f"unusual-{i}": text for i, text in enumerate(workload.warnings(run.network, at, run.phase))}
+    options = structured(workload, run.options)
+    used = [run.layouts[int(i)] for i in set(np.ravel(run.layout).tolist())]  # np.unique imports numpy.ma
     remarks = [
+        *workload.remarks(run.network, options, used),
         *architecture.remarks(run.system.chip, structured_tuning(architecture, run.stack)),
-        *_link_remarks(run, registry),
+        *_link_remarks(run, used, registry),
     ]
     numbered = {f"remark-{i}": text for i, text in enumerate(remarks)}
     return attrs.evolve(run, notes={**run.notes, **unusual, **numbered})
 
 
-def _link_remarks(run: Run, registry: Registry) -> list[str]:
+def _link_remarks(run: Run, used: Sequence[Layout], registry: Registry) -> list[str]:
     """What the fabric of several chips says about its links, under software that was not fitted."""
-    used = [
-        run.layouts[int(i)] for i in set(np.ravel(run.layout).tolist())
-    ]  # np.unique would import numpy.ma
-    if run.stack.fit.rows or not np.any(run.feasible) or all(layout.tp * layout.pp == 1 for layout in used):
+    if (
+        run.stack.fit.rows
+        or not np.any(run.feasible)
+        or all(layout.chips == layout.replicas for layout in used)
+    ):
         return []
     links = run.system.chip.interconnect.values()
     said = [text for link in links for text in registry.fabric(link.fabric).remarks(link)]

@@ -8,19 +8,19 @@ from typing import Any
 import attrs
 import numpy as np
 
-from inferbench.errors import InferBenchError, blamed_on
+from inferbench.errors import blamed_on
 from inferbench.model import partition
 from inferbench.model.bound import longest_stage, step_bound
 from inferbench.model.case import Case
+from inferbench.model.exchange import exchange
 from inferbench.model.intervals import log_error, slower, together
 from inferbench.num import Numeric, ceil_div
-from inferbench.records.choice import Choice
 from inferbench.records.cost import Cost
 from inferbench.records.energy import ActivityCounts, Energy
 from inferbench.records.grid import Point
 from inferbench.records.interfaces import SEQUENCE
 from inferbench.records.op import Collective, Op
-from inferbench.records.placement import Footprint, Graph, Reason, Site
+from inferbench.records.placement import Graph, Reason, Site
 from inferbench.records.run import OpRow
 from inferbench.records.stack import Stack
 from inferbench.records.system import Layout
@@ -28,6 +28,7 @@ from inferbench.records.system import Layout
 __all__ = ["Pass", "one_layout", "placed"]
 
 _IDEAL = Stack(name="ideal", title="ideal")
+PEAK = "compute"
 
 
 @attrs.frozen(eq=False)
@@ -67,9 +68,18 @@ def _untuned(case: Case, site: Site) -> Site:
 def placed(case: Case, at: Point, layout: Layout) -> tuple[Site, Graph, partition.Stages, Numeric]:
     """Shard, cut into stages and place: all that a check of capacity needs."""
     micro, passes = partition.microbatch(at, layout)
-    ops = partition.shard(case.graph(micro), layout)
+    ops = partition.shard(_of_rank(case, at, micro, passes, layout), layout)
     graph, cut = partition.local_graph(ops, layout, case.layers, passes)
     return _site(case, graph, layout), graph, cut, passes
+
+
+def _of_rank(case: Case, at: Point, micro: Point, passes: Numeric, layout: Layout) -> tuple[Op, ...]:
+    """Operators of one data-parallel rank; experts that ranks share see the tokens of all of them."""
+    own = case.graph(micro)
+    if layout.sharing == 1:
+        return own
+    joint = case.graph(partition.joint(at, layout, passes))
+    return tuple(together if op.spans_ranks(layout) else op for op, together in zip(own, joint, strict=True))
 
 
 def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> Pass:
@@ -83,7 +93,7 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     bare = _untuned(case, site)
     plain = charged if bare is site else _StepCost(case, bare, formats).charge_all(graph, cut.count)
     model = _step(plain.model, cut, case.layers, passes, plain.sent[0])
-    bound_seconds = np.minimum(_bound(case, at, bare, cut, plain, formats), model)
+    bound_seconds = np.minimum(_bound(plain, cut, case.layers, passes), model)
     seconds = model
     if not case.stack.ideal:
         seconds = _step(charged.seconds, cut, case.layers, passes, charged.sent[1])
@@ -93,14 +103,7 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
             seconds, charged.kernels * passes, starts, ceil_div(at["batch"], layout.dp)
         )
     silicon = passes * plain.solo / cut.count
-    working = np.minimum(float(layout.dp), at["batch"]) if layout.dp > 1 else 1.0
-    scale = passes * layout.tp * working  # replicas without a sequence idle
-    size = partition.microbatch(at, layout)[0]["batch"]
-    real = at["batch"] / (size * passes * working)  # rounded-up microbatches compute nothing for nobody
-    actions = {
-        name: count * (scale if name.startswith("bytes.") else scale * real)
-        for name, count in charged.actions.items()
-    }
+    actions = _all_chips(charged, at, layout, passes)
     energy, model, seconds = _power(case, at, actions, formats, model, seconds)
     fits, reasons = (
         (np.asarray(True), ()) if case.ignore_capacity else (site.placement.fits, site.placement.reasons)
@@ -125,19 +128,32 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     )
 
 
-def _bound(
-    case: Case, at: Point, site: Site, pieces: partition.Stages, plain: _StepCost, formats: tuple[str, ...]
-) -> Any:
-    """What no schedule of the layout's work beats; a pipeline's stages get the whole batch in one piece."""
+def _all_chips(charged: _StepCost, at: Point, layout: Layout, passes: Numeric) -> dict[str, Any]:
+    """Counts of all chips and microbatches. Replicas without a sequence idle, and what was rounded up
+    computes nothing for nobody, though its bytes move.
+    """
+    batch: Any = at["batch"]
+    working = np.minimum(float(layout.dp), batch) if layout.dp > 1 else 1.0
+    real = batch / (partition.replica(at, layout)["batch"] * working)
+    scale = passes * layout.tp * layout.cp * working
+    total = {
+        name: count * (scale if name.startswith("bytes.") else scale * real)
+        for name, count in charged.actions.items()
+    }
+    groups = np.minimum(float(layout.replicas), batch)
+    mine = batch / (partition.joint(at, layout, 1.0)["batch"] * groups)
+    every = passes * layout.ep * groups
+    for name, count in charged.shared.items():
+        added = count * (every if name.startswith("bytes.") else every * mine)
+        total[name] = total[name] + added if name in total else added
+    return total
+
+
+def _bound(plain: _StepCost, pieces: partition.Stages, layers: int, passes: Numeric) -> Any:
+    """What no schedule of the layout's work beats."""
     if pieces.count == 1:
         return step_bound(plain.engines, plain.chain)
-    whole = partition.shard(case.graph(partition.replica(at, site.layout)), site.layout)
-    wide = _StepCost(
-        attrs.evolve(case, choice=Choice.of(_IDEAL, case.chip.name), breakdown=False), site, formats
-    )
-    wide.charge_all(Graph(whole, Footprint(0.0, 0.0, 0.0), case.layers), pieces.count)
-    busy = longest_stage(wide.by_unit, pieces, case.layers)
-    return np.maximum(busy, plain.chain)
+    return np.maximum(longest_stage(plain.stage_times(), plain.once, pieces, layers, passes), plain.chain)
 
 
 def _roofline(whole: Sequence[Op], site: Site, chips: int) -> tuple[Any, Any]:
@@ -178,8 +194,13 @@ class _StepCost:
         self.solo: Any = 0.0
         self.busy: dict[str, Any] = {}
         self.by_unit: dict[str, dict[str, Any]] = {}
+        self.once: dict[str, dict[str, Any]] = {}
+        level = site.placement.homes.get("weights", "")
+        self.home = f"memory.{level}"
+        self.bandwidth = site.bandwidth(level) if level else np.inf
         self.chain: Any = 0.0
         self.actions: dict[str, Any] = {}
+        self.shared: dict[str, Any] = {}
         self.rows: list[OpRow] = []
         self.kernels: Any = 0.0
         self.variance: Any = 0.0
@@ -201,7 +222,7 @@ class _StepCost:
         for op in planned:
             cost = self.charge(op)
             if stages > 1:
-                self.note_unit(op.unit, cost, op.repeat)
+                self.note_unit(op, cost)
         if stages > 1:
             self.sent = self.send(graph)
         return self
@@ -211,11 +232,25 @@ class _StepCost:
         """Busy seconds per engine, without what is exposed."""
         return {name: busy for name, busy in self.busy.items() if not name.startswith("exposed.")}
 
-    def note_unit(self, unit: str, cost: Cost, repeat: Any) -> None:
-        """Add busy times to those of the operator's unit, which pipeline stages are made of."""
-        for engine, busy in cost.busy.items():
-            units = self.by_unit.setdefault(engine, {})
-            units[unit] = units.get(unit, 0.0) + busy * repeat
+    def note_unit(self, op: Op, cost: Cost) -> None:
+        """Add what the stages of a pipeline can't do without: operations at the peak, bytes, and which of
+        them are weights. Of the layers the rest is left when those of the ends are known.
+        """
+        if op.unit != "layer":
+            for engine, busy in cost.busy.items():
+                _add(self.by_unit, engine, op.unit, busy * op.repeat)
+        if not isinstance(op, Collective):
+            _add(self.by_unit, PEAK, op.unit, op.useful / self.site.rate(op) * op.repeat)
+            _add(self.once, self.home, op.unit, op.bytes.weights * op.repeat / self.bandwidth)
+
+    def stage_times(self) -> dict[str, dict[str, Any]]:
+        """Engine to unit to busy seconds, arithmetic at the peak."""
+        found = {PEAK: self.by_unit.get(PEAK, {})}
+        for engine, total in self.engines.items():
+            if engine.partition(".")[0] != PEAK:
+                ends = self.by_unit.get(engine, {})
+                found[engine] = {**ends, "layer": total - sum(ends.values())}
+        return found
 
     def cost(self, op: Op) -> Cost:
         """Ask the architecture, or the fabric for a collective."""
@@ -224,15 +259,8 @@ class _StepCost:
             return self.exchange(op) if isinstance(op, Collective) else who.cost(op, self.site)
 
     def exchange(self, op: Collective) -> Cost:
-        """Cost a collective on the link its group uses."""
-        link = self.site.link(op.group)
-        if link is None:
-            raise InferBenchError.at(
-                f"{self.site.chip.name}.toml: interconnect",
-                f"a group of {op.group} chips needs a link, and the spec has none",
-                "add [interconnect.scale_up] with fabric, bandwidth and size",
-            )
-        return self.case.registry.fabric(link.fabric).cost(op, link, self.site.layout)
+        """Cost a collective on the links that its group uses."""
+        return exchange(op, self.site.chip, self.site.layout, self.case.registry.fabric)
 
     def charge(self, op: Op) -> Cost:
         """Add one operator, all of its executions; returns the cost of one of them."""
@@ -258,8 +286,10 @@ class _StepCost:
             self.busy[f"exposed.{name}"] = self.busy.get(f"exposed.{name}", 0.0) + total
             if name != SEQUENCE:
                 self.chain = self.chain + total
+        into = self.shared if op.spans_ranks(self.site.layout) else self.actions
         for action, count in cost.actions.items():
-            self.actions[action] = self.actions.get(action, 0.0) + count * repeat
+            mean = count if action.startswith("bytes.") else count / op.busiest
+            into[action] = into.get(action, 0.0) + mean * repeat
         if self.case.breakdown:
             self.rows.append(
                 OpRow(
@@ -292,6 +322,11 @@ class _StepCost:
         for engine, busy in cost.busy.items():
             self.busy[engine] = self.busy.get(engine, 0.0) + busy * (self.site.layout.pp - 1)
         return _IDEAL.time(cost, op), self.case.stack.time(cost, op, self.formats)
+
+
+def _add(totals: dict[str, dict[str, Any]], engine: str, unit: str, seconds: Any) -> None:
+    units = totals.setdefault(engine, {})
+    units[unit] = units[unit] + seconds if unit in units else seconds
 
 
 def _step(by_unit: Mapping[str, Any], cut: partition.Stages, layers: int, passes: Any, send: Any) -> Any:

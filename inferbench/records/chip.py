@@ -42,11 +42,13 @@ class Link:
     """One interconnect: `[interconnect.scale_up]`, `[interconnect.scale_out]`.
 
     Attributes:
-        fabric: Name of the fabric model: `switch`, `ring`, `torus`, `mesh`, …
+        fabric: Name of the fabric model: `switch`, `full-mesh`, `ring`, `torus`, `mesh`, …
         bandwidth: One direction, per chip, over all its links.
         latency: One hop, without software; NaN where not published.
         size: Chips in one domain.
         dimensions: Dimensions of a torus or mesh.
+        reduction: Whether the switch adds what chips send (NVLink SHARP), so that an all-reduce moves every
+            tensor once to the switch and once back.
     """
 
     fabric: str
@@ -54,6 +56,7 @@ class Link:
     latency: Seconds = NAN
     size: int = 1
     dimensions: int = 1
+    reduction: bool = False
 
 
 @attrs.frozen

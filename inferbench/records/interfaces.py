@@ -5,7 +5,7 @@ records.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, ClassVar, TypeAlias
 
@@ -97,6 +97,10 @@ class Workload(ABC):
 
     def warnings(self, network: Network, at: Mapping[str, float], phase: str) -> Iterable[str]:
         """Yield what is odd about a point: a context beyond the network's maximum."""
+        return ()
+
+    def remarks(self, network: Network, options: Any, layouts: Sequence[Layout]) -> Iterable[str]:
+        """Yield what a reader of any result must know: what is assumed about the work in these layouts."""
         return ()
 
     def read_config(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:

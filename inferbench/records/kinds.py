@@ -13,8 +13,9 @@ import numpy as np
 
 from inferbench.errors import InferBenchError, suggest
 from inferbench.num import Array, Numeric
+from inferbench.records.attention import Attention
 from inferbench.records.convolution import Conv2d
-from inferbench.records.op import Attention, Collective, Elementwise, Gemm, Op
+from inferbench.records.op import Collective, Elementwise, Gemm, Op
 from inferbench.records.precision import Precision
 
 __all__ = ["Field", "Kind", "op_kind", "op_kinds"]

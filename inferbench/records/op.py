@@ -6,7 +6,7 @@ lowers to them, so that M kinds and N architectures cost M + N and not M x N.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -16,7 +16,7 @@ from inferbench.num import Numeric, ceil_div
 from inferbench.records.precision import Precision
 from inferbench.records.system import Layout
 
-__all__ = ["Attention", "Bytes", "Collective", "Elementwise", "Gemm", "Move", "Op", "Reduce", "ROLES"]
+__all__ = ["Bytes", "Collective", "Elementwise", "Gemm", "Move", "Op", "Reduce", "ROLES"]
 
 Role = Literal["weights", "state", "inputs", "outputs"]
 ROLES: tuple[Role, ...] = ("weights", "state", "inputs", "outputs")
@@ -51,7 +51,10 @@ class Op:
             (last stage).
         split: What parallelism may cut: `n`, `k`, `heads`, `vocab` (tensor parallel), `experts` (expert
             parallel); the workload knows it, nobody else. Empty: every chip of a tensor-parallel group
-            does all of it.
+            does all of it. Operators with `experts` see the tokens of all data-parallel ranks that share
+            the experts, all others those of their own rank.
+        all_rows: Whether every context-parallel chip does all rows; else they share them.
+        busiest: Operations of the busiest chip over those of the mean one; energy is that of the mean.
         graph_bytes: Bytes that enter or leave the network here; the ideal roofline counts these activations
             only.
     """
@@ -63,6 +66,8 @@ class Op:
     unit: str = "layer"
     split: tuple[str, ...] = ()
     graph_bytes: Numeric = 0.0
+    all_rows: bool = False
+    busiest: Numeric = 1.0
 
     divides: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     kind: ClassVar[str] = "op"
@@ -108,10 +113,11 @@ class Op:
     def shard(self, layout: Layout) -> Op:
         """Return what one chip of the layout does: the fields that `split` names, divided and rounded up.
 
-        Expert counts stay fractional: they are expectations already.
+        Expert counts stay fractional: they are expectations already. Context-parallel chips share the rows.
         """
         changes: dict[str, Any] = {}
-        for cut in self.split:
+        shared = layout.cp > 1 and not self.all_rows and not self.spans_ranks(layout)
+        for cut in (*self.split, "rows") if shared else self.split:
             degree = self.degree(cut, layout)
             if degree > 1:
                 for field in self.divides.get(cut, ()):
@@ -120,32 +126,40 @@ class Op:
         return attrs.evolve(self, **changes) if changes else self
 
     def degree(self, cut: str, layout: Layout) -> int:
-        """Ways a cut is divided: experts by ep, everything else by tp (inside an expert by tp / ep)."""
+        """Ways a cut is divided: experts by ep, rows by cp, all else by tp (inside an expert by tp / ep)."""
         if cut == "experts":
             return layout.ep
-        return layout.tp // layout.ep if "experts" in self.split else layout.tp
+        if cut == "rows":
+            return layout.cp
+        return max(1, layout.tp // layout.ep) if "experts" in self.split else layout.tp
+
+    def spans_ranks(self, layout: Layout) -> bool:
+        """Whether it works on the tokens of several data-parallel ranks: experts that these ranks share."""
+        return "experts" in self.split and layout.ep > layout.tp
 
     def exchanges(self, layout: Layout) -> Iterator[Collective]:
         """Yield the collectives that the split needs after this operator; `self` is the sharded operator."""
         for cut in self.split:
             degree = self.degree(cut, layout)
             if degree > 1 and cut == "k":
-                yield self._exchange("all_reduce", self.bytes.outputs, degree)
+                yield self.exchange("all_reduce", self.bytes.outputs, degree)
             if degree > 1 and cut == "vocab":
-                yield self._exchange("all_gather", self.bytes.outputs * degree, degree)
+                yield self.exchange("all_gather", self.bytes.outputs * degree, degree)
             if degree > 1 and cut == "experts":
-                yield self._exchange("all_to_all", self.bytes.outputs, degree)
+                yield self.exchange("all_to_all", self.bytes.outputs, degree)
 
-    def _exchange(self, collective: str, payload: Numeric, group: int) -> Collective:
-        return Collective(
-            name=f"{self.name}.{collective}",
-            precision=self.precision,
-            repeat=self.repeat,
-            unit=self.unit,
-            collective=collective,
-            payload=payload,
-            group=group,
-        )
+    def exchange(self, collective: str, payload: Numeric, group: int, **fields: Any) -> Collective:
+        """Return a collective of this operator, named after it and executed as often.
+
+        Args:
+            collective: Its kind.
+            payload: Bytes of the full tensor per chip.
+            group: Chips.
+            fields: Of `Collective`, where they differ.
+        """
+        common = {"precision": self.precision, "repeat": self.repeat, "unit": self.unit}
+        named = {"name": f"{self.name}.{collective}", "collective": collective}
+        return Collective(**{**common, **named, "payload": payload, "group": group, **fields})
 
 
 @attrs.frozen(kw_only=True, slots=False, eq=False)
@@ -181,6 +195,7 @@ class Gemm(Op):
         "vocab": ("n",),
         "heads": ("count",),
         "experts": ("count", "held"),
+        "rows": ("m",),
     }
 
     def __attrs_post_init__(self) -> None:
@@ -212,74 +227,6 @@ class Gemm(Op):
 
 
 @attrs.frozen(kw_only=True, slots=False, eq=False)
-class Attention(Op):
-    """Scaled dot-product attention, scores kept on chip.
-
-    Attributes:
-        batch: Sequences.
-        heads, kv_heads: Query heads and key/value heads.
-        queries: Query positions per sequence.
-        keys: Key/value positions held per sequence (window-limited where there is a window).
-        pairs: Query-key pairs computed per sequence and head: `queries * keys`, about half of it if causal.
-        qk_dim, v_dim: Width of a query/key and of a value.
-        width: Elements of state per position and layer; None: `kv_heads * (qk_dim + v_dim)` (MLA stores a
-            latent).
-        cached: Whether keys and values are state (a KV cache) or plain activations (an encoder).
-
-    Example:
-        One query against 2,048 positions, 64 heads of 128: 4 x 64 x 128 x 2048 operations.
-
-        >>> p = Precision.of(["bf16"])
-        >>> Attention(name="a", precision=p, batch=1.0, heads=64.0, kv_heads=8.0, queries=1.0, keys=2048.0,
-        ...           pairs=2048.0, qk_dim=128.0, v_dim=128.0).useful
-        67108864.0
-    """
-
-    batch: Numeric
-    heads: Numeric
-    kv_heads: Numeric
-    queries: Numeric
-    keys: Numeric
-    pairs: Numeric
-    qk_dim: Numeric
-    v_dim: Numeric
-    width: Numeric | None = None
-    cached: bool = True
-
-    divides: ClassVar[Mapping[str, tuple[str, ...]]] = {"heads": ("heads", "kv_heads")}
-
-    @cached_property
-    def useful(self) -> Numeric:
-        """Scores and weighted sum: 2 (qk_dim + v_dim) per pair and head."""
-        return 2.0 * self.batch * self.heads * self.pairs * (self.qk_dim + self.v_dim)
-
-    @cached_property
-    def state_width(self) -> Numeric:
-        """Elements of keys and values per position."""
-        return self.kv_heads * (self.qk_dim + self.v_dim) if self.width is None else self.width
-
-    @cached_property
-    def bytes(self) -> Bytes:
-        """Queries in, results out; every held position once (old ones read, new ones written)."""
-        act = self.precision.activations
-        positions = self.batch * self.keys * self.state_width
-        inputs = self.batch * self.queries * self.heads * self.qk_dim * act
-        outputs = self.batch * self.queries * self.heads * self.v_dim * act
-        if self.cached:
-            return Bytes(state=positions * self.precision.kv, inputs=inputs, outputs=outputs)
-        return Bytes(inputs=inputs + positions * act, outputs=outputs)
-
-    @cached_property
-    def resident(self) -> Bytes:
-        """The KV cache."""
-        return (
-            Bytes(state=self.batch * self.keys * self.state_width * self.precision.kv)
-            if self.cached
-            else Bytes()
-        )
-
-
-@attrs.frozen(kw_only=True, slots=False, eq=False)
 class Elementwise(Op):
     """Per-element work: norms, activations, residual additions, rotations.
 
@@ -302,6 +249,7 @@ class Elementwise(Op):
         "n": ("elements",),
         "heads": ("elements",),
         "experts": ("elements",),
+        "rows": ("elements",),
     }
 
     @cached_property
@@ -313,6 +261,10 @@ class Elementwise(Op):
             inputs=self.elements * self.reads * act,
             outputs=self.elements * self.writes * act,
         )
+
+    def exchanges(self, layout: Layout) -> Iterator[Collective]:
+        """Yield nothing: elements don't depend on each other."""
+        return iter(())
 
     @cached_property
     def parameters(self) -> Numeric:
@@ -330,6 +282,7 @@ class Reduce(Op):
     divides: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "n": ("elements", "results"),
         "heads": ("elements", "results"),
+        "rows": ("elements", "results"),
     }
 
     @cached_property
@@ -351,7 +304,11 @@ class Move(Op):
     elements: Numeric
     held: Numeric = 0.0
 
-    divides: ClassVar[Mapping[str, tuple[str, ...]]] = {"vocab": ("held",), "n": ("elements",)}
+    divides: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "vocab": ("held",),
+        "n": ("elements",),
+        "rows": ("elements",),
+    }
 
     @cached_property
     def bytes(self) -> Bytes:
@@ -369,7 +326,7 @@ class Move(Op):
     def exchanges(self, layout: Layout) -> Iterator[Collective]:
         """Sum the partial lookups of a table split by vocabulary."""
         if layout.tp > 1 and "vocab" in self.split:
-            yield self._exchange("all_reduce", self.bytes.outputs, layout.tp)
+            yield self.exchange("all_reduce", self.bytes.outputs, layout.tp)
 
 
 @attrs.frozen(kw_only=True, slots=False, eq=False)
@@ -378,13 +335,25 @@ class Collective(Op):
 
     Attributes:
         collective: `all_reduce`, `all_gather`, `reduce_scatter`, `all_to_all` or `send`.
-        payload: Bytes of the full tensor per chip (after a gather, before a scatter).
+        payload: Bytes of the full tensor per chip (after a gather, before a scatter); of an `all_to_all` what
+            one chip sends in all, its own part included, or with `visits` one copy of what it sends.
         group: Chips that take part.
+        stride: Distance between two of them, in chips numbered node by node.
+        visits: Of an `all_to_all` whose parts go to several chips each (tokens to their experts): number of
+            equal parts of the group to the mean number of them that a copy goes to.
     """
 
     collective: str
     payload: Numeric
     group: int
+    stride: int = 1
+    visits: Callable[[float], float] | None = None
+
+    def sent(self, parts: float) -> Numeric:
+        """Bytes that one chip sends of an `all_to_all`, where each of so many parts of the group gets one
+        copy at most.
+        """
+        return self.payload if self.visits is None else self.payload * self.visits(parts)
 
     @cached_property
     def bytes(self) -> Bytes:

@@ -15,31 +15,61 @@ __all__ = ["Layout", "System", "SystemName"]
 
 MOST_CHIPS = 1_000_000
 _SYSTEM = re.compile(r"(?:(?P<count>[0-9]+)x)?(?P<chip>.+?)(?::(?P<layout>[a-z0-9]+))?")
-_LAYOUT = re.compile(r"(tp|pp|ep|dp)([0-9]{1,18})")
+_LAYOUT = re.compile(r"(tp|cp|pp|dp|ep)([0-9]{1,18})")
 
 
 @attrs.frozen
 class Layout:
-    """Degrees of tensor, pipeline, expert and data parallelism; chips = tp x pp x dp, and ep divides tp.
+    """How a network is spread: attention and experts are cut apart.
+
+    Attributes:
+        tp: Tensor parallelism: chips that share the heads and the columns or rows of matrices.
+        cp: Context parallelism: chips that share the positions of a sequence; weights are replicated.
+        pp: Pipeline stages.
+        dp: Data parallelism: ranks with sequences of their own.
+        ep: Chips that share the experts of a layer. Up to `tp` they share them inside a tensor-parallel
+            group, each expert cut over the tp / ep chips that remain. Beyond, the experts span
+            ep / (tp x cp) data-parallel ranks: attention sees a rank's sequences, experts see those of all
+            these ranks. Ranks that no expert group joins are replicas.
+
+    Chips = tp x cp x pp x dp.
 
     Example:
         >>> Layout.parse("tp4pp2").chips, str(Layout(tp=4, pp=2))
         (8, 'tp4pp2')
+        >>> Layout.parse("tp2dp8ep16").sharing, Layout.parse("dp72ep8").replicas
+        (8, 9)
     """
 
     tp: int = 1
+    cp: int = 1
     pp: int = 1
-    ep: int = 1
     dp: int = 1
+    ep: int = 1
 
     @property
     def chips(self) -> int:
         """Chips the layout takes."""
-        return self.tp * self.pp * self.dp
+        return self.tp * self.cp * self.pp * self.dp
+
+    @property
+    def sharing(self) -> int:
+        """Data-parallel ranks that share one set of experts; 1 where experts stay inside a rank."""
+        return max(1, self.ep // (self.tp * self.cp))
+
+    @property
+    def replicas(self) -> int:
+        """Copies of the whole network: groups of ranks that exchange nothing."""
+        return self.dp // self.sharing
+
+    @property
+    def stage(self) -> int:
+        """Chips of one pipeline stage."""
+        return self.tp * self.cp * self.dp
 
     @classmethod
     def parse(cls, text: str, where: str = "layout") -> Layout:
-        """Read `tp8`, `tp4pp2`, `tp8ep8`, …; `where` is what messages call it."""
+        """Read `tp8`, `tp4pp2`, `dp8ep8`, …; `where` is what messages call it."""
         parts = _LAYOUT.findall(text)
         degrees = {key: int(value) for key, value in parts}
         if (
@@ -49,16 +79,31 @@ class Layout:
             or min(degrees.values()) < 1
         ):
             raise InferBenchError.at(
-                where, f"'{text}' is not a layout", "write it like tp8, tp4pp2 or tp8ep8"
+                where, f"'{text}' is not a layout", "write it like tp8, tp4pp2, tp8ep8 or dp8ep8"
             )
         layout = cls(**degrees)
-        if layout.tp % layout.ep:
-            raise InferBenchError.at(
-                where,
-                f"ep{layout.ep} does not divide tp{layout.tp}",
-                "experts are spread over the chips of one tensor-parallel group",
-            )
+        said = layout.contradiction
+        if said:
+            raise InferBenchError.at(where, *said)
         return layout
+
+    @property
+    def contradiction(self) -> tuple[str, str] | None:
+        """What is wrong with the degree of expert parallelism, and what to do; None if nothing is."""
+        if self.ep <= self.tp:
+            if self.tp % self.ep == 0:
+                return None
+            return f"ep{self.ep} does not divide tp{self.tp}", "inside a group, ep divides tp"
+        each = self.tp * self.cp
+        if self.ep % each == 0 and self.dp % self.sharing == 0:
+            return None
+        names = f"tp{self.tp}" + (f" x cp{self.cp}" if self.cp > 1 else "") + f" x dp{self.dp}"
+        if (each * self.dp) % self.ep:
+            return f"ep{self.ep} does not divide {names}", "experts are spread over the chips of one stage"
+        return (
+            f"ep{self.ep} joins no whole number of ranks of {each} chips",
+            "beyond tp, ep is a multiple of tp x cp",
+        )
 
     def __str__(self) -> str:
         return "".join(f"{key}{value}" for key, value in attrs.asdict(self).items() if value > 1) or "tp1"
@@ -76,7 +121,7 @@ class SystemName:
 
     Example:
         >>> SystemName.parse("8xh100:tp4pp2@vllm")
-        SystemName(count=8, chip='h100', layout=Layout(tp=4, pp=2, ep=1, dp=1), stack='vllm')
+        SystemName(count=8, chip='h100', layout=Layout(tp=4, cp=1, pp=2, dp=1, ep=1), stack='vllm')
     """
 
     count: int | None
@@ -110,7 +155,7 @@ class SystemName:
             raise InferBenchError.at(
                 text,
                 f"layout {layout} takes {layout.chips} chips, the system has {count}",
-                "make tp x pp x dp equal to the count",
+                "make tp x cp x pp x dp equal to the count",
             )
         return cls(None if count is None else int(count), match["chip"], layout, stack.strip() or None)
 

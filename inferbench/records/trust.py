@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from inferbench.records.op import Attention, Op
+from inferbench.records.attention import Attention
+from inferbench.records.op import Op
 
 __all__ = ["OTHER_KERNEL", "OUTSIDE", "UNFITTED", "UNFITTED_MOVES", "WIDEST_GROUP", "other_kernel"]
 

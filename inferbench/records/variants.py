@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from inferbench.records.op import Attention, Collective, Elementwise, Op
+from inferbench.records.attention import Attention
+from inferbench.records.op import Collective, Elementwise, Op
 
 __all__ = ["Names", "variants", "length"]
 

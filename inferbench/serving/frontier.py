@@ -13,14 +13,11 @@ import attrs
 import numpy as np
 
 from inferbench.discovery.registry import Registry
-from inferbench.errors import InferBenchError
-from inferbench.model import partition
-from inferbench.model.capacity import fits
 from inferbench.num import Array
-from inferbench.records.grid import Grid
 from inferbench.records.run import Metric, Run
 from inferbench.records.system import System
-from inferbench.serving.replica import Question, Replica, replica
+from inferbench.serving.replica import Question, Replica
+from inferbench.serving.replicas import layouts_of, loads, replicas_of
 from inferbench.serving.steady_state import Service, chunked, disaggregated, interleaved
 
 __all__ = ["declared", "PAIRS", "Frontier", "frontier", "goodput", "pareto"]
@@ -95,7 +92,11 @@ def frontier(asked: Question, system: System) -> Frontier:
     Raises:
         InferBenchError: Unknown names; a workload without prefill and decode.
     """
-    replicas, refusals = _replicas(asked, system)
+    layouts, refusals = layouts_of(asked, system)
+    if asked.open_ended:
+        asked = attrs.evolve(asked, batches=loads(asked, system, layouts))
+    replicas, unfit = replicas_of(asked, system, layouts)
+    refusals |= unfit
     blocks = [block for one in replicas for block in _alone(asked, system, one)]
     blocks += _apart(asked, system, replicas)
     names = list(blocks[0]) if blocks else list(_EMPTY)
@@ -110,34 +111,6 @@ def frontier(asked: Question, system: System) -> Frontier:
     own = tuple(declared(asked.registry, replicas[0].decode)) if replicas else ()
     notes, name = _notes(asked, system, replicas), asked.stack.name
     return Frontier(str(system), system.count, points, unknown, {**refusals, **why}, notes, own, name)
-
-
-def _replicas(asked: Question, system: System) -> tuple[list[Replica], dict[str, int]]:
-    """Replicas that divide the chips evenly and hold the network with one sequence; why the others don't."""
-    case = asked.case(System(system.chip), "decode")
-    one = Grid.of({"batch": [1.0], "context": [asked.traffic.context]}, asked.precisions)
-    whole = case.graph(one.at)
-    experts = any("experts" in op.split for op in whole)
-    wanted = (
-        [system.layout]
-        if system.layout
-        else partition.candidates(system.count, case.layers, partition.widest_tp(whole), experts)
-    )
-    found: list[Replica] = []
-    refusals: dict[str, int] = {}
-    for layout in dict.fromkeys(attrs.evolve(layout, dp=1) for layout in wanted):
-        mine = System(system.chip, layout.chips, layout)
-        try:
-            if not asked.ignore_capacity and not fits(attrs.evolve(case, system=mine), one, layout).any():
-                refusals["weights and one request don't fit"] = (
-                    refusals.get("weights and one request don't fit", 0) + 1
-                )
-                continue
-            found.append(replica(asked, mine))
-        except InferBenchError as error:
-            reason = str(error).splitlines()[0]
-            refusals[reason] = refusals.get(reason, 0) + 1
-    return found, refusals
 
 
 _EMPTY = (
@@ -357,6 +330,9 @@ def _unknown(asked: Question, run: Run) -> dict[str, str]:
 
 def _notes(asked: Question, system: System, replicas: Sequence[Replica]) -> tuple[str, ...]:
     notes = []
+    last = asked.batches[-1]
+    if asked.open_ended and any(bool(np.any(one.fits[0.0][-1])) for one in replicas):
+        notes.append(f"{system}: loads beyond {last:,.0f} sequences a replica were not tried")
     pieces = [one for one in replicas if not one.whole]
     if pieces:
         notes.append(

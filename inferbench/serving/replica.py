@@ -19,11 +19,12 @@ from inferbench.model import partition
 from inferbench.model.case import Case, prepare
 from inferbench.model.evaluate import evaluate
 from inferbench.num import Array, Numeric
+from inferbench.records.attention import Attention
 from inferbench.records.energy import ActivityCounts
 from inferbench.records.grid import Grid, Point
 from inferbench.records.interfaces import NoParams, Phase, Workload
 from inferbench.records.network import Network
-from inferbench.records.op import Attention, Op
+from inferbench.records.op import Op
 from inferbench.records.run import Run
 from inferbench.records.scenario import Scenario
 from inferbench.records.stack import Stack
@@ -60,7 +61,8 @@ class Mixed(Workload):
         ones.
         """
         alone = tuple(self.inner.graph(network, at, phase, options))
-        together = self.inner.graph(network, at.replace(batch=at["batch"] + self.chunk), phase, options)
+        rows = at["batch"] + self.chunk * at.coordinates.get("ranks", 1.0)
+        together = self.inner.graph(network, at.replace(batch=rows), phase, options)
         for op, joint in zip(alone, together, strict=True):
             own = isinstance(op, Attention) or op.unit == "head"
             yield op if own else joint
@@ -90,6 +92,7 @@ class Question:
         network: Whose tokens are served.
         traffic: The requests.
         batches: Decoding sequences of one replica, rising.
+        open_ended: Whether they go on beyond the last, until no layout holds more.
         precisions: Names.
         chunks: Sizes of a prompt's pieces, tokens; empty: no chunked policy.
         options: Of the workload.
@@ -105,6 +108,7 @@ class Question:
     registry: Registry
     options: Mapping[str, Any] = attrs.field(factory=dict)
     ignore_capacity: bool = False
+    open_ended: bool = False
 
     def case(self, system: System, phase: str, **options: Any) -> Case:
         """Look up what a run needs."""
@@ -125,7 +129,8 @@ class Replica:
     """One copy of the network on a few chips; arrays of shape (batches, precisions) or broadcastable to it.
 
     Attributes:
-        layout: Tensor, pipeline and expert parallelism; no data parallelism.
+        layout: Tensor, context, pipeline and expert parallelism; data parallelism only of ranks that share
+            experts.
         batch: Decoding sequences.
         steps: One for whole prompts, and one per size of piece.
         watts: Mean power of the replica while it decodes, processes a prompt, runs a mixed step (per size),
@@ -174,7 +179,7 @@ def replica(asked: Question, system: System) -> Replica:
         batch=batch,
         decode=_at(decode, decode.seconds),
         prefill=seconds[:1],
-        occupancy=seconds[-1:] / layout.pp,
+        occupancy=seconds[-1:] / _depth(layout),
         lanes=lanes,
     )
     steps: dict[float, Steps] = {0.0: plain}
@@ -214,10 +219,11 @@ def _at(run: Run, values: Any) -> Any:
 
 def _prompt(asked: Question, system: System) -> tuple[Run, bool]:
     """Prompts in one piece, or where that doesn't fit in the largest pieces: one alone, and one per pipeline
-    stage.
+    stage of every rank.
     """
     assert system.layout is not None
-    depths = [1.0] if system.layout.pp == 1 else [1.0, float(system.layout.pp)]
+    depth = _depth(system.layout)
+    depths = [1.0] if depth == 1 else [1.0, depth]
     run = _run(asked.case(system, "prefill"), depths, asked.traffic.prompt, asked.precisions)
     if bool(np.asarray(run.feasible).all()) or not _chunks(asked, system):
         return run, True
@@ -235,10 +241,16 @@ def _chunks(asked: Question, system: System) -> bool:
     )
 
 
+def _depth(layout: Layout) -> float:
+    """Prompts that a replica processes at a time: one per pipeline stage of every rank."""
+    return float(layout.pp * layout.dp)
+
+
 def _lanes(case: Case, asked: Question, layout: Layout) -> Any:
     grid = Grid.of({"batch": asked.batches}, ["bf16"])
     _, passes = partition.microbatch(grid.at, layout)
-    return np.broadcast_to(np.asarray(passes, dtype=np.float64).reshape(-1, 1), (len(asked.batches), 1))
+    lanes = layout.dp * np.asarray(passes, dtype=np.float64)
+    return np.broadcast_to(lanes.reshape(-1, 1), (len(asked.batches), 1))
 
 
 def _mixed(asked: Question, case: Case, system: System, size: float) -> tuple[Run, float]:

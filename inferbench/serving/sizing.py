@@ -111,7 +111,7 @@ class Option:
     def watts(self) -> float:
         """Mean power of all chips while they work."""
         assert self.system.layout is not None
-        return self.system.layout.dp * float(np.squeeze(self.run.values(self.run.energy.watts)))
+        return self.system.layout.replicas * float(np.squeeze(self.run.values(self.run.energy.watts)))
 
     @property
     def rate(self) -> float:
@@ -177,7 +177,7 @@ def size(demand: Demand, chip: Chip) -> Sized:
             if copies * layout.chips > MOST_CHIPS:
                 refusals.append(f"more than {MOST_CHIPS:,} chips would be needed")
             else:
-                found.append((attrs.evolve(layout, dp=copies), batch))
+                found.append((attrs.evolve(layout, dp=copies * layout.dp), batch))
                 fewest = min(fewest, found[-1][0].chips)
         else:
             slowest.append((least, layout))
@@ -206,8 +206,18 @@ def _layouts(demand: Demand, case: Case) -> Iterator[Layout]:
             depth = _shallowest(case, one, Layout(tp=tp, ep=ep))
             if depth is not None:
                 found |= {Layout(tp=tp, pp=pp, ep=ep) for pp in _depths(case.layers, depth)}
+        if experts:
+            found |= set(_sharing(case, one, tp))
         tp *= 2
     yield from sorted(found, key=lambda layout: (layout.chips, layout.pp, layout.ep))
+
+
+def _sharing(case: Case, one: Grid, tp: int) -> Iterator[Layout]:
+    """Ranks that share experts, in powers of two, from the fewest that hold one sequence on."""
+    for ranks in (2, 4, 8, 16, 32, 64):
+        layout = Layout(tp=tp, dp=ranks, ep=tp * ranks)
+        if _holds(case, one, layout):
+            yield layout
 
 
 def _depths(layers: int, least: int) -> set[int]:
@@ -218,18 +228,22 @@ def _depths(layers: int, least: int) -> set[int]:
     return {least, *(depth for depth in even | {depth + 2 for depth in even} if depth > least)}
 
 
+def _holds(case: Case, one: Grid, layout: Layout) -> bool:
+    """Whether a layout that no operator refuses holds one sequence."""
+    if case.ignore_capacity:
+        return True
+    try:
+        system = attrs.evolve(case.system, count=layout.chips, layout=layout)
+        return bool(fits(attrs.evolve(case, system=system), one, layout).all())
+    except InferBenchError:
+        return False
+
+
 def _shallowest(case: Case, one: Grid, layout: Layout) -> int | None:
     """Fewest stages that hold one sequence, by bisection between the powers of two."""
 
     def holds(depth: int) -> bool:
-        mine = attrs.evolve(layout, pp=depth)
-        if case.ignore_capacity:
-            return True
-        try:
-            system = attrs.evolve(case.system, count=mine.chips, layout=mine)
-            return bool(fits(attrs.evolve(case, system=system), one, mine).all())
-        except InferBenchError:
-            return False
+        return _holds(case, one, attrs.evolve(layout, pp=depth))
 
     low, high, deepest = 0, 1, case.layers + 2
     while not holds(high):
@@ -273,13 +287,13 @@ def _first(demand: Demand, system: System) -> float:
 
 
 def _option(demand: Demand, chip: Chip, layout: Layout) -> Option:
-    batch = float(np.ceil(demand.users / layout.dp))
-    copy = attrs.evolve(layout, dp=1)
+    batch = float(np.ceil(demand.users / layout.replicas))
+    copy = attrs.evolve(layout, dp=layout.sharing)
     alone = System(chip, copy.chips, copy)
     run = evaluate(demand.case(alone), demand.grid([batch]), [copy])
     system = System(chip, layout.chips, layout)
     spent = attrs.evolve(
-        run, system=system, energy=attrs.evolve(run.energy, watts=layout.dp * run.energy.watts)
+        run, system=system, energy=attrs.evolve(run.energy, watts=layout.replicas * run.energy.watts)
     )
     known = demand.registry.entries("metrics")
     dollars = [

@@ -9,11 +9,12 @@ import attrs
 import numpy as np
 from hypothesis import strategies as st
 
+from inferbench.records.attention import Attention
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
 from inferbench.records.grid import Grid, Point
 from inferbench.records.interfaces import Architecture
-from inferbench.records.op import Attention, Elementwise, Gemm, Move, Op, Reduce
+from inferbench.records.op import Elementwise, Gemm, Move, Op, Reduce
 from inferbench.records.overlap import maximum_of
 from inferbench.records.placement import Footprint, Graph, Site
 from inferbench.records.system import Layout

@@ -334,7 +334,9 @@ def test_the_weighted_sum_reads_what_the_chip_made_and_writes_every_token():
 
 
 def test_collectives_are_fitted_by_group_and_scored_from_64_kib(fitted):
-    """12 us and twice (n-1)/n of the payload at 80 % of the link, less the fabric's own hops."""
+    """12 us and twice (n-1)/n of the payload at 80 % of the link, less the fabric's own hops; the switch of
+    the H100 could do with the payload once.
+    """
     rows = []
     for chips in (4, 8):
         for size in (2.0**i for i in range(9, 30)):
@@ -343,8 +345,9 @@ def test_collectives_are_fitted_by_group_and_scored_from_64_kib(fitted):
     head = ("chip", "n_chips", "framework", "weight_precision", "phase", "op", "latency_ms", "message_bytes")
     found = fitted(rows, head=head)
     assert [one.kernel.key for one in found.fits] == ["collective.all_reduce.4", "collective.all_reduce.8"]
-    for one in found.fits:
-        assert values(one)["efficiency.network"] == pytest.approx(0.8, rel=0.01)
+    for one, chips in zip(found.fits, (4, 8), strict=True):
+        expected = 0.8 / (2 * (chips - 1) / chips)
+        assert values(one)["efficiency.network"] == pytest.approx(expected, rel=0.01)
         assert one.kernel.unscored.sum() == 7  # 512 B to 32 KiB
         assert one.part.error < 3.0
 

@@ -93,7 +93,8 @@ CASES = [
     ),
     (
         ("run", "8xtoy-chip:tp4", "toy-net/decode"),
-        "8xtoy-chip:tp4: layout tp4 takes 4 chips, the system has 8\n  make tp x pp x dp equal to the count",
+        "8xtoy-chip:tp4: layout tp4 takes 4 chips, the system has 8\n"
+        "  make tp x cp x pp x dp equal to the count",
     ),
     (
         ("run", "toy-chip", "config.json/decode"),

@@ -1,4 +1,4 @@
-"""The fabrics: one set of collectives over four wirings."""
+"""The fabrics: one set of collectives over five wirings."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import inferbench as ib
-from inferbench_fabrics.wiring import Wiring, crossbar, grid
+from inferbench_fabrics.wiring import Wiring, crossbar, direct, grid
 
-__all__ = ["COLLECTIVES", "HOP", "Fabric", "Mesh", "Ring", "Switch", "Torus"]
+__all__ = ["COLLECTIVES", "HOP", "Fabric", "FullMesh", "Mesh", "Ring", "Switch", "Torus"]
 
 COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send")
 
@@ -35,9 +35,10 @@ class Fabric(ib.Fabric):
     - all_gather, reduce_scatter: every chip lacks (n-1)/n of the tensor and must get it through its own
       links: `P (n-1)/n / b`, d hops.
     - all_reduce: a reduce_scatter and an all_gather, `2 P (n-1)/n / b` and 2 d hops; or, in one shot, all
-    chips
-      send their whole tensors to all others, `P (n-1) / b` and d hops: whichever is shorter at each point.
-    - all_to_all: bounded by the fullest link: `P spread / bandwidth`, d hops.
+      chips send their whole tensors to all others, `P (n-1) / b` and d hops: whichever is shorter at each
+      point. A switch that adds in transit (`reduction`) moves `P / b` instead, as 2 d hops.
+    - all_to_all: bounded by the fullest link: `P spread / bandwidth`, d hops; P has a copy for each chip that
+      a part goes to, not for each of its experts.
     - send: to a neighbour, over the links that lead there, one hop.
 
     Payload is in bytes (any broadcastable shape), times in seconds for one execution, without software. A
@@ -84,15 +85,15 @@ class Fabric(ib.Fabric):
         if collective.collective == "send":
             return _cost(payload / (link.bandwidth * wiring.direct), 1.0, hop, payload)
         if collective.collective == "all_to_all":
-            return _cost(
-                payload * wiring.uniform / link.bandwidth, wiring.hops, hop, payload * wiring.carried
-            )
+            sent = collective.sent(float(collective.group))
+            return _cost(sent * wiring.uniform / link.bandwidth, wiring.hops, hop, sent * wiring.carried)
         passes: ib.Numeric = 1.0
         hops: ib.Numeric = wiring.hops
         if collective.collective == "all_reduce":
-            limit = _one_shot_limit(collective.group, wiring.hops * hop, link.bandwidth * wiring.share)
+            twice = 1.0 / away if link.reduction else 2.0
+            limit = _one_shot_limit(collective.group, twice, wiring.hops * hop, link.bandwidth * wiring.share)
             small = payload <= limit
-            passes = ib.where(small, float(collective.group), 2.0)
+            passes = ib.where(small, float(collective.group), twice)
             hops = ib.where(small, wiring.hops, 2.0 * wiring.hops)
         sent = payload * away * passes
         return _cost(sent / (link.bandwidth * wiring.share), hops, hop, sent)
@@ -107,20 +108,18 @@ def _cost(busy: ib.Numeric, hops: ib.Numeric, hop: float, sent: ib.Numeric) -> i
     )
 
 
-def _one_shot_limit(group: int, latency: float, bandwidth: float) -> float:
+def _one_shot_limit(group: int, passes: float, latency: float, bandwidth: float) -> float:
     """Bytes up to which sending everything to everybody is the shorter all-reduce.
 
-    One shot sends (n-1)/n P n bytes, two passes send (n-1)/n P 2: it costs (n-1)(n-2)/n P / b more and saves
-    `latency`.
+    One shot sends (n-1)/n P n bytes, otherwise (n-1)/n P `passes` are: it costs (n-1)(n-passes)/n P / b more
+    and saves `latency`.
     """
-    more = (group - 1) * (group - 2) / group
-    return math.inf if more == 0 else latency * bandwidth / more
+    more = (group - 1) * (group - passes) / group
+    return math.inf if more < 1e-9 else latency * bandwidth / more
 
 
 class Switch(Fabric):
-    """A switch that never blocks (NVSwitch, a fat tree) or direct links between all chips; no reduction
-    inside it.
-    """
+    """A switch that never blocks (NVSwitch, a fat tree); with `reduction` it adds what passes through it."""
 
     name: ClassVar[str] = "switch"
     title: ClassVar[str] = "non-blocking switch"
@@ -128,6 +127,17 @@ class Switch(Fabric):
     def wiring(self, group: int, link: ib.Link) -> Wiring:
         """Everyone is one hop away, at full bandwidth."""
         return crossbar(group)
+
+
+class FullMesh(Fabric):
+    """A link of its own from every chip to every other of its domain; a group of few has few links to use."""
+
+    name: ClassVar[str] = "full-mesh"
+    title: ClassVar[str] = "direct links between all chips"
+
+    def wiring(self, group: int, link: ib.Link) -> Wiring:
+        """One hop; of the bandwidth the share of the links that lead into the group."""
+        return direct(group, max(group, link.size))
 
 
 class Ring(Fabric):

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import inferbench as ib
 
-__all__ = ["Wiring", "crossbar", "grid", "sides"]
+__all__ = ["Wiring", "crossbar", "direct", "grid", "sides"]
 
 
 @ib.frozen
@@ -39,6 +39,23 @@ def crossbar(group: int) -> Wiring:
     """
     away = (group - 1) / group
     return Wiring(hops=1.0, share=1.0, uniform=away, carried=away, direct=1.0)
+
+
+def direct(group: int, size: int) -> Wiring:
+    """Wire a group out of `size` chips each of which has a link to each other one.
+
+    A chip has size - 1 links of equal bandwidth; group - 1 of them lead into the group, and one byte spread
+    over the group puts 1 / group on each.
+
+    Example:
+        Two of eight chips see one of seven links:
+
+        >>> round(direct(2, 8).share, 3), direct(8, 8).share, direct(8, 8).uniform
+        (0.143, 1.0, 0.875)
+    """
+    links = size - 1
+    away = (group - 1) / group
+    return Wiring(hops=1.0, share=(group - 1) / links, uniform=links / group, carried=away, direct=1 / links)
 
 
 @lru_cache(maxsize=256)

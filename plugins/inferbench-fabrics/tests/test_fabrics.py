@@ -2,15 +2,16 @@
 
 import math
 
+import attrs
 import numpy as np
 import pytest
-from inferbench_fabrics import Mesh, Ring, Switch, Torus, inferbench_fabrics
+from inferbench_fabrics import FullMesh, Mesh, Ring, Switch, Torus, inferbench_fabrics
 from inferbench_fabrics.fabrics import COLLECTIVES, HOP
 from inferbench_fabrics.wiring import grid, sides
 
 import inferbench as ib
 
-FABRICS = [Switch(), Ring(), Torus(), Mesh()]
+FABRICS = [Switch(), FullMesh(), Ring(), Torus(), Mesh()]
 PRECISION = ib.Precision.of(["bf16"])
 
 
@@ -28,8 +29,35 @@ def seconds(*args, **options):
     return found.busy["network"] + found.exposed["hops"]
 
 
-def test_all_four_are_offered():
-    assert [fabric.name for fabric in inferbench_fabrics()] == ["switch", "ring", "torus", "mesh"]
+def test_all_five_are_offered():
+    names = ["switch", "full-mesh", "ring", "torus", "mesh"]
+    assert [fabric.name for fabric in inferbench_fabrics()] == names
+
+
+@pytest.mark.parametrize(("group", "gigabytes"), [(2, 64), (4, 192), (8, 448)])
+def test_a_group_of_a_full_mesh_uses_its_own_links_only(group, gigabytes):
+    """MI300X: seven links of 64 GB/s; 64 MiB over two chips take 1.05 ms, not the 0.15 of a switch."""
+    link = ib.Link("full-mesh", bandwidth=448e9, latency=0.0, size=8)
+    reduce = FullMesh().cost(op("all_reduce", 64 * 2**20, group), link, ib.Layout(tp=group))
+    by_hand = 2 * 64 * 2**20 * (group - 1) / group / (gigabytes * 1e9)
+    assert reduce.busy["network"] == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_a_switch_that_adds_moves_every_tensor_once_each_way():
+    """800 MB over 8 chips at 100 GB/s: 8 ms instead of 14; other collectives gain nothing."""
+    link = ib.Link("switch", bandwidth=100e9, latency=1e-6, size=8, reduction=True)
+    times = {
+        kind: Switch().cost(op(kind, 8e8, 8), link, ib.Layout(tp=8)).busy["network"] for kind in COLLECTIVES
+    }
+    assert times["all_reduce"] == pytest.approx(8e-3, rel=1e-12)
+    assert times["all_gather"] == times["reduce_scatter"] == pytest.approx(7e-3, rel=1e-12)
+
+
+def test_copies_go_to_the_chips_that_a_token_visits():
+    """1 MB of tokens, each to 3 of 8 chips: 3 MB, an eighth of which stays."""
+    link = ib.Link("switch", bandwidth=100e9, latency=0.0, size=8)
+    sent = attrs.evolve(op("all_to_all", 1e6, 8), visits=lambda parts: 3.0)
+    assert Switch().cost(sent, link, ib.Layout(tp=8)).busy["network"] == pytest.approx(3e6 * 7 / 8 / 100e9)
 
 
 # 100 GB/s, 1 us a hop, 8 MB over 8 chips: 7 MB are missing at every chip, 70 us; twice that for an

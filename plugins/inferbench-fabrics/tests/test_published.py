@@ -22,12 +22,11 @@ def test_measured_collectives_are_slower_than_the_switch():
             payload=row["message_bytes"],
             group=int(row["n_chips"]),
         )
-        link = ib.Link("switch", BANDWIDTH[row["chip"]], math.nan, 8)
+        adds = row["chip"] != "A100-SXM4-80GB"  # NVSwitch 3 and later add up in transit
+        link = ib.Link("switch", BANDWIDTH[row["chip"]], math.nan, 8, reduction=adds)
         cost = Switch().cost(collective, link, ib.Layout(tp=collective.group))
         rows += 1
         if float(cost.busy["network"] + cost.exposed["hops"]) > row["latency_s"]:
             faster.append((row["chip"], row["op"], row["n_chips"], row["message_bytes"]))
-    # NVSwitch 3 adds up in transit, which the model does not have: the gigabyte all-reduce of two libraries,
-    # by 4%.
-    assert faster == [("H100-SXM5-80GB", "all_reduce", 8.0, 2.0**30)] * 2
+    assert faster == []
     assert rows > 1000

@@ -191,7 +191,8 @@ class Layers:
         p, sweep = self.params, self.sweep
         wide = p.qk_nope_head_dim + p.v_head_dim
         rows = sweep.batch * sweep.keys(p.sliding_window)
-        yield self.gemm("kv_b", layers, p.num_attention_heads * wide, p.kv_lora_rank, split=("n",), m=rows)
+        fields: dict[str, Any] = {"split": ("n",), "m": rows, "all_rows": True}  # latents go round, not keys
+        yield self.gemm("kv_b", layers, p.num_attention_heads * wide, p.kv_lora_rank, **fields)
         query = p.qk_nope_head_dim + p.qk_rope_head_dim
         yield from self._scores(p.num_attention_heads, query, p.v_head_dim, latent)
 

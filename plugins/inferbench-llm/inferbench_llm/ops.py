@@ -29,4 +29,4 @@ class CachedAttention(ib.Attention):
     @cached_property
     def resident(self) -> ib.Bytes:
         """The KV cache at the end of the step."""
-        return ib.Bytes(state=self.batch * self.held * self.state_width * self.precision.kv)
+        return ib.Bytes(state=self.batch * self.held / self.spread * self.state_width * self.precision.kv)

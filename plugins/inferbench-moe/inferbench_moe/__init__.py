@@ -8,7 +8,7 @@ import inferbench as ib
 from inferbench_moe.config import read_moe
 from inferbench_moe.experts import ExpertGemm, ExpertLayers
 from inferbench_moe.params import MoeOptions, MoeParams
-from inferbench_moe.routing import distinct_experts, inclusion
+from inferbench_moe.routing import Route, distinct_experts, distinct_parts, inclusion
 from inferbench_moe.workload import MixtureOfExperts, active_parameters
 
 __all__ = [
@@ -17,8 +17,10 @@ __all__ = [
     "MixtureOfExperts",
     "MoeOptions",
     "MoeParams",
+    "Route",
     "active_parameters",
     "distinct_experts",
+    "distinct_parts",
     "inclusion",
     "read_moe",
 ]

@@ -43,6 +43,8 @@ _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "n_shared_experts": ("n_shared_experts",),
     "shared_expert_intermediate_size": ("shared_expert_intermediate_size",),
     "first_k_dense_replace": ("first_k_dense_replace",),
+    "n_group": ("n_group",),
+    "topk_group": ("topk_group",),
     "q_lora_rank": ("q_lora_rank",),
     "kv_lora_rank": ("kv_lora_rank",),
     "qk_nope_head_dim": ("qk_nope_head_dim",),

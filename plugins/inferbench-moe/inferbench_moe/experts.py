@@ -10,9 +10,9 @@ from inferbench_llm import Layers
 
 import inferbench as ib
 from inferbench_moe.params import MoeOptions, MoeParams
-from inferbench_moe.routing import distinct_experts
+from inferbench_moe.routing import Route
 
-__all__ = ["ExpertGemm", "ExpertLayers"]
+__all__ = ["ExpertGemm", "ExpertLayers", "SharedDown"]
 
 
 @attrs.frozen(kw_only=True, slots=False, eq=False)
@@ -21,58 +21,94 @@ class ExpertGemm(ib.Gemm):
     of `Gemm`.
 
     Attributes:
-        experts: Routed experts of the layer; they must divide over expert-parallel chips.
-        chosen: Experts per token.
+        tokens: Tokens that are routed: of one data-parallel rank, or of all ranks that share the experts.
+        route: How tokens choose experts.
         part: `up` sends tokens to the chips of their experts before, `down` their results back after.
+        alone: Whether nothing else of the layer (shared experts) is summed over a tensor-parallel group.
     """
 
-    experts: float
-    chosen: float
+    tokens: ib.Numeric
+    route: Route
     part: Literal["up", "down"]
+    alone: bool = True
+
+    @property
+    def experts(self) -> float:
+        """Routed experts of the layer."""
+        return self.route.experts
+
+    @property
+    def chosen(self) -> float:
+        """Experts per token."""
+        return self.route.chosen
 
     def shard(self, layout: ib.Layout) -> ib.Op:
-        """Return the busiest chip's share: the mean of touched experts, and at least one whole expert.
+        """Return the busiest chip's share.
 
-        With few tokens most chips have no expert to run, and the step waits for one that has; how unevenly
-        experts fall beyond that is not modelled, so the share is a lower bound.
+        It touches the mean number of experts, at least a whole one: with few tokens most chips have no
+        expert to run, and the step waits for one that has. Its rows are the mean's times `route.imbalance`.
+        Beyond a tensor-parallel group every chip holds a whole number of experts, some of them twice where
+        they don't divide (DeepSeek's 256 experts take 288 places on 72 chips).
 
         Raises:
             InferBenchError: The experts don't divide over the expert-parallel chips.
         """
-        if self.experts % layout.ep:
-            raise ib.InferBenchError.at(
-                f"layout {layout}",
-                f"{self.experts:g} experts do not divide over ep{layout.ep}",
-                f"choose ep so that it divides {self.experts:g}",
-            )
+        self._check(layout)
         mine = super().shard(layout)
-        if layout.ep > 1 and isinstance(mine, ExpertGemm):
-            mine = attrs.evolve(mine, count=ib.maximum(mine.count, 1.0))
-        return mine
+        if not isinstance(mine, ExpertGemm) or layout.ep * layout.cp == 1:
+            return mine
+        if layout.cp > 1 and not self.spans_ranks(layout):
+            tokens = ib.maximum(self.tokens / layout.cp, 1.0)
+            touched = self.route.touched(tokens)
+            rows = tokens * self.route.chosen / touched
+            mine = attrs.evolve(mine, tokens=tokens, count=touched / layout.ep, m=rows)
+        if layout.ep == 1:
+            return mine
+        uneven = self.route.imbalance
+        held = ib.ceil_div(self.route.experts, layout.ep) if self.spans_ranks(layout) else mine.held
+        count = ib.maximum(mine.count, 1.0)
+        return attrs.evolve(mine, m=mine.m * uneven, count=count, held=held, busiest=uneven)
+
+    def _check(self, layout: ib.Layout) -> None:
+        experts, where = self.route.experts, f"layout {layout}"
+        if layout.ep <= layout.tp and experts % layout.ep:
+            said = f"{experts:g} experts do not divide over ep{layout.ep}"
+            raise ib.InferBenchError.at(where, said, f"choose ep so that it divides {experts:g}")
+        if layout.ep > experts:
+            said = f"ep{layout.ep} has more chips than the {experts:g} experts of a layer"
+            raise ib.InferBenchError.at(where, said, f"choose ep up to {experts:g}")
 
     def exchanges(self, layout: ib.Layout) -> Iterator[ib.Collective]:
-        """Yield dispatch and combine over ep, and the sum of partial results over the chips of an expert.
+        """Yield what chips exchange.
 
-        Results of a token's experts are added before they are summed over chips, so that sum moves one vector
-        per token, not one per expert.
+        Inside a tensor-parallel group every chip has all tokens already: one sum over the group, of one
+        vector per token, holds all experts, and shared ones too. Beyond it, tokens are sent to the chips of
+        their experts, one copy to each chip however many of them it holds, and results come back.
         """
-        inside = self.degree("k", layout)
-        if self.part == "down" and inside > 1:
-            yield self._collective("all_reduce", self.bytes.outputs / self.chosen, inside)
-        if layout.ep > 1:
-            dispatched = self.bytes.inputs if self.part == "up" else self.bytes.outputs
-            yield self._collective("all_to_all", dispatched, layout.ep)
-
-    def _collective(self, collective: str, payload: ib.Numeric, group: int) -> ib.Collective:
-        return ib.Collective(
-            name=f"{self.name}.{collective}",
-            precision=self.precision,
-            repeat=self.repeat,
-            unit=self.unit,
-            collective=collective,
-            payload=payload,
-            group=group,
+        vector = (self.k if self.part == "up" else self.n) * self.precision.activations
+        if not self.spans_ranks(layout):
+            if self.part == "down" and layout.tp > 1:
+                yield self.exchange("all_reduce", self.tokens * vector, layout.tp)
+            return
+        sent = self.tokens / layout.ep * vector * self.route.imbalance
+        yield self.exchange(
+            "all_to_all", sent, layout.ep, visits=self.route.visits, split=("experts",), busiest=self.busiest
         )
+        if self.part == "down" and layout.tp > 1 and self.alone:
+            each = self.tokens / (layout.sharing * layout.cp) * vector
+            yield self.exchange("all_gather", each, layout.tp)
+
+
+@attrs.frozen(kw_only=True, slots=False, eq=False)
+class SharedDown(ib.Gemm):
+    """The last matrix of shared experts: its partial results are summed together with those of the routed
+    ones, where these are summed over the same chips.
+    """
+
+    def exchanges(self, layout: ib.Layout) -> Iterator[ib.Collective]:
+        """Yield nothing where the routed experts' sum has it too."""
+        if layout.ep > layout.tp:
+            yield from super().exchanges(layout)
 
 
 def _stored(axis: ib.Precision, wanted: str) -> ib.Precision:
@@ -106,7 +142,8 @@ class ExpertLayers:
         yield base.gemm("router", layers, p.num_experts, p.hidden_size, bias=bias)
         yield from self._routed(layers)
         if p.shared_width:
-            yield from base.mlp(layers, p.shared_width, "shared_")
+            for op in base.mlp(layers, p.shared_width, "shared_"):
+                yield SharedDown(**attrs.asdict(op, recurse=False)) if "k" in op.split else op
             if p.shared_expert_gate:
                 yield base.gemm("shared_gate", layers, 1.0, p.hidden_size)
         if base.options.elementwise:
@@ -118,18 +155,18 @@ class ExpertLayers:
         p, base = self.params, self.base
         width = p.expert_hidden_size or p.hidden_size
         inner = p.moe_intermediate_size * (2.0 if p.gated_mlp else 1.0)
-        touched = distinct_experts(
-            p.num_experts, p.num_experts_per_tok, base.sweep.rows, self.options.routing
-        )
+        route = Route.of(p, self.options)
+        touched = route.touched(base.sweep.rows)
         rows = base.sweep.rows * p.num_experts_per_tok / touched
         precision = base.of("experts").precision
         precision = _stored(precision, p.expert_format) if p.expert_format else precision
-        yield self._expert("up", (layers, inner, width), touched, rows, precision)
+        yield self._expert("up", (layers, inner, width), touched, rows, (route, precision))
         if base.options.elementwise:
             active = p.num_experts_per_tok * p.moe_intermediate_size
             reads = inner / p.moe_intermediate_size
-            yield base.elementwise("expert_activation", layers, active, reads=reads, split=("n",))
-        yield self._expert("down", (layers, width, p.moe_intermediate_size), touched, rows, precision)
+            yield base.elementwise("expert_activation", layers, active, reads=reads, split=("experts", "n"))
+        narrow = (layers, width, p.moe_intermediate_size)
+        yield self._expert("down", narrow, touched, rows, (route, precision))
 
     def _expert(
         self,
@@ -137,9 +174,9 @@ class ExpertLayers:
         shape: tuple[float, float, float],
         touched: ib.Numeric,
         rows: ib.Numeric,
-        precision: ib.Precision,
+        kind: tuple[Route, ib.Precision],
     ) -> ib.Op:
-        p, sweep, (layers, n, k) = self.params, self.base.sweep, shape
+        p, sweep, (layers, n, k), (route, precision) = self.params, self.base.sweep, shape, kind
         return ExpertGemm(
             name=f"{sweep.prefix}experts_{part}",
             precision=precision,
@@ -152,7 +189,8 @@ class ExpertLayers:
             count=touched,
             held=p.num_experts,
             bias=n if p.expert_bias else 0.0,
-            experts=p.num_experts,
-            chosen=p.num_experts_per_tok,
+            tokens=sweep.rows,
+            route=route,
             part=part,
+            alone=not p.shared_width,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,6 +46,14 @@ class MixtureOfExperts(Transformer):
                 yield from layers.mlp(float(params.first_k_dense_replace), params.intermediate_size, "dense_")
             yield from ExpertLayers(params, layers, options).ops()
             yield from layers.head()
+
+    def remarks(self, network: ib.Network, options: Any, layouts: Sequence[ib.Layout]) -> Iterator[str]:
+        """Say how unevenly tokens fall on chips with experts of their own."""
+        if any(layout.ep > 1 for layout in layouts):
+            yield (
+                f"the busiest chip's experts get {options.imbalance:g} times the mean's tokens"
+                " (--option imbalance=…, docs/explanation/workloads/moe.md)"
+            )
 
     def read_config(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Turn a Hugging Face `config.json` of a mixture of experts into a `[network]` table, else None."""

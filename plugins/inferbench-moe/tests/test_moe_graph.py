@@ -145,22 +145,70 @@ def test_size_of_mxfp4_checkpoints(name, gibibytes):
     assert [point.compute for point in experts.points] == ["bf16", "fp8", "fp4", "bf16"]
 
 
-def test_experts_over_chips(mixtral):
-    """Four chips hold two experts each; with 2 x 64 rows a chip gets a quarter and sends as many results
-    back.
-    """
+def test_experts_inside_a_tensor_parallel_group(mixtral):
+    """Eight chips hold two experts each, cut in two: all have all tokens, and one sum joins what they add."""
     ops = mixtral().ops("decode", batch=[64.0])
     layout = ib.Layout(tp=8, ep=4)
     up, down = ops["experts_up"].shard(layout), ops["experts_down"].shard(layout)
     assert up.parameters * 8 == ops["experts_up"].parameters
     assert down.parameters * 8 == ops["experts_down"].parameters
-    (dispatch,) = up.exchanges(layout)
-    assert (dispatch.collective, dispatch.group) == ("all_to_all", 4)
-    assert np.squeeze(dispatch.payload) == pytest.approx(2 * 64 / 4 * 4096 * 2)
-    summed, combine = down.exchanges(layout)
-    assert (summed.collective, summed.group, combine.collective) == ("all_reduce", 2, "all_to_all")
-    assert np.squeeze(summed.payload) == pytest.approx(64 / 4 * 4096 * 2)
-    assert np.squeeze(combine.payload) == pytest.approx(2 * 64 / 4 * 4096 * 2)
+    assert not list(up.exchanges(layout))
+    (summed,) = down.exchanges(layout)
+    assert (summed.collective, summed.group) == ("all_reduce", 8)
+    assert np.squeeze(summed.payload) == 64 * 4096 * 2
+
+
+def test_experts_over_data_parallel_ranks(mixtral):
+    """Eight ranks of 8 tokens: a token's two experts lie on two chips, less where both are on one of them."""
+    ops = mixtral().ops("decode", batch=[64.0], options=MoeOptions(imbalance=1.0))
+    layout = ib.Layout(dp=8, ep=8)
+    up, down = ops["experts_up"].shard(layout), ops["experts_down"].shard(layout)
+    assert up.parameters * 8 == ops["experts_up"].parameters
+    (dispatch,), (combine,) = up.exchanges(layout), down.exchanges(layout)
+    for exchange in (dispatch, combine):
+        assert (exchange.collective, exchange.group) == ("all_to_all", 8)
+        assert np.squeeze(exchange.payload) == 8 * 4096 * 2
+        assert np.squeeze(exchange.sent(8.0)) == pytest.approx(2 * 8 * 4096 * 2)
+        assert np.squeeze(exchange.sent(4.0)) == pytest.approx(4 * (1 - 6 / 8 * 5 / 7) * 8 * 4096 * 2)
+
+
+def test_the_busiest_chip_has_more_rows_than_the_mean(mixtral):
+    layout = ib.Layout(tp=8, ep=8)
+    even, uneven = (
+        mixtral().ops("decode", batch=[64.0], options=MoeOptions(imbalance=ratio))["experts_up"].shard(layout)
+        for ratio in (1.0, 1.5)
+    )
+    assert np.squeeze(uneven.useful) == pytest.approx(1.5 * np.squeeze(even.useful))
+    assert uneven.bytes.weights == pytest.approx(even.bytes.weights)
+    assert uneven.busiest == 1.5
+
+
+def test_experts_beyond_a_group_have_places_for_hot_ones_twice(deepseek):
+    """DeepSeek's deployment: 256 experts in 288 places on 72 or 144 chips."""
+    up = deepseek().ops("decode")["experts_up"]
+    assert [np.squeeze(up.shard(ib.Layout(dp=n, ep=n)).held) for n in (64, 72, 144)] == [4, 4, 2]
+
+
+def test_more_chips_than_experts_are_refused(mixtral):
+    with pytest.raises(ib.InferBenchError, match="ep16 has more chips than the 8 experts of a layer"):
+        mixtral().ops("decode")["experts_up"].shard(ib.Layout(dp=16, ep=16))
+
+
+def test_a_layer_has_two_collectives(deepseek):
+    """Tensor parallel: a sum after attention, one after experts, shared ones in it. Data parallel: dispatch
+    and combine.
+    """
+
+    def named(**degrees):
+        layout, found = ib.Layout(**degrees), []
+        for name, op in deepseek().ops("decode", batch=[64.0]).items():
+            if op.unit == "layer" and not name.startswith("dense"):
+                found += [exchange.name for exchange in op.shard(layout).exchanges(layout)]
+        return found
+
+    assert named(tp=8) == named(tp=8, ep=8) == ["o.all_reduce", "experts_down.all_reduce"]
+    assert named(dp=8, ep=8) == ["experts_up.all_to_all", "experts_down.all_to_all"]
+    assert named(dp=8) == []
 
 
 def test_tensor_parallel_experts_sum_one_vector_per_token(mixtral):

@@ -1,0 +1,87 @@
+"""Which replicas a system can be cut into, and how many sequences they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from inferbench.errors import InferBenchError
+from inferbench.model import partition
+from inferbench.model.capacity import fits
+from inferbench.records.grid import Grid
+from inferbench.records.system import Layout, System
+from inferbench.serving.replica import Question, Replica, replica
+
+__all__ = ["MOST", "layouts_of", "loads", "replicas_of"]
+
+MOST = 2.0**17
+"""Sequences of a replica beyond which no load is tried."""
+
+
+def layouts_of(asked: Question, system: System) -> tuple[list[Layout], dict[str, int]]:
+    """Layouts of a replica that hold the network with one sequence; how many don't."""
+    case = asked.case(System(system.chip), "decode")
+    one = _point(asked, [1.0])
+    whole = case.graph(one.at)
+    experts, context = any("experts" in op.split for op in whole), partition.attends(whole)
+    widest = partition.widest_tp(whole)
+    wanted = (
+        [system.layout]
+        if system.layout
+        else partition.candidates(system.count, case.layers, widest, experts, context)
+    )
+    found, refusals = [], 0
+    for layout in dict.fromkeys(attrs.evolve(layout, dp=layout.sharing) for layout in wanted):
+        if _fits(asked, system, layout, one).any():
+            found.append(layout)
+        else:
+            refusals += 1
+    return found, {"weights and one request don't fit": refusals} if refusals else {}
+
+
+def _point(asked: Question, batches: Sequence[float]) -> Grid:
+    return Grid.of({"batch": batches, "context": [asked.traffic.context]}, asked.precisions)
+
+
+def _fits(asked: Question, system: System, layout: Layout, grid: Grid) -> Any:
+    """Where a replica holds the sequences; a layout that an operator refuses is told why later."""
+    if asked.ignore_capacity:
+        return np.ones(grid.shape, dtype=bool)
+    mine = asked.case(System(system.chip, layout.chips, layout), "decode")
+    try:
+        return fits(mine, grid, layout)
+    except InferBenchError:
+        return np.ones(grid.shape, dtype=bool)
+
+
+def loads(asked: Question, system: System, layouts: Sequence[Layout]) -> tuple[float, ...]:
+    """The loads asked for and, in steps of a half and a third, all beyond that some replica holds."""
+    last = asked.batches[-1]
+    steps = [last * factor * 2.0**k for k in range(int(np.log2(MOST / last)) + 1) for factor in (1.0, 1.5)]
+    beyond = [load for load in steps if last < load <= MOST]
+    if not beyond or asked.ignore_capacity:
+        return asked.batches
+    grid, most = _point(asked, beyond), 0.0
+    for layout in layouts:
+        mask = np.asarray(grid.full(_fits(asked, system, layout, grid)))
+        held = np.asarray(beyond)[mask.any(axis=(1, 2))]
+        most = max(most, float(held.max()) if held.size else 0.0)
+    return (*asked.batches, *(load for load in beyond if load <= most))
+
+
+def replicas_of(
+    asked: Question, system: System, layouts: Sequence[Layout]
+) -> tuple[list[Replica], dict[str, int]]:
+    """Replicas of the layouts; why operators refuse the others."""
+    found: list[Replica] = []
+    refusals: dict[str, int] = {}
+    for layout in layouts:
+        try:
+            found.append(replica(asked, System(system.chip, layout.chips, layout)))
+        except InferBenchError as error:
+            reason = str(error).splitlines()[0]
+            refusals[reason] = refusals.get(reason, 0) + 1
+    return found, refusals
