@@ -17,6 +17,7 @@ from inferbench._version import __version__ as __version__
 
 _HOMES = {
     "inferbench.errors": ("Fault", "InferBenchError", "UnsupportedOp"),
+    "inferbench.face.card": ("Card", "card"),
     "inferbench.face.compare": ("Comparison", "compare"),
     "inferbench.face.run": ("run",),
     "inferbench.records.grid": ("Grid", "Point"),
@@ -114,6 +115,8 @@ if TYPE_CHECKING:
     from inferbench.errors import InferBenchError as InferBenchError
     from inferbench.errors import UnsupportedOp as UnsupportedOp
     from inferbench.evidence.importing import read_measurements as read_measurements
+    from inferbench.face.card import Card as Card
+    from inferbench.face.card import card as card
     from inferbench.face.compare import Comparison as Comparison
     from inferbench.face.compare import compare as compare
     from inferbench.face.run import run as run

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "registry_with_commands"]
 
 COMMANDS = {
-    "compare": "Compare systems on the same work: one table per workload.",
+    "compare": "Compare systems on the same work: what one would get, how sure, and the bound.",
+    "card": "The four metrics of each system together, at the reference workloads.",
     "run": "Run one workload on one system over a grid.",
     "sweep": "Evaluate systems over a whole space of workload points.",
     "query": "Ask a sweep's result in SQL.",

@@ -22,7 +22,7 @@ from inferbench.units import (
     Unit,
 )
 
-__all__ = ["HourlyCost", "Scenario", "ScenarioFile", "Suite", "SuiteFile", "SuitePoint", "Term"]
+__all__ = ["HourlyCost", "Scenario", "ScenarioFile", "Suite", "SuiteFile", "SuitePoint", "SuiteSpace", "Term"]
 
 End = Literal["low", "mid", "high"]
 
@@ -224,20 +224,40 @@ class SuitePoint:
 
 
 @attrs.frozen(kw_only=True)
+class SuiteSpace:
+    """The workload points and the reference systems by which flexibility is judged.
+
+    Attributes:
+        works: `network/phase`; each is asked at every batch and context.
+        batch, context: Axes.
+        precision: Of all points.
+        against: Reference systems, fixed and named: the best of them at a point sets its mark.
+    """
+
+    works: tuple[str, ...]
+    batch: tuple[float, ...]
+    context: tuple[float, ...]
+    precision: str = "fp8"
+    against: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
 class Suite:
-    """A named list of workload points that everyone runs alike."""
+    """A named list of workload points that everyone runs alike, and the space that judges flexibility."""
 
     name: str
     title: str
     points: tuple[SuitePoint, ...]
+    space: SuiteSpace | None = None
     note: str = ""
     origin: str = ""
 
 
 @attrs.frozen(kw_only=True)
 class SuiteFile:
-    """The layout of a suite's TOML: `[[points]]` tables."""
+    """The layout of a suite's TOML: `[[points]]` tables and, for flexibility, one `[space]`."""
 
     title: str
     note: str = ""
     points: tuple[SuitePoint, ...]
+    space: SuiteSpace | None = None

@@ -216,7 +216,9 @@ def suite_from(text: bytes, name: str, where: str) -> Suite:
     walked = walk(raw, SuiteFile, where)
     raise_if(walked.faults)
     file: SuiteFile = structure(walked.values, SuiteFile, where)
-    return Suite(name=name, title=file.title, points=file.points, note=file.note, origin=where)
+    return Suite(
+        name=name, title=file.title, points=file.points, space=file.space, note=file.note, origin=where
+    )
 
 
 def claims_from(text: bytes, where: str) -> tuple[str, tuple[Claim, ...]]:
