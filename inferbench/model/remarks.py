@@ -33,6 +33,7 @@ def with_remarks(run: Run, registry: Registry) -> Run:
         *workload.remarks(run.network, options, used),
         *architecture.remarks(run.system.chip, structured_tuning(architecture, run.stack)),
         *_link_remarks(run, used, registry),
+        *(f"{run.network.name}: {part} is not read; the figures leave it out" for part in run.network.unread),
     ]
     numbered = {f"remark-{i}": text for i, text in enumerate(remarks)}
     return attrs.evolve(run, notes={**run.notes, **unusual, **numbered})

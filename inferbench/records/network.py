@@ -41,6 +41,7 @@ class Network:
         precision: In which it is published, as one writes a precision; what a run takes that asks for none.
         formats: Part of the network to the format that its weights are published in, where that is another;
             holds where a run's precision is `precision`. The workload knows which parts there are.
+        unread: Parts that its config describes and its figures leave out, as the config names them.
         published: What the graph's totals are checked against.
     """
 
@@ -50,6 +51,7 @@ class Network:
     params: Any
     precision: str = ""
     formats: Mapping[str, str] = attrs.field(factory=dict)
+    unread: tuple[str, ...] = ()
     published: Published = Published()
     facts: Mapping[str, Fact] = attrs.field(factory=dict, eq=False)
     note: str = ""

@@ -51,7 +51,8 @@ def _json_object(path: str) -> dict[str, Any]:
 def network_from_config(config: Mapping[str, Any], path: str, workloads: Iterable[Workload]) -> Network:
     """Build a network from a config that some workload plugin understands.
 
-    Besides the keys of `[network]` a workload may return `precision` and `formats`, those of the whole file.
+    Besides the keys of `[network]` a workload may return `precision` and `formats`, those of the whole file,
+    and `unread`, the parts that it leaves out.
 
     Raises:
         InferBenchError: Nobody reads it, or its reader finds a fault.
@@ -61,9 +62,10 @@ def network_from_config(config: Mapping[str, Any], path: str, workloads: Iterabl
         if table is not None:
             title = str(config.get("_name_or_path") or path)
             stored = {key: table[key] for key in ("precision", "formats") if key in table}
-            shape = {key: value for key, value in table.items() if key not in stored}
+            shape = {key: value for key, value in table.items() if key not in {*stored, "unread"}}
             raw = {"title": title, **stored, "network": {"type": workload.name, **shape}}
-            return assembled_network(raw, path, path, lambda _, found=workload: found)  # type: ignore[misc]
+            built = assembled_network(raw, path, path, lambda _, found=workload: found)  # type: ignore[misc]
+            return attrs.evolve(built, unread=tuple(table.get("unread", ())))
     raise InferBenchError.at(
         path, f"no installed workload reads configs of {_what(config)}", "see `inferbench list workloads`"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import inferbench as ib
-from inferbench_llm.architectures import family_of, text_part
+from inferbench_llm.architectures import family_of, text_part, unread_parts
 from inferbench_llm.config import given, is_mixture, read_dense, read_table, refuse_unread
 from inferbench_llm.family import SIZES, dense, family
 from inferbench_llm.hf import completed
@@ -42,6 +42,7 @@ __all__ = [
     "stored",
     "sweeps",
     "text_part",
+    "unread_parts",
 ]
 
 

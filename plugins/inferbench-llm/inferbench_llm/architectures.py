@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-__all__ = ["family_of", "text_part"]
+__all__ = ["family_of", "text_part", "unread_parts"]
 
 # Class in `architectures`, less what it is for, to the model type whose layers it has.
 _CLASSES: Mapping[str, str] = {
@@ -62,6 +62,7 @@ _CLASSES: Mapping[str, str] = {
     "Step3p7": "step3p7",
     "Step3p7Flash": "step3p7",
 }
+_ENCODERS = ("vision_config", "audio_config", "speech_config", "encoder_config")
 _PURPOSES = ("ForCausalLM", "ForConditionalGeneration")
 # Model types that are another's form.
 _ALIASES: Mapping[str, str] = {"kimi_k2": "deepseek_v3", "kimi_k25": "deepseek_v3", "mistral3": "mistral"}
@@ -81,6 +82,17 @@ def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
         return config
     shared = ("architectures", "tie_word_embeddings", "quantization_config", "torch_dtype", "dtype")
     return {**{key: config[key] for key in shared if key in config}, **nested}
+
+
+def unread_parts(config: Mapping[str, Any], read: Collection[str] = ()) -> Mapping[str, Any]:
+    """Return `unread` of a network's table: the encoders of a multi-modal file that no reader takes.
+
+    Example:
+        >>> unread_parts({"vision_config": {"hidden_size": 1152}, "audio_config": None})
+        {'unread': ['vision_config']}
+    """
+    found = [key for key in _ENCODERS if isinstance(config.get(key), Mapping) and key not in read]
+    return {"unread": found} if found else {}
 
 
 def family_of(config: Mapping[str, Any], known: Collection[str]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import inferbench as ib
-from inferbench_llm.architectures import family_of, text_part
+from inferbench_llm.architectures import family_of, text_part, unread_parts
 from inferbench_llm.hf import completed
 from inferbench_llm.quantization import stored
 
@@ -147,7 +147,8 @@ def read_dense(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if traits is None or is_mixture(text) or odd:
         return None
     refuse_unread(text)
-    return {"type": "transformer", **read_table(completed(text), traits), **stored(config, text)}
+    table = read_table(completed(text), traits)
+    return {"type": "transformer", **table, **stored(config, text), **unread_parts(config)}
 
 
 def refuse_unread(config: Mapping[str, Any], reads: Iterable[str] = ()) -> None:

@@ -14,6 +14,7 @@ from inferbench_llm import (
     refuse_unread,
     stored,
     text_part,
+    unread_parts,
 )
 
 __all__ = ["read_moe"]
@@ -79,4 +80,4 @@ def read_moe(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     quantization = text.get("quantization_config")
     if isinstance(quantization, Mapping) and quantization.get("quant_method") == "mxfp4":
         table["expert_format"] = "mxfp4"
-    return {"type": "moe", **table, **stored(config, text)}
+    return {"type": "moe", **table, **stored(config, text), **unread_parts(config)}

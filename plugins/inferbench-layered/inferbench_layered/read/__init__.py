@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from inferbench_llm import completed, family_of, refuse_unread, stored, text_part
+from inferbench_llm import completed, family_of, refuse_unread, stored, text_part, unread_parts
 
 from inferbench_layered.read import deepseek, gated, grouped, mamba, vision
 from inferbench_layered.read.config import Config
@@ -102,7 +102,8 @@ def read_layered(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
         table = grouped.read_grouped(read, _traits(kind, read))
     if pictures:
         table["vision"] = pictures(Config(config).table("vision_config"), table["hidden_size"])
-    return {"type": "layered", **table, **stored(config, text)}
+    unread = unread_parts(config, ("vision_config",) if pictures else ())
+    return {"type": "layered", **table, **stored(config, text), **unread}
 
 
 def _traits(kind: str, config: Config) -> Table:
