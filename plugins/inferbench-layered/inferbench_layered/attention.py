@@ -155,7 +155,8 @@ class Latent(Block):
 
     Over everything, a prompt expands its latents to keys and values once and a new token absorbs the
     projections into its query. Over chosen positions the queries of a prompt absorb them too, as DeepSeek's
-    kernels do.
+    kernels do, unless attending to everything with a mask is less work, as it is for short prompts (the paper
+    on V3.2 describes such a mode): the pairs then are so many of absorbed heads as make that work.
 
     Attributes:
         num_attention_heads: Query heads.
@@ -212,6 +213,15 @@ class Latent(Block):
         yield per_head(build, "k_absorb", layers, heads, self.kv_lora_rank, self.qk_nope_head_dim)
         if build.options.attention or build.options.kv:
             shape = (heads, 1.0, latent, self.kv_lora_rank, latent)
-            yield attend(build, "attention", layers, shape, chosen(build.sweep, indexer.reach))
+            yield attend(build, "attention", layers, shape, self._least(build.sweep, indexer.reach))
         yield per_head(build, "v_absorb", layers, heads, self.v_head_dim, self.kv_lora_rank)
         yield build.gemm("o", layers, hidden, heads * self.v_head_dim, split=("k",))
+
+    def _least(self, sweep: Sweep, reach: float) -> tuple[ib.Numeric, ib.Numeric, ib.Numeric]:
+        """What `chosen` returns, its pairs no more work than all pairs of expanded keys and values."""
+        pairs, touched, held = chosen(sweep, reach)
+        if sweep.decoding:
+            return pairs, touched, held
+        expanded = self.qk_nope_head_dim + self.qk_rope_head_dim + self.v_head_dim
+        absorbed = 2.0 * self.kv_lora_rank + self.qk_rope_head_dim
+        return ib.minimum(pairs, sweep.pairs(0.0) * expanded / absorbed), touched, held

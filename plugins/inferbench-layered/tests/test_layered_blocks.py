@@ -95,13 +95,22 @@ class TestSparse:
         assert ops["a.index_scores"].bytes.state.item() == 4096 * 8 * 2
         assert graph.cache(context=[4096.0]) == 2 * 4096 * (40 + 8) * 2
 
-    def test_a_prompt_shorter_than_the_choice_sees_all(self, bench):
+    def test_a_prompt_takes_the_lesser_work(self, bench):
         graph = bench(network(latent={"a": Latent(layers=1.0, **LATENT, indexer=INDEXER)}))
-        pairs = graph.ops("prefill", context=[128.0])["a.attention"].useful.item() / (2 * 4 * (40 + 32))
-        assert pairs == 128 * 129 / 2
-        # Beyond it each further token sees 128.
-        pairs = graph.ops("prefill", context=[1128.0])["a.attention"].useful.item() / (2 * 4 * (40 + 32))
-        assert pairs == 128 * 129 / 2 + 1000 * 128
+        # A short one expands keys of 24 and values of 16, and attends to all that came before.
+        short = graph.ops("prefill", context=[128.0])["a.attention"].useful.item()
+        assert short == pytest.approx(2 * 4 * (24 + 16) * 128 * 129 / 2)
+        # A long one attends to 128 chosen latents: keys of 40 and values of 32.
+        long = graph.ops("prefill", context=[1128.0])["a.attention"].useful.item()
+        assert long == 2 * 4 * (40 + 32) * (128 * 129 / 2 + 1000 * 128)
+
+    def test_a_prompt_of_ordinary_heads_shorter_than_the_choice_sees_all(self, bench):
+        graph = bench(network(attention={"a": Attention(layers=1.0, **HEADS, indexer=INDEXER)}))
+        dense = bench(network(attention={"a": Attention(layers=1.0, **HEADS)}))
+        for context, seen in ((128.0, 128 * 129 / 2), (1128.0, 128 * 129 / 2 + 1000 * 128)):
+            ops = [one.ops("prefill", context=[context])["a.attention"] for one in (graph, dense)]
+            share = seen / (context * (context + 1) / 2)
+            assert ops[0].useful.item() == pytest.approx(share * ops[1].useful.item())
 
     def test_weights(self, bench):
         graph = bench(network(latent={"a": Latent(layers=1.0, **LATENT, indexer=INDEXER)}))
