@@ -163,7 +163,7 @@ def _solve(kernel: Kernel, frees: Sequence[Free], used: Any, start: Array | None
     """Minimise the robust sum of squared log ratios over the rows used; values in units of their starts
     inside.
     """
-    least_squares = _scipy()
+    least_squares = least_squares_of_scipy()
     scale = np.array([free.start for free in frees])
     low, high = (np.array([getattr(free, end) for free in frees]) / scale for end in ("low", "high"))
     first = np.ones(len(frees)) if start is None else np.clip(start / scale, low, high)
@@ -339,7 +339,12 @@ def _regimes(
     }
 
 
-def _scipy() -> Any:
+def least_squares_of_scipy() -> Any:
+    """Return SciPy's solver.
+
+    Raises:
+        InferBenchError: SciPy is not installed.
+    """
     try:
         return import_module("scipy.optimize").least_squares
     except ImportError:

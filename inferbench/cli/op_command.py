@@ -235,7 +235,8 @@ def _figures(result: OpResult, i: int) -> list[str]:
         (result.joules, "J", "energy"),
     ):
         value = float(values[i])
-        texts.append(show(value, unit) + ends_text(value, *(float(end[i]) for end in result.between(of))))
+        low, high = (float(end[i]) for end in result.between(of))
+        texts.append(show(value, unit) + ends_text(value, low, high))
     return texts
 
 

@@ -16,7 +16,7 @@ from inferbench.model.capacity import at_largest_batch
 from inferbench.model.choice import choose
 from inferbench.model.document import document, flatten
 from inferbench.model.evaluate import evaluate, prepare
-from inferbench.model.intervals import bounds
+from inferbench.model.intervals import factors
 from inferbench.model.remarks import with_remarks
 from inferbench.num import Array
 from inferbench.records.choice import Choice
@@ -184,9 +184,9 @@ class InstalledView:
         """All metrics in display order."""
         return self.registry.metrics()
 
-    def factors(self, run: Run, of: str) -> tuple[Array, Array]:
-        """Factors from a figure to the ends of its 90% interval."""
-        return bounds(run, of)
+    def factors(self, run: Run, metric: Metric) -> tuple[Array, Array]:
+        """Factors from a metric to the ends of its 90% interval."""
+        return factors(metric, run)
 
     def to_dict(self, run: Run) -> dict[str, Any]:
         """The JSON document of one run."""

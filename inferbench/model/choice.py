@@ -4,8 +4,8 @@
 one of a sibling (vendor, architecture and kind of memory alike, at most four years apart); else the prior
 of its class; else none, and what is left is the bound. Of several as near it takes the one whose standard
 error would be smallest at the point asked for: the stack's own, more for a precision or phase that it was
-not fitted in, for operators that it has no figure of, and for a sibling the less its peak and bandwidth
-are like the chip's.
+not fitted in, for operators that it has no figure of, and for a sibling the less its peak, bandwidth and
+formats are like the chip's.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ BEST, IDEAL = "best", "ideal"
 SAME, SIBLING, VENDOR, ARCHITECTURE = range(4)
 # Chips of one vendor more years apart than this share little of their kernels.
 GENERATION = 4
+WIDE = ("bf16", "fp16", "fp8", "int8")
 # A stack without a figure for half of a step's roofline time is not of this kind of workload.
 LEAST_COVERED = 0.5
 
@@ -168,7 +169,7 @@ def _best(asked: _Asked) -> Choice:
     priors = [stack for stack in _stacks(known) if stack.grade and _prior_of(stack, asked.chip)]
     if priors:
         found = min(priors, key=lambda stack: (not stack.vendors, not stack.architectures, stack.name))
-        return _chosen(found, asked, "no software of this chip, nor of a sibling, was measured")
+        return _chosen(found, asked, "no software of it or a sibling was measured")
     found = known.stack(IDEAL)
     return _chosen(found, asked, "no software of this chip or its class was measured")
 
@@ -269,7 +270,7 @@ def _doubt(stack: Stack, asked: _Asked) -> tuple[float, float]:
     unseen = UNSEEN * any(name not in known for name in asked.precisions) if known else 0.0
     missing = 0.0 if _has_phases(stack, asked.phases) else UNSEEN
     near = likeness(stack, asked.chip, asked.registry)
-    unlike = UNSEEN * _farness(stack, asked.chip, asked.registry) if near != SAME else 0.0
+    unlike = UNSEEN * _unlike(stack, asked.chip, asked.registry) if near != SAME else 0.0
     counts = stack.domain.counts
     beyond = PER_DOUBLING * max(0.0, math.log2(asked.count / counts[-1])) if counts else 0.0
     error = math.inf if math.isnan(stack.fit.error) else stack.fit.error
@@ -290,28 +291,33 @@ def _variant(stack: Stack, asked: _Asked) -> Stack:
     return asked.registry.stack(name) if blocks and name in asked.registry.entries("stacks") else stack
 
 
+def _unlike(stack: Stack, chip: Chip, registry: Registry) -> float:
+    """Doublings between peaks and bandwidths, and formats that one of two chips has and the other lacks: the
+    mark of a generation. Of the most alike chip that a stack was fitted on.
+    """
+    fitted = [registry.chip(one) for one in stack.domain.chips if one in registry.entries("chips")]
+    return min((_apart(chip, one) + len(set(chip.peak) ^ set(one.peak)) for one in fitted), default=0.0)
+
+
 def _farness(stack: Stack, chip: Chip, registry: Registry) -> float:
     fitted = [registry.chip(one) for one in stack.domain.chips]
     return min((_apart(chip, one) for one in fitted), default=0.0)
 
 
 def _apart(one: Chip, other: Chip) -> float:
-    """How unlike two chips are: doublings between their 16-bit peaks and between their memories' bandwidths,
-    together.
+    """How unlike two chips are: doublings between their peaks in the widest matrix format that both have and
+    between their memories' bandwidths, together.
 
-    Infinite where either has no such peak or bandwidth.
+    Infinite where they have no such format, or where a bandwidth is not known.
     """
+    common = next((name for name in WIDE if name in one.peak and name in other.peak), "")
+    peaks = one.peak.get(common, math.nan), other.peak.get(common, math.nan)
     total = 0.0
-    for figure in (_wide_peak, _streamed):
-        pair = figure(one), figure(other)
+    for pair in (peaks, (_streamed(one), _streamed(other))):
         if not all(math.isfinite(value) and value > 0 for value in pair):
             return math.inf
         total += abs(math.log2(pair[0] / pair[1]))
     return total
-
-
-def _wide_peak(chip: Chip) -> float:
-    return chip.peak.get("bf16", chip.peak.get("fp16", math.nan))
 
 
 def _streamed(chip: Chip) -> float:

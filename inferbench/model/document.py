@@ -14,7 +14,8 @@ import numpy as np
 
 from inferbench._version import DISTRIBUTION, __version__
 from inferbench.discovery.registry import Registry
-from inferbench.model.intervals import bounds
+from inferbench.model.intervals import factors
+from inferbench.model.outside import outside_at
 from inferbench.records.choice import GRADES
 from inferbench.records.run import Metric, Run
 
@@ -71,6 +72,8 @@ def domain_at(run: Run, index: tuple[int, ...]) -> str:
     """What the point rests on: `ideal` has no losses, a fitted stack is inside or outside its domain."""
     if run.stack.ideal:
         return "ideal: software without losses, no prediction"
+    if run.stack.grade:
+        return "prior of a class"
     if not run.stack.fit.rows:
         return "uncalibrated"
     return "extrapolated" if bool(run.values(run.flags["extrapolated"])[index]) else "inside"
@@ -111,6 +114,7 @@ def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
             "feasible": fits,
             "reason": reason,
             "domain": domain_at(run, index),
+            "outside": list(outside_at(run, at, index)),
             "metrics": {**values, "bound": (str(bound[index]) or None) if fits else None},
             "unknown": {
                 name: whys[metric_of[name]] or reason or NO_INTERVAL
@@ -123,13 +127,13 @@ def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
 
 
 def _between(run: Run, metrics: list[Metric], columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Ends of the 90% intervals of latencies, power and energy; none under a stack that was not fitted."""
+    """Ends of the 90% intervals of all metrics that have one; none under a stack that was not fitted."""
     if not run.stack.fit.rows:
         return {}
     found: dict[str, Any] = {}
     for metric in metrics:
         if metric.interval is not None:
-            low, high, values = *bounds(run, metric.interval), columns[metric.name]
+            low, high, values = *factors(metric, run), columns[metric.name]
             found |= {f"{metric.name}_low": values * low, f"{metric.name}_high": values * high}
     return found
 
@@ -146,6 +150,6 @@ def flatten(row: Mapping[str, Any]) -> dict[str, Any]:
     flat = {
         key: value
         for key, value in row.items()
-        if key not in ("metrics", "unknown", "flags", "axes", "notes", "options")
+        if key not in ("metrics", "unknown", "flags", "axes", "notes", "options", "outside")
     }
     return {**flat, **row.get("axes", {}), **row["metrics"], "flags": ";".join(row["flags"])}

@@ -74,6 +74,9 @@ class FitPart:
         spread: Log standard error of the interval: `sd`, or where tails are so heavy that its interval
             would hold fewer than nine in ten left-out rows, their conformal quantile (the `(n + 1)
             0.9`-th smallest of n, 50 or more) over 1.645.
+        chips: Chips that the rows are of; of a prior alone, as `between` and `software`.
+        between, software: Standard deviations of the logarithm between chips, and between versions of
+            software on a chip; `sd` is what is left.
         coverage: Share of the scored rows, groups left out, within 1.645 of it: what a 90% interval really
             holds.
         regimes: The same by what takes longest: an engine, or `latency`.
@@ -94,6 +97,9 @@ class FitPart:
     roofline: Deviation = math.nan
     sd: Deviation = math.nan
     spread: Deviation = math.nan
+    chips: int = 0
+    between: Deviation = math.nan
+    software: Deviation = math.nan
     coverage: Deviation = math.nan
     regimes: Mapping[str, float] = attrs.field(factory=dict)
     parameters: tuple[str, ...] = ()
@@ -137,6 +143,7 @@ class Fit:
         kernel: Relative standard error of one kernel's time (log).
         kernels: The same by op kind, variant and precision, looked up like efficiencies.
         step: Relative standard error of a whole step beside the kernels' (log).
+        steps: The same by phase, where phases differ.
         power, energy: Relative standard errors of a step's mean power and joules (log), errors of its
             duration in them, where the stack has energies of its own; NaN: the power model's, joined with
             the duration's.
@@ -156,6 +163,7 @@ class Fit:
     kernel: Deviation = math.nan
     kernels: Mapping[str, float] = attrs.field(factory=dict)
     step: Deviation = math.nan
+    steps: Mapping[str, float] = attrs.field(factory=dict)
     power: Deviation = math.nan
     energy: Deviation = math.nan
     kernel_power: Mapping[str, float] = attrs.field(factory=dict)

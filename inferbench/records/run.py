@@ -157,7 +157,7 @@ class Run:
             having = [one.name for one in self.metrics().values() if one.interval]
             found = f"the metric '{name}' has no interval"
             raise InferBenchError.at("name", found, f"those that have one are {', '.join(having)}")
-        low, high = self._view().factors(self, metric.interval)
+        low, high = self._view().factors(self, metric)
         return values * low, values * high
 
     def best(self, name: str) -> dict[str, float | str] | None:
@@ -318,8 +318,11 @@ class Metric:
         shown_in: Screens that show it without `-v`, of `SCREENS`. JSON and CSV have all
             metrics.
         kind: `number`, `fraction` (shown in per cent) or `text`.
-        interval: Whose error it has under a fitted stack: the step's time, its power or its energy. Such a
-            metric is followed by `<name>_low` and `<name>_high` in JSON.
+        interval: Whose error it has under a fitted stack: the step's time, its power or its energy; `rate`
+            is per time, `per_energy` per energy. Such a metric is followed by `<name>_low` and
+            `<name>_high` in JSON.
+        spread: Run to low and high factor of what it takes from ranges in specs (a price), beside the
+            interval; None: nothing.
     """
 
     name: str
@@ -332,7 +335,8 @@ class Metric:
     order: int = 1000
     shown_in: frozenset[str] = SCREENS
     kind: Literal["number", "fraction", "text"] = "number"
-    interval: Literal["time", "power", "energy"] | None = None
+    interval: Literal["time", "power", "energy", "rate", "per_energy"] | None = None
+    spread: Callable[[Run], tuple[Any, Any]] | None = None
 
     def shows(self, screen: str, verbose: bool = False) -> bool:
         """Whether a screen shows it, without `-v` or with it."""
@@ -355,8 +359,8 @@ class View(Protocol):
     def metrics(self) -> Sequence[Metric]:
         """All metrics in display order."""
 
-    def factors(self, run: Run, of: str) -> tuple[Array, Array]:
-        """Factors from a figure to the ends of its 90% interval; `of` is time, power or energy."""
+    def factors(self, run: Run, metric: Metric) -> tuple[Array, Array]:
+        """Factors from a metric to the ends of its 90% interval."""
 
     def to_dict(self, run: Run) -> dict[str, Any]:
         """The run as plain data."""

@@ -158,9 +158,9 @@ class Stack:
 
         1.4 where a stack fitted on kernels has no figure, so that the time is the roofline's (1.0 for
         what only moves data). 2.2 for generation attention with more than 32 query heads per key head. 0
-        under a stack that was not fitted.
+        under a stack that was not fitted, and under a prior, which was fitted on whole steps of all kernels.
         """
-        if not self.fit.rows:
+        if not self.fit.rows or self.grade:
             return 0.0
         other = OTHER_KERNEL * other_kernel(op)
         known = self.knows(op, formats)
@@ -183,7 +183,7 @@ class Stack:
         fitted.
         """
         held = np.asarray(self.domain.holds(op))
-        return held if not self.fit.rows else held & self.knows(op, formats) & ~other_kernel(op)
+        return held if not self.fit.rows or self.grade else held & self.knows(op, formats) & ~other_kernel(op)
 
     def kernel_energies(self, op: Op, formats: tuple[str, ...] = ()) -> dict[str, Numeric]:
         """Energies of one kernel alone: action, or `baseline`, to joules per count (watts).

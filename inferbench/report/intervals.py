@@ -9,11 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from inferbench.model.intervals import bounds
+from inferbench.model.intervals import factors
 from inferbench.records.host import Host
 from inferbench.records.run import Metric, Run
 
 __all__ = ["domain_text", "ends_text", "interval_text"]
+
+# Tables show intervals of what is measured; those of what follows from it stand in JSON, CSV and frames.
+SHOWN = ("time", "power", "energy")
 
 
 def interval_text(metric: Metric, value: float, run: Run, index: tuple[int, ...]) -> str:
@@ -26,14 +29,19 @@ def interval_text(metric: Metric, value: float, run: Run, index: tuple[int, ...]
         run: For the interval.
         index: Of the point.
     """
-    if metric.interval is None:
+    if metric.interval not in SHOWN:
         return ""
-    low, high = (float(factor[index]) for factor in bounds(run, metric.interval))
-    return ends_text(value, low, high)
+    low, high = (float(factor[index]) for factor in factors(metric, run))
+    return ends_text(value, low, high, bool(metric.unit))
 
 
-def ends_text(value: float, low: float, high: float) -> str:
+def ends_text(value: float, low: float, high: float, scaled: bool = True) -> str:
     """Write factors on a value as its interval; nothing where they are not known.
+
+    Args:
+        value: SI.
+        low, high: Factors.
+        scaled: Whether the value is shown with an SI prefix, as figures with a unit are.
 
     Example:
         >>> ends_text(0.0071, 0.93, 1.07)
@@ -41,7 +49,7 @@ def ends_text(value: float, low: float, high: float) -> str:
     """
     if math.isnan(low) or not value > 0:
         return ""
-    scale = _scale(value)
+    scale = _scale(value) if scaled else 1.0
     return f" [{_number(value * low * scale)}, {_number(value * high * scale)}] 90%"
 
 
@@ -61,9 +69,16 @@ def domain_text(runs: Sequence[Run]) -> str:
         `inside calibrated domain (batch 1 to 64; context 128 to 4,096; bf16, fp16)`, of a stack fitted on
         kernels `inside calibrated domain (M ≤ 32,768; bf16) · kernels only: no host time`
     """
-    fitted = [run for run in runs if run.stack.fit.rows and "extrapolated" in run.flags]
-    if not fitted:
-        return ""
+    priors = list(dict.fromkeys(run.stack.title for run in runs if run.stack.grade))
+    fitted = [
+        run for run in runs if run.stack.fit.rows and "extrapolated" in run.flags and not run.stack.grade
+    ]
+    said = [f"prior: {title}" for title in priors]
+    return " · ".join([*([_box(fitted)] if fitted else []), *said])
+
+
+def _box(fitted: Sequence[Run]) -> str:
+    """The box of the first stack, and whether the points lie in it."""
     out = [bool(np.any(run.flags["extrapolated"])) for run in fitted]
     all_out = all(bool(np.all(run.flags["extrapolated"])) for run in fitted)
     said = "extrapolated: outside" if all_out else "partly outside" if any(out) else "inside"

@@ -229,6 +229,8 @@ def _domain(column: Text, run: Run) -> Any:
     """What each point rests on, as `results.domain_at`."""
     if run.stack.ideal:
         return column.code("ideal: software without losses, no prediction")
+    if run.stack.grade:
+        return column.code("prior of a class")
     if not run.stack.fit.rows:
         return column.code("uncalibrated")
     outside = np.asarray(run.flags["extrapolated"])

@@ -29,6 +29,7 @@ RESULT = [
     "feasible",
     "reason",
     "domain",
+    "outside",
     "metrics",
     "unknown",
     "flags",

@@ -100,6 +100,16 @@ def _per_mtok(term: ib.Term, end: End) -> ib.Metric:
         why,
         lambda run: yields_tokens(run) and shown(run),
         order + shift,
+        interval="time" if end == "mid" else None,
+        spread=_range(term),
+    )
+
+
+def _range(term: ib.Term) -> Callable[[ib.Run], tuple[Any, Any]]:
+    """Low and high factor of a price that its source gives as a range."""
+    return lambda run: (
+        run.cost.of(term, "low") / run.cost.of(term),
+        run.cost.of(term, "high") / run.cost.of(term),
     )
 
 
@@ -141,6 +151,8 @@ METRICS = (
         "higher",
         *_per_dollar(ib.Term.PURCHASE),
         order=92,
+        interval="rate",
+        spread=lambda run: _range(ib.Term.PURCHASE)(run)[::-1],
     ),
     ib.Metric(
         "cost_efficiency_cloud",
@@ -149,5 +161,7 @@ METRICS = (
         "higher",
         *_per_dollar(ib.Term.ON_DEMAND),
         order=93,
+        interval="rate",
+        spread=lambda run: _range(ib.Term.ON_DEMAND)(run)[::-1],
     ),
 )

@@ -93,6 +93,7 @@ METRICS = (
         _wall_token_why,
         applies=yields_tokens,
         order=73,
+        interval="per_energy",
     ),
     ib.Metric(
         "energy_efficiency",
@@ -102,6 +103,7 @@ METRICS = (
         lambda run: useful_rate(run) / 1e12 / run.wall_watts,
         wall_why,
         order=74,
+        interval="per_energy",
     ),
     ib.Metric(
         "grams_co2_per_mtok",

@@ -92,6 +92,7 @@ METRICS = (
         _tokens_only,
         applies=yields_tokens,
         order=20,
+        interval="rate",
     ),
     ib.Metric(
         "tokens_per_s_per_chip",
@@ -102,6 +103,7 @@ METRICS = (
         _tokens_only,
         applies=yields_tokens,
         order=21,
+        interval="rate",
     ),
     ib.Metric(
         "items_per_s",
@@ -111,6 +113,7 @@ METRICS = (
         lambda run: run.items / run.seconds,
         applies=lambda run: not yields_tokens(run),
         order=22,
+        interval="rate",
     ),
     ib.Metric("ridge_point", "ridge point", "OP/B", "none", lambda run: run.ridge, order=40),
     ib.Metric(
@@ -129,6 +132,7 @@ METRICS = (
         lambda run: run.useful / (run.peak * run.seconds),
         order=50,
         kind="fraction",
+        interval="rate",
     ),
     ib.Metric(
         "algorithm",
@@ -161,7 +165,14 @@ METRICS = (
         kind="fraction",
     ),
     ib.Metric(
-        "software", "software", "", "higher", lambda run: run.model / run.seconds, order=55, kind="fraction"
+        "software",
+        "software",
+        "",
+        "higher",
+        lambda run: run.model / run.seconds,
+        order=55,
+        kind="fraction",
+        interval="rate",
     ),
     ib.Metric(
         "bandwidth_utilization",
@@ -171,6 +182,7 @@ METRICS = (
         _bandwidth_use,
         order=56,
         kind="fraction",
+        interval="rate",
     ),
     ib.Metric(
         "overlap",
@@ -184,5 +196,13 @@ METRICS = (
     ib.Metric("bound_s", "t_bound", "s", "none", lambda run: run.bound_seconds, order=209),
     ib.Metric("t_roofline_s", "t_roofline", "s", "none", lambda run: run.roofline, order=210),
     ib.Metric("t_model_s", "t_model", "s", "none", lambda run: run.model, order=211),
-    ib.Metric("useful_tops", "useful TOPS", "", "higher", lambda run: useful_rate(run) / 1e12, order=60),
+    ib.Metric(
+        "useful_tops",
+        "useful TOPS",
+        "",
+        "higher",
+        lambda run: useful_rate(run) / 1e12,
+        order=60,
+        interval="rate",
+    ),
 )
