@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from inferbench._version import __version__ as __version__
 
 _HOMES = {
-    "inferbench.errors": ("Fault", "InferBenchError", "UnsupportedOp"),
+    "inferbench.cli.authors": ("Output", "output_options", "table_width", "write_report"),
+    "inferbench.errors": ("Fault", "InferBenchError", "UnsupportedOp", "suggest"),
     "inferbench.face.card": ("Card", "card"),
     "inferbench.face.compare": ("Comparison", "compare"),
     "inferbench.face.run": ("run",),
@@ -25,7 +26,6 @@ _HOMES = {
     "inferbench.evidence.importing": ("read_measurements",),
     "inferbench.num": ("Array", "Numeric", "ceil_div", "curve", "maximum", "minimum", "round_up", "where"),
     "inferbench.records.chip": ("Chip", "Link", "MemoryLevel", "Power", "Price", "Rental", "Silicon"),
-    "inferbench.records.claim": ("Claim",),
     "inferbench.records.convolution": ("Conv2d",),
     "inferbench.records.cost": ("Cost",),
     "inferbench.records.energy": ("Energy", "ActivityCounts"),
@@ -65,6 +65,8 @@ _HOMES = {
     "inferbench.records.system": ("Layout", "System", "SystemName"),
     "inferbench.report.model": ("Cell", "Report", "Table"),
     "inferbench.discovery.registry": ("Registry", "installed"),
+    "inferbench.specs.override": ("override",),
+    "inferbench.specs.read": ("read_spec",),
     "inferbench.units": (
         "ByteCount",
         "BytesPerSecond",
@@ -108,12 +110,17 @@ if TYPE_CHECKING:
     from attrs import field as field
     from attrs import frozen as frozen
 
+    from inferbench.cli.authors import Output as Output
+    from inferbench.cli.authors import output_options as output_options
+    from inferbench.cli.authors import table_width as table_width
+    from inferbench.cli.authors import write_report as write_report
     from inferbench.discovery.hookspecs import hookimpl as hookimpl
     from inferbench.discovery.registry import Registry as Registry
     from inferbench.discovery.registry import installed as installed
     from inferbench.errors import Fault as Fault
     from inferbench.errors import InferBenchError as InferBenchError
     from inferbench.errors import UnsupportedOp as UnsupportedOp
+    from inferbench.errors import suggest as suggest
     from inferbench.evidence.importing import read_measurements as read_measurements
     from inferbench.face.card import Card as Card
     from inferbench.face.card import card as card
@@ -136,7 +143,6 @@ if TYPE_CHECKING:
     from inferbench.records.chip import Price as Price
     from inferbench.records.chip import Rental as Rental
     from inferbench.records.chip import Silicon as Silicon
-    from inferbench.records.claim import Claim as Claim
     from inferbench.records.convolution import Conv2d as Conv2d
     from inferbench.records.cost import Cost as Cost
     from inferbench.records.energy import ActivityCounts as ActivityCounts
@@ -201,6 +207,8 @@ if TYPE_CHECKING:
     from inferbench.report.model import Cell as Cell
     from inferbench.report.model import Report as Report
     from inferbench.report.model import Table as Table
+    from inferbench.specs.override import override as override
+    from inferbench.specs.read import read_spec as read_spec
     from inferbench.units import ByteCount as ByteCount
     from inferbench.units import BytesPerSecond as BytesPerSecond
     from inferbench.units import Count as Count

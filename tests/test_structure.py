@@ -31,7 +31,6 @@ FLOORS = (
     ("evidence",),
     ("calibration",),
     ("validation",),
-    ("claims",),
     ("testing",),
     ("report",),
     ("face",),

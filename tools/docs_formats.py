@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 import attrs
+from inferbench_claims.records import Claim
 
 import inferbench as ib
 
@@ -327,8 +328,9 @@ FORMATS: dict[str, Callable[[], str]] = {
     ),
     "claims": simple_page(
         "Claim files",
-        "A file of claims quotes published numbers.\n" + how("Check claims", "check-claims"),
-        ib.Claim,
+        "A file of claims quotes published numbers. The package `inferbench-claims` reads it.\n"
+        + how("Check claims", "check-claims"),
+        Claim,
         "ClaimFile",
     ),
     "measurements": measurements_page,

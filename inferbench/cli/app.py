@@ -31,7 +31,7 @@ class Lazy(rich_click.RichGroup):
             command: click.Command = module.command
             return command
         entry = registry_with_commands().entries("commands").get(name)
-        return entry.record if entry else None
+        return _styled(entry.record) if entry else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -44,6 +44,14 @@ class Lazy(rich_click.RichGroup):
                 suggest(args[0], self.list_commands(ctx)) or "see inferbench --help",
             )
         return super().resolve_command(ctx, args)
+
+
+def _styled(command: click.Command) -> click.Command:
+    """Let the help of a plugin's plain command look like that of the core's."""
+    if type(command) is not click.Command:
+        return command
+    fields = {name: value for name, value in vars(command).items() if not name.startswith("_")}
+    return rich_click.RichCommand(**fields)
 
 
 def _load(ctx: click.Context, parameter: click.Parameter, files: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from inferbench.validation.findings import stack_findings
 
 __all__ = ["command", "examine"]
 
-PARSED = ("chips", "networks", "stacks", "scenarios", "suites", "claims")
+PARSED = ("chips", "networks", "stacks", "scenarios", "suites")
 
 
 @click.command("doctor", cls=rich_click.RichCommand)

@@ -76,7 +76,7 @@ def inferbench_suites() -> Iterable[Suite | Folder]:
 
 @hookspec
 def inferbench_claims() -> Iterable[Folder]:
-    """Yield folders of TOML files of published claims, which `inferbench claims` checks."""
+    """Yield folders of TOML files of published claims; the package inferbench-claims reads them."""
     return ()
 
 

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -27,7 +28,6 @@ from inferbench.discovery.entries import Entry, Problem, said
 from inferbench.discovery.pools import INLINE, PROCESSES, Executor
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.chip import Chip
-from inferbench.records.claim import Claim
 from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Renderer, Workload
 from inferbench.records.measurement import Importer
 from inferbench.records.network import Network
@@ -51,7 +51,7 @@ KINDS: dict[str, tuple[type | None, str]] = {
     "systems": (Node, "system"),
     "scenarios": (Scenario, "scenario"),
     "suites": (Suite, "suite"),
-    "claims": (None, "ledger"),
+    "claims": (None, "set of claims"),
     "architectures": (Architecture, "architecture"),
     "workloads": (Workload, "workload"),
     "fabrics": (Fabric, "fabric"),
@@ -284,8 +284,6 @@ class Registry:
             return assemble.network_from(text, entry.name, where, self.workload)
         if kind == "stacks":
             return stack_from(text, entry.name, where, self.stack)
-        if kind == "claims":
-            return assemble.claims_from(text, where)
         if kind == "measurements":
             return set_from(text, entry.name, where)
         build: dict[str, Callable[[bytes, str, str], Any]] = {
@@ -293,7 +291,7 @@ class Registry:
             "suites": assemble.suite_from,
             "systems": assemble.node_from,
         }
-        return build[kind](text, entry.name, where)
+        return build[kind](text, entry.name, where) if kind in build else entry.file
 
     def _unknown(self, kind: str, name: str) -> InferBenchError:
         singular, installed = KINDS[kind][1], self.names(kind)
@@ -361,9 +359,27 @@ class Registry:
             (self.get("metrics", name) for name in self.names("metrics")), key=lambda m: (m.order, m.name)
         )
 
-    def ledgers(self) -> dict[str, tuple[str, tuple[Claim, ...]]]:
-        """Ledger name to its title and claims."""
-        return {name: self.get("claims", name) for name in self.names("claims")}
+    def with_records(self, kind: str, records: Iterable[Any]) -> Registry:
+        """Return a copy in which records take the places of those of their names; this one stays as it is.
+
+        Args:
+            kind: `chips`, `workloads`, …
+            records: Each with a name.
+
+        Example:
+            >>> import inferbench
+            >>> known = inferbench.installed()
+            >>> slow = inferbench.override(known.chip("b200"), {"memory.hbm.bandwidth": "4 TB/s"})
+            >>> half = known.with_records("chips", [slow])
+            >>> half.chip("b200").memory["hbm"].bandwidth, known.chip("b200").memory["hbm"].bandwidth
+            (4000000000000.0, 8000000000000.0)
+        """
+        other, entries = copy(self), dict(self.entries(kind))
+        for record in records:
+            entry = entries.get(record.name, Entry(record.name, DISTRIBUTION, __version__))
+            entries[record.name] = attrs.evolve(entry, record=record)
+        other._entries = {**self._entries, kind: entries}
+        return other
 
 
 @cache

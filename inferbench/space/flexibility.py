@@ -243,8 +243,8 @@ DEFINITIONS: Mapping[str, Definition] = {
         ),
     )
 }
-"""The first is the definition line of the proposal this benchmark began with, the second the sentence below
-that line; the others are what else the second could mean.
+"""The first is the definition line of the design note, an early proposal of this benchmark, the second the
+sentence below that line; the others are what else the second could mean.
 """
 
 

@@ -10,7 +10,6 @@ import attrs
 
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.chip import Chip, ChipFile
-from inferbench.records.claim import Claim, ClaimFile
 from inferbench.records.network import Network, NetworkFile
 from inferbench.records.node import Node, NodeFile
 from inferbench.records.precision import FORMATS, PrecisionName
@@ -20,7 +19,6 @@ from inferbench.specs.toml import Find, Walked, raise_if, read_toml, structure, 
 __all__ = [
     "assembled_network",
     "chip_from",
-    "claims_from",
     "network_from",
     "node_from",
     "scenario_from",
@@ -219,17 +217,3 @@ def suite_from(text: bytes, name: str, where: str) -> Suite:
     return Suite(
         name=name, title=file.title, points=file.points, space=file.space, note=file.note, origin=where
     )
-
-
-def claims_from(text: bytes, where: str) -> tuple[str, tuple[Claim, ...]]:
-    """Build a ledger: its title and its claims."""
-    raw, _ = read_toml(text, where)
-    walked = walk(raw, ClaimFile, where)
-    raise_if(walked.faults)
-    file: ClaimFile = structure(walked.values, ClaimFile, where)
-    ids = [claim.id for claim in file.claims]
-    raise_if(
-        Fault(f"{where}: {one}", "the id stands twice", "give each claim an id of its own")
-        for one in sorted({i for i in ids if ids.count(i) > 1})
-    )
-    return file.title, file.claims

@@ -1,4 +1,4 @@
-"""Cited TOML: chips, networks, stacks, systems, scenarios, suites, claims and measurements."""
+"""Cited TOML: chips, networks, stacks, systems, scenarios, suites and measurements."""
 
 from __future__ import annotations
 
@@ -45,12 +45,6 @@ def inferbench_scenarios() -> Iterator[Traversable]:
 def inferbench_suites() -> Iterator[Traversable]:
     """Yield the folder of suites."""
     yield _HERE / "suites"
-
-
-@ib.hookimpl
-def inferbench_claims() -> Iterator[Traversable]:
-    """Yield the folder of claim ledgers."""
-    yield _HERE / "claims"
 
 
 @ib.hookimpl

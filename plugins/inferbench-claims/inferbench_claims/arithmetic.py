@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from inferbench.errors import InferBenchError, suggest
+from inferbench import InferBenchError, suggest
 
 __all__ = ["FUNCTIONS", "Name", "calculate", "roots_in"]
 
@@ -59,7 +59,7 @@ def calculate(text: str, look_up: Callable[[Name], float], where: str) -> float:
         InferBenchError: Anything else in it, a division by zero, a result that is not finite.
 
     Example:
-        >>> calculate("2 * max(a.b, 3) ** 2", lambda name: 4.0, "ledger.toml: A1")
+        >>> calculate("2 * max(a.b, 3) ** 2", lambda name: 4.0, "mine.toml: A1")
         32.0
     """
     walker = _Walker(where, look_up)

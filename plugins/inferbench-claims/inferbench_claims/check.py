@@ -2,11 +2,11 @@
 
 Names that an expression may read:
 
-    decode.useful, decode(batch=8).t_roofline   a run of the ledger, at another point of it: columns, metrics
+    decode.useful, decode(batch=8).t_roofline   a run of the file, at another point of it: columns, metrics
     decode.op.gate_up.useful, decode.kind.gemm.outputs, decode.all.weights
                                                 its operators, all executions together
     chip.tpu_v5p.memory.hbm.bandwidth           a chip's fact; network.llama3_70b.hidden_size;
-    params.llama3_70b given.groq_8b_tokens_per_s                  a cited number of the ledger itself
+    params.llama3_70b given.groq_8b_tokens_per_s                  a cited number of the file itself
 
 Names of chips and networks are spelled with `_` for every other sign.
 """
@@ -21,23 +21,17 @@ from typing import Any, Literal
 import attrs
 import numpy as np
 
-from inferbench.claims.arithmetic import Name, calculate, roots_in
-from inferbench.claims.situations import Situation
-from inferbench.discovery.registry import Registry
-from inferbench.errors import InferBenchError, suggest
-from inferbench.records.chip import Chip
-from inferbench.records.claim import REFUTED, Claim
-from inferbench.records.grid import Grid
-from inferbench.records.network import Network
-from inferbench.records.op import Op
-from inferbench.records.run import Run
-from inferbench.units import Range
+import inferbench as ib
+from inferbench_claims.arithmetic import Name, calculate, roots_in
+from inferbench_claims.reading import claim_sets
+from inferbench_claims.records import REFUTED, Claim
+from inferbench_claims.situations import Situation
 
 __all__ = ["Check", "check", "check_all", "select", "spelled"]
 
 State = Literal["holds", "fails", "unchecked"]
 ROOTS = ("chip", "network", "params", "given")
-COLUMNS: Mapping[str, Callable[[Run], Any]] = {
+COLUMNS: Mapping[str, Callable[[ib.Run], Any]] = {
     "seconds": lambda run: run.seconds,
     "t_model": lambda run: run.model,
     "t_roofline": lambda run: run.roofline,
@@ -48,7 +42,7 @@ COLUMNS: Mapping[str, Callable[[Run], Any]] = {
     "items": lambda run: run.items,
     "held": lambda run: run.held,
 }
-TRAFFIC: Mapping[str, Callable[[Op], Any]] = {
+TRAFFIC: Mapping[str, Callable[[ib.Op], Any]] = {
     "useful": lambda op: op.useful * op.repeat,
     "weights": lambda op: op.bytes.weights * op.repeat,
     "state": lambda op: op.bytes.state * op.repeat,
@@ -63,14 +57,14 @@ class Check:
     """A claim, and what came out.
 
     Attributes:
-        ledger: Name of its file.
+        file: Name of its file, without the ending.
         ours: Our figure under the claim's own terms, SI; NaN where the claim gives none.
         corrected: The right figure; NaN where there is none.
         state: Whether the verdict `holds`, `fails`, or is `unchecked` because a package is missing.
         why: Which one, or what is wrong.
     """
 
-    ledger: str
+    file: str
     claim: Claim
     ours: float
     corrected: float
@@ -88,17 +82,17 @@ class Check:
         return math.nan if math.isnan(self.decisive) else self.claim.deviation(self.decisive)
 
 
-def check_all(registry: Registry, ids: Sequence[str] = ()) -> Iterator[Check]:
-    """Check every claim of every installed ledger, or those that `ids` select.
+def check_all(registry: ib.Registry, ids: Sequence[str] = ()) -> Iterator[Check]:
+    """Check every claim of every installed set, or those that `ids` select.
 
     Raises:
-        InferBenchError: Unknown ids, a faulty ledger or expression.
+        InferBenchError: Unknown ids, a faulty file or expression.
     """
-    ledgers = registry.ledgers()
-    wanted = select([claim.id for _, claims in ledgers.values() for claim in claims], ids)
-    for name, (_, claims) in ledgers.items():
+    sets = claim_sets(registry)
+    wanted = select([claim.id for one in sets.values() for claim in one.claims], ids)
+    for name, one in sets.items():
         known: dict[Any, Any] = {}
-        for claim in claims:
+        for claim in one.claims:
             if claim.id in wanted:
                 yield check(claim, name, registry, known)
 
@@ -114,24 +108,26 @@ def select(known: Sequence[str], ids: Sequence[str]) -> set[str]:
     for one in ids:
         found = {i for i in known if one in (i, i.split(".")[0], re.split(r"\d", i)[0])}
         if not found:
-            raise InferBenchError.at(one, "no claim has this id", suggest(one, known) or "inferbench claims")
+            raise ib.InferBenchError.at(
+                one, "no claim has this id", ib.suggest(one, known) or "inferbench claims"
+            )
         wanted |= found
     return wanted or set(known)
 
 
-def check(claim: Claim, ledger: str, registry: Registry, known: dict[Any, Any] | None = None) -> Check:
+def check(claim: Claim, file: str, registry: ib.Registry, known: dict[Any, Any] | None = None) -> Check:
     """Check one claim.
 
     Args:
-        claim: With its ledger's runs.
-        ledger: Name of the ledger, for messages.
+        claim: With the runs of its file.
+        file: Name of the file, for messages.
         registry: Of plugins and specs.
-        known: Evaluations so far, shared between claims of one ledger.
+        known: Evaluations so far, shared between claims of one file.
     """
-    where = f"{ledger}.toml: {claim.id}"
+    where = f"{file}.toml: {claim.id}"
     absent = missing_packages(claim, where, registry)
     if absent:
-        return Check(ledger, claim, math.nan, math.nan, "unchecked", f"needs {', '.join(absent)}")
+        return Check(file, claim, math.nan, math.nan, "unchecked", f"needs {', '.join(absent)}")
     figures = []
     for key in ("expression", "corrected"):
         text = getattr(claim, key)
@@ -139,7 +135,7 @@ def check(claim: Claim, ledger: str, registry: Registry, known: dict[Any, Any] |
         figures.append(calculate(text, scope.look_up, scope.where) if text else math.nan)
     ours, corrected = figures
     why = " and ".join(_objections(claim, ours, corrected))
-    return Check(ledger, claim, ours, corrected, "fails" if why else "holds", why)
+    return Check(file, claim, ours, corrected, "fails" if why else "holds", why)
 
 
 def _objections(claim: Claim, ours: float, corrected: float) -> Iterator[str]:
@@ -150,7 +146,7 @@ def _objections(claim: Claim, ours: float, corrected: float) -> Iterator[str]:
         yield f"{claim.said} comes out with corrected facts"
 
 
-def missing_packages(claim: Claim, where: str, registry: Registry) -> list[str]:
+def missing_packages(claim: Claim, where: str, registry: ib.Registry) -> list[str]:
     """Name the packages that the claim, or a run that it reads, needs and that are not installed."""
     texts = [text for text in (claim.expression, claim.corrected) if text]
     roots = {root for text in texts for root in roots_in(text, where)}
@@ -170,7 +166,7 @@ class _Scope:
 
     claim: Claim
     where: str
-    registry: Registry
+    registry: ib.Registry
     known: dict[Any, Any]
 
     def look_up(self, name: Name) -> float:
@@ -193,13 +189,13 @@ class _Scope:
         source = network if path[1:2] == ["published"] else network.params
         return self.member(name, source, path[1:])
 
-    def unknown(self, name: Name, part: str, known: Iterable[str]) -> InferBenchError:
+    def unknown(self, name: Name, part: str, known: Iterable[str]) -> ib.InferBenchError:
         """Build the error for a name that is not known."""
         listed = list(known)
-        return InferBenchError.at(
+        return ib.InferBenchError.at(
             self.where,
             f"unknown name '{name}'",
-            suggest(part, listed) or (f"known here: {', '.join(listed)}" if listed else "name a number"),
+            ib.suggest(part, listed) or (f"known here: {', '.join(listed)}" if listed else "name a number"),
         )
 
     def record(self, name: Name, kind: str, part: str) -> Any:
@@ -217,22 +213,22 @@ class _Scope:
             if part not in table:
                 raise self.unknown(name, part, table)
             at = table[part]
-        if isinstance(at, Range):
+        if isinstance(at, ib.Range):
             at = at.mid
         if isinstance(at, bool) or not isinstance(at, int | float):
             raise self.unknown(name, "", _fields(at) if not isinstance(at, Mapping) else at)
         if math.isnan(at):
-            why = record.missing(".".join(path)) if isinstance(record, Chip) else "not given"
-            raise InferBenchError.at(self.where, f"'{name}' is not known: {why}", "use a number that is")
+            why = record.missing(".".join(path)) if isinstance(record, ib.Chip) else "not given"
+            raise ib.InferBenchError.at(self.where, f"'{name}' is not known: {why}", "use a number that is")
         return float(at)
 
-    def parameters(self, network: Network) -> float:
+    def parameters(self, network: ib.Network) -> float:
         """All parameters of a network, counted in its graph."""
         key = ("params", network.name)
         if key not in self.known:
             workload = self.registry.workload(network.type)
             phase = workload.phases[0]
-            at = Grid.of({axis: [value] for axis, value in phase.axes.items()}, ["bf16"]).at
+            at = ib.Grid.of({axis: [value] for axis, value in phase.axes.items()}, ["bf16"]).at
             ops = workload.graph(network, at, phase.name, workload.options())
             self.known[key] = _number(sum(op.parameters * op.instances for op in ops))
         return float(self.known[key])
@@ -247,12 +243,12 @@ class _Scope:
             return self.traffic(name, situation.ops, path)
         if len(path) == 1 and path[0] in COLUMNS:
             return _number(COLUMNS[path[0]](situation.run))
-        metrics = self.registry.entries("metrics")
+        metrics = self.registry.names("metrics")
         if len(path) == 1 and path[0] in metrics:
-            return _number(metrics[path[0]].record.compute(situation.run))
+            return _number(self.registry.get("metrics", path[0]).of(situation.run))
         raise self.unknown(name, path[0] if path else "", [*COLUMNS, *metrics, "op", "kind", "all"])
 
-    def traffic(self, name: Name, ops: Sequence[Op], path: Sequence[str]) -> float:
+    def traffic(self, name: Name, ops: Sequence[ib.Op], path: Sequence[str]) -> float:
         """Operations and bytes of one operator, of a kind, or of all."""
         if path[0] == "all":
             chosen = list(ops)
@@ -271,7 +267,7 @@ def _fields(record: Any) -> dict[str, Any]:
     if not attrs.has(type(record)):
         return {}
     fields = {field.name: getattr(record, field.name) for field in attrs.fields(type(record))}
-    if isinstance(record, Chip):
+    if isinstance(record, ib.Chip):
         return {k: v for k, v in fields.items() if isinstance(v, Mapping) or attrs.has(type(v))}
     return fields
 

@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inferbench.discovery.registry import Registry
-from inferbench.report.render import RENDERERS
-
-LEDGER = """
+FILE = """
 title = "Toy"
 [groups]
 A = "sums"
@@ -38,7 +35,7 @@ expression = "none.useful"
 needs = ["inferbench-none"]
 """
 BROKEN = (
-    LEDGER
+    FILE
     + """
 [[claims]]
 id = "B2"
@@ -57,28 +54,8 @@ assumption = "nothing"
 )
 
 
-@pytest.fixture
-def claims(cli, plugin, tmp_path, monkeypatch):
-    """Run the command with one ledger as the only thing installed."""
-    monkeypatch.setattr("inferbench.discovery.registry.entry_points", lambda group: ())
-
-    def run(text, *args, columns=100):
-        folder = tmp_path / "claims"
-        folder.mkdir(exist_ok=True)
-        (folder / "toy.toml").write_text(text, encoding="utf-8")
-        registry = Registry(load=False)
-        made = plugin(inferbench_claims=lambda: iter([folder]))
-        registry.load("toy", lambda: made, "toy", "1")
-        registry.bring("renderers", RENDERERS.values())
-        monkeypatch.setattr("inferbench.cli.common.the_registry", lambda: registry)
-        monkeypatch.setenv("COLUMNS", str(columns))
-        return cli("claims", *args)
-
-    return run
-
-
 def test_wide(claims):
-    code, out, _ = claims(LEDGER, columns=160)
+    code, out, _ = claims(FILE, columns=160)
     assert code == 0
     lines = [line.split("  ") for line in out.splitlines()]
     parts = [[part.strip() for part in line if part.strip()] for line in lines]
@@ -118,7 +95,7 @@ def test_json(claims):
     code, out, _ = claims(BROKEN, "--format", "json")
     data = json.loads(out)
     rows = {row["id"]: row for row in data["claims"]}
-    assert (code, data["schema"]) == (1, "inferbench.claims/1")
+    assert (code, data["schema"]) == (1, "inferbench.claims/2")
     assert [row["state"] for row in rows.values()] == ["holds", "holds", "unchecked", "fails", "fails"]
     wrong = rows["A2"]
     assert (wrong["theirs"], wrong["ours"], wrong["corrected"]) == (10e3, None, 12e3)
@@ -127,19 +104,19 @@ def test_json(claims):
 
 
 def test_csv_and_markdown(claims):
-    _, out, _ = claims(LEDGER, "--format", "csv")
+    _, out, _ = claims(FILE, "--format", "csv")
     assert [row["id"] for row in csv.DictReader(io.StringIO(out))] == ["A1", "A2", "B1"]
-    _, out, _ = claims(LEDGER, "A1", "--format", "markdown")
+    _, out, _ = claims(FILE, "A1", "--format", "markdown")
     assert "| A1  two and two is 4.0 | 4.0 | 4.000 | – | 0 % | exact | ✓ holds |" in out
 
 
 def test_expressions_on_request(claims):
-    assert "A2, corrected = given.dozen * 1000" in claims(LEDGER, "-v")[1]
-    assert "given.dozen" not in claims(LEDGER)[1]
+    assert "A2, corrected = given.dozen * 1000" in claims(FILE, "-v")[1]
+    assert "given.dozen" not in claims(FILE)[1]
 
 
 def test_unknown_id(claims):
-    assert claims(LEDGER, "A11") == (2, "", "inferbench: A11: no claim has this id\n  did you mean 'A1'?\n")
+    assert claims(FILE, "A11") == (2, "", "inferbench: A11: no claim has this id\n  did you mean 'A1'?\n")
 
 
 @pytest.mark.parametrize(
@@ -165,22 +142,22 @@ def test_unknown_id(claims):
         ('quote = "two', 'qoute = "two', "toy.toml: claims.0.qoute: unknown key\n  did you mean 'quote'?"),
     ],
 )
-def test_faulty_ledgers(claims, old, new, message):
-    assert old in LEDGER
-    code, out, err = claims(LEDGER.replace(old, new, 1))
+def test_faulty_files(claims, old, new, message):
+    assert old in FILE
+    code, out, err = claims(FILE.replace(old, new, 1))
     assert (code, out) == (2, "")
     assert message in err
 
 
-def test_an_error_in_an_expression_names_ledger_and_claim(claims):
-    code, _, err = claims(LEDGER.replace("given.dozen", "given.dozn"))
+def test_an_error_in_an_expression_names_file_and_claim(claims):
+    code, _, err = claims(FILE.replace("given.dozen", "given.dozn"))
     assert code == 2
     assert err == "inferbench: toy.toml: A2: corrected: unknown name 'given.dozn'\n  did you mean 'dozen'?\n"
 
 
-@pytest.mark.needs_plugins("chips/tpu-v5p", "chips/groq-lpu", "claims/design-note", "power_models/linear")
+@pytest.mark.needs_records("chips/tpu-v5p", "chips/groq-lpu", "claims/design-note", "power_models/linear")
 def test_the_output_in_the_docs_is_what_it_prints(cli, monkeypatch):
-    page = Path(__file__).parents[2].joinpath("docs/reference/claims.md").read_text(encoding="utf-8")
+    page = Path(__file__).parents[3].joinpath("docs/reference/claims.md").read_text(encoding="utf-8")
     command, _, rest = page.partition("```console\n$ inferbench ")[2].partition("\n")
     monkeypatch.setenv("COLUMNS", "80")
     assert cli(*command.split())[1].rstrip() == rest.partition("\n```")[0]

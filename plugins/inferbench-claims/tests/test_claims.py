@@ -1,17 +1,13 @@
-"""The ledger of the design note against an audit by hand, the worked example, and what a claim's names may
-be.
-"""
+"""The shipped set of claims against an audit by hand, its worked example, and what a claim's names may be."""
 
 import functools
 
 import pytest
+from inferbench_claims.check import Check, check, check_all, select
+from inferbench_claims.records import Claim, ClaimRun, Quoted
 
 import inferbench as ib
-from inferbench.claims.check import Check, check, check_all, select
-from inferbench.claims.situations import override
-from inferbench.discovery.registry import Registry, installed
-from inferbench.errors import InferBenchError
-from inferbench.records.claim import Claim, ClaimRun, Quoted
+from inferbench import InferBenchError, installed
 
 H, F, L = 8192, 28672, 80  # Llama 3 70B: width, feed-forward, layers; 64 heads of 128, 8 of them with keys
 LINEAR = (
@@ -135,7 +131,7 @@ AUDIT = {
 def checks() -> dict[str, Check]:
     if "design-note" not in installed().names("claims"):
         pytest.skip("no installed package provides claims/design-note")
-    return {one.claim.id: one for one in check_all(installed()) if one.ledger == "design-note"}
+    return {one.claim.id: one for one in check_all(installed()) if one.file == "design-note"}
 
 
 def checked(name: str) -> Check:
@@ -149,7 +145,7 @@ def of(*verdicts):
     return [name for name, (verdict, _) in AUDIT.items() if verdict in verdicts]
 
 
-def test_the_ledger_has_every_claim_of_the_audit_and_no_other():
+def test_the_set_has_every_claim_of_the_audit_and_no_other():
     assert {name: one.claim.verdict for name, one in checks().items()} == {
         n: v for n, (v, _) in AUDIT.items()
     }
@@ -177,7 +173,7 @@ def test_does_not_reproduce_with_corrected_facts(name):
     assert one.state == "holds"
 
 
-@pytest.mark.needs_plugins("networks/llama3-70b", "architectures/systolic", "architectures/dataflow")
+@pytest.mark.needs_records("networks/llama3-70b", "architectures/systolic", "architectures/dataflow")
 class TestWorkedExample:
     """The note's own chip values as bounds, and what corrected facts give."""
 
@@ -199,7 +195,7 @@ class TestWorkedExample:
 
     @pytest.mark.parametrize(("bandwidth", "ridge"), [("8 TB/s", 562), ("7.7 TB/s", 584)])
     def test_ridge_of_the_b200(self, bandwidth, ridge):
-        chip = override(installed().chip("b200"), {"memory.hbm.bandwidth": bandwidth}, "test")
+        chip = ib.override(installed().chip("b200"), {"memory.hbm.bandwidth": bandwidth})
         run = ib.run(ib.System(chip), "llama3-70b/decode", precision="fp8")
         assert run.values(run.ridge).item() == pytest.approx(ridge, abs=0.6)
 
@@ -245,7 +241,7 @@ def claim(expression, **fields):
     return Claim(id="X1", quote="q", said="1", verdict="EXACT", expression=expression, runs=runs, **fields)
 
 
-@pytest.mark.needs_plugins("chips/tpu-v5p", "networks/llama3-70b", "metrics/power_w")
+@pytest.mark.needs_records("chips/tpu-v5p", "networks/llama3-70b", "metrics/power_w")
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
@@ -286,46 +282,10 @@ def claim(expression, **fields):
 )
 def test_names_that_are_not_known(expression, message):
     with pytest.raises(InferBenchError) as caught:
-        check(claim(expression), "ledger", installed())
-    assert str(caught.value) == f"ledger.toml: X1: expression: {message}"
-
-
-@pytest.mark.needs_plugins("chips/b200")
-@pytest.mark.parametrize(
-    ("facts", "message"),
-    [
-        (
-            {"peak.fp8": "2250 TB/s"},
-            'chip.peak.fp8: "2250 TB/s" is a bandwidth; a rate of operations is written like "2250 TOP/s"',
-        ),
-        ({"memory.hmb.bandwidth": "8 TB/s"}, "chip.memory.hmb.bandwidth: unknown key\n  did you mean 'hbm'?"),
-        ({"power.tpd": "1 kW"}, "chip.power.tpd: unknown key\n  did you mean 'tdp'?"),
-        (
-            {"price.rental": "2 USD/h"},
-            "chip.price.rental: holds several numbers\n"
-            "  write on_demand, reserved_1y or reserved_3y behind it",
-        ),
-        ({"pek.fp8": "1 TOP/s"}, "chip.pek.fp8: unknown key\n  did you mean 'peak'?"),
-    ],
-)
-def test_facts_that_a_chip_can_not_have(facts, message):
-    with pytest.raises(InferBenchError) as caught:
-        override(installed().chip("b200"), facts, "ledger.toml: X1")
-    assert str(caught.value) == f"ledger.toml: X1: {message}"
-
-
-@pytest.mark.needs_plugins("chips/b200")
-def test_facts_are_put_in_and_nothing_else_changes():
-    chip = installed().chip("b200")
-    other = override(chip, {"peak.fp8": "2250 TOP/s", "price.rental.on_demand": "2 USD/h"}, "test")
-    assert (other.peak["fp8"], other.peak["bf16"], other.price.rental.on_demand.mid) == (
-        2250e12,
-        chip.peak["bf16"],
-        2.0,
-    )
-    assert chip.peak["fp8"] == 4500e12
+        check(claim(expression), "mine", installed())
+    assert str(caught.value) == f"mine.toml: X1: expression: {message}"
 
 
 def test_without_the_package_a_claim_is_unchecked():
-    one = check(claim("one.useful", needs=("inferbench-none",)), "ledger", Registry(load=False))
+    one = check(claim("one.useful", needs=("inferbench-none",)), "mine", ib.Registry(load=False))
     assert (one.state, one.why) == ("unchecked", "needs inferbench-none")

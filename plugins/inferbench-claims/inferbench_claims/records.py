@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 import attrs
 
-from inferbench.records.facts import Source
-from inferbench.units import ByteCount, Count
+import inferbench as ib
 
 __all__ = ["Claim", "ClaimFile", "ClaimRun", "Quoted"]
 
@@ -92,7 +91,7 @@ class ClaimRun:
     at: Mapping[str, float] = attrs.field(factory=dict)
     options: Mapping[str, Any] = attrs.field(factory=dict)
     chip: Mapping[str, str] = attrs.field(factory=dict)
-    weights: ByteCount = math.nan
+    weights: ib.ByteCount = math.nan
     stack: str = "ideal"
     needs: tuple[str, ...] = ()
 
@@ -114,7 +113,7 @@ class Claim:
         tolerance: Relative deviation within which it reproduces; NaN: half a unit of the last digit said.
         assumption: What must be assumed; for a claim that is wrong, what is.
         needs: Packages that must be installed to check it, beside those of the runs it reads.
-        runs, given, group: The file's, filled in when it is loaded.
+        runs, given, group: Those of the whole file, filled in when it is read.
     """
 
     id: str
@@ -127,7 +126,7 @@ class Claim:
     assumption: str = ""
     needs: tuple[str, ...] = ()
     runs: Mapping[str, ClaimRun] = attrs.field(factory=dict)
-    given: Mapping[str, Count] = attrs.field(factory=dict)
+    given: Mapping[str, ib.Count] = attrs.field(factory=dict)
     group: str = ""
 
     def __attrs_post_init__(self) -> None:
@@ -158,7 +157,7 @@ class Claim:
 
 @attrs.frozen(kw_only=True)
 class ClaimFile:
-    """The layout of a ledger: `[[claims]]`, and what they share.
+    """The layout of a file of claims: `[[claims]]`, and what they share.
 
     Attributes:
         groups: First letter of the ids to the group's title.
@@ -169,9 +168,9 @@ class ClaimFile:
     title: str
     note: str = ""
     source: str = ""
-    sources: Mapping[str, Source] = attrs.field(factory=dict)
+    sources: Mapping[str, ib.Source] = attrs.field(factory=dict)
     groups: Mapping[str, str] = attrs.field(factory=dict)
-    given: Mapping[str, Count] = attrs.field(factory=dict)
+    given: Mapping[str, ib.Count] = attrs.field(factory=dict)
     runs: Mapping[str, ClaimRun] = attrs.field(factory=dict)
     claims: tuple[Claim, ...]
 

@@ -8,28 +8,27 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
-import rich_click
 
-from inferbench.claims.check import Check, check_all
-from inferbench.cli import common
-from inferbench.report.model import DASH, Cell, Report, Table
+import inferbench as ib
+from inferbench_claims.check import Check, check_all
 
 __all__ = ["command"]
 
 STATES = {"holds": "✓ holds", "fails": "✗ fails", "unchecked": "? unchecked"}
 HEADS: tuple[str, ...] = ("claim", "said", "ours", "corrected", "off by", "verdict", "")
 NARROW = 110
-BLANK = Cell("")
+DASH = "–"
+BLANK = ib.Cell("")
 
 
-@click.command("claims", cls=rich_click.RichCommand)
+@click.command("claims")
 @click.argument("ids", nargs=-1, metavar="[ID]…")
-@common.output_options
+@ib.output_options
 @click.pass_context
 def command(
     ctx: click.Context,
     ids: tuple[str, ...],
-    output: common.Output,
+    output: ib.Output,
 ) -> None:
     """Check published claims against the model: what is said, what comes out, and what with corrected facts.
 
@@ -40,26 +39,24 @@ def command(
     corrected facts for wrong and inconsistent. -v prints the expressions. The exit code is 1 if a verdict
     no longer holds.
     """
-    registry = common.the_registry()
-    checks = list(check_all(registry, ids))
-    width = common.terminal_width() if output.form == "table" else 0
+    checks = list(check_all(ib.installed(), ids))
+    width = ib.table_width(output)
     rows = [row(one) for one in checks]
-    report = Report(
+    report = ib.Report(
         tuple(table(group, width, output.verbose) for group in grouped(checks)),
-        {"schema": "inferbench.claims/1", "claims": rows},
+        {"schema": "inferbench.claims/2", "claims": rows},
         tuple(rows),
         "" if output.verbose or not checks else f"inferbench claims {checks[-1].claim.id} -v",
     )
-    common.emit(report, output.form, output.out, registry)
-    common.problems_line(registry)
+    ib.write_report(report, output)
     ctx.exit(1 if any(one.state == "fails" for one in checks) else 0)
 
 
 def grouped(checks: Sequence[Check]) -> Iterator[list[Check]]:
-    """Yield runs of claims of one ledger and group."""
+    """Yield the claims of each group of each set."""
     group: list[Check] = []
     for one in checks:
-        if group and (one.ledger, one.claim.group) != (group[0].ledger, group[0].claim.group):
+        if group and (one.file, one.claim.group) != (group[0].file, group[0].claim.group):
             yield group
             group = []
         group.append(one)
@@ -67,7 +64,7 @@ def grouped(checks: Sequence[Check]) -> Iterator[list[Check]]:
         yield group
 
 
-def table(checks: Sequence[Check], width: int, verbose: bool) -> Table:
+def table(checks: Sequence[Check], width: int, verbose: bool) -> ib.Table:
     """Lay one group out; below 110 columns the state stands under the verdict and the claim is folded."""
     states = [one.state for one in checks]
     said = [f"{states.count('holds')} of {len(states)} verdicts hold"]
@@ -79,27 +76,29 @@ def table(checks: Sequence[Check], width: int, verbose: bool) -> Table:
         lines = folded(lines, width, heads)
     legend = tuple(line for one in checks for line in working(one)) if verbose else ()
     first = checks[0]
-    title = f"{first.ledger} · {first.claim.group}" if first.claim.group else first.ledger
-    return Table(title, tuple(Cell(h) for h in heads), tuple(lines), ", ".join(said), legend=legend)
+    title = f"{first.file} · {first.claim.group}" if first.claim.group else first.file
+    return ib.Table(title, tuple(ib.Cell(h) for h in heads), tuple(lines), ", ".join(said), legend=legend)
 
 
-def cells(one: Check) -> tuple[Cell, ...]:
+def cells(one: Check) -> tuple[ib.Cell, ...]:
     """One claim as a row; figures stand in the unit and prefix of what was said."""
     claim = one.claim
     notes = tuple(text for text in (claim.assumption, one.why) if text)
     off = deviation(one)
     return (
-        Cell(f"{claim.id}  {claim.quote}"),
-        Cell(claim.said),
+        ib.Cell(f"{claim.id}  {claim.quote}"),
+        ib.Cell(claim.said),
         figure(one, one.ours),
         figure(one, one.corrected),
-        Cell(off, unsure=off == DASH),
-        Cell(claim.verdict.lower(), notes),
-        Cell(STATES[one.state], best=one.state == "fails"),
+        ib.Cell(off, unsure=off == DASH),
+        ib.Cell(claim.verdict.lower(), notes),
+        ib.Cell(STATES[one.state], best=one.state == "fails"),
     )
 
 
-def folded(lines: Sequence[tuple[Cell, ...]], width: int, heads: Sequence[str]) -> list[tuple[Cell, ...]]:
+def folded(
+    lines: Sequence[tuple[ib.Cell, ...]], width: int, heads: Sequence[str]
+) -> list[tuple[ib.Cell, ...]]:
     """Fold the claims' words into the room that the other columns leave.
 
     Without a column of its own the state stands under the verdict.
@@ -109,26 +108,26 @@ def folded(lines: Sequence[tuple[Cell, ...]], width: int, heads: Sequence[str]) 
     others[4] += 2 if any(line[5].notes for line in lines) else 0
     others[4] = max(others[4], len(STATES["unchecked"]) if below else 0)
     room = max(12, width - sum(others) - 2 * len(others) - 2)
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[ib.Cell, ...]] = []
     for line in lines:
         words = textwrap.wrap(line[0].text, room, subsequent_indent="  ")
         words += [""] * (2 - len(words)) if below else []
-        rows.append((Cell(words[0]), *line[1 : len(heads)]))
+        rows.append((ib.Cell(words[0]), *line[1 : len(heads)]))
         for place, text in enumerate(words[1:]):
             state = line[6] if below and place == 0 else BLANK
-            rows.append((Cell(text), *[BLANK] * (len(heads) - 2), state))
+            rows.append((ib.Cell(text), *[BLANK] * (len(heads) - 2), state))
     return rows
 
 
-def figure(one: Check, value: float) -> Cell:
+def figure(one: Check, value: float) -> ib.Cell:
     """Write a figure in the unit said, four digits."""
     if math.isnan(value):
-        return Cell(DASH, unsure=True)
+        return ib.Cell(DASH, unsure=True)
     scaled = value / one.claim.number.scale
     if scaled and not 1e-3 <= abs(scaled) < 1e6:
-        return Cell(f"{scaled:.2e}".replace("e-0", "e-").replace("e+0", "e"))
+        return ib.Cell(f"{scaled:.2e}".replace("e-0", "e-").replace("e+0", "e"))
     power = int(f"{scaled:.3e}".partition("e")[2])
-    return Cell(f"{scaled:,.{max(0, 3 - power)}f}".replace("-", "−"))
+    return ib.Cell(f"{scaled:,.{max(0, 3 - power)}f}".replace("-", "−"))
 
 
 def deviation(one: Check) -> str:
@@ -160,7 +159,7 @@ def row(one: Check) -> dict[str, Any]:
     """One claim as a flat record, SI."""
     claim = one.claim
     return {
-        "ledger": one.ledger,
+        "set": one.file,
         "id": claim.id,
         "group": claim.group,
         "quote": claim.quote,

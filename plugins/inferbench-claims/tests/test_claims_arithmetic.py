@@ -1,11 +1,11 @@
 """Arithmetic in data files: what it computes, and everything it refuses."""
 
 import pytest
+from inferbench_claims.arithmetic import Name, calculate, roots_in
 
-from inferbench.claims.arithmetic import Name, calculate, roots_in
-from inferbench.errors import InferBenchError
+from inferbench import InferBenchError
 
-WHERE = "ledger.toml: A1: expression"
+WHERE = "mine.toml: A1: expression"
 
 
 def compute(text):
@@ -84,5 +84,5 @@ def test_refuses(text, message):
 
 
 def test_deep_nesting_is_refused_not_crashed_on():
-    with pytest.raises(InferBenchError, match=r"ledger\.toml: A1: expression: "):
+    with pytest.raises(InferBenchError, match=r"mine\.toml: A1: expression: "):
         compute("(" * 450 + "1" + ")" * 450)

@@ -1,1 +1,0 @@
-"""Claims checked by the tool itself."""

@@ -1,0 +1,102 @@
+"""A chip with other facts than its spec states."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from inferbench.errors import InferBenchError, suggest
+from inferbench.records.chip import Chip, ChipFile
+from inferbench.records.facts import Fact
+from inferbench.records.precision import FORMATS
+from inferbench.units import Range, Unit, parse
+
+__all__ = ["override"]
+
+EXAMPLE = 'write the whole key path, like "memory.hbm.bandwidth" = "8 TB/s"'
+TABLES = ("peak", "memory", "interconnect", "power", "price", "silicon")
+
+
+def override(chip: Chip, facts: Mapping[str, str], where: str = "chip") -> Chip:
+    """Return the chip with other facts; the one given does not change.
+
+    Args:
+        chip: As specified.
+        facts: Key path to text with a unit: `{"peak.fp8": "2250 TOP/s"}`.
+        where: What messages call the chip; the key path follows after a dot.
+
+    Raises:
+        InferBenchError: Unknown key path, unknown number format, wrong unit.
+
+    Example:
+        >>> import inferbench
+        >>> chip = inferbench.installed().chip("b200")
+        >>> slower = inferbench.override(chip, {"memory.hbm.bandwidth": "7.7 TB/s"})
+        >>> slower.memory["hbm"].bandwidth / chip.memory["hbm"].bandwidth
+        0.9625
+    """
+    hints = typing.get_type_hints(ChipFile, include_extras=True)
+    for path, text in facts.items():
+        head, *rest = path.split(".")
+        at = f"{where}.{path}"
+        if head not in TABLES:
+            raise InferBenchError.at(at, "unknown key", suggest(head, TABLES) or EXAMPLE)
+        if head == "peak" and rest and rest[0] not in FORMATS:
+            remedy = suggest(rest[0], FORMATS) or f"known: {', '.join(FORMATS)}"
+            raise InferBenchError.at(at, "unknown number format", remedy)
+        table, fact = _replaced(getattr(chip, head), hints[head], rest, text, at)
+        known = {**chip.facts, path: attrs.evolve(fact, path=path)}
+        chip = attrs.evolve(chip, **{head: table, "facts": known})
+    return chip
+
+
+def _replaced(record: Any, hint: Any, path: Sequence[str], text: str, where: str) -> tuple[Any, Fact]:
+    """Return a record, or table of records, with one number replaced, and that number as a fact."""
+    if typing.get_origin(hint) is typing.Annotated:
+        if path:
+            last = where.split(".")[-len(path) - 1]
+            remedy = f"leave out what follows '{last}'"
+            raise InferBenchError.at(where, "no key stands below a number", remedy)
+        return _read(text, hint, where)
+    table = isinstance(record, Mapping) or attrs.has(type(record))
+    if not path and table:
+        *most, last = record if isinstance(record, Mapping) else _numbers(type(record))
+        which = f"{', '.join(most)} or {last}" if most else last
+        raise InferBenchError.at(where, "holds several numbers", f"write {which} behind it")
+    if not path or not table:
+        raise InferBenchError.at(where, "no number of a chip stands here", EXAMPLE)
+    head, *rest = path
+    if isinstance(record, Mapping):
+        inner = typing.get_args(hint)[1]
+        if head not in record and attrs.has(inner):
+            raise InferBenchError.at(where, "unknown key", suggest(head, record))
+        found, fact = _replaced(record.get(head), inner, rest, text, where)
+        return {**record, head: found}, fact
+    hints = typing.get_type_hints(type(record), include_extras=True)
+    if head not in hints:
+        raise InferBenchError.at(where, "unknown key", suggest(head, hints))
+    found, fact = _replaced(getattr(record, head), hints[head], rest, text, where)
+    return attrs.evolve(record, **{head: found}), fact
+
+
+def _numbers(cls: type) -> list[str]:
+    """Fields of a record that are numbers with units, or records of them."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return [
+        name for name, hint in hints.items() if typing.get_origin(hint) is typing.Annotated or attrs.has(hint)
+    ]
+
+
+def _read(text: str, hint: Any, where: str) -> tuple[Any, Fact]:
+    """Read a number with the unit of its type."""
+    kind, unit = typing.get_args(hint)[:2]
+    assert isinstance(unit, Unit)
+    try:
+        value = parse(text, unit)
+    except ValueError as error:
+        raise InferBenchError.at(where, str(error)) from None
+    found = Range(value, value) if kind is Range else value
+    return found, Fact("", found, unit.symbol, note="given in place of the spec's")
