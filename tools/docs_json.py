@@ -61,6 +61,7 @@ FREE = (
     "options",
     "packages",
     "specs",
+    "stacks",
     "rules",
     "unscored",
     "infeasible",
