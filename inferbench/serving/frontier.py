@@ -17,7 +17,7 @@ from inferbench.num import Array
 from inferbench.records.run import Metric, Run
 from inferbench.records.system import System
 from inferbench.serving.replica import Question, Replica
-from inferbench.serving.replicas import layouts_of, loads, replicas_of
+from inferbench.serving.replicas import MOST, layouts_of, loads, replicas_of
 from inferbench.serving.steady_state import Service, chunked, disaggregated, interleaved
 
 __all__ = ["declared", "PAIRS", "Frontier", "frontier", "goodput", "pareto"]
@@ -331,7 +331,7 @@ def _unknown(asked: Question, run: Run) -> dict[str, str]:
 def _notes(asked: Question, system: System, replicas: Sequence[Replica]) -> tuple[str, ...]:
     notes = []
     last = asked.batches[-1]
-    if asked.open_ended and any(bool(np.any(one.fits[0.0][-1])) for one in replicas):
+    if asked.open_ended and (asked.ignore_capacity or 1.5 * last > MOST):
         notes.append(f"{system}: loads beyond {last:,.0f} sequences a replica were not tried")
     pieces = [one for one in replicas if not one.whole]
     if pieces:

@@ -8,6 +8,8 @@ import json
 
 import pytest
 
+import inferbench as ib
+
 pytestmark = pytest.mark.needs_plugins("chips/groq-lpu", "networks/llama3-8b", "networks/sd3-medium")
 
 ASK = ("frontier", "8xb200", "groq-lpu", "-w", "llama3-70b", "--context", "8192")
@@ -110,3 +112,29 @@ def test_bad_input_is_one_message_and_exit_2(cli, arguments, message):
     assert message in err
     assert "Traceback" not in err
     assert "bug of InferBench" not in err
+
+
+def test_loads_go_on_until_nothing_more_fits(cli):
+    """A B200 holds thousands of short sequences of an 8B network; 512 was the ceiling once."""
+    ask = ("frontier", "b200", "-w", "llama3-8b", "--context", "256", "--output", "256", "--format", "json")
+    _, out, _ = cli(*ask)
+    batches = [point["batch"] for point in json.loads(out)["results"]]
+    # 172 GB beside the weights over 65,536 B of cache a position, 384 positions: 6,835 sequences at most.
+    assert 4096 <= max(batches) <= 6835
+    _, out, _ = cli(*ask, "--batch", "1,64")
+    assert {point["batch"] for point in json.loads(out)["results"]} <= {1, 64}
+
+
+@pytest.mark.needs_plugins("chips/h200", "networks/deepseek-v3")
+def test_deepseek_on_eight_gpus_is_served_with_attention_over_ranks(cli):
+    """TPOT up to 50 ms: a rank's own cache instead of a copy on each chip, as every engine does it."""
+    _, out, _ = cli(
+        *("frontier", "8xh200", "-w", "deepseek-v3", "--context", "1024", "--output", "1024"),
+        *("--slo-tpot", "50ms", "--format", "json"),
+    )
+    best = json.loads(out)["goodput"]["8xh200"]
+    layout = ib.Layout.parse(best["layout"])
+    assert (layout.dp, layout.ep) == (8, 8)
+    assert best["tpot_s"] <= 0.05
+    # aiconfigurator predicts 3,074 tokens/s and GPU at 7.45 tokens/s and user from measured kernels.
+    assert best["tokens_per_s_per_chip"] > 3074

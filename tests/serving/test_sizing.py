@@ -212,3 +212,14 @@ class TestCommand:
         code, out, _ = cli("size", "llama3-70b/decode", "--tpot", "1us", "--users", "8", "--chips", "b200")
         assert code == 0
         assert "the shortest step of any layout" in out
+
+
+@pytest.mark.needs_plugins("chips/h200", "networks/deepseek-v3")
+def test_a_large_mixture_is_sized_with_ranks_that_share_experts():
+    """Eight H200: 671 GB of weights once, and 2,000 users' 2,000 positions of 35 kB each, 141 GB."""
+    asked = {"network": "deepseek-v3", "users": 2000, "limit": 0.05, "axes": {"context": 2000.0}}
+    best = sized("h200", **asked).fewest
+    assert (best.system.count, best.system.layout.replicas) == (8, 1)
+    assert best.system.layout.sharing > 1
+    assert best.batch == 2000
+    assert best.watts <= 8 * 700 * (1 + 1e-9)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from inferbench_moe import MixtureOfExperts, MoeOptions, MoeParams, distinct_experts, inclusion
+from inferbench_moe import (
+    MixtureOfExperts,
+    MoeOptions,
+    MoeParams,
+    distinct_experts,
+    distinct_parts,
+    inclusion,
+)
 
 import inferbench as ib
 
@@ -175,3 +182,33 @@ def test_experts_are_counted_in_whole_numbers(experts):
         ib.InferBenchError, match=r"config\.json: num_local_experts: .* is not a whole number"
     ):
         MixtureOfExperts().read_config({**MIXTRAL, "num_local_experts": experts})
+
+
+@pytest.mark.parametrize(
+    ("parts", "experts", "chosen", "groups", "allowed"),
+    [
+        (8, 64, 4, 1, 1),
+        (64, 64, 4, 1, 1),
+        (32, 256, 8, 8, 4),  # DeepSeek-V3 on 32 chips: those of four of eight groups
+        (8, 256, 8, 8, 4),
+        (4, 256, 8, 8, 4),  # two groups to a node
+        (2, 16, 3, 4, 2),
+    ],
+)
+def test_parts_that_a_token_visits_agree_with_draws(parts, experts, chosen, groups, allowed):
+    """20,000 tokens that choose groups, then experts in them, without replacement."""
+    draw = np.random.default_rng(0)
+    visited, of = 0, experts // groups
+    for _ in range(20_000):
+        open_groups = draw.choice(groups, allowed, replace=False)
+        able = np.concatenate([np.arange(g * of, (g + 1) * of) for g in open_groups])
+        visited += len(set((draw.choice(able, chosen, replace=False) * parts // experts).tolist()))
+    expected = visited / 20_000
+    assert distinct_parts(parts, experts, chosen, groups, allowed) == pytest.approx(expected, rel=0.01)
+
+
+def test_limited_groups_never_visit_more_than_they_allow():
+    for parts in (2, 3, 4, 6, 8, 9, 16, 18, 32, 72):
+        free, limited = distinct_parts(parts, 256, 8), distinct_parts(parts, 256, 8, 8, 4)
+        assert 1.0 <= limited <= free <= min(parts, 8)
+        assert parts > 8 or limited <= 4
