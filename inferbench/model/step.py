@@ -287,9 +287,11 @@ class _StepCost:
             if name != SEQUENCE:
                 self.chain = self.chain + total
         into = self.shared if op.spans_ranks(self.site.layout) else self.actions
+        uneven = not (isinstance(op.busiest, float) and op.busiest == 1.0)
         for action, count in cost.actions.items():
-            mean = count if action.startswith("bytes.") else count / op.busiest
-            into[action] = into.get(action, 0.0) + mean * repeat
+            if uneven and not action.startswith("bytes."):
+                count = count / op.busiest
+            into[action] = into.get(action, 0.0) + count * repeat
         if self.case.breakdown:
             self.rows.append(
                 OpRow(

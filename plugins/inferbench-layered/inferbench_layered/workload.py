@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import attrs
 import numpy as np
 from inferbench_llm import Layers, Sweep, Transformer, context_warnings, sweeps
-from inferbench_moe import ExpertGemm
+from inferbench_moe import ExpertGemm, MixtureOfExperts
 
 import inferbench as ib
 from inferbench_layered.params import LayeredOptions, LayeredParams
@@ -53,6 +53,10 @@ class Layered(Transformer):
     def warnings(self, network: ib.Network, at: Mapping[str, float], phase: str) -> Iterable[str]:
         """Yield a line for a context beyond the network's maximum."""
         return context_warnings(network.params.trunk, at, phase)
+
+    def remarks(self, network: ib.Network, options: Any, layouts: Sequence[ib.Layout]) -> Iterable[str]:
+        """Say how unevenly tokens fall on chips with experts of their own."""
+        return MixtureOfExperts().remarks(network, options, layouts)
 
     def read_config(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Turn a Hugging Face `config.json` of a known family into a `[network]` table, else None."""
