@@ -164,7 +164,7 @@ def _software(run: Run, point: Expected, index: tuple[int, ...]) -> Cell:
     if not bool(run.values(run.feasible)[index]):
         return Cell("does not fit", (f"{chip}: {reason_at(run, index)}",), unsure=True)
     remarks = "; ".join((*_wider(run, index), *_origin(run, point)))
-    notes = (f"{chip}: {remarks}",) if remarks else ()
+    notes = (remarks,) if remarks else ()
     if point.grade == BOUND:
         return Cell("bound only", notes, unsure=True)
     return Cell(f"{run.stack.name} {SYMBOLS[GRADES[point.grade]]}", notes)
