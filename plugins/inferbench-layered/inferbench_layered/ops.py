@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 
@@ -85,6 +85,9 @@ class Recurrence(ib.Op):
         products: Products of `key_dim` x `value_dim` per position and head: 2, or 3 with a delta rule.
         operands: Elements read per position: queries, keys, values, gates.
         element_bytes: Stored bytes per element of a state.
+        prompt: Its positions are a prompt's: context-parallel chips share them, and hand their states on.
+            Else these chips share the sequences.
+        ranks: Chips that share the positions.
 
     Example:
         One position, 64 heads of 128 x 128 under a delta rule: 64 x 3 x 2 x 128 x 128 operations, and 4 MiB
@@ -104,6 +107,8 @@ class Recurrence(ib.Op):
     products: ib.Numeric
     operands: ib.Numeric
     element_bytes: ib.Numeric
+    prompt: bool = False
+    ranks: int = 1
 
     described: ClassVar[ib.Kind] = ib.Kind("recurrence", _NUMBERS, _recurrence)
 
@@ -134,6 +139,26 @@ class Recurrence(ib.Op):
     def resident(self) -> ib.Bytes:
         """The states."""
         return ib.Bytes(state=self.state)
+
+    def shard(self, layout: ib.Layout) -> ib.Op:
+        """Return one chip's share: heads by tp; over cp, positions of a prompt, else sequences."""
+        mine = super().shard(layout)
+        if layout.cp == 1 or not isinstance(mine, Recurrence):
+            return mine
+        share: dict[str, Any] = {"batch": ib.ceil_div(mine.batch, layout.cp)}
+        if self.prompt:
+            share = {"tokens": mine.tokens / layout.cp, "ranks": layout.cp}
+        return attrs.evolve(mine, **share)
+
+    def exchanges(self, layout: ib.Layout) -> Iterator[ib.Collective]:
+        """Yield the states that chips with pieces of a prompt hand on: linear in the state before, so each
+        piece runs by itself and all are joined in one exchange (Sun et al. 2025, LASP-2, arXiv 2502.07563).
+        """
+        yield from super().exchanges(layout)
+        if self.ranks > 1:
+            states = self.state * self.ranks
+            named = f"{self.name}.pass_states"
+            yield self.exchange("all_gather", states, self.ranks, name=named, stride=layout.tp)
 
     def lower(self) -> Iterator[ib.Op]:
         """Yield its products as one primitive that touches the same bytes."""
@@ -168,6 +193,7 @@ class StatefulElementwise(ib.Elementwise):
     divides: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "n": ("elements", "state", "held"),
         "heads": ("elements", "state", "held"),
+        "rows": ("elements", "state"),
     }
 
     @cached_property

@@ -90,6 +90,7 @@ class _Recurrent(Block):
             products=products if build.options.attention else 0.0,
             operands=operands,
             element_bytes=stored if build.options.kv else 0.0 * stored,
+            prompt=not sweep.decoding,
         )
 
 

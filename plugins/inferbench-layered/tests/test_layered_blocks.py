@@ -174,6 +174,23 @@ class TestRecurrent:
         assert prompt.useful.item() == 777 * token.useful.item()
         assert prompt.bytes.state.item() == token.bytes.state.item()
 
+    def test_chips_share_the_positions_of_a_prompt_and_else_sequences(self, bench):
+        layout = ib.Layout(tp=2, cp=4)
+        graph = bench(network(delta={"a": Delta(layers=1.0, **self.DELTA, state_format="fp32")}))
+        prompt, step = (graph.ops(phase, batch=[8.0])["a.scan"] for phase in ("prefill", "decode"))
+        mine = prompt.shard(layout)
+        assert mine.useful * 8 == prompt.useful
+        # Each hands on what its piece made of 2 of 4 states of 8 x 16 in fp32 for all 8 sequences.
+        (passed,) = mine.exchanges(layout)
+        assert (passed.collective, passed.group, passed.stride) == ("all_gather", 4, 2)
+        assert passed.payload.item() == 4 * 8 * 2 * 8 * 16 * 4
+        mine = step.shard(layout)
+        assert mine.useful * 8 == step.useful
+        assert mine.resident.state * 8 == step.resident.state
+        assert not list(mine.exchanges(layout))
+        window = graph.ops("decode", batch=[8.0])["a.convolution"]
+        assert window.shard(layout).resident.state * 8 == window.resident.state
+
     def test_kimi_delta_attention_has_two_ranks_and_a_decay_per_channel(self, bench):
         shape = {"key_heads": 4.0, "value_heads": 4.0, "key_dim": 8.0, "value_dim": 8.0, "conv_kernel": 4.0}
         fine = Delta(layers=1.0, **shape, decay="channel", decay_rank=8.0, gate_rank=8.0)
