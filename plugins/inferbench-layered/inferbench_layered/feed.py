@@ -50,6 +50,7 @@ class Experts(Block):
             none.
         latent_norm: A norm in that width.
         gated, router_bias, expert_bias: Three matrices instead of two; biases of the router; of the experts.
+        n_group, topk_group: Groups of experts, and how many of them a token may choose from; 0: no groups.
         scales: Further weights per layer beside the router's matrix (Gemma 4).
         expert_format: Number format in which the experts are published; see `moe`.
         active_counts: What the publisher's active count includes.
@@ -65,6 +66,8 @@ class Experts(Block):
     gated: bool = True
     router_bias: bool = False
     expert_bias: bool = False
+    n_group: Size = 0.0
+    topk_group: Size = 0.0
     scales: Size = 0.0
     expert_format: str = ""
     active_counts: Literal["all", "no input embedding"] = "all"
@@ -106,6 +109,8 @@ class Experts(Block):
             shared_expert_gate=self.shared_gate,
             router_bias=self.router_bias,
             expert_bias=self.expert_bias,
+            n_group=self.n_group,
+            topk_group=self.topk_group,
             expert_format=self.expert_format,
             expert_hidden_size=self.latent_size,
         )

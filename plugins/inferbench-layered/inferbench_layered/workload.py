@@ -56,7 +56,7 @@ class Layered(Transformer):
 
     def remarks(self, network: ib.Network, options: Any, layouts: Sequence[ib.Layout]) -> Iterable[str]:
         """Say how unevenly tokens fall on chips with experts of their own."""
-        return MixtureOfExperts().remarks(network, options, layouts)
+        return MixtureOfExperts().remarks(network, options, layouts) if network.params.experts else ()
 
     def read_config(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Turn a Hugging Face `config.json` of a known family into a `[network]` table, else None."""
@@ -81,7 +81,7 @@ def _stream(params: LayeredParams, build: Layers) -> Iterator[ib.Op]:
     places = sum(block.layers for block in blocks)
     norms = sum(block.layers * block.norms for block in blocks)
     if build.options.elementwise and norms:
-        passes = (norms + 2.0 * places) / norms
+        passes = (norms + places) / norms  # a norm reads and writes once, and so does an addition
         width = build.params.norm_width
         yield build.elementwise("norm", norms, params.hidden_size, width, reads=passes, writes=passes)
     count = params.streams

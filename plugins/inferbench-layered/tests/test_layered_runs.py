@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -57,3 +59,61 @@ def test_states_take_room_and_contexts_hardly_any():
     short, long = largest(2.0**12), largest(2.0**16)
     # 49.1 MB of state; 3,072 B of fp8 cache per position: a factor of 16 in context costs one of about 4.1.
     assert short / long == pytest.approx((49.1 + 3.072 * 65.536) / (49.1 + 3.072 * 4.096), rel=0.02)
+
+
+DEEPSEEK = {
+    "model_type": "deepseek_v3",
+    "hidden_size": 7168,
+    "num_hidden_layers": 61,
+    "num_attention_heads": 128,
+    "num_key_value_heads": 128,
+    "q_lora_rank": 1536,
+    "kv_lora_rank": 512,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+    "intermediate_size": 18432,
+    "moe_intermediate_size": 2048,
+    "n_routed_experts": 256,
+    "n_shared_experts": 1,
+    "num_experts_per_tok": 8,
+    "n_group": 8,
+    "topk_group": 4,
+    "first_k_dense_replace": 3,
+    "vocab_size": 129280,
+    "tie_word_embeddings": False,
+}
+
+
+@pytest.mark.parametrize("layout", ["8xh200:tp8", "8xh200:dp8ep8", "8xh200:cp8ep8", "16xh200:tp2dp8ep16"])
+@pytest.mark.parametrize(("phase", "metric"), [("decode", "tpot_s"), ("prefill", "ttft_s")])
+def test_the_same_network_takes_the_same_time_as_equal_layers(tmp_path, layout, phase, metric):
+    found = {}
+    for drafts in (0, 1):
+        path = tmp_path / f"{drafts}.json"
+        path.write_text(json.dumps({**DEEPSEEK, "num_nextn_predict_layers": drafts}))
+        found[ib.installed().network(str(path)).type] = ib.run(
+            layout, f"{path}/{phase}", precision="fp8", batch=[8, 64], context=4096
+        )
+    mixture, layered = found["moe"], found["layered"]
+    assert layered[metric] == pytest.approx(mixture[metric], rel=1e-9)
+    assert np.squeeze(layered.held) == pytest.approx(np.squeeze(mixture.held), rel=1e-9)
+
+
+def test_a_config_with_a_prediction_module_drafts_with_it(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**DEEPSEEK, "num_nextn_predict_layers": 1}))
+    at = {"precision": "fp8", "batch": 8, "context": 4096}
+    plain = ib.run("8xh200:tp8", f"{path}/decode", **at)
+    drafted = ib.run(
+        "8xh200:tp8", f"{path}/decode", options={"mtp": True, "draft": 1, "acceptance": 0.85}, **at
+    )
+    # One more layer over 8 chips: experts, shared part, router; attention's heads. On each of them whole:
+    # the projections to latents, the product that joins hidden state and embedding, the cache of 8 sequences
+    # (norms, and positions drafted in other layers, are the rest).
+    experts = 257 * 3 * 7168 * 2048 + 256 * 7168 * 8
+    heads = 1536 * 128 * 192 + 512 * 128 * 256 + 128 * 128 * 7168
+    whole = 7168 * (1536 + 576) + 2 * 7168 * 7168 + 8 * 4096 * 576
+    grown = one(drafted.held) - one(plain.held)
+    assert grown * 8 == pytest.approx(experts + heads + 8 * whole, rel=1e-3)
+    assert one(drafted["tpot_s"]) < one(plain["tpot_s"])

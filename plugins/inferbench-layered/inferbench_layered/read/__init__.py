@@ -89,7 +89,8 @@ def read_layered(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if isinstance(config.get("vision_config"), Mapping)
         else None
     )
-    if not kind or not (kind in _OWN or kind in _ALWAYS or pictures or _irregular(text)):
+    drafts = kind == "deepseek_v3" and text.get("num_nextn_predict_layers")
+    if not kind or not (kind in _OWN or kind in _ALWAYS or pictures or drafts or _irregular(text)):
         return None
     where = "config.json: text_config" if text is not config and "text_config" in config else "config.json"
     read = Config(completed(text), where)

@@ -67,6 +67,9 @@ def experts_table(config: Config, layers: float, **changes: Any) -> Table:
         default=shared,
         least=0.0,
     )
+    groups = config.count("n_group", default=1.0)
+    if groups > 1.0:
+        changes |= {"n_group": groups, "topk_group": config.count("topk_group", default=groups)}
     return {
         "layers": layers,
         "num_experts": config.count("num_experts", "num_local_experts", "n_routed_experts"),
