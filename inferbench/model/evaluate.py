@@ -234,7 +234,7 @@ def _run(
     energy = _merged_energy(best)
     busy = {name.removeprefix("busy "): value for name, value in merged.items() if name.startswith("busy ")}
     site = _whole_chip(case)
-    rate = site.rate(whole[0])
+    rate = site.rate_at(grid.at.precision)  # not of an operator: parts may be stored otherwise
     home = next(iter(first.chain["placement"].homes.values()), case.chip.outermost)
     feasible, reasons = _feasible(case, whole, best, rate, site, idle)
     at = grid.at

@@ -156,16 +156,18 @@ class Site:
     _bandwidth: dict[str, float] = attrs.field(factory=dict, init=False, repr=False)
 
     def rate(self, op: Op) -> Array:
-        """Dense peak operations per second of one chip at the op's precision, along the precision axis.
+        """Dense peak operations per second of one chip at the op's precision, along the precision axis."""
+        return self.rate_at(op.precision)
+
+    def rate_at(self, precision: Precision) -> Array:
+        """Dense peak operations per second of one chip along a precision axis.
 
         A format the chip lacks computes in the next wider one it has; NaN where it has none.
         """
-        known = self._rates.get(id(op.precision))
+        known = self._rates.get(id(precision))
         if known is None:
-            rates = op.precision.along_axis(
-                [self.peak(self.computes_in(p.compute)) for p in op.precision.points]
-            )
-            known = self._rates[id(op.precision)] = (op.precision, rates)
+            rates = precision.along_axis([self.peak(self.computes_in(p.compute)) for p in precision.points])
+            known = self._rates[id(precision)] = (precision, rates)
         return known[1]
 
     def computes_in(self, wanted: str) -> str:

@@ -71,6 +71,15 @@ class TestWhatIsHeld:
         run = ib.run("2xh100", f"{tmp_path}/config.json/decode")
         assert run.grid.precisions == ("wint4g128a16",)
 
+    def test_utilization_is_of_the_peak_that_the_precision_has(self, tmp_path):
+        """Embedding and head are in 16 bits, all else in FP8."""
+        table = {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}
+        network(tmp_path, {**LLAMA_70B, "quantization_config": {"quant_method": "modelopt", **table}})
+        own = ib.run("1xh200", f"{tmp_path}/config.json/decode")
+        asked = ib.run("1xh200", f"{tmp_path}/config.json/decode", precision="fp8")
+        assert own.network.formats["embedding"] == "bf16"
+        assert own.peak.item() == asked.peak.item() > 1.9e15
+
     def test_a_plain_config_runs_in_its_dtype(self, tmp_path):
         assert network(tmp_path, LLAMA_70B).precision == "bf16"
         assert network(tmp_path, {**LLAMA_70B, "torch_dtype": "float16"}).precision == "fp16"
