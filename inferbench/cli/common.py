@@ -39,6 +39,8 @@ __all__ = [
     "terminal_width",
 ]
 
+# What the extension of `--out` asks for, where no --format does.
+SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown"}
 BATCH = "Sequences at once; 0 takes the largest batch that fits."
 CONTEXT = "Tokens in the KV cache (decode) or in the prompt (prefill)."
 
@@ -217,11 +219,13 @@ def terminal_width() -> int:
 
 
 def emit(report: Report, form: str, out: str | None, registry: Registry) -> None:
-    """Render a report to the screen or, atomically, to a file.
+    """Render a report to the screen or, atomically, to a file, whose extension names the format.
 
     Raises:
         InferBenchError: Unknown format; file not writable.
     """
+    if out is not None and form == "table":
+        form = SUFFIXES.get(Path(out).suffix.lower(), form)
     text = renderer(form, registry).render(_with_plugins(report), terminal_width())
     if out is None:
         sys.stdout.write(text)

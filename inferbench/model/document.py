@@ -86,6 +86,7 @@ def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
     grade = run.grade
     bound, layout, feasible = run.values(run.bound), run.values(run.layout), run.values(run.feasible)
     flags = {name: run.values(mask) for name, mask in run.flags.items()}
+    memory = {name: run.values(column) for name, column in memory_of(run).items()}
     between = _between(run, metrics, columns)
     metric_of = {name: name for name in columns}
     metric_of |= {f"{name}_{end}": name for name in columns for end in ("low", "high")} | metric_of
@@ -113,6 +114,7 @@ def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
             **({"options": dict(run.options)} if run.options else {}),
             "feasible": fits,
             "reason": reason,
+            "memory": {name: _plain(column[index]) for name, column in memory.items()},
             "domain": domain_at(run, index),
             "outside": list(outside_at(run, at, index)),
             "metrics": {**values, "bound": (str(bound[index]) or None) if fits else None},
@@ -124,6 +126,21 @@ def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
             "flags": [name for name, mask in flags.items() if bool(mask[index])],
             "notes": list(run.notes.values()),
         }
+
+
+def memory_of(run: Run) -> dict[str, Any]:
+    """Bytes per chip: what the fullest one must hold, by what it is, and what it has.
+
+    Activations are those of the largest operator; what an engine keeps for itself (graphs, workspaces) is
+    not counted.
+    """
+    return {
+        "weights_bytes": run.footprint.weights,
+        "cache_bytes": run.footprint.state,
+        "activations_bytes": run.footprint.activations,
+        "needed_bytes": run.held,
+        "capacity_bytes": run.system.chip.memory[run.system.chip.outermost].capacity,
+    }
 
 
 def _between(run: Run, metrics: list[Metric], columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,6 +167,6 @@ def flatten(row: Mapping[str, Any]) -> dict[str, Any]:
     flat = {
         key: value
         for key, value in row.items()
-        if key not in ("metrics", "unknown", "flags", "axes", "notes", "options", "outside")
+        if key not in ("metrics", "memory", "unknown", "flags", "axes", "notes", "options", "outside")
     }
-    return {**flat, **row.get("axes", {}), **row["metrics"], "flags": ";".join(row["flags"])}
+    return {**flat, **row.get("axes", {}), **row["metrics"], **row["memory"], "flags": ";".join(row["flags"])}

@@ -22,7 +22,7 @@ from inferbench.model.step import Pass, one_layout, placed
 from inferbench.records.energy import Energy
 from inferbench.records.grid import Grid, Point
 from inferbench.records.op import ROLES, Op
-from inferbench.records.placement import Placement, Reason, Site
+from inferbench.records.placement import Footprint, Placement, Reason, Site
 from inferbench.records.precision import FORMATS, WIDER
 from inferbench.records.run import OpRow, Run
 from inferbench.records.system import Layout
@@ -137,6 +137,8 @@ class Best:
 def _fields(done: Pass) -> dict[str, Any]:
     named = {name: getattr(done, name) for name in (*_SHARED, "fits", "log_error")}
     said = done.energy
+    needs = done.footprint
+    memory = {"weights": needs.weights, "state": needs.state, "activations": needs.activations}
     energy = {
         "joules": said.joules,
         "watts": said.watts,
@@ -144,7 +146,12 @@ def _fields(done: Pass) -> dict[str, Any]:
         "doubt": said.log_error,
         "waiting": said.parts.get("idle", np.nan),
     }
-    return {**named, **energy, **{f"busy {engine}": seconds for engine, seconds in done.busy.items()}}
+    return {
+        **named,
+        **memory,
+        **energy,
+        **{f"busy {engine}": seconds for engine, seconds in done.busy.items()},
+    }
 
 
 def _least_bound(one: dict[str, Any], other: dict[str, Any]) -> Any:
@@ -253,6 +260,7 @@ def _run(
         scenario=case.scenario,
         grid=grid,
         **shared,
+        footprint=Footprint(merged["weights"], merged["state"], merged["activations"]),
         useful=sum(op.useful * op.repeat for op in whole),
         peak=rate * case.system.count,
         ridge=rate / site.bandwidth(home),

@@ -20,7 +20,7 @@ from inferbench.records.energy import ActivityCounts, Energy
 from inferbench.records.grid import Point
 from inferbench.records.interfaces import SEQUENCE
 from inferbench.records.op import Collective, Op
-from inferbench.records.placement import Graph, Reason, Site
+from inferbench.records.placement import Footprint, Graph, Reason, Site
 from inferbench.records.run import OpRow
 from inferbench.records.stack import Stack
 from inferbench.records.system import Layout
@@ -46,6 +46,7 @@ class Pass:
     energy: Energy
     fits: Any
     held: Any
+    footprint: Footprint
     reasons: tuple[Reason, ...]
     rows: tuple[OpRow, ...]
     chain: Mapping[str, Any]
@@ -121,6 +122,7 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
         energy,
         fits,
         held,
+        graph.footprint,
         reasons,
         tuple(charged.rows),
         {"stages": cut, "microbatches": passes, "placement": site.placement},

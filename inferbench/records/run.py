@@ -14,7 +14,7 @@ from inferbench.records.choice import CALIBRATED, GRADES, TRANSFERRED, Choice
 from inferbench.records.energy import Energy
 from inferbench.records.grid import Grid
 from inferbench.records.network import Network
-from inferbench.records.placement import Reason
+from inferbench.records.placement import Footprint, Reason
 from inferbench.records.scenario import HourlyCost, Scenario
 from inferbench.records.stack import Stack
 from inferbench.records.system import Layout, System
@@ -75,6 +75,8 @@ class Run:
         log_error: Log standard error of `seconds`; NaN under a stack that was not fitted.
         power_log_error, energy_log_error: The same of mean power and of joules, errors of the time in them.
         feasible: Boolean mask.
+        held: Bytes that the fullest chip must hold.
+        footprint: The same by what it is: weights, cache (state), activations.
         reasons: Why not.
         options: Workload options that differ from their defaults (speculation, chunking, parts left out).
         layouts: Candidate layouts; `layout` indexes them point by point.
@@ -111,6 +113,7 @@ class Run:
     energy: Energy
     feasible: Any
     held: Any
+    footprint: Footprint
     reasons: tuple[Reason, ...]
     layouts: tuple[Layout, ...]
     layout: Any

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from inferbench.discovery.registry import Registry
-from inferbench.model.document import document, flatten, reason_at
+from inferbench.model.document import document, flatten, memory_of, reason_at
 from inferbench.records.run import Metric, Run
 from inferbench.report.intervals import domain_text, interval_text
 from inferbench.report.model import DASH, Cell, Report, Table
@@ -266,9 +266,20 @@ def grid_report(run: Run, registry: Registry, verbose: bool, next_: str) -> Repo
     title = " · ".join([str(run.system), run.network.title, run.phase, *tail, *named_options(run)])
     tables = [Table(title, tuple(heads), tuple(rows), terms([run]), numeric=True)]
     if verbose:
-        tables.append(operators(run))
+        tables += [_memory_table(run), operators(run)]
     data = document([run], metrics, registry)
     return Report(tuple(tables), data, tuple(flatten(row) for row in data["results"]), next_)
+
+
+def _memory_table(run: Run) -> Table:
+    """What the fullest chip must hold at the first point, and what it has."""
+    at, index = next(run.points())
+    rows = tuple(
+        (Cell(name.removesuffix("_bytes")), Cell(show(float(run.values(column)[index]), "B")))
+        for name, column in memory_of(run).items()
+    )
+    note = "activations of the largest operator; what an engine keeps for itself is not counted"
+    return Table(f"memory per chip, {point_title(run, at, False)}", (Cell(""), Cell("")), rows, notes=(note,))
 
 
 def _unknown_note(metric: Metric, run: Run) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ RESULT = [
     "context",
     "feasible",
     "reason",
+    "memory",
     "domain",
     "outside",
     "metrics",
