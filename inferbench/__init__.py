@@ -20,7 +20,13 @@ _HOMES = {
     "inferbench.errors": ("Fault", "InferBenchError", "UnsupportedOp", "suggest"),
     "inferbench.face.card": ("Card", "card"),
     "inferbench.face.compare": ("Comparison", "compare"),
+    "inferbench.face.explain": ("Explanation", "explain"),
+    "inferbench.face.frontier": ("Frontiers", "frontier"),
+    "inferbench.face.op": ("OpTable", "op"),
     "inferbench.face.run": ("run",),
+    "inferbench.face.size": ("Sizing", "size"),
+    "inferbench.face.sweep": ("Sweep", "sweep"),
+    "inferbench.face.validate": ("Validation", "validate"),
     "inferbench.records.grid": ("Grid", "Point"),
     "inferbench.discovery.hookspecs": ("hookimpl",),
     "inferbench.evidence.importing": ("read_measurements",),
@@ -126,7 +132,19 @@ if TYPE_CHECKING:
     from inferbench.face.card import card as card
     from inferbench.face.compare import Comparison as Comparison
     from inferbench.face.compare import compare as compare
+    from inferbench.face.explain import Explanation as Explanation
+    from inferbench.face.explain import explain as explain
+    from inferbench.face.frontier import Frontiers as Frontiers
+    from inferbench.face.frontier import frontier as frontier
+    from inferbench.face.op import OpTable as OpTable
+    from inferbench.face.op import op as op
     from inferbench.face.run import run as run
+    from inferbench.face.size import Sizing as Sizing
+    from inferbench.face.size import size as size
+    from inferbench.face.sweep import Sweep as Sweep
+    from inferbench.face.sweep import sweep as sweep
+    from inferbench.face.validate import Validation as Validation
+    from inferbench.face.validate import validate as validate
     from inferbench.num import Array as Array
     from inferbench.num import Numeric as Numeric
     from inferbench.num import ceil_div as ceil_div

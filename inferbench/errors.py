@@ -6,43 +6,80 @@ Bad input is answered in three lines: what is wrong and where, what was found an
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import attrs
 
-__all__ = ["Fault", "InferBenchError", "UnsupportedOp", "blamed_on", "suggest"]
+__all__ = ["Fault", "InferBenchError", "UnsupportedOp", "as_argument", "blamed_on", "raise_if", "suggest"]
+
+
+def as_argument(name: str, value: object) -> str:
+    """Write an argument as Python code does.
+
+    Example:
+        >>> as_argument("batch", [1, 8]), as_argument("out", None)
+        ('batch=[1, 8]', 'out')
+    """
+    return name if value is None else f"{name}={value!r}"
 
 
 @attrs.frozen
 class Fault:
     """One thing wrong in one place.
 
+    `{give}` in `found` and `remedy` stands for `give`, written as the reader writes arguments: `batch=[1, 8]`
+    in Python, `--batch 1,8` on the command line.
+
     Attributes:
-        where: File and key (`b200.toml: memory.hbm.bandwidth`), flag (`--batch`) or plugin.
+        where: File and key (`b200.toml: memory.hbm.bandwidth`), plugin, or the value of an argument.
         found: What stands there and what was expected, one sentence.
         remedy: What to do about it, one sentence; empty when `found` says it all.
+        argument: Name of the argument at fault; empty where a file or a plugin is.
+        give: Arguments that put it right, in pairs of name and value; None names the argument alone.
 
     Example:
-        >>> str(Fault("--batch", "0 is no batch size; at least 1 was expected", "write --batch 1"))
-        '--batch: 0 is no batch size; at least 1 was expected\\n  write --batch 1'
+        >>> print(Fault("", "0 is out of range", argument="batch", give=(("batch", 1),)))
+        batch: 0 is out of range
+          give batch=1
     """
 
     where: str
     found: str
     remedy: str = ""
+    argument: str = ""
+    give: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where it is, with the argument's name in Python's spelling."""
+        return f"{self.argument} {self.where}".strip()
+
+    def text(self, spell: Callable[[str, object], str] = as_argument, verb: str = "give") -> str:
+        """Return the message.
+
+        Args:
+            spell: From name and value of an argument to what a reader writes; of the value None the name.
+            verb: What a reader does with arguments: gives them in Python, writes them on the command line.
+        """
+        given = " ".join(spell(name, value) for name, value in self.give)
+        named = f"{spell(self.argument, None) if self.argument else ''} {self.where}".strip()
+        remedy = (self.remedy or (f"{verb} {{give}}" if self.give else "")).replace("{give}", given)
+        found = self.found.replace("{give}", given) if self.give else self.found
+        return f"{named}: {found}" + (f"\n  {remedy}" if remedy else "")
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.found}" + (f"\n  {self.remedy}" if self.remedy else "")
+        return self.text()
 
 
 class InferBenchError(Exception):
     """Input that can't be used: every fault found, not only the first. The command line exits with 2.
 
     Example:
-        >>> raise InferBenchError.at("--batch", "0 is no batch size")
+        >>> raise InferBenchError.at("b200.toml", "no such file")
         Traceback (most recent call last):
-        inferbench.errors.InferBenchError: --batch: 0 is no batch size
+        inferbench.errors.InferBenchError: b200.toml: no such file
     """
 
     def __init__(self, faults: Iterable[Fault]) -> None:
@@ -51,12 +88,39 @@ class InferBenchError(Exception):
 
     @classmethod
     def at(cls, where: str, found: str, remedy: str = "") -> InferBenchError:
-        """Build an error with a single fault."""
+        """Build an error with a single fault, of a file, a name or a plugin."""
         return cls([Fault(where, found, remedy)])
+
+    @classmethod
+    def of_argument(
+        cls, argument: str, found: str, remedy: str = "", value: str = "", /, **give: object
+    ) -> InferBenchError:
+        """Build an error with a single fault, of an argument.
+
+        Args:
+            argument: Its name in Python.
+            found: What it is and what was expected.
+            remedy: What to do; `{give}` stands for the arguments of `give`. By default to give those.
+            value: The argument's value, shown beside its name.
+            **give: Arguments that put it right.
+
+        Example:
+            >>> print(InferBenchError.of_argument("batch", "0 is out of range", batch=1))
+            batch: 0 is out of range
+              give batch=1
+        """
+        return cls([Fault(value, found, remedy, argument, tuple(give.items()))])
 
 
 class UnsupportedOp(InferBenchError):
     """An architecture was asked for an operator that it neither models nor can lower."""
+
+
+def raise_if(faults: Iterable[Fault]) -> None:
+    """Raise one error with all faults, if there are any."""
+    listed = list(faults)
+    if listed:
+        raise InferBenchError(listed)
 
 
 _WHOLE_GRIDS = (
@@ -88,12 +152,33 @@ def blamed_on(where: str) -> Iterator[None]:
         raise InferBenchError.at(where, f"{type(error).__name__}: {error}", remedy) from error
 
 
-def suggest(word: str, known: Iterable[str]) -> str:
+def suggest(word: str, known: Iterable[str], models: bool = True) -> str:
     """Return `did you mean 'x'?` for the closest known spelling, or an empty string.
 
+    Args:
+        word: What was written.
+        known: What might have been meant.
+        models: Whether names with other model numbers are other products, so that none is suggested for the
+            other; of number formats they aren't.
+
     Example:
-        >>> suggest("b20", ["b200", "h100-sxm"])
-        "did you mean 'b200'?"
+        >>> suggest("decoed", ["decode", "prefill"]), suggest("lama3-8b", ["llama3-8b", "llama3-70b"])
+        ("did you mean 'decode'?", "did you mean 'llama3-8b'?")
+        >>> suggest("gh200", ["h200"]), suggest("mi250", ["mi250x"]), suggest("b20", ["b200"])
+        ('', '', '')
     """
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    alike = [
+        one for one in known if not models or _joined(one) == _joined(word) or _model(one) == _model(word)
+    ]
+    close = difflib.get_close_matches(word, alike, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else ""
+
+
+def _joined(name: str) -> str:
+    """A name without what stands between its parts."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _model(name: str) -> str:
+    """The digits of a name, and the letters that stand beside them unless they are a word of four or more."""
+    return "".join(re.findall(r"\d+|(?<![a-z])[a-z]{1,3}(?=\d)|(?<=\d)[a-z]{1,3}(?![a-z])", name.lower()))

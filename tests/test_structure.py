@@ -240,5 +240,6 @@ def test_the_core_alone_says_what_to_install(process):
     done = process("-c", code)
     assert (done.returncode, done.stdout) == (2, "")
     assert (
-        done.stderr == "inferbench: reference: no suite is installed\n  pip install 'inferbench-core[all]'\n"
+        done.stderr
+        == "inferbench: --suite reference: no suite is installed\n  pip install 'inferbench-core[all]'\n"
     )

@@ -66,6 +66,7 @@ FREE = (
     "unscored",
     "infeasible",
     "goodput",
+    "stacks",
     "trivial",
     "about",
     "systems_by",

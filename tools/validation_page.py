@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import inferbench as ib
-from inferbench.cli.validate_command import shipped
 from inferbench.discovery.registry import Registry
+from inferbench.face.validate import shipped
 from inferbench.model.intervals import HOSTLESS, ISOLATED, MATERIAL
 from inferbench.records.fit import FitPart
 from inferbench.records.stack import Stack

@@ -188,8 +188,8 @@ def _fits(
     if faults and not fits:
         raise InferBenchError(faults)
     if not fits:
-        raise InferBenchError.at(
-            "--kind", "no kernel of this kind in the files", "leave it out to see which there are"
+        raise InferBenchError.of_argument(
+            "kind", "no kernel of this kind in the files", "leave it out to see which there are"
         )
     return fits, refused
 
@@ -234,7 +234,9 @@ def _possible(some: Sequence[Kernel], chip: Chip) -> None:
     """Refuse what can't have been measured on the chip."""
     share, said = _faster(some, chip)
     if share > REFUSED:
-        raise InferBenchError.at("--chip", said, "name the chip that was measured, or correct its spec")
+        raise InferBenchError.of_argument(
+            "chip", said, "name the chip that was measured, or correct its spec"
+        )
 
 
 def _doubts(some: Sequence[Kernel], chip: Chip) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from inferbench.calibration.experts import exponent
 from inferbench.calibration.operators import Sort, builder, cost, typed_tuning
 from inferbench.discovery.registry import Registry
-from inferbench.errors import InferBenchError
+from inferbench.errors import Fault, InferBenchError
 from inferbench.evidence.variants import regime
 from inferbench.num import Array
 from inferbench.records.chip import Chip
@@ -194,11 +194,8 @@ def _one_software(
     asked = [[v for v in versions if v.lower().startswith(one.lower())] for one in software]
     first = next((some for some in asked if some), [])
     if len(first) != 1 or len(asked) < 2:
-        raise InferBenchError.at(
-            sort.variant,
-            f"measured under {', '.join(versions)}",
-            f"choose one, as in --software '{versions[0]}'",
-        )
+        found, give = f"measured under {', '.join(versions)}", (("software", versions[0]),)
+        raise InferBenchError([Fault(sort.variant, found, "choose one, as in {give}", give=give)])
     for row in rows:
         if row.software != first[0]:
             left[f"of {sort.variant} under {row.software}: {first[0]} was asked for first"] += 1

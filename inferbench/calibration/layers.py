@@ -91,6 +91,7 @@ def layer_rows(
     unknown = np.full(len(rows), np.nan)
     # The error of the experts' products is that of whole layers: they were fitted as one.
     error = np.maximum.reduce([_flat(stack.kernel_error(op, formats), rows) for op in products])
+    error = np.where(error > 0, error, np.nan)
     return Layers(seconds, floor, moved, error, inside, unknown, unknown, unknown, unknown)
 
 

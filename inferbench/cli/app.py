@@ -12,6 +12,7 @@ import rich_click
 
 from inferbench._version import __version__
 from inferbench.cli.commands import COMMANDS, registry_with_commands
+from inferbench.cli.spelling import message
 from inferbench.errors import InferBenchError, suggest
 
 __all__ = ["app", "run"]
@@ -32,6 +33,15 @@ class Lazy(rich_click.RichGroup):
             return command
         entry = registry_with_commands().entries("commands").get(name)
         return _styled(entry.record) if entry else None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what it says of arguments is written as its options."""
+        try:
+            return super().invoke(ctx)
+        except InferBenchError as error:
+            name = ctx.invoked_subcommand
+            error.args = (message(error, self.get_command(ctx, name) if name else None),)
+            raise
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -22,7 +22,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
         ...     table = inferbench.Table("hello", (inferbench.Cell("to"),), ((inferbench.Cell("all"),),))
         ...     inferbench.write_report(inferbench.Report((table,), {"to": "all"}), output)
     """
-    return common.output_options(command)
+    return common.output_options()(command)
 
 
 def table_width(output: Output) -> int:

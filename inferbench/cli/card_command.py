@@ -23,7 +23,7 @@ __all__ = ["command"]
     help="Software where SYSTEM names none.",
 )
 @click.option("--scenario", default="reference", show_default=True, help="Economics.")
-@common.output_options
+@common.output_options()
 def command(systems: tuple[str, ...], suite: str, stack: str, scenario: str, output: common.Output) -> None:
     """Show useful TOPS, cost efficiency, energy efficiency and flexibility together.
 

@@ -17,23 +17,20 @@ import click
 
 from inferbench.cli.commands import registry_with_commands
 from inferbench.discovery.registry import Registry
-from inferbench.errors import InferBenchError, suggest
+from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.interfaces import Renderer
 from inferbench.report.model import Report
 from inferbench.specs.options import read_option
-from inferbench.specs.ranges import MOST_LISTED, Points, parse
 
 __all__ = [
     "Asked",
     "Output",
-    "axis",
     "bundled",
     "emit",
     "names",
     "options_of",
     "output_options",
     "point_options",
-    "points",
     "problems_line",
     "renderer",
     "terminal_width",
@@ -41,34 +38,21 @@ __all__ = [
 
 # What the extension of `--out` asks for, where no --format does.
 SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown"}
-BATCH = "Sequences at once; 0 takes the largest batch that fits."
+BATCH = "Sequences at once; max takes the largest batch that fits."
 CONTEXT = "Tokens in the KV cache (decode) or in the prompt (prefill)."
 
 
-def points(text: str | None, flag: str) -> Points | None:
-    """Read `1,8,32`, `1:512:x2` or `128:32768:+128`; faults name the flag."""
-    return None if text is None else parse(text, flag)
+def names(text: str | None, argument: str = "precision") -> list[str] | None:
+    """Read `fp8,int8`.
 
-
-def axis(text: str | None, flag: str) -> list[float] | None:
-    """Read an axis that is written out at once; `sweep` takes longer ones."""
-    found = points(text, flag)
-    if found is None:
-        return None
-    if found.count > MOST_LISTED:
-        remedy = "inferbench sweep takes axes of any length"
-        raise InferBenchError.at(flag, f"{found.count:,} points are too many for one screen", remedy)
-    values: list[float] = found.values().tolist()
-    return values
-
-
-def names(text: str | None) -> list[str] | None:
-    """Read `fp8,int8`."""
+    Raises:
+        InferBenchError: There is no name in the text.
+    """
     if text is None:
         return None
     found = [part.strip() for part in text.split(",") if part.strip()]
     if not found:
-        raise InferBenchError.at("--precision", "the axis has no points", "write --precision bf16,fp8")
+        raise InferBenchError.of_argument(argument, "no name was given", "write one, or several with commas")
     return found
 
 
@@ -87,35 +71,39 @@ class Asked:
         precision: Names with commas between them.
         stack: Software of the systems that name none.
         scenario: Name of the economics.
-        pairs: Options of the workload, `kv=false`.
+        options: Of the workload, `kv=false`.
         ignore_capacity: Whether everything fits by decree.
     """
 
-    batch: str | None
-    context: str | None
-    axes: tuple[str, ...]
-    precision: str | None
-    stack: str
-    scenario: str
-    pairs: tuple[str, ...]
-    ignore_capacity: bool
+    batch: str | None = None
+    context: str | None = None
+    axes: tuple[str, ...] = ()
+    precision: str | None = None
+    stack: str = "ideal"
+    scenario: str = "reference"
+    options: tuple[str, ...] = ()
+    ignore_capacity: bool = False
 
 
 @attrs.frozen
 class Output:
     """The options that say how the answer is written: format, file, and whether with the long tables."""
 
-    form: str
-    out: str | None
-    verbose: bool
+    form: str = "table"
+    out: str | None = None
+    verbose: bool = False
 
 
-def _bundled(command: Callable[..., None], kind: type[Any], name: str) -> Callable[..., None]:
+Command = Callable[..., None]
+
+
+def _bundled(command: Command, kind: type[Asked] | type[Output], name: str) -> Command:
     """Hand a command one record instead of the options that are its fields."""
 
     @wraps(command)
     def call(**given: Any) -> None:
-        record = kind(**{field.name: given.pop(field.name) for field in attrs.fields(kind)})
+        wanted = [field.name for field in attrs.fields(kind) if field.name in given]
+        record = kind(**{name: given.pop(name) for name in wanted})
         command(**given, **{name: record})
 
     return call
@@ -123,7 +111,7 @@ def _bundled(command: Callable[..., None], kind: type[Any], name: str) -> Callab
 
 def bundled(
     name: str, kind: type[Any], options: Sequence[Callable[..., Any]]
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+) -> Callable[[Command], Command]:
     """Add options to a command, which takes them as one record.
 
     Args:
@@ -132,7 +120,7 @@ def bundled(
         options: From `click.option`, in the order of the help.
     """
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+    def decorate(command: Command) -> Command:
         command = _bundled(command, kind, name)
         for option in reversed(options):
             command = option(command)
@@ -141,74 +129,83 @@ def bundled(
     return decorate
 
 
-def point_options(command: Callable[..., None], stack: str = "ideal") -> Callable[..., None]:
-    """Add the options that pick points; the command takes them as `asked`, `stack` unless told otherwise."""
-    command = _bundled(command, Asked, "asked")
-    for decorate in reversed(
-        [
-            click.option("--batch", metavar="1,8|1:512:x2", help=BATCH),
-            click.option("--context", metavar="2048|128:512:+128", help=CONTEXT),
-            click.option(
-                "--axis",
-                "axes",
-                multiple=True,
-                metavar="NAME=1,2",
-                help="Any other axis of the workload (steps=28).",
-            ),
-            click.option(
-                "--precision",
-                metavar="fp8,…",
-                help="Number formats: bf16, fp8, int8, w8a16, w4a16, int4, fp4, …",
-            ),
-            click.option(
-                "--stack",
-                default=stack,
-                show_default=True,
-                metavar="best|ideal|NAME",
-                help="Software where SYSTEM has no @NAME: a stack, its TOML file, or a family (vllm).",
-            ),
-            click.option("--scenario", default="reference", show_default=True, help="Economics."),
-            click.option(
-                "--option",
-                "pairs",
-                multiple=True,
-                metavar="KEY=VALUE",
-                help="Option of the workload (kv=false, lm_head=false).",
-            ),
-            click.option("--ignore-capacity", is_flag=True, help="Pretend that everything fits."),
-        ]
-    ):
-        command = decorate(command)
-    return command
+_POINTS: dict[str, Callable[[Command], Command]] = {
+    "batch": click.option("--batch", metavar="1,8|1:512:x2|max", help=BATCH),
+    "context": click.option("--context", metavar="2048|128:512:+128", help=CONTEXT),
+    "axes": click.option(
+        "--axis", "axes", multiple=True, metavar="NAME=1,2", help="Any other axis of the workload (steps=28)."
+    ),
+    "precision": click.option(
+        "--precision", metavar="fp8,…", help="Number formats: bf16, fp8, int8, w8a16, w4a16, int4, fp4, …"
+    ),
+    "scenario": click.option("--scenario", default="reference", show_default=True, help="Economics."),
+    "options": click.option(
+        "--option",
+        "options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Option of the workload (kv=false, lm_head=false).",
+    ),
+    "ignore_capacity": click.option("--ignore-capacity", is_flag=True, help="Pretend that everything fits."),
+}
+_OUTPUT: dict[str, Callable[[Command], Command]] = {
+    "form": click.option(
+        "--format", "form", default="table", show_default=True, help="table, json, csv or markdown."
+    ),
+    "out": click.option("--out", metavar="FILE", help="Write to a file instead of the screen."),
+    "verbose": click.option(
+        "-v", "--verbose", is_flag=True, help="Show the second-order rows and the operators."
+    ),
+}
 
 
-def output_options(command: Callable[..., None]) -> Callable[..., None]:
+def point_options(*, without: Sequence[str] = (), stack: str = "ideal") -> Callable[[Command], Command]:
+    """Add the options that pick points, but for some; the command takes them as `asked`.
+
+    Args:
+        without: Those that would change nothing.
+        stack: Software where none is named.
+    """
+    software = click.option(
+        "--stack",
+        default=stack,
+        show_default=True,
+        metavar="best|ideal|NAME",
+        help="Software where SYSTEM has no @NAME: a stack, its TOML file, or a family (vllm).",
+    )
+
+    def add(command: Command) -> Command:
+        command = _bundled(command, Asked, "asked")
+        options = [*_POINTS.items()]
+        options.insert(list(_POINTS).index("scenario"), ("stack", software))
+        for name, option in reversed(options):
+            command = command if name in without else option(command)
+        return command
+
+    return add
+
+
+def output_options(*, verbose: bool = True) -> Callable[[Command], Command]:
     """Add the options that say how the answer is written; the command takes them as `output`."""
-    command = _bundled(command, Output, "output")
-    for decorate in reversed(
-        [
-            click.option(
-                "--format", "form", default="table", show_default=True, help="table, json, csv or markdown."
-            ),
-            click.option("--out", metavar="FILE", help="Write to a file instead of the screen."),
-            click.option(
-                "-v", "--verbose", is_flag=True, help="Show the second-order rows and the operators."
-            ),
-        ]
-    ):
-        command = decorate(command)
-    return command
+
+    def add(command: Command) -> Command:
+        command = _bundled(command, Output, "output")
+        for name, option in reversed(_OUTPUT.items()):
+            command = option(command) if verbose or name != "verbose" else command
+        return command
+
+    return add
 
 
-def axes_from(batch: str | None, context: str | None, more: Sequence[str]) -> dict[str, list[float]]:
-    """Gather the axes that were given."""
-    found = {name: axis(text, f"--{name}") for name, text in (("batch", batch), ("context", context))}
+def axes_from(batch: str | None, context: str | None, more: Sequence[str]) -> dict[str, str]:
+    """Gather the axes that were given, as they were typed."""
+    found = {name: text for name, text in (("batch", batch), ("context", context)) if text is not None}
     for pair in more:
         name, sign, text = pair.partition("=")
         if not sign:
             raise InferBenchError.at("--axis", f"'{pair}' has no values", "write it like --axis steps=20,28")
-        found[name] = axis(text, f"--axis {name}")
-    return {name: values for name, values in found.items() if values is not None}
+        found[name] = text
+    return found
 
 
 def terminal_width() -> int:
@@ -239,6 +236,9 @@ def renderer(form: str, registry: Registry) -> Renderer:
     Raises:
         InferBenchError: Unknown format.
     """
+    from inferbench.report.render import RENDERERS
+
+    registry.bring("renderers", RENDERERS.values())
     known = registry.names("renderers")
     if form not in known:
         remedy = suggest(form, known) or f"known are {', '.join(known)}"
@@ -276,7 +276,7 @@ def write_atomically(path: Path, text: str) -> None:
         ) from None
 
 
-def problems_line(registry: Registry) -> None:
+def problems_line(registry: Registry, more: Sequence[Fault] = ()) -> None:
     """Tell on stderr, in one line, that plugins are broken or specs doubtful."""
     if registry.problems:
         owners = ", ".join(sorted({problem.owner for problem in registry.problems}))
@@ -284,8 +284,8 @@ def problems_line(registry: Registry) -> None:
             f"inferbench: {len(registry.problems)} problem(s) with {owners}; see `inferbench doctor`",
             file=sys.stderr,
         )
-    for warning in registry.warnings:
-        print(f"inferbench: warning: {warning.where}: {warning.found}", file=sys.stderr)
+    for warning in (*registry.warnings, *more):
+        print(f"inferbench: warning: {warning.place}: {warning.found}", file=sys.stderr)
 
 
 def the_registry() -> Registry:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import click
 import rich_click
 
@@ -25,8 +23,8 @@ __all__ = ["command"]
     help="Instead of the suite; may be repeated.",
 )
 @click.option("--suite", default="reference", show_default=True, help="Named list of workload points.")
-@partial(common.point_options, stack=BEST)
-@common.output_options
+@common.point_options(stack=BEST)
+@common.output_options()
 def command(
     systems: tuple[str, ...],
     workloads: tuple[str, ...],
@@ -51,7 +49,7 @@ def command(
         precision=common.names(asked.precision),
         stack=asked.stack,
         scenario=asked.scenario,
-        options=common.options_of(asked.pairs),
+        options=common.options_of(asked.options),
         ignore_capacity=asked.ignore_capacity,
         breakdown=output.verbose,
         registry=registry,

@@ -20,7 +20,7 @@ PARSED = ("chips", "networks", "stacks", "scenarios", "suites")
 
 
 @click.command("doctor", cls=rich_click.RichCommand)
-@common.output_options
+@common.output_options(verbose=False)
 @click.pass_context
 def command(
     ctx: click.Context,

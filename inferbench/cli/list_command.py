@@ -18,7 +18,7 @@ SHOWN = list(KINDS)
 @click.command("list", cls=rich_click.RichCommand)
 @click.argument("kind", required=False, metavar="[KIND]")
 @click.option("--coverage", is_flag=True, help="Architectures against operator kinds.")
-@common.output_options
+@common.output_options(verbose=False)
 def command(
     kind: str | None,
     coverage: bool,

@@ -22,8 +22,8 @@ __all__ = ["command"]
     metavar="NUMBER",
     help="Show the chain of formulas behind a number: tpot, ttft, power, usd_per_mtok.",
 )
-@common.point_options
-@common.output_options
+@common.point_options()
+@common.output_options()
 def command(
     system: str,
     workload: str,
@@ -45,7 +45,7 @@ def command(
         precision=common.names(asked.precision),
         stack=asked.stack,
         scenario=asked.scenario,
-        options=common.options_of(asked.pairs),
+        options=common.options_of(asked.options),
         ignore_capacity=asked.ignore_capacity,
         breakdown=output.verbose,
         registry=registry,

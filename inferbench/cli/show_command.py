@@ -32,7 +32,7 @@ LEGEND = "● datasheet or published  ◐ measured  ○ estimate  – missing"
 @click.command("show", cls=rich_click.RichCommand)
 @click.argument("name")
 @click.option("--kind", type=click.Choice(KINDS), help="Where a name stands for several records.")
-@common.output_options
+@common.output_options(verbose=False)
 def command(
     name: str,
     kind: str | None,
@@ -177,7 +177,7 @@ def _flatten(path: str, value: Any) -> Iterator[tuple[str, str]]:
     elif isinstance(value, tuple):
         for i, inner in enumerate(value, start=1):
             yield from _flatten(f"{path}.{i}", inner)
-    elif value != "":
+    elif value not in ("", None):
         yield path, DASH if value != value else plain_text(value)
 
 

@@ -74,9 +74,8 @@ def _quiet() -> None:
 
 def _no_address(opening: ExecutorOptions, name: str) -> None:
     if opening.address:
-        raise InferBenchError.at(
-            opening.flag, f"the executor '{name}' has no scheduler", "add --executor dask"
-        )
+        found = f"the executor '{name}' has no scheduler"
+        raise InferBenchError.of_argument(opening.argument, found, "add {give}", executor="dask")
 
 
 @contextmanager

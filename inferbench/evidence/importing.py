@@ -97,11 +97,13 @@ def _choose(file: Path, head: str, registry: Registry) -> Importer:
     if not declined:
         raise InferBenchError.at(str(file), "no importer is installed", "pip install inferbench-importers")
     tried = "".join(f"\n    {name}: {why}" for name, why in declined)
-    raise InferBenchError.at(
+    fault = Fault(
         str(file),
         f"no importer knows this file; tried {len(declined)}:{tried}",
-        "name one with --importer, or write a CSV with the columns of docs/reference/importers.md",
+        "name one with {give}, or write a CSV with the columns of docs/reference/importers.md",
+        give=(("importer", None),),
     )
+    raise InferBenchError([fault])
 
 
 def _read(importer: Importer, file: Path) -> Iterable[Measurement]:

@@ -94,13 +94,13 @@ class Situation:
     key: Any
 
 
-def situate(m: Measurement, registry: Registry, stack: str = "") -> Situation | tuple[str, str]:
+def situate(m: Measurement, registry: Registry, stack: str | None = None) -> Situation | tuple[str, str]:
     """Resolve the names of a measurement.
 
     Args:
         m: The measurement.
         registry: For aliases and records.
-        stack: Name of the stack to use; empty: the one fitted for the chip and the software.
+        stack: Name of the stack to use; None: the one fitted for the chip and the software.
 
     Returns:
         The situation, or the code of the rule that keeps the row out and why.
@@ -120,7 +120,7 @@ def situate(m: Measurement, registry: Registry, stack: str = "") -> Situation | 
     if chosen is None:
         return (
             "no-stack",
-            f"no stack is fitted for software '{m.software or '(not said)'}'; name one with --stack",
+            f"no stack is fitted for software '{m.software or '(not said)'}'; name one to score by (stack)",
         )
     options = {} if m.op else _options(m, network, registry)
     chosen = _scaled(chosen, m.precision, registry)
@@ -150,13 +150,13 @@ def _refused(m: Measurement) -> tuple[str, str] | None:
 def _incomplete(m: Measurement) -> tuple[str, str] | None:
     """What a row doesn't say and must."""
     if not m.chip:
-        return "incomplete", "no chip is given; add --chip"
+        return "incomplete", "no chip is given; name one for all rows (chip)"
     if m.op:
         return None
     if not m.phase:
         return "incomplete", "no phase is given"
     if not m.network:
-        return "incomplete", "no network is given; add --network"
+        return "incomplete", "no network is given; name one for all rows (network)"
     if m.phase in LANGUAGE:
         # Under load the batch is judged figure by figure.
         needed = (
@@ -166,9 +166,7 @@ def _incomplete(m: Measurement) -> tuple[str, str] | None:
         )
         missing = [name for name in needed if math.isnan(m.axes.get(name, math.nan))]
         if missing:
-            return "incomplete", f"no {', '.join(missing)} is given; add " + " ".join(
-                f"--axis {one}=…" for one in missing
-            )
+            return "incomplete", f"no {', '.join(missing)} is given; name it for all rows (axis)"
     return None
 
 
@@ -177,7 +175,7 @@ def _misnamed(error: InferBenchError) -> str:
     fault = error.faults[0]
     near = fault.remedy.split(" · ")[0]
     hint = f"; {near}" if near.startswith("did you mean") else ""
-    return f"{fault.where}: {fault.found.split(';')[0]}{hint}"
+    return f"{fault.place}: {fault.found.split(';')[0]}{hint}"
 
 
 def _scaled(stack: Stack, precision: str, registry: Registry) -> Stack:

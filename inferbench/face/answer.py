@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from inferbench.face.frames import to_frame
+from inferbench.face.frames import by_column, to_frame
 from inferbench.face.pages import page
 from inferbench.report.model import Report
 
@@ -42,7 +42,7 @@ class Answer:
         Raises:
             InferBenchError: The library is not installed.
         """
-        return to_frame(self.report().rows, library)
+        return to_frame(by_column(self.report().rows), library)
 
     def table(self, verbose: bool = False, width: int = 100) -> str:
         """Return the tables as text: what the command writes on the screen."""

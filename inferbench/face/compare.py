@@ -11,7 +11,8 @@ import numpy as np
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
-from inferbench.face.run import Axis, evaluated
+from inferbench.face.asked import find, listed
+from inferbench.face.run import evaluated
 from inferbench.model.capacity import smallest_system
 from inferbench.model.choice import BEST, IDEAL, ForeignStack
 from inferbench.model.remarks import with_remarks
@@ -23,6 +24,7 @@ from inferbench.records.system import System, SystemName
 from inferbench.report.answer import Block, answer
 from inferbench.report.model import Report
 from inferbench.report.runs import comparison
+from inferbench.specs.ranges import Axis
 
 __all__ = ["Column", "Comparison", "Work", "compare"]
 
@@ -168,9 +170,9 @@ def compare(
         (2, 4)
     """
     known = registry or installed()
-    named = (systems,) if isinstance(systems, str) else tuple(systems)
+    named = listed(systems)
     if not named:
-        raise InferBenchError.at("systems", "no system was named", "name one, for example b200")
+        raise InferBenchError.of_argument("systems", "no system was named", systems=["b200"])
     works = _works(known, suite, workload, precision, axes)
     settings: dict[str, Any] = {
         "stack": stack,
@@ -190,17 +192,16 @@ def _works(
     precision: str | Sequence[str] | None,
     axes: Mapping[str, Axis],
 ) -> tuple[Work, ...]:
-    workloads = (workload,) if isinstance(workload, str) else tuple(workload or ())
-    precisions = (precision,) if isinstance(precision, str) else tuple(precision or ())
+    workloads, precisions = listed(workload), listed(precision)
     if workloads:
         return tuple(Work("", one, precisions or PRECISION, axes) for one in workloads)
-    named: Suite = known.get("suites", suite)
+    named: Suite = find("suite", suite, lambda name: known.get("suites", name))
     return tuple(
         Work(
             point.title,
             f"{point.network}/{point.phase}",
             precisions or (point.precision,),
-            {"batch": [point.batch], "context": [point.context], **axes},
+            {"batch": point.batch, "context": point.context, **axes},
         )
         for point in named.points
     )

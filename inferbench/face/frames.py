@@ -9,35 +9,43 @@ from typing import Any
 
 from inferbench.errors import InferBenchError, suggest
 
-__all__ = ["LIBRARIES", "to_frame"]
+__all__ = ["LIBRARIES", "by_column", "to_frame"]
 
 LIBRARIES = ("pandas", "polars")
 
 
-def to_frame(rows: Sequence[Mapping[str, Any]], library: str | None = None) -> Any:
-    """Return rows as a data frame; a column is there as soon as one row has it.
+def by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Turn rows into columns; a column is there as soon as one row has it.
+
+    Example:
+        >>> by_column([{"a": 1}, {"b": 2}])
+        {'a': [1, None], 'b': [None, 2]}
+    """
+    names = dict.fromkeys(key for row in rows for key in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def to_frame(columns: Mapping[str, Sequence[Any]], library: str | None = None) -> Any:
+    """Return columns as a data frame.
 
     Args:
-        rows: Flat records.
+        columns: Name to values, all of one length.
         library: `pandas` or `polars`; by default the one that is installed, pandas first.
 
     Raises:
         InferBenchError: Another library; one that is not installed.
 
     Example:
-        >>> to_frame([{"batch": 1.0}, {"batch": 8.0}], "pandas").shape          # doctest: +SKIP
+        >>> to_frame({"batch": [1.0, 8.0]}, "pandas").shape                     # doctest: +SKIP
         (2, 1)
     """
     name = library or next((one for one in LIBRARIES if find_spec(one)), "pandas")
     if name not in LIBRARIES:
-        raise InferBenchError.at(
-            "library", f"'{name}' makes no frames here", suggest(name, LIBRARIES) or "pandas or polars"
-        )
+        remedy = suggest(name, LIBRARIES) or f"known are {', '.join(LIBRARIES)}"
+        raise InferBenchError.of_argument("library", f"'{name}' makes no frames here", remedy)
     try:
         module = import_module(name)
     except ImportError:
-        raise InferBenchError.at(
-            "library", f"{name} is not installed", "pip install 'inferbench-core[frames]'"
-        ) from None
-    names = list(dict.fromkeys(key for row in rows for key in row))
-    return module.DataFrame({key: [row.get(key) for row in rows] for key in names})
+        found, remedy = f"{name} is not installed", "pip install 'inferbench-core[frames]'"
+        raise InferBenchError.of_argument("library", found, remedy) from None
+    return module.DataFrame(dict(columns))

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
-import numpy as np
 
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, suggest
-from inferbench.face.frames import to_frame
+from inferbench.face.asked import find, listed, one_phase, scenario_of, split_workload
+from inferbench.face.frames import by_column, to_frame
 from inferbench.face.pages import page
 from inferbench.model.capacity import at_largest_batch
 from inferbench.model.choice import choose
@@ -21,13 +21,13 @@ from inferbench.model.remarks import with_remarks
 from inferbench.num import Array
 from inferbench.records.choice import Choice
 from inferbench.records.grid import Grid
+from inferbench.records.network import Network
 from inferbench.records.run import Metric, Run
 from inferbench.records.system import System, SystemName
 from inferbench.report.runs import grid_report
+from inferbench.specs.ranges import MOST_LISTED, Axis, Points, points_of
 
-__all__ = ["Axis", "InstalledView", "evaluated", "run"]
-
-Axis = float | Sequence[float]
+__all__ = ["InstalledView", "axes_of", "evaluated", "run"]
 
 
 def run(
@@ -56,7 +56,8 @@ def run(
         ignore_capacity: Pretend that everything fits.
         breakdown: Keep a row per operator in `Run.ops`.
         registry: Of plugins; everything installed by default.
-        **axes: `batch=[1, 8]`, `context=2048`, …; `batch=0` asks for the largest that fits.
+        **axes: `batch=[1, 8]`, `context=2048`, `batch="1:512:x2"`, …; `batch="max"` takes the largest that
+            fits.
 
     Returns:
         A run. `run["tpot_s"]` is a metric over the grid; `run.notes` holds every doubt that the screen shows.
@@ -100,18 +101,13 @@ def evaluated(
     breakdown: bool,
 ) -> Run:
     """Do what `run` does, without remarks: `compare` adds them to the runs that it keeps."""
-    name, _, phase = workload.rpartition("/")
-    if not name:
-        raise InferBenchError.at(
-            workload, "a workload is written network/phase", "for example llama3-70b/decode"
-        )
-    one, wanted = _system(system, known)
-    network = known.network(name)
+    split_workload(workload)
+    one, own = _system(system, known)
+    network, the_phase = one_phase(workload, known)
+    phase = the_phase.name
     precision = precision or network.precision or "bf16"
-    names = [precision] if isinstance(precision, str) else list(precision)
-    names = [known.alias("precisions", name) for name in names]
-    made = stack if isinstance(stack, Choice) and not wanted else None
-    choice = made or choose(wanted or str(stack), one.chip, network, phase, names, known, one.count)
+    names = [known.alias("precisions", name) for name in listed(precision)]
+    choice = _choice(own, stack, one, network, phase, names, known)
     case = prepare(
         one,
         network,
@@ -119,56 +115,66 @@ def evaluated(
         stack=choice,
         registry=known,
         options=options,
-        scenario=known.get("scenarios", scenario) if scenario else None,
+        scenario=scenario_of(known, scenario),
         ignore_capacity=ignore_capacity,
         breakdown=breakdown,
     )
-    values = _axes(case.workload.defaults(case.network, phase), axes, phase)
-    if len(values.get("batch", [1])) == 1 and values.get("batch", [1])[0] == 0:
-        found = at_largest_batch(case, Grid.of({**values, "batch": [1.0]}, names))
-    else:
-        _check(values)
-        found = evaluate(case, Grid.of(values, names))
+    points = axes_of(case.workload.defaults(case.network, phase), axes, phase)
+    grid = Grid.of({name: values.values() for name, values in points.items()}, names)
+    largest = "batch" in points and points["batch"].largest
+    found = at_largest_batch(case, grid) if largest else evaluate(case, grid)
     return attrs.evolve(found, view=InstalledView(known))
 
 
-def _check(values: Mapping[str, Sequence[float]]) -> None:
-    for name, points in values.items():
-        low = next((float(v) for v in points if not v >= 1 or v != np.floor(v)), 1.0)
-        if not low >= 1 or low != np.floor(low):
-            raise InferBenchError.at(
-                f"--{name}",
-                f"{low:g} is out of range",
-                "whole numbers of at least 1 were"
-                f" expected{'; 0 alone asks for the largest batch that fits' if name == 'batch' else ''}",
-            )
+def axes_of(defaults: Mapping[str, float], given: Mapping[str, Axis], phase: str) -> dict[str, Points]:
+    """Read the axes of a phase: those given, in their order, and the defaults of the others.
+
+    Raises:
+        InferBenchError: An axis that the phase hasn't; values that are no axis; too many for one answer.
+    """
+    for name in given:
+        if name not in defaults:
+            remedy = suggest(name, defaults) or f"its axes are {', '.join(defaults)}"
+            raise InferBenchError.of_argument(name, f"'{phase}' has no axis '{name}'", remedy)
+    # Given axes keep the order in which they were given, in the places that the phase has for them.
+    order = iter(given)
+    names = [next(order) if name in given else name for name in defaults]
+    merged = {name: points_of(given.get(name, defaults[name]), name) for name in names}
+    for name, points in merged.items():
+        if points.count > MOST_LISTED:
+            found = f"{points.count:,} points are too many for one answer"
+            raise InferBenchError.of_argument(name, found, "a sweep takes axes of any length")
+    return merged
 
 
 def _system(system: str | System, known: Registry) -> tuple[System, str]:
     """The system, and the software that its name has; empty where it has none."""
     if isinstance(system, System):
         return system, ""
-    parsed = SystemName.parse(system)
-    return System(known.chip(parsed.chip), parsed.count or 1, parsed.layout), parsed.stack or ""
+    parsed = find("system", system, SystemName.parse)
+    chip = find("system", parsed.chip, known.chip)
+    return System(chip, parsed.count or 1, parsed.layout), parsed.stack or ""
 
 
-def _axes(defaults: Mapping[str, float], given: Mapping[str, Axis], phase: str) -> dict[str, Sequence[float]]:
-    for name in given:
-        if name not in defaults:
-            raise InferBenchError.at(
-                f"--{name}",
-                f"'{phase}' has no axis '{name}'",
-                suggest(name, defaults) or f"its axes are {', '.join(defaults)}",
-            )
-    # Given axes keep the order in which they were given, in the places that the phase has for them.
-    order = iter(given)
-    merged = {
-        one: given.get(one, defaults[one])
-        for one in [next(order) if name in given else name for name in defaults]
-    }
-    return {
-        name: np.atleast_1d(np.asarray(values, dtype=np.float64)).tolist() for name, values in merged.items()
-    }
+def _choice(
+    own: str,
+    stack: str | Choice,
+    one: System,
+    network: Network,
+    phase: str,
+    names: list[str],
+    known: Registry,
+) -> Choice:
+    """The software in the system's name, else what was asked for all systems."""
+    if own:
+        return choose(own, one.chip, network, phase, names, known, one.count)
+    if isinstance(stack, Choice):
+        return stack
+    return find(
+        "stack",
+        stack,
+        lambda name: choose(name, one.chip, network, phase, names, known, one.count, where=name),
+    )
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -194,7 +200,7 @@ class InstalledView:
 
     def to_frame(self, run: Run, library: str | None) -> Any:
         """A data frame with a row per point."""
-        return to_frame([flatten(row) for row in self.to_dict(run)["results"]], library)
+        return to_frame(by_column([flatten(row) for row in self.to_dict(run)["results"]]), library)
 
     def html(self, run: Run) -> str:
         """The grid's table as HTML."""

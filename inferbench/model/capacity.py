@@ -61,8 +61,8 @@ def at_largest_batch(case: Case, grid: Grid) -> Run:
     best: Run | None = None
     path = f"memory.{case.chip.outermost}.capacity"
     if np.isnan(case.chip.memory[case.chip.outermost].capacity):
-        found = f"missing ({case.chip.missing(path)}), so that the largest batch can't be found"
-        raise InferBenchError.at(f"{case.chip.name}.toml: {path}", found, "give a number with --batch")
+        lacks = f"{case.chip.name}.toml lacks {path} ({case.chip.missing(path)})"
+        raise InferBenchError.of_argument("batch", f"the largest can't be found: {lacks}", batch=1)
     for layout in layouts_of(case, case.graph(grid.at)):
         batch = largest_batch(case, grid, layout)
         run = evaluate(case, grid.solve(batch=batch), [layout])

@@ -114,21 +114,16 @@ def prepare(
     workload = registry.workload(network.type)
     phases = {one.name: one for one in workload.phases}
     if phase not in phases:
-        raise InferBenchError.at(
-            f"{network.name}/{phase}",
-            f"'{phase}' is no phase of {workload.name}",
-            f"phases are {', '.join(phases)}",
-        )
+        found, remedy = f"'{phase}' is no phase of {workload.name}", f"phases are {', '.join(phases)}"
+        raise InferBenchError.at(f"{network.name}/{phase}", found, remedy)
     architecture = registry.architecture(system.chip.architecture_type)
     choice = stack if isinstance(stack, Choice) else Choice.of(stack, system.chip.name)
     stack = choice.stack
     if stack.architectures and architecture.name not in stack.architectures:
-        raise InferBenchError.at(
-            f"--stack {stack.name}",
-            f"'{stack.name}' applies to {', '.join(stack.architectures)}; {system.chip.name} is"
-            f" {architecture.name}",
-            "use --stack ideal, or a stack fitted for this architecture",
-        )
+        runs_on = ", ".join(stack.architectures)
+        found = f"'{stack.name}' applies to {runs_on}; {system.chip.name} is {architecture.name}"
+        remedy = "use {give}, or a stack fitted for this architecture"
+        raise InferBenchError.of_argument("stack", found, remedy, stack.name, stack="ideal")
     power, why = registry.power_model(system.chip)
     return Case(
         system,

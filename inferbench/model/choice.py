@@ -207,8 +207,9 @@ def likeness(stack: Stack, chip: Chip, registry: Registry) -> int:
 def _likeness(one: Chip, other: Chip) -> int:
     if one.vendor != other.vendor or one.architecture_type != other.architecture_type:
         return ARCHITECTURE
-    years = abs(one.silicon.year - other.silicon.year)
-    return SIBLING if one.outermost == other.outermost and years <= GENERATION else VENDOR
+    made, beside = one.silicon.year, other.silicon.year
+    near = made == beside if made is None or beside is None else abs(made - beside) <= GENERATION
+    return SIBLING if one.outermost == other.outermost and near else VENDOR
 
 
 def cited(registry: Registry, chip: Chip, software: str, phase: str) -> Stack | None:

@@ -41,7 +41,7 @@ class OpResult:
         bound: Engine with the longest busy time.
         utilization: Useful operations over the peak times seconds; NaN for what computes nothing.
         energy: Of one execution.
-        error: Log standard error of `seconds`; 0 where the stack was not fitted on such operators.
+        error: Log standard error of `seconds`; NaN where the stack was not fitted on such operators.
         inside: 1 where a row lies in the box of operators in which the stack was fitted, else 0.
         power_error, energy_error: Log standard error of watts and of joules; NaN where not known.
         limit: Watts at most; NaN where not published.
@@ -119,10 +119,10 @@ def cost_rows(
     else:
         cost = architecture.cost(op, site)
     seconds = _rows(stack.time(cost, op, formats), rows)
-    error = _rows(stack.kernel_error(op, formats), rows)
-    known = np.where(error > 0, error, np.nan)
+    fitted = _rows(stack.kernel_error(op, formats), rows)
+    error = np.where(fitted > 0, fitted, np.nan)
     energy, seconds = _energy(cost, seconds, op, chip, stack, formats, registry)
-    log_errors = energy_spreads(known, energy, energy.parts.get("idle", np.nan), chip.power.tdp)
+    log_errors = energy_spreads(error, energy, energy.parts.get("idle", np.nan), chip.power.tdp)
     rate = _rows(site.rate(op), rows)
     useful = _rows(op.useful, rows)
     utilization = np.where(useful > 0, useful / (rate * seconds), np.nan)
@@ -148,15 +148,18 @@ def between(costed: Any, of: str, limit: float) -> tuple[Array, Array]:
     """Factors on the `time`, `power` or `energy` of costed rows between which nine in ten measured ones lie.
 
     Args:
-        costed: With `error` (0 is unknown), `power_error`, `energy_error` and `watts`.
+        costed: With `error`, `power_error`, `energy_error` and `watts`.
         of: Which figure.
         limit: Watts at most; NaN where not published.
     """
-    time = np.where(costed.error > 0, costed.error, np.nan)
     if of == "time":
-        return ends(time)
+        return ends(costed.error)
     room = limit / costed.watts
-    return ends(costed.power_error, room) if of == "power" else ends(costed.energy_error, longest(room, time))
+    return (
+        ends(costed.power_error, room)
+        if of == "power"
+        else ends(costed.energy_error, longest(room, costed.error))
+    )
 
 
 def _flat(cost: Cost, rows: int) -> Cost:
@@ -171,10 +174,12 @@ def _flat(cost: Cost, rows: int) -> Cost:
 def _site(chip: Chip, stack: Stack, registry: Registry, op: Op) -> Site:
     architecture = registry.architecture(chip.architecture_type)
     if stack.architectures and architecture.name not in stack.architectures:
-        raise InferBenchError.at(
-            f"--stack {stack.name}",
+        raise InferBenchError.of_argument(
+            "stack",
             f"'{stack.name}' applies to {', '.join(stack.architectures)}; {chip.name} is {architecture.name}",
-            "use --stack ideal",
+            "use {give}",
+            stack.name,
+            stack="ideal",
         )
     resident = op.resident
     zero = Footprint(np.max(resident.weights), np.max(resident.state), 0.0)
@@ -227,7 +232,7 @@ def _bounds(cost: Cost, rows: int) -> list[str]:
     return [names[i] for i in np.argmax(stacked, axis=0)]
 
 
-def product_rows(axes: Mapping[str, Sequence[float]]) -> dict[str, Array]:
+def product_rows(axes: Mapping[str, Sequence[float] | Array]) -> dict[str, Array]:
     """All combinations of some lists as columns, the last list varying fastest.
 
     Example:

@@ -110,7 +110,7 @@ class Silicon:
 
     node: Metres = NAN
     area: SquareMetres = NAN
-    year: int = 0
+    year: int | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -45,12 +45,12 @@ class ExecutorOptions:
     Attributes:
         workers: How many; None leaves it to the executor.
         address: Of a scheduler, where there is one.
-        flag: What the address was given with, for messages.
+        argument: What the address was given with, for messages.
     """
 
     workers: int | None = None
     address: str | None = None
-    flag: str = "--scheduler"
+    argument: str = "scheduler"
 
 
 @attrs.frozen

@@ -64,7 +64,7 @@ class Grid:
         lengths = {"precision": len(precisions), **{name: len(points) for name, points in values.items()}}
         for name, length in lengths.items():
             if length == 0:
-                raise InferBenchError.at(f"--{name}", "the axis has no points", "give at least one value")
+                raise InferBenchError.of_argument(name, "the axis has no points", "give at least one value")
         dims = tuple(sorted(lengths, key=lambda name: lengths[name]))
         return cls(values, tuple(precisions), dims)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import attrs
 import numpy as np
 
-from inferbench.errors import InferBenchError, suggest
+from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.num import Array, Numeric
 from inferbench.records.attention import Attention
 from inferbench.records.convolution import Conv2d
@@ -29,12 +29,19 @@ class Field:
     """A number that says an operator.
 
     Attributes:
-        default: What it is where nothing is said; None: it must be given.
+        default: What it is where nothing is said; None: it must be given, or is like another.
         least: The smallest value that makes sense.
+        like: The number that it equals where nothing is said.
     """
 
     default: float | None = None
     least: float = 1.0
+    like: str | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it must be given."""
+        return self.default is None and self.like is None
 
 
 @attrs.frozen(eq=False)
@@ -62,7 +69,9 @@ class Kind:
     def op(self, columns: Columns, precision: Precision, words: Words | None = None) -> Op:
         """Build an operator; numbers that are not given take their default."""
         defaults = {name: field.default for name, field in self.fields.items() if field.default is not None}
-        return self.build({**defaults, **columns}, precision, {**self.words, **(words or {})})
+        full: dict[str, Numeric] = {**defaults, **columns}
+        full |= {n: full[field.like] for n, field in self.fields.items() if field.like and n not in full}
+        return self.build(full, precision, {**self.words, **(words or {})})
 
     def checked(self, columns: Mapping[str, Array]) -> dict[str, Array]:
         """Fill in the defaults and check every number.
@@ -76,14 +85,14 @@ class Kind:
         for name in columns:
             if name not in self.fields:
                 remedy = suggest(name, self.fields) or f"its fields are {', '.join(self.fields)}"
-                raise InferBenchError.at(f"--{name}", f"{self.name} has no field '{name}'", remedy)
-        missing = [n for n, field in self.fields.items() if field.default is None and n not in columns]
+                raise InferBenchError.of_argument(name, f"{self.name} has no field '{name}'", remedy)
+        missing = [n for n, field in self.fields.items() if field.wanted and n not in columns]
         if missing:
-            flag = missing[0].replace("_", "-")
-            raise InferBenchError.at(self.name, f"{', '.join(missing)} must be given", f"add --{flag}")
+            found, give = f"{', '.join(missing)} must be given", ((missing[0], None),)
+            raise InferBenchError([Fault(self.name, found, "add {give}", give=give)])
         rows = max((len(values) for values in columns.values()), default=1)
         full = {
-            name: np.asarray(columns.get(name, np.full(rows, field.default)), dtype=np.float64)
+            name: np.asarray(_given(columns, name, field, rows), dtype=np.float64)
             for name, field in self.fields.items()
         }
         for name, values in full.items():
@@ -91,11 +100,16 @@ class Kind:
         return full
 
 
+def _given(columns: Mapping[str, Array], name: str, field: Field, rows: int) -> Array:
+    like = columns.get(name, columns.get(field.like or name))
+    return np.full(rows, field.default) if like is None else like
+
+
 def _refuse_outside(name: str, values: Array, least: float) -> None:
     bad = ~(values >= least) | ~np.isfinite(values)
     if bad.any():
-        raise InferBenchError.at(
-            f"--{name}",
+        raise InferBenchError.of_argument(
+            name,
             f"{values[bad][0]:g} is out of range (row {int(np.argmax(bad)) + 1})",
             f"numbers of at least {least:g} were expected",
         )
@@ -108,13 +122,12 @@ def _gemm(c: Columns, precision: Precision, words: Words) -> Op:
 def _attention(c: Columns, precision: Precision, words: Words) -> Op:
     queries, keys, causal = c["queries"], c["keys"], np.asarray(c["causal"])
     whole = queries * keys
-    groups = np.asarray(c["kv_heads"])
     return Attention(
         name="attention",
         precision=precision,
         batch=c["batch"],
         heads=c["heads"],
-        kv_heads=np.where(groups > 0, groups, c["heads"]),
+        kv_heads=c["kv_heads"],
         queries=queries,
         keys=keys,
         pairs=np.where(causal > 0, whole - queries * (queries - 1.0) / 2.0, whole),
@@ -159,7 +172,7 @@ DESCRIBED: tuple[Kind, ...] = (
         {
             "batch": _ONE,
             "heads": _WANTED,
-            "kv_heads": Field(0.0, 0.0),
+            "kv_heads": Field(like="heads"),
             "queries": _ONE,
             "keys": _WANTED,
             "head_dim": Field(128.0),

@@ -91,10 +91,10 @@ class PrecisionName:
             return cls(name, weights, activations, kv, activations)
         if apart := cls._apart(name):
             return apart
-        raise InferBenchError.at(
-            "--precision",
+        raise InferBenchError.of_argument(
+            "precision",
             f"unknown precision '{name}'",
-            suggest(name, FORMATS)
+            suggest(name, FORMATS, models=False)
             or f"known are {', '.join(FORMATS)}, and pairs like w8a16, w4a16, w4a16kv8, fp8kv16",
         )
 

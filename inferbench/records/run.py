@@ -159,7 +159,7 @@ class Run:
         if metric.interval is None:
             having = [one.name for one in self.metrics().values() if one.interval]
             found = f"the metric '{name}' has no interval"
-            raise InferBenchError.at("name", found, f"those that have one are {', '.join(having)}")
+            raise InferBenchError.of_argument("name", found, f"those that have one are {', '.join(having)}")
         low, high = self._view().factors(self, metric)
         return values * low, values * high
 
@@ -175,7 +175,7 @@ class Run:
         if better == "none":
             having = [one.name for one in self.metrics().values() if one.better != "none"]
             found = f"neither more nor less of '{name}' is better"
-            raise InferBenchError.at("name", found, f"take one of {', '.join(having)}")
+            raise InferBenchError.of_argument("name", found, f"take one of {', '.join(having)}")
         values = self[name]
         if not np.isfinite(values).any():
             return None
@@ -222,7 +222,7 @@ class Run:
         known = self.metrics()
         if name not in known:
             remedy = suggest(name, known) or f"its metrics are {', '.join(known)}"
-            raise InferBenchError.at("name", f"a run of {self.phase} has no metric '{name}'", remedy)
+            raise InferBenchError.of_argument("name", f"a run of {self.phase} has no metric '{name}'", remedy)
         return known[name]
 
     @property

@@ -213,12 +213,16 @@ class ScenarioFile:
 
 @attrs.frozen(kw_only=True)
 class SuitePoint:
-    """One column of work: `batch = 0` asks for the largest batch that fits."""
+    """One column of work.
+
+    Attributes:
+        batch: Sequences at once, or `max` for the largest batch that fits.
+    """
 
     title: str
     network: str
     phase: str
-    batch: float = 1.0
+    batch: float | Literal["max"] = 1.0
     context: float = 2048.0
     precision: str = "fp8"
 

@@ -41,8 +41,8 @@ def explanation(run: Run, topic: str) -> Table:
         InferBenchError: Unknown topic.
     """
     if topic not in TOPICS:
-        raise InferBenchError.at(
-            "--explain",
+        raise InferBenchError.of_argument(
+            "explain",
             f"'{topic}' has no explanation",
             suggest(topic, TOPICS) or f"known are {', '.join(TOPICS)}",
         )

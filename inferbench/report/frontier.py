@@ -80,7 +80,8 @@ def how(points: Mapping[str, Any], i: int) -> str:
     layout = points["layout"][i]
     if points["policy"][i] == "disaggregated":
         return f"disaggregated {prompts}×{points['prompt_layout'][i]} + {copies}×{layout}"
-    chunk = f" {points['chunk'][i]:,.0f}" if points["chunk"][i] else ""
+    size = float(points["chunk"][i])
+    chunk = "" if math.isnan(size) else f" {size:,.0f}"
     return f"{points['policy'][i]}{chunk} {copies}×{layout}"
 
 
@@ -265,8 +266,8 @@ def plot(found: Sequence[Frontier], title: str, path: str) -> None:
         from matplotlib.figure import Figure
         from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
     except ImportError:
-        raise InferBenchError.at(
-            "--plot", "needs Matplotlib, which is not installed", "pip install 'inferbench-core[plots]'"
+        raise InferBenchError.of_argument(
+            "plot", "needs Matplotlib, which is not installed", "pip install 'inferbench-core[plots]'"
         ) from None
     figure = Figure(figsize=(12, 4), layout="constrained")
     figure.suptitle(title)
@@ -292,14 +293,14 @@ def plot(found: Sequence[Frontier], title: str, path: str) -> None:
         if axes.lines:
             axes.legend(fontsize="small")
     if Path(path).suffix.lstrip(".").lower() not in figure.canvas.get_supported_filetypes():
-        raise InferBenchError.at(
-            f"--plot {path}", "is no kind of image that can be written", "name a file like frontier.png"
-        )
+        said = "is no kind of image that can be written"
+        raise InferBenchError.of_argument("plot", said, "name a file like frontier.png", path)
     try:
         figure.savefig(path, dpi=150)
     except OSError as error:
-        raise InferBenchError.at(
-            f"--plot {path}",
+        raise InferBenchError.of_argument(
+            "plot",
             f"can't be written: {error.strerror}",
             "name a file in a folder you may write to",
+            path,
         ) from None

@@ -24,8 +24,43 @@ CAUSES = {
 }
 
 
-def reconciliation(one: Split, factors: Mapping[str, float] | None = None) -> Report:
-    """Report a split, and the gap to a run where one was given."""
+# A host time of less than this share of the step is what rounding leaves, no time.
+ROUNDING = 1e-9
+
+
+def reconciliation(
+    one: Split,
+    factors: Mapping[str, float] | None = None,
+    differs: Mapping[str, tuple[str, str]] | None = None,
+) -> Report:
+    """Report a split, and the gap to a run where one was given.
+
+    Args:
+        one: The parts of the time.
+        factors: By how much a run's result is faster.
+        differs: What the run and the measurement are not alike in; it stands at the top.
+    """
+    rounded = 0.0 < one.host < ROUNDING * one.stack
+    report = _reconciliation(attrs.evolve(one, host=0.0) if rounded else one, factors)
+    if rounded:
+        *others, last = report.tables
+        none = tuple(Cell(text) for text in ("host", *[DASH] * (len(last.columns) - 1)))
+        report = attrs.evolve(report, tables=(*others, attrs.evolve(last, rows=(*last.rows, none))))
+    return report if differs is None else _warned(report, differs)
+
+
+def _warned(report: Report, differs: Mapping[str, tuple[str, str]]) -> Report:
+    """The report with what differs at its top: a gap between two points is not of software."""
+    data = {**report.data, "differs": {name: list(pair) for name, pair in differs.items()}}
+    if not differs:
+        return attrs.evolve(report, data=data)
+    title = f"Warning: the run and the measurement differ in {', '.join(differs)}"
+    rows = tuple((Cell(name), Cell(run), Cell(measured)) for name, (run, measured) in differs.items())
+    first = Table(title, (Cell(""), Cell("run"), Cell("measured")), rows)
+    return attrs.evolve(report, tables=(first, *report.tables), data=data)
+
+
+def _reconciliation(one: Split, factors: Mapping[str, float] | None) -> Report:
     tables = [_chain(one)]
     if factors:
         tables.append(_gap(factors))

@@ -6,6 +6,7 @@ their own), one policy and one load.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -133,12 +134,14 @@ def _alone(asked: Question, system: System, one: Replica) -> Iterator[dict[str, 
     """Points of equal replicas that process prompts and tokens alike: interleaved, and chunked per size of
     piece.
     """
-    copies = system.count // one.layout.chips
-    for size, steps in one.steps.items():
-        served = chunked(steps, asked.traffic) if size else interleaved(steps, asked.traffic)
-        busy = one.watts[f"mixed {size:g}" if size else "prefill"]
+    copies, steps = system.count // one.layout.chips, one.plain
+    whole = interleaved(steps, asked.traffic), one.watts["prefill"], (one.fits, one.fits_prompt), math.nan
+    pieces = [
+        (chunked(piece.steps, asked.traffic), piece.watts, (piece.fits, True), size)
+        for size, piece in one.pieces.items()
+    ]
+    for served, busy, room, size in (whole, *pieces):
         watts = served.share * busy + (1.0 - served.share) * one.watts["decode"]
-        prompts_fit = True if size else one.fits_prompt
         ratio = steps.occupancy * steps.batch / (asked.traffic.steps * steps.decode)
         served = attrs.evolve(served, rate=copies * served.rate, users=copies * served.users)
         extra = {
@@ -147,10 +150,8 @@ def _alone(asked: Question, system: System, one: Replica) -> Iterator[dict[str, 
             "chunk": size,
             "prompt_chips_per_token_chip": ratio,
         }
-        names = ("chunked" if size else "interleaved", str(one.layout), "")
-        yield _columns(
-            asked, system, one, served, copies * watts, extra, names, (one.fits[size], prompts_fit)
-        )
+        names = ("interleaved" if math.isnan(size) else "chunked", str(one.layout), "")
+        yield _columns(asked, system, one, served, copies * watts, extra, names, room)
 
 
 def _apart(asked: Question, system: System, replicas: Sequence[Replica]) -> list[dict[str, Any]]:
@@ -201,11 +202,9 @@ def _split(asked: Question, system: System, prompts: Replica, tokens: Replica) -
         + y * tokens.watts["decode"]
         + rest * idle
     )
-    extra = {"replicas": y, "prompt_replicas": x, "chunk": 0.0, "prompt_chips_per_token_chip": ratio}
+    extra = {"replicas": y, "prompt_replicas": x, "chunk": math.nan, "prompt_chips_per_token_chip": ratio}
     names = ("disaggregated", str(tokens.layout), str(prompts.layout))
-    return _columns(
-        asked, system, tokens, served, watts, extra, names, (tokens.fits[0.0], prompts.fits_prompt)
-    )
+    return _columns(asked, system, tokens, served, watts, extra, names, (tokens.fits, prompts.fits_prompt))
 
 
 def _serve(

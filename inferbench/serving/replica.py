@@ -14,12 +14,12 @@ import attrs
 import numpy as np
 
 from inferbench.discovery.registry import Registry
-from inferbench.errors import InferBenchError
 from inferbench.model import partition
 from inferbench.model.case import Case, prepare
 from inferbench.model.evaluate import evaluate
 from inferbench.num import Array, Numeric
 from inferbench.records.attention import Attention
+from inferbench.records.chip import Chip
 from inferbench.records.energy import ActivityCounts
 from inferbench.records.grid import Grid, Point
 from inferbench.records.interfaces import NoParams, Phase, Workload
@@ -124,6 +124,21 @@ class Question:
         )
 
 
+@attrs.frozen(eq=False)
+class Pieces:
+    """A replica that processes prompts in pieces of one size, each beside a decode step.
+
+    Attributes:
+        steps: With the mixed step.
+        watts: Mean power while a mixed step runs.
+        fits: Where the cache of all sequences and of the piece fits.
+    """
+
+    steps: Steps
+    watts: Array
+    fits: Array
+
+
 @attrs.frozen(eq=False, kw_only=True)
 class Replica:
     """One copy of the network on a few chips; arrays of shape (batches, precisions) or broadcastable to it.
@@ -132,9 +147,9 @@ class Replica:
         layout: Tensor, context, pipeline and expert parallelism; data parallelism only of ranks that share
             experts.
         batch: Decoding sequences.
-        steps: One for whole prompts, and one per size of piece.
-        watts: Mean power of the replica while it decodes, processes a prompt, runs a mixed step (per size),
-            idles.
+        plain: Steps with whole prompts.
+        pieces: What runs where prompts are processed in pieces, by their size in tokens.
+        watts: Mean power of the replica while it decodes, processes a prompt, idles.
         fits: Where the cache of all sequences fits; `fits_prompt`: where a prompt's processing does.
         cache: Bytes of one prompt's cache.
         whole: Whether prompts are processed in one piece (else in the largest of the sizes, for lack of
@@ -143,35 +158,31 @@ class Replica:
 
     layout: Layout
     batch: Array
-    steps: Mapping[float, Steps]
+    plain: Steps
+    pieces: Mapping[float, Pieces]
     decode: Run
-    watts: Mapping[str, Any]
-    fits: Mapping[float, Any]
-    fits_prompt: Any
-    cache: Any
+    watts: Mapping[str, Array]
+    fits: Array
+    fits_prompt: Array
+    cache: Numeric
     whole: bool
 
-    @property
-    def plain(self) -> Steps:
-        """Steps with whole prompts."""
-        return self.steps[0.0]
 
-
-def replica(asked: Question, system: System) -> Replica:
+def replica(asked: Question, chip: Chip, layout: Layout) -> Replica:
     """Evaluate a replica's steps.
 
     Args:
         asked: Network, traffic, loads.
-        system: The replica's chips, with a layout.
+        chip: Of the replica.
+        layout: How the network is spread over its chips.
 
     Raises:
         InferBenchError: A layout that an operator refuses; a network that has no prefill and decode.
     """
-    assert system.layout is not None
-    traffic, layout = asked.traffic, system.layout
+    traffic, system = asked.traffic, System(chip, layout.chips, layout)
     case = asked.case(system, "decode")
-    decode = _run(case, asked.batches, traffic.context, asked.precisions)
-    prompt, whole = _prompt(asked, system)
+    decode = _run(case, layout, asked.batches, traffic.context, asked.precisions)
+    prompt, whole = _prompt(asked, system, layout)
     lanes = _lanes(case, asked, layout)
     batch = np.asarray(asked.batches)[:, None]
     seconds = _at(prompt, prompt.seconds)
@@ -182,34 +193,34 @@ def replica(asked: Question, system: System) -> Replica:
         occupancy=seconds[-1:] / _depth(layout),
         lanes=lanes,
     )
-    steps: dict[float, Steps] = {0.0: plain}
-    watts: dict[str, Any] = {
+    watts = {
         "decode": _at(decode, decode.energy.watts),
         "prefill": _at(prompt, prompt.energy.watts)[-1:],
         "idle": _idle(case, asked),
     }
-    fits: dict[float, Any] = {0.0: _at(decode, decode.feasible) > 0}
+    pieces = {}
     for size in asked.chunks if _chunks(asked, system) else ():
-        mixed, pieces = _mixed(asked, case, system, size)
-        steps[size] = attrs.evolve(plain, mixed=_at(mixed, mixed.seconds), chunks=pieces)
-        watts[f"mixed {size:g}"] = _at(mixed, mixed.energy.watts)
-        fits[size] = _at(mixed, mixed.feasible) > 0
+        mixed, count = _mixed(asked, case, layout, size)
+        joint = attrs.evolve(plain, mixed=_at(mixed, mixed.seconds), chunks=count)
+        pieces[size] = Pieces(joint, _at(mixed, mixed.energy.watts), _at(mixed, mixed.feasible) > 0)
     return Replica(
         layout=layout,
         batch=batch,
-        steps=steps,
+        plain=plain,
+        pieces=pieces,
         decode=decode,
         watts=watts,
-        fits=fits,
+        fits=_at(decode, decode.feasible) > 0,
         fits_prompt=_at(prompt, prompt.feasible)[-1:] > 0,
         cache=_cache(asked, case),
         whole=whole,
     )
 
 
-def _run(case: Case, batches: Sequence[float], context: float, precisions: Sequence[str]) -> Run:
-    assert case.system.layout is not None
-    return evaluate(case, Grid.of({"batch": batches, "context": [context]}, precisions), [case.system.layout])
+def _run(
+    case: Case, layout: Layout, batches: Sequence[float], context: float, precisions: Sequence[str]
+) -> Run:
+    return evaluate(case, Grid.of({"batch": batches, "context": [context]}, precisions), [layout])
 
 
 def _at(run: Run, values: Any) -> Any:
@@ -217,20 +228,18 @@ def _at(run: Run, values: Any) -> Any:
     return np.asarray(run.values(np.asarray(values, dtype=np.float64)))[:, 0, :]
 
 
-def _prompt(asked: Question, system: System) -> tuple[Run, bool]:
+def _prompt(asked: Question, system: System, layout: Layout) -> tuple[Run, bool]:
     """Prompts in one piece, or where that doesn't fit in the largest pieces: one alone, and one per pipeline
     stage of every rank.
     """
-    assert system.layout is not None
-    depth = _depth(system.layout)
+    depth = _depth(layout)
     depths = [1.0] if depth == 1 else [1.0, depth]
-    run = _run(asked.case(system, "prefill"), depths, asked.traffic.prompt, asked.precisions)
+    run = _run(asked.case(system, "prefill"), layout, depths, asked.traffic.prompt, asked.precisions)
     if bool(np.asarray(run.feasible).all()) or not _chunks(asked, system):
         return run, True
     size = max(asked.chunks)
-    return _run(
-        asked.case(system, "prefill", chunk=size), depths, asked.traffic.prompt, asked.precisions
-    ), False
+    chunked = asked.case(system, "prefill", chunk=size)
+    return _run(chunked, layout, depths, asked.traffic.prompt, asked.precisions), False
 
 
 def _chunks(asked: Question, system: System) -> bool:
@@ -253,12 +262,12 @@ def _lanes(case: Case, asked: Question, layout: Layout) -> Any:
     return np.broadcast_to(lanes.reshape(-1, 1), (len(asked.batches), 1))
 
 
-def _mixed(asked: Question, case: Case, system: System, size: float) -> tuple[Run, float]:
+def _mixed(asked: Question, case: Case, layout: Layout, size: float) -> tuple[Run, float]:
     prompt = asked.traffic.prompt
     pieces = float(np.ceil(prompt / size))
     options = structured(case.workload, {**asked.options, "chunk": size})
     joint = attrs.evolve(case, workload=Mixed(case.workload, prompt, prompt / pieces, options))
-    return _run(joint, asked.batches, asked.traffic.context, asked.precisions), pieces
+    return _run(joint, layout, asked.batches, asked.traffic.context, asked.precisions), pieces
 
 
 def _idle(case: Case, asked: Question) -> Any:
@@ -279,8 +288,3 @@ def _cache(asked: Question, case: Case) -> Any:
     for op in case.graph(at.at):
         total = total + op.resident.state * op.instances
     return np.asarray(at.full(total))[0]
-
-
-def refused(error: InferBenchError) -> str:
-    """First line of why a layout can't be."""
-    return str(error).splitlines()[0]

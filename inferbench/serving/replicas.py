@@ -80,7 +80,7 @@ def replicas_of(
     refusals: dict[str, int] = {}
     for layout in layouts:
         try:
-            found.append(replica(asked, System(system.chip, layout.chips, layout)))
+            found.append(replica(asked, system.chip, layout))
         except InferBenchError as error:
             reason = str(error).splitlines()[0]
             refusals[reason] = refusals.get(reason, 0) + 1

@@ -110,8 +110,8 @@ class Option:
     @property
     def watts(self) -> float:
         """Mean power of all chips while they work."""
-        assert self.system.layout is not None
-        return self.system.layout.replicas * float(np.squeeze(self.run.values(self.run.energy.watts)))
+        copies = self.system.count // self.run.system.count
+        return copies * float(np.squeeze(self.run.values(self.run.energy.watts)))
 
     @property
     def rate(self) -> float:
@@ -172,7 +172,7 @@ def size(demand: Demand, chip: Chip) -> Sized:
         except InferBenchError as error:
             refusals.append(str(error).splitlines()[0])
             continue
-        if batch:
+        if batch is not None:
             copies = -(-demand.users // int(batch))
             if copies * layout.chips > MOST_CHIPS:
                 refusals.append(f"more than {MOST_CHIPS:,} chips would be needed")
@@ -256,9 +256,9 @@ def _shallowest(case: Case, one: Grid, layout: Layout) -> int | None:
     return high
 
 
-def _largest(demand: Demand, chip: Chip, layout: Layout) -> tuple[float, float]:
-    """Largest batch within the limit (0: none) and the shortest step of those that fit (infinite: none
-    fits).
+def _largest(demand: Demand, chip: Chip, layout: Layout) -> tuple[float | None, float]:
+    """Largest batch within the limit, if any, and the shortest step of those that fit (infinite where
+    none fits).
     """
     system = System(chip, layout.chips, layout)
     tried = batches(demand.users)
@@ -266,7 +266,7 @@ def _largest(demand: Demand, chip: Chip, layout: Layout) -> tuple[float, float]:
     seconds = np.asarray(run.values(run.seconds)).reshape(-1)
     fine = np.asarray(run.values(run.feasible)).reshape(-1)
     good = fine & (seconds <= demand.limit)
-    if good.any() and np.isfinite(demand.first) and _first(demand, system) > demand.first:
+    if good.any() and np.isfinite(demand.first) and _first(demand, chip, layout) > demand.first:
         good[:] = False
     known = seconds[fine & np.isfinite(seconds)]
     if fine.any() and not known.size:
@@ -275,14 +275,14 @@ def _largest(demand: Demand, chip: Chip, layout: Layout) -> tuple[float, float]:
             chip.name, f"a step's time is not known: the spec lacks {', '.join(lacking) or 'a figure'}"
         )
     least = float(known.min()) if known.size else np.inf
-    return (float(tried[good].max()) if good.any() else 0.0), least
+    return (float(tried[good].max()) if good.any() else None), least
 
 
-def _first(demand: Demand, system: System) -> float:
+def _first(demand: Demand, chip: Chip, layout: Layout) -> float:
     """Seconds to process one prompt of the demand's context, alone on a copy."""
-    assert system.layout is not None
+    case = demand.case(System(chip, layout.chips, layout), "prefill")
     grid = Grid.of({"batch": [1.0], "context": [demand.axes.get("context", 2048.0)]}, [demand.precision])
-    run = evaluate(demand.case(system, "prefill"), grid, [system.layout])
+    run = evaluate(case, grid, [layout])
     return float(np.squeeze(run.values(run.seconds)))
 
 
@@ -300,7 +300,7 @@ def _option(demand: Demand, chip: Chip, layout: Layout) -> Option:
         float(np.squeeze(run.values(known[name].record.compute(spent)))) if name in known else np.nan
         for name in ("usd_per_hour", "usd_per_hour_cloud")
     ]
-    first = _first(demand, alone) if np.isfinite(demand.first) else np.nan
+    first = _first(demand, chip, copy) if np.isfinite(demand.first) else np.nan
     return Option(system, demand.users, batch, run, first, (dollars[0], dollars[1]))
 
 

@@ -30,8 +30,8 @@ FULLEST = 0.999
 def _at_least(lowest: float) -> Any:
     def check(_: Any, attribute: attrs.Attribute[float], value: float) -> None:
         if not lowest <= value < math.inf:
-            raise InferBenchError.at(
-                f"--{attribute.name}", f"{value:g} is out of range", f"at least {lowest:g} was expected"
+            raise InferBenchError.of_argument(
+                attribute.name, f"{value:g} is out of range", f"at least {lowest:g} was expected"
             )
 
     return check

@@ -65,8 +65,8 @@ def winners(space: Space, metric: str = "tokens", equal: Equal = "cost") -> Winn
     """
     known = ("tokens", *space.values)
     if metric not in known:
-        raise InferBenchError.at(
-            "--metric",
+        raise InferBenchError.of_argument(
+            "metric",
             f"unknown metric '{metric}'",
             suggest(metric, known) or f"known are {', '.join(known)}",
         )
@@ -75,9 +75,8 @@ def winners(space: Space, metric: str = "tokens", equal: Equal = "cost") -> Winn
     else:
         scores = space.values[metric]
     if metric not in ("tokens", "useful_tops") and equal != "nothing":
-        raise InferBenchError.at(
-            "--equal", f"'{metric}' is no rate to divide by {equal}", "use it with --equal nothing"
-        )
+        found = f"'{metric}' is no rate to divide by {equal}"
+        raise InferBenchError.of_argument("equal", found, "use it with {give}", equal="nothing")
     if equal == "chips":
         scores = scores / space.chips
     elif equal != "nothing":

@@ -8,13 +8,13 @@ from typing import Any
 
 import attrs
 
-from inferbench.errors import Fault, InferBenchError, suggest
+from inferbench.errors import Fault, InferBenchError, raise_if, suggest
 from inferbench.records.chip import Chip, ChipFile
 from inferbench.records.network import Network, NetworkFile
 from inferbench.records.node import Node, NodeFile
 from inferbench.records.precision import FORMATS, PrecisionName
 from inferbench.records.scenario import Scenario, ScenarioFile, Suite, SuiteFile
-from inferbench.specs.toml import Find, Walked, raise_if, read_toml, structure, walk
+from inferbench.specs.toml import Find, Walked, read_toml, structure, walk
 
 __all__ = [
     "assembled_network",
@@ -70,7 +70,7 @@ def chip_from(text: bytes, name: str, where: str, find: Find, warn: Callable[[Fa
         Fault(
             f"{where}: peak.{key}",
             "unknown number format",
-            suggest(key, FORMATS) or f"known: {', '.join(FORMATS)}",
+            suggest(key, FORMATS, models=False) or f"known: {', '.join(FORMATS)}",
         )
         for key in outer.values.get("peak", {})
         if key not in FORMATS
@@ -214,6 +214,12 @@ def suite_from(text: bytes, name: str, where: str) -> Suite:
     walked = walk(raw, SuiteFile, where)
     raise_if(walked.faults)
     file: SuiteFile = structure(walked.values, SuiteFile, where)
+    raise_if(
+        Fault(f"{where}: points.{i}.{name}", f"{value:g} is out of range", "at least 1 was expected")
+        for i, point in enumerate(file.points)
+        for name, value in (("batch", point.batch), ("context", point.context))
+        if not isinstance(value, str) and value < 1
+    )
     return Suite(
         name=name, title=file.title, points=file.points, space=file.space, note=file.note, origin=where
     )

@@ -10,10 +10,10 @@ from typing import Any, get_args
 
 import attrs
 
-from inferbench.errors import Fault, suggest
+from inferbench.errors import Fault, raise_if, suggest
 from inferbench.records.stack import TABLES, TIMES, Curve, Stack, StackFile
 from inferbench.specs.stack_keys import key_faults
-from inferbench.specs.toml import Find, raise_if, read_toml, structure, walk
+from inferbench.specs.toml import Find, read_toml, structure, walk
 from inferbench.units import ByteCount, Joules, JoulesPerByte, JoulesPerOp, Seconds, Unit, Watts, parse
 
 __all__ = ["ENGINES", "stack_from"]

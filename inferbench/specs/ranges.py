@@ -6,7 +6,8 @@ A range knows its length without being written out, so that 10^12 points are cou
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import attrs
 import numpy as np
@@ -15,12 +16,17 @@ from inferbench.errors import InferBenchError
 from inferbench.num import Array
 from inferbench.units import count
 
-__all__ = ["MOST", "MOST_LISTED", "Points", "Segment", "parse"]
+__all__ = ["LARGEST", "MAX", "MOST", "MOST_LISTED", "Axis", "Points", "Segment", "parse", "points_of"]
 
 WHOLE = 2.0**53
 MOST_LISTED = 10_000_000
 MOST = 1e9
 LIMITED = ("batch", "context")
+MAX = "max"
+
+
+Axis: TypeAlias = "float | Sequence[float] | str | Points"
+"""How an axis is given: `8`, `[1, 8]`, `"1:512:x2"`, or, of the batch, `"max"`."""
 
 
 @attrs.frozen
@@ -67,17 +73,23 @@ class Segment:
 
 @attrs.frozen
 class Points:
-    """The points of one axis, in the order given.
+    """The points of one axis, in the order given, or the largest batch that fits.
+
+    Attributes:
+        segments: Numbers and ranges.
+        largest: Whether the axis has one point that is found at every point of the others: the largest batch
+            that fits. It stands at 1 until then.
 
     Example:
-        >>> parse("1:8:x2,100", "--batch").values().tolist()
+        >>> parse("1:8:x2,100", "batch").values().tolist()
         [1.0, 2.0, 4.0, 8.0, 100.0]
     """
 
     segments: tuple[Segment, ...]
+    largest: bool = False
 
     @classmethod
-    def of(cls, values: list[float]) -> Points:
+    def of(cls, values: Iterable[float]) -> Points:
         """Build from plain numbers."""
         return cls(tuple(Segment(float(value), float(value)) for value in values))
 
@@ -98,81 +110,117 @@ class Points:
             start, stop = start - count, stop - count
 
     def __str__(self) -> str:
-        return ",".join(str(segment) for segment in self.segments)
+        return MAX if self.largest else ",".join(str(segment) for segment in self.segments)
 
 
-def parse(text: str, flag: str) -> Points:
+LARGEST = Points((Segment(1.0, 1.0),), largest=True)
+
+
+def points_of(values: Axis, argument: str) -> Points:
+    """Read an axis that is given as a number, numbers, or text.
+
+    Args:
+        values: `8`, `[1, 8]`, `"1:512:x2"`, `"max"` (of the batch).
+        argument: Its name, for messages.
+
+    Raises:
+        InferBenchError: As `parse`; something that is no number.
+
+    Example:
+        >>> points_of([1, 8], "batch").values().tolist(), str(points_of("max", "batch"))
+        ([1.0, 8.0], 'max')
+    """
+    if isinstance(values, Points):
+        return values
+    if isinstance(values, str):
+        return parse(values, argument)
+    try:
+        listed = np.atleast_1d(np.asarray(values, dtype=np.float64)).reshape(-1)
+    except (TypeError, ValueError):
+        found = f"{values!r} is not a number or a list of numbers"
+        raise _fault(argument, found, "", {argument: [1, 8, 32]}) from None
+    if not listed.size:
+        raise _fault(argument, "the axis has no points", "", {argument: [1, 8, 32]})
+    for value in listed.tolist():
+        _check_number(value, argument, 1.0, WHOLE)
+    return Points.of(listed.tolist())
+
+
+def parse(text: str, argument: str, least: float = 1.0) -> Points:
     """Read an axis.
 
     Args:
-        text: `1,8,32`, `1:512:x2` (doubling), `128:32768:+128` (steps of 128), or a mix; `8k` is 8,192.
-        flag: The option's name, for messages.
+        text: `1,8,32`, `1:512:x2` (doubling), `128:32768:+128` (steps of 128), a mix (`8k` is 8,192), or
+            `max` of the batch.
+        argument: Its name, for messages.
+        least: Smallest number that is allowed.
 
     Raises:
         InferBenchError: No points, not a number, not whole, a step that leads nowhere, a point that stands
             twice.
 
     Example:
-        >>> parse("128:512:+128", "--context").values().tolist()
+        >>> parse("128:512:+128", "context").values().tolist()
         [128.0, 256.0, 384.0, 512.0]
     """
-    segments = tuple(_segment(part.strip(), text, flag) for part in text.split(",") if part.strip())
+    if text.strip() == MAX and argument == "batch":
+        return LARGEST
+    segments = tuple(
+        _segment(part.strip(), text, argument, least) for part in text.split(",") if part.strip()
+    )
     if not segments:
-        raise InferBenchError.at(flag, "the axis has no points", f"write {flag} 1,8,32")
-    for segment in segments:
-        _check_top(segment.last, flag)
+        raise _fault(argument, "the axis has no points", "", {argument: "1,8,32"})
     points = Points(segments)
     if len(segments) > 1 and points.count <= MOST_LISTED:
         values, counts = np.unique(points.values(), return_counts=True)
         if np.any(counts > 1):
-            twice = values[counts > 1][0]
-            raise InferBenchError.at(flag, f"{twice:.0f} stands twice in '{text}'", "give every point once")
+            found = f"{values[counts > 1][0]:.0f} stands twice in '{text}'"
+            raise _fault(argument, found, "give every point once", {})
     return points
 
 
-def _check_top(value: float, flag: str) -> None:
-    """Refuse a batch or a context that nobody can mean.
-
-    Raises:
-        InferBenchError: The value is above 10^9, and `flag` is one of those two.
-    """
-    if value > MOST and flag.removeprefix("--axis ").removeprefix("--") in LIMITED:
-        raise InferBenchError.at(flag, f"{value:g} is out of range", f"at most {MOST:,.0f} was expected")
+def _fault(argument: str, found: str, remedy: str, give: Mapping[str, object]) -> InferBenchError:
+    return InferBenchError.of_argument(argument, found, remedy, **give)
 
 
-def _segment(part: str, text: str, flag: str) -> Segment:
+def _segment(part: str, text: str, argument: str, least: float) -> Segment:
     if ":" not in part:
-        value = _number(part, text, flag)
+        value = _number(part, text, argument, least)
         return Segment(value, value)
     ends = part.split(":")
     if len(ends) != 3 or ends[2][:1] not in ("x", "+"):
-        raise InferBenchError.at(
-            flag, f"'{part}' is not a range", f"write {flag} 1:512:x2 or {flag} 128:32768:+128"
-        )
-    first, last = _number(ends[0], text, flag), _number(ends[1], text, flag)
-    step, times = _number(ends[2][1:], text, flag), ends[2][0] == "x"
+        raise _fault(argument, f"'{part}' is not a range", "", {argument: "1:512:x2"})
+    first, last = (_number(end, text, argument, least) for end in ends[:2])
+    times = ends[2][0] == "x"
+    step = float(ends[2][1:]) if ends[2][1:].isdecimal() else 0.0
     if step < (2 if times else 1) or (times and first == 0):
-        least = "a factor of at least 2 and a start of at least 1" if times else "a step of at least 1"
-        raise InferBenchError.at(flag, f"'{part}' leads nowhere", f"{least} was expected")
+        wanted = (
+            "a whole factor of at least 2 from a start of at least 1" if times else "a step of at least 1"
+        )
+        raise _fault(argument, f"'{part}' leads nowhere", f"{wanted} was expected", {})
     segment = Segment(first, last, step, times)
     if not segment.count:
-        raise InferBenchError.at(
-            flag,
-            f"the range '{part}' has no points: it starts beyond its end",
-            f"write {flag} {ends[1]}:{ends[0]}:{ends[2]}",
-        )
+        found = f"the range '{part}' has no points: it starts beyond its end"
+        raise _fault(argument, found, "", {argument: f"{ends[1]}:{ends[0]}:{ends[2]}"})
     return segment
 
 
-def _number(part: str, text: str, flag: str) -> float:
+def _number(part: str, text: str, argument: str, least: float) -> float:
     try:
         value = count(part)
     except ValueError:
-        raise InferBenchError.at(flag, f"'{text}' is not a list of numbers", f"write {flag} 1,8,32") from None
-    if math.isfinite(value):
-        _check_top(value, flag)
-    if not math.isfinite(value) or value < 0 or value != int(value) or value > WHOLE:
-        raise InferBenchError.at(
-            flag, f"{value:g} is out of range", "whole numbers of at least 1 were expected"
-        )
+        raise _fault(argument, f"'{text}' is not a list of numbers", "", {argument: "1,8,32"}) from None
+    _check_number(value, argument, least, MOST if argument in LIMITED else WHOLE)
     return value
+
+
+def _check_number(value: float, argument: str, least: float, most: float) -> None:
+    """Refuse what is not whole, too small, or a batch or context that nobody can mean."""
+    found = f"{value:g} is out of range"
+    if math.isfinite(value) and value > most:
+        raise _fault(argument, found, f"at most {most:,.0f} was expected", {})
+    if not math.isfinite(value) or value < least or value != int(value):
+        remedy = f"whole numbers of at least {least:.0f} were expected"
+        if argument != "batch":
+            raise _fault(argument, found, remedy, {})
+        raise _fault(argument, found, f"{remedy}; {{give}} takes the largest that fits", {"batch": MAX})

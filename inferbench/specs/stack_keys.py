@@ -81,7 +81,7 @@ def _fault(key: str, kinds: Iterable[str]) -> tuple[str, str] | None:
         return None
     name = f"{kind}.{variant}" if variant else kind
     more = () if variant else VARIANTS.get(kind, ())
-    close = suggest(rest, (*more, *FORMATS))
+    close = suggest(rest, (*more, *FORMATS), models=False)
     listed = ", ".join((*more, "precisions like fp8 or w8a16"))
     return f"'{rest}' is neither a variant of {name} nor a precision", close or f"{name} has {listed}"
 

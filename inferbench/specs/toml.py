@@ -11,7 +11,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Literal, get_args
 
@@ -22,7 +22,7 @@ from inferbench.records.facts import Basis, Fact, Source
 from inferbench.specs.written import Entry, example, hint_example, join, number, span, written_like
 from inferbench.units import Range, Unit, parse
 
-__all__ = ["Find", "Walked", "raise_if", "read_toml", "structure", "walk"]
+__all__ = ["Find", "Walked", "read_toml", "structure", "walk"]
 
 # A plugin or record by its name.
 Find = Callable[[str], Any]
@@ -112,6 +112,7 @@ def _converter() -> Any:
 
     converter = Converter()
     converter.register_structure_hook(Range, lambda value, _: value)
+    converter.register_structure_hook(float | Literal["max"], lambda value, _: value)
     converter.register_structure_hook(
         Source, lambda value, _: value if isinstance(value, Source) else Source(**value)
     )
@@ -244,7 +245,7 @@ class _Walker:
         if origin is tuple:
             return self.sequence(raw, args, path)
         if origin in (typing.Union, types.UnionType):
-            return self.value(raw, next(arg for arg in args if arg is not type(None)), path)
+            return self.value(raw, _member(raw, args), path)
         return raw
 
     def mapping(self, raw: Any, hint: Any, path: str) -> Any:
@@ -353,8 +354,7 @@ class _Walker:
         return result
 
 
-def raise_if(faults: Iterable[Fault]) -> None:
-    """Raise one error with all faults, if there are any."""
-    listed = list(faults)
-    if listed:
-        raise InferBenchError(listed)
+def _member(raw: Any, hints: tuple[Any, ...]) -> Any:
+    """Which of several annotations a value has: text a choice of words, if there is one, else the first."""
+    words = [hint for hint in hints if typing.get_origin(hint) is Literal and isinstance(raw, str)]
+    return next(hint for hint in (*words, *hints) if hint is not type(None))

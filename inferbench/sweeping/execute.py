@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from inferbench.discovery.registry import Registry
-from inferbench.errors import InferBenchError
+from inferbench.errors import Fault, InferBenchError
 from inferbench.records.executor import Executor, ExecutorOptions, Pool
 from inferbench.sweeping import parquet
 from inferbench.sweeping.columns import Columns
@@ -144,11 +144,13 @@ def _completed(pool: Pool, job: Job, store: Store, missing: Sequence[Chunk], sha
 
 def _dying(chunk: Chunk, error: BaseException) -> InferBenchError:
     said = str(error).partition("\n")[0] or type(error).__name__
-    return InferBenchError.at(
+    fault = Fault(
         f"chunk {chunk.index}",
         f"lost its worker {TRIES} times: {said}",
-        "if memory ran out, give a smaller --memory or fewer --workers; finished chunks are kept",
+        "if memory ran out, give less of {give}; finished chunks are kept",
+        give=(("memory", None), ("workers", None)),
     )
+    return InferBenchError([fault])
 
 
 def in_memory(plan: Plan, registry: Registry, watch: Watch = lambda done, total: None) -> Iterator[Columns]:

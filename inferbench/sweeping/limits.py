@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from inferbench.discovery.registry import Registry
-from inferbench.errors import InferBenchError
+from inferbench.errors import Fault, InferBenchError
 from inferbench.model import partition
 from inferbench.records.grid import Grid
 from inferbench.sweeping.plan import BYTES_PER_POINT, Plan, chunk_points
@@ -96,19 +96,18 @@ def ask(plan: Plan, registry: Registry, out: str | None, workers: int, yes: bool
     """
     size = plan.size
     if out is None and size > MOST_IN_MEMORY:
-        raise InferBenchError.at(
-            "--out", f"{size:,} points are too many to keep in memory", "add --out space.parquet"
-        )
+        found = f"{size:,} points are too many to keep in memory"
+        raise InferBenchError.of_argument("out", found, "add {give}", out="space.parquet")
     if yes or out is None:
         return
     free = _free(Path(out))
     if size > MOST:
-        raise InferBenchError.at(
-            "sweep", str(estimate(plan, registry, workers)), "add --yes if that is what you want"
-        )
+        told, remedy = str(estimate(plan, registry, workers)), "add {give} if that is what you want"
+        raise InferBenchError([Fault("sweep", told, remedy, give=(("yes", True),))])
     if size * BYTES_ON_DISK > free:
         told = f"{estimate(plan, registry, workers)}, and {show(free, 'B')} are free"
-        raise InferBenchError.at(f"--out {out}", told, "add --yes to try nevertheless")
+        remedy = "add {give} to try nevertheless"
+        raise InferBenchError.of_argument("out", told, remedy, str(out), yes=True)
 
 
 def _free(path: Path) -> float:

@@ -129,9 +129,8 @@ def disk_fault(error: OSError, path: Path) -> InferBenchError:
             "the disk is full; the chunks that were finished are kept",
             "free some space and give the same command again, it goes on from there",
         )
-    return InferBenchError.at(
-        f"--out {path}", f"can't be written: {error.strerror}", "name a folder you may write to"
-    )
+    found = f"can't be written: {error.strerror}"
+    return InferBenchError.of_argument("out", found, "name a folder you may write to", str(path))
 
 
 def read_header(path: Path) -> tuple[dict[str, Any], int]:

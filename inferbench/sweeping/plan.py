@@ -56,6 +56,11 @@ class Work:
     splits: Mapping[str, int]
 
     @property
+    def largest_batch(self) -> bool:
+        """Whether the batch is the largest that fits, found point by point."""
+        return "batch" in self.axes and self.axes["batch"].largest
+
+    @property
     def size(self) -> int:
         """Points."""
         return math.prod(points.count for points in self.axes.values()) * len(self.precisions)
@@ -195,7 +200,7 @@ def plan(request: Request, registry: Registry) -> Plan:
 def _works(request: Request, registry: Registry) -> Iterator[Work]:
     precisions = tuple(registry.alias("precisions", name) for name in request.precisions)
     if not precisions:
-        raise InferBenchError.at("--precision", "the axis has no points", "write --precision fp16,fp8,int4")
+        raise InferBenchError.of_argument("precision", "the axis has no points", precision=["fp16", "fp8"])
     known: set[str] = set()
     for name in request.systems:
         parsed = SystemName.parse(name)
@@ -211,7 +216,6 @@ def _works(request: Request, registry: Registry) -> Iterator[Work]:
             defaults = {axis: Points.of([value]) for axis, value in phases[phase].axes.items()}
             known |= set(defaults)
             axes = {axis: request.axes.get(axis, points) for axis, points in defaults.items()}
-            _check(axes)
             chosen = choose(
                 parsed.stack or request.stack,
                 system.chip,
@@ -232,20 +236,10 @@ def _works(request: Request, registry: Registry) -> Iterator[Work]:
             )
     for axis in request.axes:
         if axis not in known:
-            raise InferBenchError.at(
-                f"--{axis}",
+            raise InferBenchError.of_argument(
+                axis,
                 f"no phase of this sweep has an axis '{axis}'",
                 suggest(axis, known) or f"axes are {', '.join(sorted(known))}",
-            )
-
-
-def _check(axes: Mapping[str, Points]) -> None:
-    for name, points in axes.items():
-        low = min((segment.first for segment in points.segments), default=1.0)
-        if not low >= 1 and not (name == "batch" and points.count == 1):
-            more = "; 0 alone asks for the largest batch that fits" if name == "batch" else ""
-            raise InferBenchError.at(
-                f"--{name}", f"{low:g} is out of range", f"whole numbers of at least 1 were expected{more}"
             )
 
 

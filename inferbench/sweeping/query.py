@@ -11,7 +11,7 @@ from inferbench.errors import InferBenchError
 from inferbench.sweeping.parquet import needed
 from inferbench.sweeping.store import parts_of
 
-__all__ = ["Answer", "columns", "query"]
+__all__ = ["Answer", "columns", "lists", "query"]
 
 VIEW = "space"
 
@@ -72,6 +72,12 @@ def columns(path: Path, names: list[str]) -> dict[str, Any]:
     dataset, _ = _dataset(path)
     table = dataset.to_table(columns=[name for name in names if name in dataset.schema.names])
     return {name: table.column(name).to_numpy() for name in table.column_names}
+
+
+def lists(path: Path) -> dict[str, list[Any]]:
+    """Read all columns of a result as lists; what is not known is None."""
+    found: dict[str, list[Any]] = _dataset(path)[0].to_table().to_pydict()
+    return found
 
 
 def _dataset(path: Path) -> tuple[Any, int]:

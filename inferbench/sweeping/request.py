@@ -89,7 +89,7 @@ class Request:
     def of(cls, table: Mapping[str, Any]) -> Request:
         """Read what `plain` wrote."""
         tuples = {name: tuple(table[name]) for name in ("systems", "workloads", "precisions")}
-        axes = {name: parse(text, f"--{name}") for name, text in table["axes"].items()}
+        axes = {name: parse(text, name) for name, text in table["axes"].items()}
         return cls(**{**table, **tuples, "axes": axes})
 
 

@@ -86,9 +86,8 @@ class Store:
         if written.exists():
             self._same(manifest(self.folder), self.folder)
         elif any(not one.name.endswith(".tmp") for one in self.folder.iterdir()):
-            raise InferBenchError.at(
-                f"--out {self.folder}", "is not empty and holds no sweep", "name another folder"
-            )
+            found = "is not empty and holds no sweep"
+            raise InferBenchError.of_argument("out", found, "name another folder", str(self.folder))
         for left in self.folder.glob(".*.tmp"):
             left.unlink()
         if not written.exists():
@@ -130,10 +129,11 @@ class Store:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise InferBenchError.at(
-                    f"--out {self.result}",
+                raise InferBenchError.of_argument(
+                    "out",
                     "another sweep is writing there",
                     "wait for it, or name another place",
+                    str(self.result),
                 ) from None
             yield
         finally:
@@ -151,10 +151,11 @@ class Store:
             *_differences(about["request"], mine["request"]),
             *_differences(about["basis"], mine["basis"]),
         ]
-        raise InferBenchError.at(
-            f"--out {path}",
+        raise InferBenchError.of_argument(
+            "out",
             f"holds another sweep: {', '.join(names)} differ{'s' if len(names) == 1 else ''}",
             "name another place, or remove it",
+            str(path),
         )
 
 

@@ -46,13 +46,14 @@ class Bench:
         filled = Columns.empty(chunk.points, self.plan.axes, [metric.name for metric in metrics])
         start = 0
         for piece in chunk.pieces:
-            case, grid = self._case(piece.work), self.plan.works[piece.work].grid(piece.block)
+            chosen = self.plan.works[piece.work]
+            case, grid = self._case(piece.work), chosen.grid(piece.block)
             try:
-                filled.fill(start, self._run(case, grid), metrics)
+                filled.fill(start, self._run(case, grid, chosen.largest_batch), metrics)
             except UnsupportedOp as error:
                 fault = error.faults[0]
                 texts = fixed(case.system, case.network.name, case.phase.name, case.choice)
-                why = {"reason_code": "unsupported", "reason": f"{fault.where}: {fault.found}"}
+                why = {"reason_code": "unsupported", "reason": f"{fault.place}: {fault.found}"}
                 filled.refuse(start, grid, {**texts, **why}, case.system.count)
             start += piece.points
         return filled
@@ -65,12 +66,11 @@ class Bench:
         """
         chosen = self.plan.works[work]
         axes = {name: points.values(0, 1) for name, points in chosen.axes.items()}
-        return self._run(self._case(work), Grid.of(axes, chosen.precisions[:1]))
+        return self._run(self._case(work), Grid.of(axes, chosen.precisions[:1]), chosen.largest_batch)
 
-    def _run(self, case: Case, grid: Grid) -> Run:
-        batch = grid.axes.get("batch")
-        if batch is not None and len(batch) == 1 and batch[0] == 0:
-            return at_largest_batch(case, Grid.of({**grid.axes, "batch": [1.0]}, grid.precisions))
+    def _run(self, case: Case, grid: Grid, largest: bool) -> Run:
+        if largest:
+            return at_largest_batch(case, grid)
         return evaluate(case, grid, prefer=self.plan.request.prefer)
 
     def _case(self, work: int) -> Case:

@@ -44,7 +44,7 @@ def operator_rows(group: Sequence[Entry], registry: Registry) -> Iterator[tuple[
             return
         fault = error.faults[0]
         code = "incomplete" if "must be given" in fault.found else "not-modelled"
-        why = f"{fault.where.removeprefix('--')}: {fault.found.replace(' (row 1)', '')}"
+        why = f"{fault.place}: {fault.found.replace(' (row 1)', '')}"
         i, name, m, _ = group[0]
         yield i, [attrs.evolve(bare(name, m, target), code=code, why=why) for target in targets(m)]
         return

@@ -84,13 +84,13 @@ class Split:
         return self.measured / self.stack
 
 
-def measured_split(m: Measurement, registry: Registry, stack: str = "") -> Split:
+def measured_split(m: Measurement, registry: Registry, stack: str | None = None) -> Split:
     """Split a measurement's first time.
 
     Args:
         m: The measurement.
         registry: Of plugins.
-        stack: Name of the stack to compare with; empty: the one fitted for its chip and software, else ideal.
+        stack: Name of the stack to compare with; None: the one fitted for its chip and software, else ideal.
 
     Raises:
         InferBenchError: It can't be resolved, has no time, or no model computes it.

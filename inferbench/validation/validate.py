@@ -26,7 +26,7 @@ from inferbench.validation.operators import Entry, operator_rows
 from inferbench.validation.rows import KINDS, Row, bare
 from inferbench.validation.rules import HOST_BOUND, RULES, boundary_mismatch
 
-__all__ = ["KINDS", "RULES", "UNITS", "Row", "validate"]
+__all__ = ["KINDS", "RULES", "UNITS", "Row", "doubts", "validate"]
 
 # How many times a figure may be its prediction, or the other way round, before its unit is doubted.
 UNITS = 30.0
@@ -36,7 +36,7 @@ Progress = Callable[[int, int], None]
 def validate(
     sets: Mapping[str, Sequence[Measurement]],
     registry: Registry,
-    stack: str = "",
+    stack: str | None = None,
     progress: Progress | None = None,
     digests: Mapping[str, str] | None = None,
 ) -> list[Row]:
@@ -45,7 +45,7 @@ def validate(
     Args:
         sets: Name to measurements.
         registry: Of plugins.
-        stack: Scores all rows; empty: the stack fitted for each row's chip and software.
+        stack: Scores all rows; None: the stack fitted for each row's chip and software.
         progress: Called with (done, all).
         digests: SHA-256 (hexadecimal) of the sets that are files: by it a stack knows the table it was fitted
             on.
@@ -77,9 +77,7 @@ def validate(
         done += len(group)
         if progress:
             progress(done, len(work))
-    everything = [row for i in range(len(work)) for row in found[i]]
-    registry.warnings.extend(_doubts(everything))
-    return everything
+    return [row for i in range(len(work)) for row in found[i]]
 
 
 def _unresolved(name: str, m: Measurement, code: str, why: str, cited: bool) -> list[Row]:
@@ -97,7 +95,7 @@ def _kept_out(name: str, m: Measurement, s: Situation) -> list[Row]:
     return [attrs.evolve(bare(name, m, figure), **ours) for figure in left_out(m)]
 
 
-def _doubts(rows: Sequence[Row]) -> Iterator[Fault]:
+def doubts(rows: Sequence[Row]) -> Iterator[Fault]:
     """Figures so far from their predictions that a unit is likelier than an error; one warning per set and
     figure.
     """
@@ -241,7 +239,7 @@ def _row(name: str, m: Measurement, s: Situation, target: Target, found: _Predic
     )
     if isinstance(found, InferBenchError):
         fault = found.faults[0]
-        return attrs.evolve(row, code="not-modelled", why=f"{fault.where}: {fault.found}")
+        return attrs.evolve(row, code="not-modelled", why=f"{fault.place}: {fault.found}")
     kind = KINDS.get(target.metric, "time")
     value = {"power": found.watts, "energy": found.joules, "time": found.seconds}[kind]
     trivial = {"power": {"tdp": found.tdp}, "energy": {}, "time": {"bandwidth": found.weights}}[kind]

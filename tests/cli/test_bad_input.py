@@ -17,6 +17,7 @@ def with_run(*more):
     return (*RUN, *more)
 
 
+LEAST = "whole numbers of at least 1 were expected; --batch max takes the largest that fits"
 CASES = [
     (
         ("run", "toy-chp", "toy-net/decode"),
@@ -35,19 +36,22 @@ CASES = [
     ),
     (
         ("run", "toy-chip", "toy-net"),
-        "toy-net: a workload is written network/phase\n  for example llama3-70b/decode",
+        "toy-net: a workload is written network/phase\n  for example toy-net/decode",
     ),
     (
         ("run", "toy-chip", "toy-net/decode", "--scenario", "tyo"),
-        "tyo: unknown scenario; installed are toy\n  did you mean 'toy'? · inferbench list scenarios",
+        (
+            "--scenario tyo: unknown scenario; installed are toy\n  did you mean 'toy'? · inferbench list"
+            " scenarios"
+        ),
     ),
     (with_run("--precision", "fp9"), "--precision: unknown precision 'fp9'\n  did you mean 'fp8'?"),
-    (with_run("--precision", ","), "--precision: the axis has no points\n  write --precision bf16,fp8"),
+    (with_run("--precision", ","), "--precision: no name was given\n  write one, or several with commas"),
     (with_run("--format", "jsn"), "--format: unknown format 'jsn'\n  did you mean 'json'?"),
     (
         with_run("--stack", "idael"),
         (
-            "toy-chip@idael: no stack and no family is called 'idael'\n"
+            "--stack idael: no stack and no family is called 'idael'\n"
             "  did you mean 'ideal'? · toy-chip is served by best, ideal"
         ),
     ),
@@ -55,18 +59,21 @@ CASES = [
     (with_run("--option", "head"), "--option: 'head' has no value\n  write it like --option kv=false"),
     (with_run("--option", "head=nan"), "options of toy-mlp: head: nan is not true or false"),
     (with_run("--option", "head=1e999"), "options of toy-mlp: head: inf is not true or false"),
-    (with_run("--axis", "contxt=3"), "--contxt: 'decode' has no axis 'contxt'\n  did you mean 'context'?"),
+    (
+        with_run("--axis", "contxt=3"),
+        "--axis contxt: 'decode' has no axis 'contxt'\n  did you mean 'context'?",
+    ),
     (with_run("--axis", "context"), "--axis: 'context' has no values\n  write it like --axis steps=20,28"),
     (
         with_run("--batch", "0,8"),
         (
-            "--batch: 0 is out of range\n  whole numbers of at least 1 were expected; 0 alone asks for the"
-            " largest batch that fits"
+            "--batch: 0 is out of range\n  whole numbers of at least 1 were expected; --batch max takes the"
+            " largest that fits"
         ),
     ),
-    (with_run("--batch", "-1"), "--batch: -1 is out of range\n  whole numbers of at least 1 were expected"),
-    (with_run("--batch", "1.5"), "--batch: 1.5 is out of range\n  whole numbers of at least 1 were expected"),
-    (with_run("--batch", "nan"), "--batch: nan is out of range\n  whole numbers of at least 1 were expected"),
+    (with_run("--batch", "-1"), f"--batch: -1 is out of range\n  {LEAST}"),
+    (with_run("--batch", "1.5"), f"--batch: 1.5 is out of range\n  {LEAST}"),
+    (with_run("--batch", "nan"), f"--batch: nan is out of range\n  {LEAST}"),
     (with_run("--batch", "many"), "--batch: 'many' is not a list of numbers\n  write --batch 1,8,32"),
     (with_run("--batch", ","), "--batch: the axis has no points\n  write --batch 1,8,32"),
     (with_run("--context", "0"), "--context: 0 is out of range\n  whole numbers of at least 1 were expected"),
@@ -77,7 +84,7 @@ CASES = [
     (with_run("--batch", "1e30"), "--batch: 1e+30 is out of range\n  at most 1,000,000,000 was expected"),
     (
         with_run("--axis", "context=2e9"),
-        "--axis context: 2e+09 is out of range\n  at most 1,000,000,000 was expected",
+        "--context: 2e+09 is out of range\n  at most 1,000,000,000 was expected",
     ),
     (
         ("run", "2xtoy-chip:tp2ep2", "toy-net/decode", "--scenario", "toy"),
@@ -107,7 +114,10 @@ CASES = [
     (("show", "toy-chp"), "toy-chp: no spec and no plugin has this name\n  did you mean 'toy-chip'?"),
     (("shwo", "toy-chip"), "shwo: no such command\n  did you mean 'show'?"),
     (("run", "toy-chip"), "Missing argument 'NETWORK/PHASE'.\n  inferbench run --help"),
-    (("compare", "toy-chip"), "reference: no suite is installed\n  pip install 'inferbench-core[all]'"),
+    (
+        ("compare", "toy-chip"),
+        "--suite reference: no suite is installed\n  pip install 'inferbench-core[all]'",
+    ),
 ]
 
 
@@ -118,10 +128,24 @@ def test_message(toy_cli, args, said):
     assert toy_cli(*args) == (2, "", f"inferbench: {said}\n")
 
 
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("list", "-v"), ("doctor", "-v"), ("show", "-v"), ("size", "--batch"), ("frontier", "--axis")],
+)
+def test_options_that_would_change_nothing_are_not_there(toy_cli, command, option):
+    code, out, err = toy_cli(command, option, "8")
+    assert (code, out) == (2, "")
+    assert "No such option" in err
+    assert option in err
+
+
 def test_without_any_plugin_it_says_what_to_install(cli, monkeypatch):
     monkeypatch.setattr("inferbench.discovery.registry.entry_points", lambda group: ())
     for args, said in (
-        (("compare", "b200"), "reference: no suite is installed\n  pip install 'inferbench-core[all]'"),
+        (
+            ("compare", "b200"),
+            "--suite reference: no suite is installed\n  pip install 'inferbench-core[all]'",
+        ),
         (
             ("run", "b200", "llama3-70b/decode"),
             "b200: no chip is installed\n  pip install 'inferbench-specs'",

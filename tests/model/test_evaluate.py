@@ -129,21 +129,21 @@ def test_ignoring_capacity_makes_everything_fit(run):
 
 def test_the_largest_batch_fills_the_memory(run):
     """600 MB hold 500 MB of weights and 20 kB of activations per sequence: 5,000 sequences."""
-    result = run(batch=0)
+    result = run(batch="max")
     assert one(result.batch) == 5000.0
     assert bool(np.all(result.feasible))
     assert not bool(np.all(run(batch=5001).feasible))
 
 
 def test_the_largest_batch_is_solved_per_precision(run):
-    result = run("4xtoy-chip:tp4", batch=0, precision=["fp8", "bf16"])
+    result = run("4xtoy-chip:tp4", batch="max", precision=["fp8", "bf16"])
     per_token = [(2500 + 10000) * 1.0, (2500 + 10000) * 2.0]
     expected = [np.floor((6e8 - w / 4) / a) for w, a in zip((5e8, 1e9), per_token, strict=True)]
     assert np.ravel(result.values(result.batch)).tolist() == expected
 
 
 def test_the_largest_batch_of_what_never_fits_is_1_and_infeasible(run):
-    result = run(batch=0, precision="bf16")
+    result = run(batch="max", precision="bf16")
     assert one(result.batch) == 1.0
     assert not bool(np.any(result.feasible))
 

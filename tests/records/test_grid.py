@@ -43,7 +43,7 @@ def test_an_array_that_depends_on_one_axis_is_broadcast_without_a_copy(grid):
 
 
 def test_an_empty_axis_is_an_error():
-    for axes, precisions, flag in (({"batch": []}, ["bf16"], "--batch"), ({"batch": [1]}, [], "--precision")):
+    for axes, precisions, flag in (({"batch": []}, ["bf16"], "batch"), ({"batch": [1]}, [], "precision")):
         with pytest.raises(InferBenchError) as caught:
             ib.Grid.of(axes, precisions)
         assert str(caught.value) == f"{flag}: the axis has no points\n  give at least one value"

@@ -57,7 +57,7 @@ def test_block_scales_cost_bytes():
 def test_unknown(name, remedy):
     with pytest.raises(InferBenchError) as caught:
         ib.PrecisionName.parse(name)
-    assert str(caught.value) == f"--precision: unknown precision '{name}'\n  {remedy}"
+    assert str(caught.value) == f"precision: unknown precision '{name}'\n  {remedy}"
 
 
 def test_every_format_has_a_way_to_wider_ones_and_never_to_narrower():

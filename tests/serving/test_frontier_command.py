@@ -46,7 +46,7 @@ def test_json_holds_every_point_and_says_which_are_on_a_frontier(cli):
 
 
 def test_csv_has_a_line_per_point(cli):
-    code, out, _ = cli(*ASK, "--batch", "1,8", "--chunk", "0", "--format", "csv")
+    code, out, _ = cli(*ASK, "--batch", "1,8", "--chunk", "none", "--format", "csv")
     assert code == 0
     rows = list(csv.DictReader(io.StringIO(out)))
     assert {row["policy"] for row in rows} == {"interleaved", "disaggregated"}
@@ -87,17 +87,17 @@ def test_a_plot_is_written(cli, tmp_path):
     ("arguments", "message"),
     [
         (("-w", "sd3-medium"), "has no prompts and tokens to serve"),
-        (("-w", "llama3-8b/decode"), "write -w llama3-8b"),
-        (("-w", "llama3-8c"), "did you mean"),
+        (("-w", "llama3-8b/decode"), "write --workload llama3-8b"),
+        (("-w", "lama3-8b"), "did you mean 'llama3-8b'"),
         (("-w", "llama3-8b", "--slo-tpot", "20"), "is a number without unit"),
         (("-w", "llama3-8b", "--slo-ttft", "soon"), "is not a number"),
         (("-w", "llama3-8b", "--output", "1"), "--output: 1 is out of range"),
         (("-w", "llama3-8b", "--output", "1,2"), "is not one whole number"),
-        (("-w", "llama3-8b", "--context", "0"), "is not one whole number"),
+        (("-w", "llama3-8b", "--context", "0"), "--context: 0 is out of range"),
         (("-w", "llama3-8b", "--batch", "0"), "--batch: 0 is out of range"),
         (("-w", "llama3-8b", "--batch", "x"), "--batch: 'x' is not a list of numbers"),
         (("-w", "llama3-8b", "--chunk", "a"), "--chunk: 'a' is not a list of numbers"),
-        (("-w", "llama3-8b", "--axis", "steps=3"), "serving has no such axis"),
+        (("-w", "llama3-8b", "--axis", "steps=3"), "No such option"),
         (("-w", "llama3-8b", "--stack", "nosuch"), "nosuch"),
         (("-w", "llama3-8b", "--plot", "/nowhere/x.png"), "can't be written"),
         (("-w", "llama3-8b", "--plot", "x.nosuch"), "is no kind of image"),

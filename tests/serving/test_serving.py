@@ -77,9 +77,10 @@ def served(name: str, network: str) -> tuple[Replica, Any]:
     """
     if (name, network) not in _KNOWN:
         mine = attrs.evolve(system(name), layout=system(name).layout or Layout())
-        middle = replica(question(network), mine)
+        middle = replica(question(network), mine.chip, mine.layout)
         low, high = (
-            replica(question(network, Traffic(prompt=p, output=2.0)), mine) for p in (1023.0, 1263.0)
+            replica(question(network, Traffic(prompt=p, output=2.0)), mine.chip, mine.layout)
+            for p in (1023.0, 1263.0)
         )
         _KNOWN[name, network] = middle, (low, high)
     middle, ends = _KNOWN[name, network]
@@ -109,8 +110,8 @@ class TestAgainstSimulation:
 
     def test_chunked(self, name, network, users):
         middle, ends = served(name, network)
-        steps = middle.steps[256.0]
-        mixed = table(ends, lambda r: r.steps[256.0].mixed)
+        steps = middle.pieces[256.0].steps
+        mixed = table(ends, lambda r: r.pieces[256.0].steps.mixed)
         durations = SIM.Durations(table(ends, lambda r: r.plain.decode), float(steps.mixed[0, 0]), mixed, 4)
         seen = SIM.together(durations, 1024.0, 160.0, users=users, finish=8 * users + 60)
         found = chunked(steps, TRAFFIC)
@@ -140,10 +141,12 @@ def _column(found: Any) -> Any:
 def test_first_token_under_poisson_arrivals(share):
     """Waits included: within a tenth of the simulation, for all three policies."""
     middle, ends = served(*CASES[0])
-    plain, pieces = middle.plain, middle.steps[256.0]
+    plain, pieces = middle.plain, middle.pieces[256.0].steps
     decode = table(ends, lambda r: r.plain.decode)
     whole = SIM.Durations(decode, float(plain.prefill[0, 0]))
-    cut = SIM.Durations(decode, float(pieces.mixed[0, 0]), table(ends, lambda r: r.steps[256.0].mixed), 4)
+    cut = SIM.Durations(
+        decode, float(pieces.mixed[0, 0]), table(ends, lambda r: r.pieces[256.0].steps.mixed), 4
+    )
     mixing = pieces.batch * 4 / TRAFFIC.steps
     alone, riding, split = (
         interleaved(plain, TRAFFIC),
@@ -191,7 +194,7 @@ class TestFormulas:
         assert np.all(np.diff(waits) < 0)
 
     def test_traffic_refuses_what_is_no_request(self):
-        with pytest.raises(InferBenchError, match="--output: 1 is out of range"):
+        with pytest.raises(InferBenchError, match="output: 1 is out of range"):
             Traffic(prompt=10.0, output=1.0)
 
     def test_pareto_by_hand(self):
@@ -233,8 +236,9 @@ class TestMixedStep:
         )
 
     def test_a_mixed_step_lasts_longer_than_either_and_less_than_both(self):
-        one = replica(question("llama3-70b", batches=(1.0, 16.0, 64.0)), system("8xb200:tp8"))
-        steps = one.steps[256.0]
+        eight = system("8xb200:tp8")
+        one = replica(question("llama3-70b", batches=(1.0, 16.0, 64.0)), eight.chip, eight.layout)
+        steps = one.pieces[256.0].steps
         assert np.all(steps.mixed > steps.decode)
         assert np.all(steps.mixed * steps.chunks < steps.decode * steps.chunks + 2 * steps.prefill)
 

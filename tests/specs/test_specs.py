@@ -401,9 +401,13 @@ def test_a_network_is_typed_by_its_workload(toy):
 
 
 def test_a_suite_lists_its_points():
-    text = b'title = "S"\n[[points]]\ntitle = "one"\nnetwork = "n"\nphase = "decode"\nbatch = 0\n'
+    text = b'title = "S"\n[[points]]\ntitle = "one"\nnetwork = "n"\nphase = "decode"\nbatch = "max"\n'
     (point,) = suite_from(text, "s", "s.toml").points
-    assert (point.batch, point.context, point.precision) == (0.0, 2048.0, "fp8")
+    assert (point.batch, point.context, point.precision) == ("max", 2048.0, "fp8")
+    with pytest.raises(InferBenchError, match=r"s\.toml: points\.0\.batch: 0 is out of range"):
+        suite_from(text.replace(b'"max"', b"0"), "s", "s.toml")
+    with pytest.raises(InferBenchError, match=r"'most' is none of 'max'"):
+        suite_from(text.replace(b'"max"', b'"most"'), "s", "s.toml")
     with pytest.raises(InferBenchError, match=r"s\.toml: points\.0\.phasse: unknown key"):
         suite_from(text.replace(b"phase", b"phasse"), "s", "s.toml")
 

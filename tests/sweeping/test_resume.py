@@ -176,7 +176,7 @@ def test_another_sweep_is_not_mixed_in(toy, tmp_path):
             sweep(other, toy, str(tmp_path / name))
         assert (
             str(caught.value)
-            == f"--out {tmp_path}/{name}: holds another sweep: axes differs\n  name another place, or"
+            == f"out {tmp_path}/{name}: holds another sweep: axes differs\n  name another place, or"
             " remove it"
         )
         assert contents(tmp_path) == before
@@ -193,7 +193,7 @@ def test_a_folder_of_something_else_is_left_alone(toy, tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(InferBenchError) as caught:
         sweep(made(toy), toy, str(tmp_path))
-    assert str(caught.value) == f"--out {tmp_path}: is not empty and holds no sweep\n  name another folder"
+    assert str(caught.value) == f"out {tmp_path}: is not empty and holds no sweep\n  name another folder"
     assert contents(tmp_path) == {"thesis.tex": b""}
 
 
@@ -210,7 +210,7 @@ def test_two_sweeps_do_not_write_to_one_place(toy, tmp_path):
 
     sweep(one, toy, str(tmp_path / "out"), watch=watch)
     assert set(refused) == {
-        f"--out {tmp_path}/out: another sweep is writing there\n  wait for it, or name another place"
+        f"out {tmp_path}/out: another sweep is writing there\n  wait for it, or name another place"
     }
 
 

@@ -24,7 +24,7 @@ pq = pytest.importorskip("pyarrow.parquet", reason="the extra inferbench-core[sw
 
 
 def request(systems, works, precisions=("fp8",), memory=512e6, **axes):
-    points = {name: parse(text, f"--{name}") for name, text in axes.items()}
+    points = {name: parse(text, name) for name, text in axes.items()}
     return Request(
         systems=tuple(systems),
         workloads=tuple(works),
@@ -136,9 +136,9 @@ def test_an_operator_that_is_impossible_is_a_reason_not_an_end(monkeypatch):
 
 @pytest.mark.needs_plugins("networks/dense-1b")
 def test_the_largest_batch_may_stand_for_the_axis():
-    made = plan(request(["h100-sxm"], ["dense-8b/decode"], batch="0", context="2048,4096"), installed())
+    made = plan(request(["h100-sxm"], ["dense-8b/decode"], batch="max", context="2048,4096"), installed())
     (columns,) = in_memory(made, installed())
-    told = run("h100-sxm", "dense-8b/decode", precision="fp8", batch=0.0, context=[2048.0, 4096.0])
+    told = run("h100-sxm", "dense-8b/decode", precision="fp8", batch="max", context=[2048.0, 4096.0])
     assert sorted(columns.values("batch")) == sorted(np.ravel(told.values(told.batch)))
     assert columns.feasible.all()
 

@@ -114,6 +114,10 @@ def test_a_price_that_is_not_published_is_no_share_of_zero(cli):
     assert [line.split(",")[header.split(",").index("wins_equal_cost")] for line in lines] == [""] * 3
 
 
+MEMORY = (
+    '--memory: "half" is not a number; an amount of memory is written like "512 MB"\n  write --memory'
+    " '512 MB'"
+)
 BAD = [
     (("--batch", ","), "--batch: the axis has no points\n  write --batch 1,8,32"),
     (
@@ -123,18 +127,21 @@ BAD = [
     (
         ("--batch", "0,1"),
         (
-            "--batch: 0 is out of range\n  whole numbers of at least 1 were expected; 0 alone asks for the"
-            " largest batch that fits"
+            "--batch: 0 is out of range\n  whole numbers of at least 1 were expected; --batch max takes the"
+            " largest that fits"
         ),
     ),
-    (("--axis", "step=1"), "--step: no phase of this sweep has an axis 'step'\n  axes are batch, context"),
+    (
+        ("--axis", "step=1"),
+        "--axis step: no phase of this sweep has an axis 'step'\n  axes are batch, context",
+    ),
     (
         ("--axis", "contex=1"),
-        "--contex: no phase of this sweep has an axis 'contex'\n  did you mean 'context'?",
+        "--axis contex: no phase of this sweep has an axis 'contex'\n  did you mean 'context'?",
     ),
     (("--axis", "context"), "--axis: 'context' has no values\n  write it like --axis steps=20,28"),
     (("--grid", "refrence"), "--grid: unknown grid 'refrence'\n  did you mean 'reference'?"),
-    (("--memory", "half"), '--memory: "half" is not a number; an amount of memory is written like "512 MB"'),
+    (("--memory", "half"), MEMORY),
     (
         ("--executor", "nope"),
         "--executor nope: unknown executor; installed are inline, processes\n  inferbench list executors",
@@ -169,9 +176,12 @@ def test_bad_input(toy_cli, tmp_path, args, said):
                 " 'processes'?"
             ),
         ),
-        (("--executor", "processes"), "--executor: needs --out\n  add --out space.parquet"),
-        (("--scheduler", "tcp://127.0.0.1:1"), "--scheduler: needs --out\n  add --out space.parquet"),
-        (("--workers", "2"), "--workers: needs --out\n  add --out space.parquet"),
+        (("--executor", "processes"), "--executor: needs a place for all points\n  add --out space.parquet"),
+        (
+            ("--scheduler", "tcp://127.0.0.1:1"),
+            "--scheduler: needs a place for all points\n  add --out space.parquet",
+        ),
+        (("--workers", "2"), "--workers: needs a place for all points\n  add --out space.parquet"),
     ],
 )
 def test_what_would_be_ignored_without_a_place_is_refused(toy_cli, args, said):

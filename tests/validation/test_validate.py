@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.cli.validate_command import digests_of, from_files
+from inferbench.face.validate import digests_of, from_files
 from inferbench.model.choice import cited
 from inferbench.model.intervals import conformal
 from inferbench.records.measurement import Measurement

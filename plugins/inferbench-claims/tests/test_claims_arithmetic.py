@@ -64,7 +64,7 @@ ALLOWED = "\n  numbers, names, + - * / **, parentheses, min, max, ceil and log2 
         ("1 < 2", "'1 < 2' is not allowed" + ALLOWED),
         ("a.b()", "'a.b()' is not allowed" + ALLOWED),
         ("sqrt(a)", "unknown function 'sqrt'\n  known: min, max, ceil, log2"),
-        ("eval(a)", "unknown function 'eval'\n  did you mean 'ceil'?"),
+        ("eval(a)", "unknown function 'eval'\n  known: min, max, ceil, log2"),
         ("cel(a)", "unknown function 'cel'\n  did you mean 'ceil'?"),
         ("ceil(1, 2)", "ceil can't take 2 numbers"),
         ("1 +", "'1 +' is not an expression\n  write arithmetic like 2 * params.llama3_8b"),

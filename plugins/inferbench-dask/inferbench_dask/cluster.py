@@ -52,8 +52,8 @@ class DaskPool:
         workers: Threads of all workers together.
     """
 
-    def __init__(self, client: Any, flag: str) -> None:
-        self.client, self.flag = client, flag
+    def __init__(self, client: Any, argument: str, value: str) -> None:
+        self.client, self.argument, self.value = client, argument, value
         self._done: queue.SimpleQueue[Chunk] = queue.SimpleQueue()
         self.workers = max(1, sum(client.nthreads().values()))
 
@@ -80,19 +80,21 @@ class DaskPool:
     def _look(self, lonely: float | None) -> float | None:
         """Check that someone is there to work."""
         if self.client.status != "running":
-            raise ib.InferBenchError.at(
-                self.flag,
+            raise ib.InferBenchError.of_argument(
+                self.argument,
                 "the scheduler is gone",
                 "start it and give the same command again: finished chunks are kept",
+                self.value,
             )
         if self.client.nthreads():
             return None
         now = time.monotonic()
         if lonely is not None and now - lonely > LONELY_S:
-            raise ib.InferBenchError.at(
-                self.flag,
+            raise ib.InferBenchError.of_argument(
+                self.argument,
                 f"no worker is left since {LONELY_S:.0f} s",
                 "start workers and give the same command again",
+                self.value,
             )
         return lonely or now
 
@@ -106,13 +108,12 @@ def opened(opening: ib.ExecutorOptions) -> Iterator[DaskPool]:
     """
     if opening.address is None:
         with _local(opening.workers) as cluster, distributed.Client(cluster) as client:
-            yield DaskPool(client, "--executor dask")
+            yield DaskPool(client, "executor", "dask")
         return
-    flag = f"{opening.flag} {opening.address}"
-    client = _connected(opening.address, flag)
+    client = _connected(opening.address, opening.argument)
     try:
-        _awaited(client, opening.address, flag)
-        yield DaskPool(client, flag)
+        _awaited(client, opening.address, opening.argument)
+        yield DaskPool(client, opening.argument, opening.address)
     finally:
         client.close(timeout=CONNECT_S)
 
@@ -123,20 +124,20 @@ def _local(workers: int | None) -> Any:
     )
 
 
-def _connected(address: str, flag: str) -> Any:
+def _connected(address: str, argument: str) -> Any:
     found = _ADDRESS.match(address)
     if found is None:
-        raise ib.InferBenchError.at(
-            flag, "is no address of a scheduler", "write it like tcp://127.0.0.1:8786"
-        )
+        remedy = "write it like tcp://127.0.0.1:8786"
+        raise ib.InferBenchError.of_argument(argument, "is no address of a scheduler", remedy, address)
     try:
         _answers(found["host"].strip("[]"), int(found["port"]), found["kind"] == "tcp")
         return distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, OverflowError):
-        raise ib.InferBenchError.at(
-            flag,
+        raise ib.InferBenchError.of_argument(
+            argument,
             f"no scheduler answers there within {CONNECT_S:.0f} s",
             "start one with: dask scheduler --host 127.0.0.1",
+            address,
         ) from None
 
 
@@ -151,12 +152,13 @@ def _answers(host: str, port: int, plain: bool) -> None:
             raise ConnectionError("no greeting")
 
 
-def _awaited(client: Any, address: str, flag: str) -> None:
+def _awaited(client: Any, address: str, argument: str) -> None:
     try:
         client.wait_for_workers(1, timeout=WORKERS_S)
     except TimeoutError:
-        raise ib.InferBenchError.at(
-            flag,
+        raise ib.InferBenchError.of_argument(
+            argument,
             "the scheduler has no worker",
             f"start some with: dask worker {address} --nworkers 2 --nthreads 1",
+            address,
         ) from None

@@ -282,8 +282,8 @@ def units(axis: str, amount: ib.Numeric, unit: int, why: str, first: int = 0) ->
     if odd:
         low = first + unit * ((odd - first) // unit)
         noun = "frames" if axis == "frames" else "pixels"
-        raise ib.InferBenchError.at(
-            f"--{axis}",
+        raise ib.InferBenchError.of_argument(
+            axis,
             f"{odd:g} {noun} don't tile: {why}",
             f"use {f'{low:g} or ' if low > 0 else ''}{low + unit:g}",
         )

@@ -45,10 +45,11 @@ def encode(builder: OpBuilder, network: ib.Network, batch: ib.Numeric) -> Iterat
     """
     encoders: tuple[TextEncoder, ...] = network.params.text_encoders
     if not encoders:
-        raise ib.InferBenchError.at(
-            "--option text_encoder",
+        raise ib.InferBenchError.of_argument(
+            "options",
             f"no text encoders are described for {network.name}",
             "leave the option out",
+            "text_encoder",
         )
     for encoder in encoders:
         yield from _encoder(builder.on(f"text.{encoder.name}.", unit="embedding"), encoder, batch)
@@ -101,9 +102,8 @@ def decode(
     writers = {"kl-f8": _decode_kl, "dc-ae-f32c32": decode_dcae}
     write = writers.get(network.params.vae)
     if write is None:
-        raise ib.InferBenchError.at(
-            "--option vae", f"the decoder of {network.name} is not modelled", "leave the option out"
-        )
+        found = f"the decoder of {network.name} is not modelled"
+        raise ib.InferBenchError.of_argument("options", found, "leave the option out", "vae")
     yield from write(builder.on("vae.", unit="head"), batch, side, channels)
 
 

@@ -10,18 +10,18 @@ import inferbench as ib
 @pytest.mark.parametrize(
     ("name", "axes", "where", "remedy"),
     [
-        ("sd3-medium", {"pixels": [1024, 1000]}, "--pixels", "use 992 or 1008"),
-        ("flux1-dev", {"pixels": 15}, "--pixels", "use 16"),
-        ("sana1.5-1.6b", {"pixels": 1040}, "--pixels", "use 1024 or 1056"),
-        ("wan2.1-14b", {"height": 481}, "--height", "use 480 or 496"),
-        ("wan2.1-14b", {"frames": 80}, "--frames", "use 77 or 81"),
+        ("sd3-medium", {"pixels": [1024, 1000]}, "pixels", "use 992 or 1008"),
+        ("flux1-dev", {"pixels": 15}, "pixels", "use 16"),
+        ("sana1.5-1.6b", {"pixels": 1040}, "pixels", "use 1024 or 1056"),
+        ("wan2.1-14b", {"height": 481}, "height", "use 480 or 496"),
+        ("wan2.1-14b", {"frames": 80}, "frames", "use 77 or 81"),
     ],
 )
 def test_sizes_that_do_not_tile(case, name, axes, where, remedy):
     with pytest.raises(ib.InferBenchError, match="don't tile") as error:
         case(name).ops(axes=axes)
     (fault,) = error.value.faults
-    assert (fault.where, fault.remedy) == (where, remedy)
+    assert (fault.argument, fault.remedy) == (where, remedy)
 
 
 @pytest.mark.parametrize(

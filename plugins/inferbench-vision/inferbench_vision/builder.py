@@ -221,8 +221,8 @@ def grid(pixels: ib.Numeric, unit: int, why: str) -> ib.Numeric:
     odd = float(np.max(ib.where(sides * unit == pixels, 0.0, pixels)))
     if odd:
         low = unit * (odd // unit)
-        raise ib.InferBenchError.at(
-            "--pixels",
+        raise ib.InferBenchError.of_argument(
+            "pixels",
             f"{odd:g} pixels don't tile: {why}",
             f"use {f'{low:g} or ' if low else ''}{low + unit:g}",
         )

@@ -105,7 +105,7 @@ def test_images_that_do_not_tile_are_refused_with_the_sizes_that_do(workload, pa
     with pytest.raises(ib.InferBenchError, match="don't tile") as error:
         graph(workload, params, batch=1, pixels=[7 * unit, 10 * unit + 1])
     (fault,) = error.value.faults
-    assert fault.where == "--pixels"
+    assert fault.argument == "pixels"
     assert fault.remedy == f"use {10 * unit} or {11 * unit}"
 
 

@@ -1,0 +1,227 @@
+"""`explain`: where a measured time goes: algorithm, hardware, software."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import attrs
+
+from inferbench.discovery.registry import Registry, installed
+from inferbench.errors import Fault, InferBenchError
+from inferbench.evidence.matching import Situation, read_rows, situate, targets
+from inferbench.face.answer import Answer
+from inferbench.face.run import run
+from inferbench.model.document import SCHEMA
+from inferbench.records.measurement import Measurement
+from inferbench.report.model import Report
+from inferbench.report.reconcile import reconciliation
+from inferbench.specs.ranges import Axis
+from inferbench.units import Seconds, Unit, parse
+from inferbench.validation.reconcile import Split, gap, measured_split, split
+from inferbench.validation.validate import UNITS
+
+__all__ = ["Explanation", "differences", "explain"]
+
+_SECONDS: Unit = get_args(Seconds)[1]
+
+
+@attrs.frozen(eq=False, repr=False)
+class Explanation(Answer):
+    """A measured time in its parts.
+
+    Attributes:
+        split: The parts, and the operators where they are known.
+        factors: By how much the measurement is slower than a run's result; None where no run was given.
+        differs: What the run and the measurement are not alike in: what each has.
+        warnings: Doubts about the comparison.
+    """
+
+    split: Split
+    factors: Mapping[str, float] | None = None
+    differs: Mapping[str, tuple[str, str]] | None = None
+    warnings: tuple[Fault, ...] = ()
+
+    def report(self, verbose: bool = False) -> Report:
+        """Return the chain from operations at peak to the measurement, the gap, the operators."""
+        return reconciliation(self.split, self.factors, self.differs)
+
+    def summary(self) -> str:
+        """Give the three factors."""
+        one = self.split
+        parts = ("algorithm", "hardware", "software")
+        said = ", ".join(f"{name} {100 * getattr(one, name):.3g} %" for name in parts)
+        return f"of {one.title}: {one.measured:.4g} s; {said}"
+
+
+def explain(
+    first: str | Path,
+    second: str | Path,
+    *,
+    measured: str | float | None = None,
+    row: int = 1,
+    result: int = 1,
+    precision: str | Sequence[str] = "bf16",
+    stack: str | None = None,
+    scenario: str = "reference",
+    options: Mapping[str, Any] | None = None,
+    ignore_capacity: bool = False,
+    registry: Registry | None = None,
+    **axes: Axis,
+) -> Explanation:
+    """Say where a measured time goes.
+
+    Args:
+        first: A system; or the JSON file of a run.
+        second: `network/phase`, to a system; or a file of measurements, to a run's JSON.
+        measured: What was measured on the system, seconds or text like `8.4 ms`.
+        row: Which row of the file of measurements, counted from 1.
+        result: Which result of the run's JSON, counted from 1.
+        precision: Of the workload on the system.
+        stack: Software; by default ideal, and for a file of measurements the stack fitted for the row.
+        scenario: Economics.
+        options: The workload's options.
+        ignore_capacity: Pretend that everything fits.
+        registry: Of plugins; everything installed by default.
+        **axes: `batch=4`, `context=2048`, ….
+
+    Raises:
+        InferBenchError: No measured time, unknown names, files that can't be read or have no such row.
+
+    Example:
+        >>> import inferbench as ib
+        >>> found = ib.explain("h100", "llama3-8b/decode", measured="8.4ms", stack="vllm-h100", batch=4)
+        >>> 0 < found.split.software < 1
+        True
+    """
+    known = registry or installed()
+    if str(first).endswith(".json") or Path(first).is_file():
+        return _against_a_run(Path(first), str(second), row, result, known, stack)
+    seconds = _time(measured)
+    found = run(
+        str(first),
+        str(second),
+        precision=precision,
+        stack=stack or "ideal",
+        scenario=scenario,
+        options=options,
+        ignore_capacity=ignore_capacity,
+        breakdown=True,
+        registry=known,
+        **axes,
+    )
+    one = split(found, seconds, found.latency)
+    return Explanation(one, warnings=tuple(_far(one, Fault("", "", argument="measured"))))
+
+
+def _against_a_run(
+    file: Path, measurements: str, row: int, result: int, known: Registry, stack: str | None
+) -> Explanation:
+    predicted = _result(file, result)
+    m = _measurement(measurements, row, known)
+    one = measured_split(m, known, stack)
+    warnings = (*_loop(m), *_far(one, Fault(m.source, "")))
+    return Explanation(one, gap(predicted, one), differences(predicted, m, known, stack), warnings)
+
+
+def _far(one: Split, at: Fault) -> Iterator[Fault]:
+    """A measured time so far from the prediction that a unit is likelier than an error."""
+    predicted = one.model if math.isnan(one.stack) else one.stack
+    if not 1.0 / UNITS <= one.measured / predicted <= UNITS:
+        found = f"{one.measured:.3g} s were measured, {predicted:.3g} s are predicted: are the units right?"
+        yield attrs.evolve(at, found=found, remedy="check the units")
+
+
+def _loop(m: Measurement) -> Iterator[Fault]:
+    """What a step of a server under load is compared with."""
+    regimes = {target.regime for target in targets(m)} - {""}
+    if regimes:
+        found = (
+            f"{regimes.pop()}: a decode step at the requests in flight is compared; prompts run between"
+            " measured ones"
+        )
+        yield Fault(m.source, found)
+
+
+def _time(time: str | float | None) -> float:
+    example = "8.4 ms"
+    if time is None:
+        found = "no measured time was given"
+        raise InferBenchError.of_argument("measured", found, "add {give}", measured=example)
+    try:
+        seconds = parse(time, _SECONDS) if isinstance(time, str) else float(time)
+    except ValueError as error:
+        remedy = "write it like {give}"
+        raise InferBenchError.of_argument("measured", str(error), remedy, measured=example) from None
+    if not 0 < seconds < math.inf:
+        found = f"{time} is no duration"
+        raise InferBenchError.of_argument("measured", found, "a time above 0 was expected")
+    return seconds
+
+
+def _result(file: Path, number: int) -> Mapping[str, Any]:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8-sig", errors="replace"))
+    except OSError as error:
+        raise InferBenchError.at(str(file), f"can't be read: {error.strerror}", "give a run's JSON") from None
+    except (ValueError, RecursionError) as error:
+        remedy = "write it again with run --format json"
+        raise InferBenchError.at(str(file), f"not valid JSON: {error}", remedy) from None
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise InferBenchError.at(str(file), f"no {SCHEMA} document", "write one with run --format json --out")
+    results = document.get("results", [])
+    if not 1 <= number <= len(results):
+        found = f"{number} of {len(results)} results"
+        raise InferBenchError.of_argument("result", found, "count from 1")
+    found_result: Mapping[str, Any] = results[number - 1]
+    return found_result
+
+
+def _measurement(file: str, row: int, known: Registry) -> Measurement:
+    rows = read_rows(file, known)
+    if not 1 <= row <= len(rows):
+        raise InferBenchError.of_argument("row", f"{row} of {len(rows)} rows", "count from 1")
+    return rows[row - 1]
+
+
+def differences(
+    predicted: Mapping[str, Any], m: Measurement, known: Registry, stack: str | None = None
+) -> dict[str, tuple[str, str]]:
+    """What a run's result and a measurement are not alike in: name to what the run has and what was measured.
+
+    Args:
+        predicted: One of the `results` of a run's JSON document.
+        m: The measurement.
+        known: For aliases.
+        stack: As given to `measured_split`.
+
+    Example:
+        A run of batch 16 and a measurement of batch 1: `{"batch": ("16", "1")}`.
+    """
+    found = situate(m, known, stack)
+    if not isinstance(found, Situation):
+        found = situate(m, known, "ideal")
+    if not isinstance(found, Situation) or found.network is None:
+        return {}
+    timed = [target for target in targets(m) if target.metric not in ("power_w", "energy_j")]
+    ours = {
+        "chip": found.system.chip.name,
+        "chips": found.system.count,
+        "network": found.network.name,
+        "phase": timed[0].phase if timed else m.phase,
+        "precision": found.precision,
+    }
+    ours |= dict(timed[0].axes) if timed else {}
+    theirs = {**predicted, **predicted.get("axes", {})}
+    return {
+        name: (_said(theirs[name]), _said(value))
+        for name, value in ours.items()
+        if theirs.get(name) is not None and _said(theirs[name]) != _said(value)
+    }
+
+
+def _said(value: object) -> str:
+    return value if isinstance(value, str) else f"{value:g}"

@@ -1,0 +1,170 @@
+"""`frontier`: speed per user against throughput, cost and energy of serving systems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from inferbench.discovery.registry import Registry, installed
+from inferbench.errors import InferBenchError
+from inferbench.face.answer import Answer
+from inferbench.face.asked import duration, find, listed, one_number, scenario_of
+from inferbench.model.choice import choose
+from inferbench.records.network import Network
+from inferbench.records.system import System, SystemName
+from inferbench.report.frontier import frontier_report, plot
+from inferbench.report.model import Report
+from inferbench.serving.frontier import Frontier
+from inferbench.serving.frontier import frontier as of_system
+from inferbench.serving.replica import Question
+from inferbench.serving.steady_state import Traffic
+from inferbench.specs.ranges import Axis, points_of
+
+__all__ = ["Frontiers", "frontier"]
+
+LOADS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+CHUNKS = (512.0, 2048.0)
+
+
+@attrs.frozen(eq=False, repr=False)
+class Frontiers(Answer):
+    """Frontiers of serving systems under the same traffic.
+
+    Attributes:
+        systems: One frontier per system.
+        asked: Network, traffic, loads.
+        limits: Longest time per token and to the first token, seconds; infinity for none.
+    """
+
+    systems: tuple[Frontier, ...]
+    asked: Question
+    limits: tuple[float, float]
+
+    def report(self, verbose: bool = False) -> Report:
+        """Return what each system yields within the limits, and a table of its frontier."""
+        first = SystemName.parse(self.systems[0].system).chip
+        following = (
+            f"inferbench size {self.asked.network.name}/decode --tpot 20ms --users 200 --chips {first}"
+        )
+        return frontier_report(self.systems, self.asked, self.limits, following)
+
+    def summary(self) -> str:
+        """Name the network and the systems."""
+        names = ", ".join(f"{one.system} ({one.count} points)" for one in self.systems)
+        return f"of {self.asked.network.name}: {names}"
+
+    def plot(self, path: str) -> None:
+        """Draw the frontiers into an image file.
+
+        Raises:
+            InferBenchError: Without Matplotlib; a suffix it can't write; a file that can't be written.
+        """
+        traffic = self.asked.traffic
+        lengths = f"prompt {traffic.prompt:,.0f}, output {traffic.output:,.0f}"
+        plot(self.systems, f"{self.asked.network.title}, {lengths}", path)
+
+
+def frontier(
+    systems: Sequence[str],
+    workload: str,
+    *,
+    output: float | str = 1024,
+    context: float | str = 2048,
+    batch: Axis | None = None,
+    chunk: Axis | None = CHUNKS,
+    slo_tpot: str | float | None = None,
+    slo_ttft: str | float | None = None,
+    precision: str | Sequence[str] = "fp8",
+    stack: str = "ideal",
+    scenario: str = "reference",
+    options: Mapping[str, Any] | None = None,
+    ignore_capacity: bool = False,
+    registry: Registry | None = None,
+) -> Frontiers:
+    """Set speed per user against throughput, cost and energy per token, in steady-state continuous batching.
+
+    Args:
+        systems: `8xb200`, `576xgroq-lpu`, `8xh100@vllm`, …
+        workload: A language model; no phase, serving has all of them.
+        output: Tokens a request asks for.
+        context: Tokens of its prompt.
+        batch: Sequences that decode together on a replica; by default 1 to the most that fit.
+        chunk: Sizes of a prompt's pieces, tokens; None for whole prompts only.
+        slo_tpot: Longest time per token, seconds or text like `20ms`.
+        slo_ttft: Longest time to the first token.
+        precision: One name or several.
+        stack: Software of the systems that name none: a stack, its TOML file, a family or `best`.
+        scenario: Economics.
+        options: The workload's options.
+        ignore_capacity: Pretend that everything fits.
+        registry: Of plugins; everything installed by default.
+
+    Raises:
+        InferBenchError: Unknown names, bad values, a network without prompts and tokens.
+
+    Example:
+        >>> import inferbench as ib
+        >>> found = ib.frontier(["8xb200"], "llama3-8b", batch=[1, 64], slo_tpot="20ms")
+        >>> found.systems[0].system
+        '8xb200'
+    """
+    known = registry or installed()
+    named = [SystemName.parse(name) for name in listed(systems)]
+    if not named:
+        raise InferBenchError.of_argument("systems", "no system was named", systems=["8xb200"])
+    limits = duration(slo_tpot, "slo_tpot"), duration(slo_ttft, "slo_ttft")
+    question = Question(
+        network=_served(workload, known),
+        traffic=Traffic(
+            prompt=one_number(context, "context", 2048.0), output=one_number(output, "output", 1024.0)
+        ),
+        batches=_loads(batch),
+        precisions=tuple(known.alias("precisions", name) for name in listed(precision)),
+        chunks=() if chunk is None else tuple(sorted(points_of(chunk, "chunk").values().tolist())),
+        stack=known.stack("ideal"),
+        scenario=scenario_of(known, scenario),
+        registry=known,
+        options=dict(options or {}),
+        ignore_capacity=ignore_capacity,
+        open_ended=batch is None,
+    )
+    found = tuple(_found(question, one, stack) for one in named)
+    return Frontiers(found, question, limits)
+
+
+def _found(question: Question, name: SystemName, stack: str) -> Frontier:
+    """The frontier of a system under its own software, which stands in its name where it was written."""
+    known = question.registry
+    system = System(find("systems", name.chip, known.chip), name.count or 1, name.layout)
+    work = question.network, ("prefill", "decode"), question.precisions, known, system.count
+    if name.stack:
+        chosen = choose(name.stack, system.chip, *work)
+    else:
+        chosen = find("stack", stack, lambda one: choose(one, system.chip, *work, where=one))
+    found = of_system(attrs.evolve(question, stack=chosen.stack), system)
+    return attrs.evolve(found, system=f"{found.system}@{name.stack}") if name.stack else found
+
+
+def _served(workload: str, known: Registry) -> Network:
+    """Look up a network that has prompts and tokens; a phase beside its name is refused."""
+    name, _, phase = workload.rpartition("/")
+    if name and phase in ("prefill", "decode", "generate"):
+        found = "serving has all phases at once"
+        raise InferBenchError.of_argument("workload", found, "", workload, workload=name)
+    network = find("workload", workload, known.network)
+    phases = [one.name for one in known.workload(network.type).phases]
+    if not {"prefill", "decode"} <= set(phases):
+        found = f"{network.title} has no prompts and tokens to serve: its phases are {', '.join(phases)}"
+        remedy = "name a language model, for example llama3-70b"
+        raise InferBenchError.of_argument("workload", found, remedy, workload)
+    return network
+
+
+def _loads(batch: Axis | None) -> tuple[float, ...]:
+    points = points_of(LOADS if batch is None else batch, "batch")
+    if points.largest:
+        found = "a frontier has many loads, and the largest is not one of them alone"
+        raise InferBenchError.of_argument("batch", found, batch=[1, 8, 64])
+    return tuple(sorted(points.values().tolist()))

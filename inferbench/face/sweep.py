@@ -1,0 +1,277 @@
+"""`sweep`: systems over a whole space of workload points."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from inferbench.discovery.registry import Registry, installed
+from inferbench.errors import InferBenchError, suggest
+from inferbench.face.answer import Answer
+from inferbench.face.asked import listed
+from inferbench.face.frames import to_frame
+from inferbench.num import Array
+from inferbench.records.executor import ExecutorOptions
+from inferbench.report.model import Report
+from inferbench.report.space import space_data, space_report
+from inferbench.report.sweeps import COLUMNS, counted, summary
+from inferbench.space.flexibility import COORDINATES, Space, densified
+from inferbench.space.winners import Equal
+from inferbench.specs.ranges import Axis, Points, parse, points_of
+from inferbench.sweeping import execute
+from inferbench.sweeping.columns import Columns
+from inferbench.sweeping.limits import ask
+from inferbench.sweeping.plan import Plan, plan
+from inferbench.sweeping.query import columns, lists
+from inferbench.sweeping.request import GRIDS, Request, workloads
+from inferbench.sweeping.unknown import unknown
+from inferbench.units import Unit
+from inferbench.units import parse as quantity
+
+__all__ = ["Sweep", "sweep"]
+
+_MEMORY = Unit("B", "an amount of memory", "512 MB")
+PARALLEL_FROM = 2_000_000
+LARGEST_SUMMARY = 2_000_000
+Watch = Callable[[int, int], None]
+
+
+@attrs.frozen(eq=False, repr=False)
+class Sweep(Answer):
+    """Systems evaluated over a whole space.
+
+    Attributes:
+        plan: What was evaluated.
+        parts: Columns of all points, chunk by chunk; empty where they are only on disk.
+        path: Where all points were written; None where nowhere.
+        metric: Quantity by which systems are ranked.
+        equal: What it is divided by.
+        registry: Whose metrics the tables show.
+    """
+
+    plan: Plan
+    parts: tuple[Mapping[str, Array], ...]
+    path: Path | None
+    metric: str
+    equal: Equal
+    registry: Registry
+
+    @property
+    def space(self) -> Space:
+        """All points as arrays over systems and points."""
+        return _space(self.parts)
+
+    def report(self, verbose: bool = False) -> Report:
+        """Return the summary; `verbose` adds flexibility's map and sensitivity, and who wins where."""
+        if not self.parts and self.path is not None:
+            return counted(self.plan, self.path)
+        report = summary(self.plan, self.parts, self.registry, self.path)
+        return self._detailed(report) if verbose else report
+
+    def summary(self) -> str:
+        """Name the systems and count the points."""
+        kept = f", in {self.path}" if self.path else ""
+        return f"of {', '.join(self.plan.request.systems)}: {self.plan.size:,} points{kept}"
+
+    def to_frame(self, library: str | None = None) -> Any:
+        """Return a data frame with a row per point: all columns of the file, or those of the summary.
+
+        Raises:
+            InferBenchError: The library is not installed.
+        """
+        if self.path is not None:
+            return to_frame(lists(self.path), library)
+        whole = {name: np.concatenate([part[name] for part in self.parts]) for name in self.parts[0]}
+        return to_frame({name: values.tolist() for name, values in whole.items()}, library)
+
+    def _detailed(self, report: Report) -> Report:
+        """Add readings, sensitivity (the axes listed twice as densely too), maps, winners."""
+        space = self.space
+        axes = {
+            name: Points.of(densified(points.values()).tolist())
+            if name in COORDINATES and not points.largest
+            else points
+            for name, points in self.plan.request.axes.items()
+        }
+        denser = plan(attrs.evolve(self.plan.request, axes=axes), self.registry)
+        doubled = (
+            _space([_kept(part) for part in execute.in_memory(denser, self.registry)])
+            if denser.size <= LARGEST_SUMMARY
+            else None
+        )
+        why = unknown(self.plan, self.registry, space)
+        tables = space_report(space, doubled, self.metric, self.equal, why)
+        data = {**report.data, "space": space_data(space, doubled, why)}
+        return attrs.evolve(report, tables=(*report.tables, *tables), data=data)
+
+
+def sweep(
+    systems: Sequence[str],
+    workload: str | Sequence[str] | None = None,
+    *,
+    grid: str = "default",
+    precision: str | Sequence[str] | None = None,
+    stack: str = "ideal",
+    scenario: str = "reference",
+    options: Mapping[str, Any] | None = None,
+    ignore_capacity: bool = False,
+    prefer: str = "latency",
+    out: str | Path | None = None,
+    executor: str | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    memory: str | float = "512 MB",
+    yes: bool = False,
+    metric: str = "tokens",
+    equal: Equal = "cost",
+    watch: Watch = lambda done, total: None,
+    registry: Registry | None = None,
+    **axes: Axis,
+) -> Sweep:
+    """Evaluate systems over a whole space of workload points.
+
+    Args:
+        systems: `b200`, `8xh100:tp8`, …
+        workload: `network/phase`, one or several, with `*` in it; None takes the grid's.
+        grid: Named grid whose axes are taken where none are given: `default` or `reference`.
+        precision: One name or several; by default the grid's.
+        stack: Name of a stack, or path of a TOML file.
+        scenario: Economics.
+        options: The workload's options.
+        ignore_capacity: Pretend that everything fits.
+        prefer: Which layout is taken where several fit: `latency` or `throughput`.
+        out: Where to write all points: `space.parquet` is one file, any other name a folder of chunks. A
+            sweep that was interrupted goes on where it stopped.
+        executor: `inline`, `processes`, or one of a plugin; processes above 2 million points.
+        workers: Processes; by default one per core.
+        scheduler: Address of a running cluster.
+        memory: What one worker may use for a chunk, bytes or text.
+        yes: Start even if it is huge.
+        metric: Quantity by which systems are ranked.
+        equal: Divide it by `chips`, `power` or `cost`.
+        watch: Called with the points that are done, and all.
+        registry: Of plugins; everything installed by default.
+        **axes: `batch="1:512:x2"`, `context=[2048, 8192]`, …; each applies to the phases that have it.
+
+    Raises:
+        InferBenchError: Unknown names, bad values, a sweep too large for memory or disk.
+
+    Example:
+        >>> import inferbench as ib
+        >>> found = ib.sweep(["b200", "h100-sxm"], "llama3-8b/decode", batch="1:64:x2", context=2048)
+        >>> found.plan.size
+        42
+    """
+    known = registry or installed()
+    _refuse_without_place(known, out, executor, workers, scheduler)
+    request = _request(
+        known,
+        listed(systems),
+        grid,
+        listed(workload),
+        {name: points_of(values, name) for name, values in axes.items()},
+        listed(precision),
+        stack=stack,
+        scenario=scenario,
+        options=dict(options or {}),
+        ignore_capacity=ignore_capacity,
+        prefer=prefer,
+        memory=_bytes(memory),
+    )
+    made = plan(request, known)
+    parallel = out is not None and made.size > PARALLEL_FROM and _cores() > 1
+    name = executor or ("processes" if parallel else "inline")
+    ask(made, known, None if out is None else str(out), 1 if name == "inline" else workers or _cores(), yes)
+    if out is None:
+        parts = tuple(_kept(part) for part in execute.in_memory(made, known, watch))
+        return Sweep(made, parts, None, metric, equal, known)
+    opening = ExecutorOptions(workers, scheduler)
+    done = execute.sweep(made, known, str(out), executor=name, opening=opening, watch=watch)
+    read = () if made.size > LARGEST_SUMMARY else (columns(done.path, list(COLUMNS)),)
+    return Sweep(made, read, done.path, metric, equal, known)
+
+
+def _refuse_without_place(
+    known: Registry,
+    out: str | Path | None,
+    executor: str | None,
+    workers: int | None,
+    scheduler: str | None,
+) -> None:
+    """Without `out` one process keeps all points: what asks for more would be ignored, so it is refused.
+
+    Raises:
+        InferBenchError: An unknown executor, with or without `out`; one that needs `out`.
+    """
+    if executor is not None:
+        names = known.names("executors")
+        if executor not in names:
+            found = f"unknown executor; installed are {', '.join(names)}"
+            remedy = suggest(executor.lower(), names) or "inferbench list executors"
+            raise InferBenchError.of_argument("executor", found, remedy, executor)
+    if out is not None:
+        return
+    for argument, given in (
+        ("executor", executor not in (None, "inline")),
+        ("scheduler", scheduler is not None),
+        ("workers", workers not in (None, 1)),
+    ):
+        if given:
+            found = "needs a place for all points"
+            raise InferBenchError.of_argument(argument, found, "add {give}", out="space.parquet")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _bytes(amount: str | float) -> float:
+    try:
+        return quantity(amount if isinstance(amount, str) else f"{amount!r} B", _MEMORY)
+    except ValueError as error:
+        raise InferBenchError.of_argument("memory", str(error), memory="512 MB") from None
+
+
+def _request(
+    known: Registry,
+    systems: tuple[str, ...],
+    grid: str,
+    patterns: tuple[str, ...],
+    given: dict[str, Points],
+    precisions: tuple[str, ...],
+    **more: Any,
+) -> Request:
+    """Fill up what was not given from the named grid; its axes apply where a phase has them."""
+    if grid not in GRIDS:
+        remedy = suggest(grid, GRIDS) or f"known are {', '.join(GRIDS)}"
+        raise InferBenchError.of_argument("grid", f"unknown grid '{grid}'", remedy)
+    named = GRIDS[grid]
+    works = workloads(patterns or named.workloads, known)
+    having = {axis for work in works for axis in _axes_of(work, known)}
+    axes = {axis: parse(text, axis) for axis, text in named.axes.items() if axis in having}
+    return Request(
+        systems=systems,
+        workloads=works,
+        axes={**axes, **given},
+        precisions=precisions or named.precisions,
+        **more,
+    )
+
+
+def _axes_of(workload: str, known: Registry) -> set[str]:
+    network, _, phase = workload.rpartition("/")
+    phases = known.workload(known.network(network).type).phases
+    return {axis for one in phases if one.name == phase for axis in one.axes}
+
+
+def _kept(part: Columns) -> dict[str, Array]:
+    return {name: part.values(name) for name in COLUMNS if name in part.order}
+
+
+def _space(parts: Sequence[Mapping[str, Array]]) -> Space:
+    return Space.of_columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
