@@ -18,6 +18,7 @@ from inferbench._version import __version__ as __version__
 _HOMES = {
     "inferbench.cli.authors": ("Output", "output_options", "table_width", "write_report"),
     "inferbench.errors": ("Fault", "InferBenchError", "UnsupportedOp", "suggest"),
+    "inferbench.face.calibrate": ("Calibrated", "calibrate"),
     "inferbench.face.card": ("Card", "card"),
     "inferbench.face.compare": ("Comparison", "compare"),
     "inferbench.face.explain": ("Explanation", "explain"),
@@ -128,6 +129,8 @@ if TYPE_CHECKING:
     from inferbench.errors import UnsupportedOp as UnsupportedOp
     from inferbench.errors import suggest as suggest
     from inferbench.evidence.importing import read_measurements as read_measurements
+    from inferbench.face.calibrate import Calibrated as Calibrated
+    from inferbench.face.calibrate import calibrate as calibrate
     from inferbench.face.card import Card as Card
     from inferbench.face.card import card as card
     from inferbench.face.compare import Comparison as Comparison

@@ -4,7 +4,8 @@
     python tools/docs.py --write    bring everything up to date in place
 
 Every block fenced as ```console whose first line starts with `$ inferbench` is run, at 80 columns and without
-colour, and what it prints stands below the command. Comments on the line before a block:
+colour, and what it prints stands below the command. A block fenced as ```pycon is a Python session that goes
+on from block to block of its page; it is run too. Comments on the line before a block:
 
     <!-- illustration -->     not run
     <!-- until: TEXT -->      what is printed before the first line that starts with TEXT, then `…`
@@ -18,12 +19,14 @@ Between these comments stands what the code says:
 
 from __future__ import annotations
 
+import doctest
 import io
 import os
 import re
 import shlex
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -128,6 +131,28 @@ def printed(command: str) -> str:
     return shown.getvalue().rstrip() + "\n"
 
 
+def session(body: str, names: dict[str, object]) -> str:
+    """Run a Python session; what stands below each input is what it prints now.
+
+    Args:
+        body: Inputs after `>>>` and `...`, with what they printed when the page was written.
+        names: What the inputs before on the page have defined; this one's are added.
+    """
+    lines: list[str] = []
+    for example in doctest.DocTestParser().get_examples(body):
+        first, *more = example.source.splitlines()
+        lines += [f">>> {first}", *(f"... {line}".rstrip() for line in more)]
+        shown = io.StringIO()
+        with redirect_stdout(shown):
+            try:
+                exec(compile(example.source, "<page>", "single"), names)
+            except Exception as error:
+                said = "".join(traceback.format_exception_only(error))
+                print(f"Traceback (most recent call last):\n    ...\n{said}".rstrip())
+        lines += shown.getvalue().splitlines()
+    return "\n".join(lines) + "\n"
+
+
 def _cut(text: str, until: str) -> str:
     if not until:
         return text
@@ -141,11 +166,15 @@ def _cut(text: str, until: str) -> str:
 def rerun(text: str) -> str:
     """Return a page with the output of its examples as it is now."""
     parts, last = [], 0
+    names: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as folder, _terminal(Path(folder)):
         for block in blocks(text):
             if block.directive == "file":
                 Path(block.argument).parent.mkdir(parents=True, exist_ok=True)
                 Path(block.argument).write_text(block.body)
+            if block.language == "pycon" and block.directive != "illustration":
+                parts += [text[last : block.start], session(block.body, names)]
+                last = block.end
             if not block.runs:
                 continue
             lines = [line for line in block.body.splitlines() if line.startswith("$ ")]

@@ -79,7 +79,7 @@ def written(hint: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return written(next(arg for arg in args if arg is not type(None)))
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return "table" if args[1] is Any else f"table of: {written(args[1])}"
+        return "table" if args[1] in (Any, object) else f"table of: {written(args[1])}"
     if origin is tuple:
         return (
             f"list of: {written(args[0])}"
@@ -92,6 +92,7 @@ def written(hint: Any) -> str:
         float: "a number",
         int: "a whole number",
         Any: "see below",
+        object: "see below",
     }
     return named.get(hint, getattr(hint, "__name__", str(hint)))
 

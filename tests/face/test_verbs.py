@@ -146,3 +146,35 @@ def test_bad_input_names_the_argument_its_value_and_what_to_do(call, found, reme
     assert found in text
     assert remedy in text
     assert "--" not in text
+
+
+@pytest.mark.slow
+def test_calibrate(tmp_path):
+    """Products that take a launch of 5 us and twice the roofline of the datasheet are fitted as such."""
+    pytest.importorskip("scipy")
+    rows = ["chip,framework,weight_precision,phase,op,latency_us,m,n,k"]
+    for m in (1, 8, 64, 256, 1024, 4096, 16384):
+        for n in (1024, 4096, 10240, 28672):
+            for k in (1024, 4096, 14336):
+                work, moved = 2.0 * m * n * k / 989e12, 2.0 * (n * k + m * k + m * n) / 3.35e12
+                seconds = 5e-6 + 2.0 * (work**3 + moved**3) ** (1 / 3)
+                rows.append(f"H100,Lib-1.0,bfloat16,op,gemm,{1e6 * seconds:.9g},{m},{n},{k}")
+    file = tmp_path / "gemm.csv"
+    file.write_text("\n".join(rows) + "\n")
+    found = ib.calibrate(file, chip="h100-sxm", software="Lib")
+    assert repr(found).startswith("<Calibrated mine on h100-sxm")
+    path = _written(found, tmp_path)
+    (row,) = ib.op("h100-sxm", "gemm", stack=str(path), m=4096, n=4096, k=4096).to_dict()["rows"]
+    work, moved = 2.0 * 4096**3 / 989e12, 2.0 * 3 * 4096**2 / 3.35e12
+    assert row["time_s"] == pytest.approx(5e-6 + 2.0 * (work**3 + moved**3) ** (1 / 3), rel=0.05)
+
+
+def _written(found, folder):
+    found.write(folder / "mine.toml")
+    return folder / "mine.toml"
+
+
+def test_calibrate_takes_one_kind_of_files():
+    for files, serving in (((), ()), ("a.csv", "b.csv")):
+        with pytest.raises(ib.InferBenchError, match=r"files: .*\n  give either measured kernels"):
+            ib.calibrate(files, serving=serving)
