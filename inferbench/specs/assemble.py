@@ -172,7 +172,7 @@ def _format_faults(values: Mapping[str, Any], where: str) -> Iterable[Fault]:
         )
     for part, name in formats.items():
         if name not in FORMATS:
-            remedy = suggest(name, FORMATS) or f"known: {', '.join(FORMATS)}"
+            remedy = suggest(name, FORMATS, models=False) or f"known: {', '.join(FORMATS)}"
             yield Fault(f"{where}: formats.{part}", f"unknown number format '{name}'", remedy)
 
 

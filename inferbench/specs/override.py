@@ -45,7 +45,7 @@ def override(chip: Chip, facts: Mapping[str, str], where: str = "chip") -> Chip:
         if head not in TABLES:
             raise InferBenchError.at(at, "unknown key", suggest(head, TABLES) or EXAMPLE)
         if head == "peak" and rest and rest[0] not in FORMATS:
-            remedy = suggest(rest[0], FORMATS) or f"known: {', '.join(FORMATS)}"
+            remedy = suggest(rest[0], FORMATS, models=False) or f"known: {', '.join(FORMATS)}"
             raise InferBenchError.at(at, "unknown number format", remedy)
         table, fact = _replaced(getattr(chip, head), hints[head], rest, text, at)
         known = {**chip.facts, path: attrs.evolve(fact, path=path)}
