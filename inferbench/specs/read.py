@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from inferbench.specs.toml import raise_if, read_toml, structure, walk
+from inferbench.errors import raise_if
+from inferbench.specs.toml import read_toml, structure, walk
 
 __all__ = ["read_spec"]
 
