@@ -1,0 +1,59 @@
+"""The core knows no name of a plugin's record: its string literals against the names that packages yield."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import attrs
+import pytest
+
+import inferbench as ib
+from inferbench.discovery.registry import KINDS, installed
+
+CORE = Path(ib.__file__).parent
+# Kinds whose names are the core's own words, or words of data that nobody asks for by name.
+APART = ("commands", "renderers", "executors", "measurements", "claims", "tables")
+# Words that the core itself defines. A package's record of the same name means the same thing.
+OWN = {
+    *(field.name for field in attrs.fields(ib.Measurement)),  # figures of a measured row: tpot_s, power_w
+    *("algorithm", "hardware", "software", "utilization"),  # the identity
+    *("silicon", "overlap"),  # fields of a run and of a stack
+    *("ideal", "reference"),  # the stack that the core brings; the default suite and scenario
+    "csv",  # a format, and a reader of it
+    "linear",  # an axis that is no logarithm
+    "layout_factor",  # the line below `hardware` in a chain of factors
+}
+# Asked for by name, though a package yields them. Each is to go; none may join them.
+DEBT = {
+    *("items_per_s", "tokens_per_s_per_chip", "tokens_per_s_per_user", "joules_per_token"),
+    *("useful_tops", "wall_power_w"),
+    *("usd_per_hour", "usd_per_hour_cloud", "usd_per_mtok", "usd_per_mtok_cloud"),
+    *("moe", "llama3-70b", "b200"),  # a row of several operators; examples in messages
+}
+
+
+def literals():
+    """Every string of the core's code that is no docstring, with its place."""
+    for file in sorted(CORE.rglob("*.py")):
+        if "templates" in file.parts:
+            continue
+        tree = ast.parse(file.read_text("utf-8"))
+        prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+                yield node.value, f"{file.relative_to(CORE)}:{node.lineno}"
+
+
+@pytest.mark.needs_plugins
+def test_no_name_of_a_package_s_record_stands_in_the_core():
+    registry = installed()
+    names = {
+        name
+        for kind in KINDS
+        if kind not in APART
+        for name, entry in registry.entries(kind).items()
+        if entry.owner.startswith("inferbench-") and entry.owner != "inferbench-core"
+    }
+    found = {text: place for text, place in literals() if text in names - OWN - DEBT}
+    assert found == {}
