@@ -19,8 +19,10 @@ from inferbench.cli.commands import registry_with_commands
 from inferbench.discovery.registry import Registry
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.interfaces import Renderer
+from inferbench.records.system import SystemName
 from inferbench.report.model import Report
 from inferbench.specs.options import read_option
+from inferbench.specs.override import override
 
 __all__ = [
     "Asked",
@@ -73,6 +75,7 @@ class Asked:
         scenario: Name of the economics.
         options: Of the workload, `kv=false`.
         ignore_capacity: Whether everything fits by decree.
+        changes: Other facts of the chips, `power.tdp=1.2kW`.
     """
 
     batch: str | None = None
@@ -83,6 +86,7 @@ class Asked:
     scenario: str = "reference"
     options: tuple[str, ...] = ()
     ignore_capacity: bool = False
+    changes: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -146,6 +150,13 @@ _POINTS: dict[str, Callable[[Command], Command]] = {
         metavar="KEY=VALUE",
         help="Option of the workload (kv=false, lm_head=false).",
     ),
+    "changes": click.option(
+        "--set",
+        "changes",
+        multiple=True,
+        metavar="PATH=VALUE",
+        help="What if: another fact of every chip named (power.tdp=1.2kW).",
+    ),
     "ignore_capacity": click.option("--ignore-capacity", is_flag=True, help="Pretend that everything fits."),
 }
 _OUTPUT: dict[str, Callable[[Command], Command]] = {
@@ -197,6 +208,31 @@ def output_options(*, verbose: bool = True) -> Callable[[Command], Command]:
     return add
 
 
+def what_if(registry: Registry, systems: Sequence[str], changes: Sequence[str]) -> Registry:
+    """The registry in which the chips of some systems have other facts; a star in their titles says so.
+
+    Raises:
+        InferBenchError: A change without a value; a key that no chip has.
+    """
+    facts = {}
+    for change in changes:
+        path, sign, text = change.partition("=")
+        if not sign or not path or not text:
+            raise InferBenchError.at(
+                "--set", f"'{change}' has no value", "write it like --set power.tdp=1.2kW"
+            )
+        facts[path.strip()] = text.strip()
+    if not facts:
+        return registry
+    chips = {name: registry.chip(name) for name in (SystemName.parse(one).chip for one in systems)}
+    changed = []
+    for written, chip in chips.items():
+        new = override(chip, facts, "--set")
+        name = written if written.endswith(".toml") else chip.name
+        changed.append(attrs.evolve(new, name=name, title=f"{chip.title}*"))
+    return registry.with_records("chips", changed)
+
+
 def axes_from(batch: str | None, context: str | None, more: Sequence[str]) -> dict[str, str]:
     """Gather the axes that were given, as they were typed."""
     found = {name: text for name, text in (("batch", batch), ("context", context)) if text is not None}
@@ -223,7 +259,7 @@ def emit(report: Report, form: str, out: str | None, registry: Registry) -> None
     """
     if out is not None and form == "table":
         form = SUFFIXES.get(Path(out).suffix.lower(), form)
-    text = renderer(form, registry).render(_with_plugins(report), terminal_width())
+    text = renderer(form, registry).render(_with_changes(_with_plugins(report)), terminal_width())
     if out is None:
         sys.stdout.write(text)
     else:
@@ -254,6 +290,21 @@ def _with_plugins(report: Report) -> Report:
     given = "".join(f"-p {shlex.quote(file)} " for file in files)
     following = re.sub(r"\binferbench (?=[a-z])", lambda _: f"inferbench {given}", report.next)
     return attrs.evolve(report, next=following) if given else report
+
+
+def _with_changes(report: Report) -> Report:
+    """Say in the first title, in the data and in what to do next which facts were changed."""
+    context = click.get_current_context(silent=True)
+    changes = tuple(context.params.get("changes") or ()) if context else ()
+    if not changes:
+        return report
+    first, *others = report.tables
+    title = f"{first.title} · * if {', '.join(changes)}"
+    return attrs.evolve(
+        report,
+        tables=(attrs.evolve(first, title=title), *others),
+        data={**report.data, "changes": list(changes)},
+    )
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -17,7 +17,7 @@ __all__ = ["command"]
 @click.option("--measured", metavar="TIME", help="What was measured, for SYSTEM NETWORK/PHASE: '8.4 ms'.")
 @click.option("--row", default=1, show_default=True, help="Which row of the measurement's file.")
 @click.option("--result", default=1, show_default=True, help="Which result of RUN.json.")
-@common.point_options()
+@common.point_options(without=["changes"])
 @common.output_options(verbose=False)
 def command(
     first: str,

@@ -48,7 +48,7 @@ def command(
     load are tried, up to the largest that fits. --batch lists the sequences that decode together on a
     replica instead, --context is the prompt's length.
     """
-    registry = common.the_registry()
+    registry = common.what_if(common.the_registry(), systems, asked.changes)
     found = frontier(
         systems,
         network,

@@ -38,7 +38,7 @@ def command(
     The default precision is the one that the network is published in, else bf16; the default stack is ideal
     software. NETWORK may be the path of a Hugging Face config.json.
     """
-    registry = common.the_registry()
+    registry = common.what_if(common.the_registry(), (system,), asked.changes)
     run = run_once(
         system,
         workload,

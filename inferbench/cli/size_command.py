@@ -20,7 +20,7 @@ __all__ = ["command"]
     "--ttft", metavar="TIME", help="Longest time to the first token of a prompt alone; prefill needs it."
 )
 @click.option("--latency", metavar="TIME", help="Longest step of any other phase.")
-@common.point_options(without=["batch"])
+@common.point_options(without=["batch", "changes"])
 @common.output_options(verbose=False)
 def command(
     workload: str,

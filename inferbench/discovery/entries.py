@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pluggy
 
-__all__ = ["Entry", "Problem", "said"]
+from inferbench.errors import InferBenchError
+
+__all__ = ["Entry", "Problem", "said", "spec_file"]
 
 
 @attrs.frozen
@@ -36,3 +39,12 @@ def said(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     kept = lines if isinstance(error, pluggy.PluginValidationError) else lines[:1]
     return f"{type(error).__name__}: {'; '.join(kept)}" if kept else type(error).__name__
+
+
+def spec_file(path: str) -> bytes:
+    """The bytes of a spec that is named by its path."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        remedy = "give the path of a TOML file"
+        raise InferBenchError.at(path, f"can't be read: {error.strerror}", remedy) from None

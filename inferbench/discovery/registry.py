@@ -24,7 +24,7 @@ import pluggy
 from inferbench._version import DISTRIBUTION, __version__
 from inferbench.discovery import hookspecs
 from inferbench.discovery.aliases import read_aliases, yielded
-from inferbench.discovery.entries import Entry, Problem, said
+from inferbench.discovery.entries import Entry, Problem, said, spec_file
 from inferbench.discovery.pools import INLINE, PROCESSES, Executor
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.chip import Chip
@@ -308,20 +308,26 @@ class Registry:
         )
 
     def chip(self, name: str) -> Chip:
-        """Return a chip by name or alias."""
+        """Return a chip by name or alias, or from the path of a TOML file."""
+        if name.endswith(".toml") and name not in self.entries("chips"):
+            return assemble.chip_from(
+                spec_file(name), Path(name).stem, name, self.architecture, self.warnings.append
+            )
         return self.get("chips", name)  # type: ignore[no-any-return]
 
     def network(self, name: str) -> Network:
-        """Return a network by name or alias, or from the path of a Hugging Face `config.json`."""
+        """Return a network by name or alias, or from the path of a `config.json` or a TOML file."""
         if name.endswith(".json") and name not in self.entries("networks"):
             workloads = [self.workload(workload) for workload in self.names("workloads")]
             return network_from_config(read_config_file(name), name, workloads)
+        if name.endswith(".toml") and name not in self.entries("networks"):
+            return assemble.network_from(spec_file(name), Path(name).stem, name, self.workload)
         return self.get("networks", name)  # type: ignore[no-any-return]
 
     def stack(self, name: str) -> Stack:
         """Return a stack by name or alias, or from the path of a TOML file (one that `calibrate` wrote)."""
-        if name.endswith(".toml") and Path(name).is_file():
-            return stack_from(Path(name).read_bytes(), Path(name).stem, name, self.stack)
+        if name.endswith(".toml") and name not in self.entries("stacks"):
+            return stack_from(spec_file(name), Path(name).stem, name, self.stack)
         return self.get("stacks", name)  # type: ignore[no-any-return]
 
     def architecture(self, name: str) -> Architecture:
