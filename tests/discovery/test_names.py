@@ -29,7 +29,7 @@ DEBT = {
     *("items_per_s", "tokens_per_s_per_chip", "tokens_per_s_per_user", "joules_per_token"),
     *("useful_tops", "wall_power_w"),
     *("usd_per_hour", "usd_per_hour_cloud", "usd_per_mtok", "usd_per_mtok_cloud"),
-    *("moe", "llama3-70b", "b200"),  # a row of several operators; examples in messages
+    *("moe", "llama3-70b", "b200", "h200"),  # a row of several operators; examples in messages
 }
 
 
