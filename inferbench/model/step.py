@@ -10,7 +10,7 @@ import numpy as np
 
 from inferbench.errors import blamed_on
 from inferbench.model import partition
-from inferbench.model.bound import longest_stage, step_bound
+from inferbench.model.bound import step_bound
 from inferbench.model.case import Case
 from inferbench.model.exchange import exchange
 from inferbench.model.intervals import log_error, slower, together
@@ -28,7 +28,6 @@ from inferbench.records.system import Layout
 __all__ = ["Pass", "one_layout", "placed"]
 
 _IDEAL = Stack(name="ideal", title="ideal")
-PEAK = "compute"
 
 
 @attrs.frozen(eq=False)
@@ -94,7 +93,7 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     bare = _untuned(case, site)
     plain = charged if bare is site else _StepCost(case, bare, formats).charge_all(graph, cut.count)
     model = _step(plain.model, cut, case.layers, passes, plain.sent[0])
-    bound_seconds = np.minimum(_bound(plain, cut, case.layers, passes), model)
+    bound_seconds = np.minimum(_bound(plain, cut.count, passes), model)
     seconds = model
     if not case.stack.ideal:
         seconds = _step(charged.seconds, cut, case.layers, passes, charged.sent[1])
@@ -151,11 +150,18 @@ def _all_chips(charged: _StepCost, at: Point, layout: Layout, passes: Numeric) -
     return total
 
 
-def _bound(plain: _StepCost, pieces: partition.Stages, layers: int, passes: Numeric) -> Any:
+def _bound(plain: _StepCost, stages: int, passes: Numeric) -> Any:
     """What no schedule of the layout's work beats."""
-    if pieces.count == 1:
+    if stages == 1:
         return step_bound(plain.engines, plain.chain)
-    return np.maximum(longest_stage(plain.stage_times(), plain.once, pieces, layers, passes), plain.chain)
+    again = (passes - 1.0) * plain.weights / plain.bandwidth  # weights that every further microbatch reads
+    busy = {
+        name: passes * seconds - again if name == plain.home else passes * seconds
+        for name, seconds in plain.engines.items()
+        if name.partition(".")[0] != "compute"
+    }
+    busy["compute"] = passes * plain.useful / plain.rate
+    return np.maximum(step_bound(busy, 0.0) / stages, plain.chain)
 
 
 def _roofline(whole: Sequence[Op], site: Site, chips: int) -> tuple[Any, Any]:
@@ -195,8 +201,9 @@ class _StepCost:
         self.seconds: dict[str, Any] = dict(self.model)
         self.solo: Any = 0.0
         self.busy: dict[str, Any] = {}
-        self.by_unit: dict[str, dict[str, Any]] = {}
-        self.once: dict[str, dict[str, Any]] = {}
+        self.useful: Any = 0.0
+        self.rate: Any = np.nan
+        self.weights: Any = 0.0
         level = site.placement.homes.get("weights", "")
         self.home = f"memory.{level}"
         self.bandwidth = site.bandwidth(level) if level else np.inf
@@ -222,9 +229,11 @@ class _StepCost:
         with blamed_on(f"{type(who).__module__}: {who.name}.plan"):
             planned = tuple(who.plan(graph.ops, self.site))
         for op in planned:
-            cost = self.charge(op)
-            if stages > 1:
-                self.note_unit(op, cost)
+            self.charge(op)
+            if stages > 1 and not isinstance(op, Collective):
+                self.useful = self.useful + op.useful * op.repeat
+                self.rate = np.fmax(self.rate, self.site.rate(op))
+                self.weights = self.weights + op.bytes.weights * op.repeat
         if stages > 1:
             self.sent = self.send(graph)
         return self
@@ -233,26 +242,6 @@ class _StepCost:
     def engines(self) -> dict[str, Any]:
         """Busy seconds per engine, without what is exposed."""
         return {name: busy for name, busy in self.busy.items() if not name.startswith("exposed.")}
-
-    def note_unit(self, op: Op, cost: Cost) -> None:
-        """Add what the stages of a pipeline can't do without: operations at the peak, bytes, and which of
-        them are weights. Of the layers the rest is left when those of the ends are known.
-        """
-        if op.unit != "layer":
-            for engine, busy in cost.busy.items():
-                _add(self.by_unit, engine, op.unit, busy * op.repeat)
-        if not isinstance(op, Collective):
-            _add(self.by_unit, PEAK, op.unit, op.useful / self.site.rate(op) * op.repeat)
-            _add(self.once, self.home, op.unit, op.bytes.weights * op.repeat / self.bandwidth)
-
-    def stage_times(self) -> dict[str, dict[str, Any]]:
-        """Engine to unit to busy seconds, arithmetic at the peak."""
-        found = {PEAK: self.by_unit.get(PEAK, {})}
-        for engine, total in self.engines.items():
-            if engine.partition(".")[0] != PEAK:
-                ends = self.by_unit.get(engine, {})
-                found[engine] = {**ends, "layer": total - sum(ends.values())}
-        return found
 
     def cost(self, op: Op) -> Cost:
         """Ask the architecture, or the fabric for a collective."""
@@ -264,8 +253,8 @@ class _StepCost:
         """Cost a collective on the links that its group uses."""
         return exchange(op, self.site.chip, self.site.layout, self.case.registry.fabric)
 
-    def charge(self, op: Op) -> Cost:
-        """Add one operator, all of its executions; returns the cost of one of them."""
+    def charge(self, op: Op) -> None:
+        """Add one operator, all of its executions."""
         cost = self.cost(op)
         repeat = op.repeat
         model = _IDEAL.time(cost, op) * repeat
@@ -308,7 +297,6 @@ class _StepCost:
                     seconds,
                 )
             )
-        return cost
 
     def send(self, graph: Graph) -> tuple[Any, Any]:
         """Seconds (ideal, stack) to hand one microbatch's activations to the next stage."""
@@ -326,11 +314,6 @@ class _StepCost:
         for engine, busy in cost.busy.items():
             self.busy[engine] = self.busy.get(engine, 0.0) + busy * (self.site.layout.pp - 1)
         return _IDEAL.time(cost, op), self.case.stack.time(cost, op, self.formats)
-
-
-def _add(totals: dict[str, dict[str, Any]], engine: str, unit: str, seconds: Any) -> None:
-    units = totals.setdefault(engine, {})
-    units[unit] = units[unit] + seconds if unit in units else seconds
 
 
 def _step(by_unit: Mapping[str, Any], cut: partition.Stages, layers: int, passes: Any, send: Any) -> Any:
