@@ -68,7 +68,7 @@ _HOMES = {
     "inferbench.records.run": ("Metric", "OpRow", "Run"),
     "inferbench.records.node": ("Node",),
     "inferbench.records.scenario": ("HourlyCost", "Scenario", "Suite", "SuitePoint", "Term"),
-    "inferbench.records.stack": ("Curve", "Domain", "Fit", "FitFile", "Host", "Stack"),
+    "inferbench.records.stack": ("Curve", "Domain", "Fit", "FitFile", "FitPart", "Host", "Stack"),
     "inferbench.records.system": ("Layout", "System", "SystemName"),
     "inferbench.report.model": ("Cell", "Report", "Table"),
     "inferbench.discovery.registry": ("Registry", "installed"),
@@ -220,6 +220,7 @@ if TYPE_CHECKING:
     from inferbench.records.stack import Domain as Domain
     from inferbench.records.stack import Fit as Fit
     from inferbench.records.stack import FitFile as FitFile
+    from inferbench.records.stack import FitPart as FitPart
     from inferbench.records.stack import Host as Host
     from inferbench.records.stack import Stack as Stack
     from inferbench.records.system import Layout as Layout

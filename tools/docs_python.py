@@ -108,7 +108,9 @@ def _plain(annotation: Any) -> str:
 
 def _parameter(parameter: inspect.Parameter) -> str:
     """One parameter; a default that is no literal is `…`."""
-    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    stars: str = dict[Any, str]({parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}).get(
+        parameter.kind, ""
+    )
     typed = "" if parameter.annotation is parameter.empty else f": {_plain(parameter.annotation)}"
     if parameter.default is parameter.empty:
         return f"{stars}{parameter.name}{typed}"

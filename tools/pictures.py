@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -66,16 +67,17 @@ def read(name: str) -> list[dict[str, Any]]:
 
 def systolic() -> Any:
     """Cycles of every SCALE-Sim run against the closed forms."""
-    from inferbench_systolic.cycles import cycles
+    from inferbench_systolic.cycles import Dataflow, cycles
 
     figure, axes = frame("Systolic: closed forms against SCALE-Sim v3", "SCALE-Sim cycles", "ours, cycles")
     rows = read("systolic_cycles")
-    for colour, flow in zip(COLOURS, ("ws", "is", "os"), strict=False):
+    flows: tuple[Dataflow, ...] = ("ws", "is", "os")
+    for colour, flow in zip(COLOURS, flows, strict=False):
         mine = [row for row in rows if row["dataflow"] == flow]
         theirs = np.array([row["cycles"] for row in mine])
         ours = np.array(
             [
-                float(cycles(flow, *(row[key] for key in "mnk"), int(row["rows"]), int(row["columns"])))
+                float(cycles(flow, row["m"], row["n"], row["k"], int(row["rows"]), int(row["columns"])))
                 for row in mine
             ]
         )
@@ -189,7 +191,8 @@ def imc() -> Any:
     """Energy efficiency of published in-memory-compute silicon, coefficients by cell kind and node."""
     sys.path.insert(0, str(ROOT / "plugins/inferbench-imc/tests"))
     from inferbench_imc.energy import energy_per_op
-    from test_energy import macro
+
+    macro = import_module("test_energy").macro
 
     rows = [row for row in read("imc_macros") if row["rows"] > 0 and row["ops_per_j"] > 0]
     figure, axes = frame(

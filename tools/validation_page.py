@@ -13,13 +13,14 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from parity import parity
+from validation_words import BARS, COVERAGE, KERNEL_BARS, KERNEL_POWER, intervals
+
 import inferbench as ib
 from inferbench.discovery.registry import Registry
 from inferbench.face.validate import shipped
-from inferbench.model.intervals import HOSTLESS, ISOLATED, MATERIAL
 from inferbench.records.fit import FitPart
 from inferbench.records.stack import Stack
-from inferbench.records.trust import OTHER_KERNEL, UNFITTED, UNFITTED_MOVES, WIDEST_GROUP
 from inferbench.validation.scoring import Score, scores
 from inferbench.validation.validate import KINDS, RULES, Row, validate
 
@@ -27,96 +28,6 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/results/validation.md"
 IMAGES = ROOT / "docs/images"
 WRONG = Path(__file__).with_name("validation_wrong.md")
-SIZE, MARGIN = 320, 44
-COLOURS = (
-    "#0072b2",
-    "#d55e00",
-    "#009e73",
-    "#cc79a7",
-    "#e69f00",
-    "#56b4e9",
-    "#7f7f7f",
-    "#000000",
-    "#882255",
-    "#44aa99",
-)
-# What must hold on rows left out of the fit: parts of stacks whose names begin so, and the mean error at
-# most.
-BARS = (
-    ("language models, end to end, network left out", ("vllm-", "tensorrt-llm-"), "generate", 6.0),
-    ("time per output token, network left out", ("vllm-", "tensorrt-llm-"), "decode", 6.0),
-    ("time to first token, network left out", ("vllm-", "tensorrt-llm-"), "prefill", 8.0),
-    ("UNets, seconds, network left out", ("diffusers-",), "image", 6.0),
-    ("UNets, joules, network left out", ("diffusers-",), "image.joules", 8.0),
-    ("diffusion transformers, seconds, network left out", ("xdit-",), "image", 12.0),
-    ("diffusion transformers, joules, network left out", ("xdit-",), "image.joules", 12.0),
-    (
-        "layers of experts, all chips and formats, network left out",
-        ("trtllm-",),
-        ("gemm.experts", "gemm.experts.fp8"),
-        16.0,
-    ),
-)
-
-# The same for kernels: beginnings of a stack's name and of a kernel's, and the mean error at most; the first
-# that fits.
-KERNEL_BARS = (
-    ("vllm-collectives-", "collectives", 15.0),
-    ("", "collectives", 9.0),
-    ("", "gemm.experts", 16.0),
-    ("", "gemm.int8", math.nan),
-    ("trtllm-1.3-b200-block", "gemm", 12.0),
-    ("trtllm-1.3-block", "gemm", 12.0),
-    ("", "gemm.w", 12.0),
-    ("", "gemm.nvfp4", 12.0),
-    ("trtllm-1.3-b200", "gemm", 9.0),
-    ("", "gemm", 6.0),
-    ("", "attention.context", 4.0),
-    ("", "attention.generation", 12.0),
-)
-# Not in any stack: plugins/inferbench-power/tools/fit_power.py prints it (docs/explanation/power.md).
-POWER = (
-    "language models, mean power, network left out",
-    "26",
-    "7.2",
-    "–",
-    "8.0",
-    "yes",
-    "9.2",
-    "–",
-)
-# The same of tools/fit_kernel_power.py, with shapes or heads left out; no bar is set.
-KERNEL_POWER = (
-    ("matrix products on B200, mean power, shape left out", "376", "13.0", "12.7", "–", "–", "31.3", "–"),
-    ("attention over prompts on B200, mean power, heads left out", "505", "4.9", "4.9", "–", "–", "5.1", "–"),
-)
-# Parts of stacks whose left-out measurements are counted in their 90% intervals, and which tool counted.
-COVERAGE = (
-    (
-        "language models, times",
-        ("vllm-", "tensorrt-llm-"),
-        ("generate", "decode", "prefill"),
-        "inferbench calibrate --serving",
-    ),
-    ("UNets, seconds", ("diffusers-",), ("image",), "inferbench calibrate --serving"),
-    ("UNets, mean power", ("diffusers-",), ("image.power",), "inferbench calibrate --serving"),
-    ("UNets, joules", ("diffusers-",), ("image.joules",), "inferbench calibrate --serving"),
-    ("diffusion transformers, seconds", ("xdit-",), ("image",), "inferbench calibrate --serving"),
-    ("diffusion transformers, mean power", ("xdit-",), ("image.power",), "inferbench calibrate --serving"),
-    ("diffusion transformers, joules", ("xdit-",), ("image.joules",), "inferbench calibrate --serving"),
-)
-# Power's are in no stack: the tools print them, and tests/validation/test_validation_page.py holds this page
-# to what they print.
-POWER_COVERAGE = (
-    ("language models, mean power", 23, 26, "plugins/inferbench-power/tools/fit_power.py"),
-    ("matrix products on B200, mean power", 345, 376, "plugins/inferbench-power/tools/fit_kernel_power.py"),
-    (
-        "attention over prompts on B200, mean power",
-        459,
-        505,
-        "plugins/inferbench-power/tools/fit_kernel_power.py",
-    ),
-)
 
 
 def percent(value: float) -> str:
@@ -156,6 +67,32 @@ def bars(registry: Registry) -> Iterator[list[str]]:
             verdict = "yes" if mean <= most else "**no**"
             figures = (mean, rows, most)
             yield [title, str(n), *map(digit, figures), verdict, digit(constant), digit(roofline)]
+
+
+def power(registry: Registry) -> Iterator[tuple[str, list[FitPart], float]]:
+    """Fits of power: what, their parts, and the mean error that they may have at most."""
+    models = [registry.get("power_models", name) for name in registry.names("power_models")]
+    steps = [fit.parts["power"] for model in models for fit, _ in model.fitted().values()]
+    if steps:
+        yield "language models, mean power, network left out", steps, 8.0
+    stacks = [registry.stack(name) for name in registry.names("stacks")]
+    parts = [pair for stack in stacks for pair in stack.energy_fit.parts.items()]
+    for begins, title in KERNEL_POWER.items():
+        found = [part for name, part in parts if name.startswith(begins)]
+        if found:
+            yield title, found, math.nan
+
+
+def power_bars(registry: Registry) -> Iterator[list[str]]:
+    """Rows of the fits of power: the mean over chips and kernels, weighted by their readings."""
+    for title, found, most in power(registry):
+        n = sum(part.rows for part in found)
+        mean, rows, constant = (
+            sum(getattr(part, key) * part.rows for part in found) / n
+            for key in ("error", "error_rows", "constant")
+        )
+        verdict = "–" if math.isnan(most) else "yes" if mean <= most else "**no**"
+        yield [title, str(n), *map(digit, (mean, rows, most)), verdict, digit(constant), "–"]
 
 
 def kernel_parts(registry: Registry) -> Iterator[list[str]]:
@@ -213,13 +150,14 @@ def parts_of(registry: Registry, names: tuple[str, ...], wanted: tuple[str, ...]
 
 def covered(registry: Registry) -> Iterator[list[str]]:
     """Rows of how many left-out measurements lie in their intervals."""
-    counted = []
-    for title, names, wanted, tool in COVERAGE:
-        found = parts_of(registry, names, wanted)
+    counted: list[tuple[str, list[FitPart]]] = []
+    for title, names, wanted in COVERAGE:
+        counted.append((title, parts_of(registry, names, wanted)))
+    counted += [(title.partition(", mean")[0] + ", mean power", found) for title, found, _ in power(registry)]
+    for title, found in counted:
         n = sum(part.rows for part in found)
-        counted.append((title, round(sum(part.coverage * part.rows for part in found)), n, tool))
-    for title, inside, n, tool in (*counted, *POWER_COVERAGE):
-        yield [title, str(inside), str(n), f"{100 * inside / n:.0f}", f"`{tool}`"]
+        inside = round(sum(part.coverage * part.rows for part in found))
+        yield [title, str(inside), str(n), f"{100 * inside / n:.0f}"]
 
 
 def hits(rows: Sequence[Row], spent: bool) -> str:
@@ -259,121 +197,12 @@ def unscored(rows: Sequence[Row]) -> Iterator[list[str]]:
         yield [f"`{code}`", rule, str(n), "; ".join(which[:4]) + ("; …" if len(which) > 4 else "")]
 
 
-def parity(rows: Sequence[Row], unit: str) -> str:
-    """An SVG of predicted over measured, both logarithmic, a colour per chip and stack; grey lines at 10%."""
-    points = [(math.log10(r.measured), math.log10(r.predicted), f"{r.chip} · {r.stack}") for r in rows]
-    low = min(min(x, y) for x, y, _ in points) - 0.1
-    high = max(max(x, y) for x, y, _ in points) + 0.1
-    names = sorted({name for _, _, name in points})
-    colour = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
-
-    def at(value: float) -> float:
-        return MARGIN + (SIZE - 2 * MARGIN) * (value - low) / (high - low)
-
-    height = SIZE + 14 * len(names)
-    lines = [
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{SIZE}" height="{height}" viewBox="0 0 {SIZE}'
-            f' {height}" font-family="sans-serif" font-size="10">'
-        ),
-        f'<rect width="{SIZE}" height="{height}" fill="white"/>',
-    ]
-    for shift, dash in ((0.0, ""), (math.log10(1.1), "3"), (-math.log10(1.1), "3")):
-        a, b = low + max(0.0, -shift), high - max(0.0, shift)
-        lines.append(
-            f'<line x1="{at(a):.1f}" y1="{SIZE - at(a + shift):.1f}" x2="{at(b):.1f}"'
-            f' y2="{SIZE - at(b + shift):.1f}" stroke="#999" stroke-dasharray="{dash}"/>'
-        )
-    for power in range(math.ceil(low), math.floor(high) + 1):
-        text = f"{10.0**power:g}"
-        lines.append(f'<text x="{at(power):.1f}" y="{SIZE - MARGIN + 14}" text-anchor="middle">{text}</text>')
-        lines.append(f'<text x="{MARGIN - 6}" y="{SIZE - at(power) + 3:.1f}" text-anchor="end">{text}</text>')
-    for x, y, name in points:
-        lines.append(
-            f'<circle cx="{at(x):.1f}" cy="{SIZE - at(y):.1f}" r="2.5" fill="{colour[name]}"'
-            ' fill-opacity="0.7"/>'
-        )
-    lines.append(f'<text x="{SIZE / 2}" y="{SIZE - 8}" text-anchor="middle">measured, {unit}</text>')
-    lines.append(
-        f'<text transform="translate(12,{SIZE / 2}) rotate(-90)" text-anchor="middle">predicted,'
-        f" {unit}</text>"
-    )
-    for i, name in enumerate(names):
-        y = SIZE + 14 * i
-        lines.append(
-            f'<circle cx="20" cy="{y}" r="3" fill="{colour[name]}"/><text x="30" y="{y + 3}">{name}</text>'
-        )
-    return "\n".join([*lines, "</svg>", ""])
-
-
 def plots(rows: Sequence[Row]) -> dict[str, str]:
     """File name to SVG."""
     good = [row for row in rows if row.scored and row.predicted > 0]
     times = [row for row in good if row.metric in ("latency_s", "ttft_s", "tpot_s")]
     power = [row for row in good if row.metric == "power_w"]
     return {"parity-time.svg": parity(times, "s"), "parity-power.svg": parity(power, "W")}
-
-
-def _intervals() -> list[str]:
-    """How intervals are made, and what widens them."""
-    return [
-        (
-            "Intervals are of 90%. For whole steps they are split-conformal: the 90th percentile of the"
-            " errors of networks left out, stretched"
-        ),
-        (
-            "by `sqrt(1 + 1/g)` for g networks. Kernels of different shape err independently, repeats of one"
-            " shape together, in quadrature with"
-        ),
-        (
-            "the step's. Outside the box in which a stack was fitted the log standard error grows by 0.25 for"
-            " each of an unseen chip, precision or"
-        ),
-        (
-            "phase and by 0.1 per doubling beyond an axis or a number of chips, in quadrature, and the result"
-            " says `extrapolated`. On a chip of another"
-        ),
-        f"vendor it grows by {UNFITTED}: none of the kernels there is one that was fitted.",
-        (
-            "It says so too where operators outside the boxes of their kernels (more rows than the largest"
-            " product, kinds without a figure) take"
-        ),
-        (
-            f"more than {100 * MATERIAL:.0f}% of a step. A stack of kernels alone has no step residual: it is"
-            f" given {HOSTLESS}, which reaches what the serving"
-        ),
-        (
-            "stacks on the same kernels say. Kinds of kernels that such a stack has no figure of run at the"
-            " roofline: they get a log standard"
-        ),
-        (
-            f"error of {UNFITTED} (nine in ten published kernels take up to ten times the roofline),"
-            f" {UNFITTED_MOVES} where they only move data. Generation attention"
-        ),
-        (
-            f"with more than {WIDEST_GROUP} query heads per key head is another kernel: {OTHER_KERNEL}. Such"
-            " errors are shared: the upper end of a step has all of"
-        ),
-        "these operators at theirs.",
-        "",
-        (
-            "Power and energy: what the energies per action leave open at the true duration, joined in"
-            " quadrature with the duration's error,"
-        ),
-        (
-            "which moves energy by the baseline's share of it and power by the rest, the other way. Diffusion"
-            " stacks bring the errors of whole"
-        ),
-        (
-            "predicted steps instead. Neither passes what the power limit allows. docs/explanation/power.md"
-            " has the rules that widen them; under the ideal"
-        ),
-        (
-            "stack figures are bounds and have no interval. A kernel alone under energies of decoding:"
-            f" {ISOLATED} in quadrature."
-        ),
-        "",
-    ]
 
 
 def _kernels(registry: Registry) -> list[str]:
@@ -396,12 +225,9 @@ def _kernels(registry: Registry) -> list[str]:
     return ["### Kernels", "", *table(heads, parts)] if parts else []
 
 
-def page(rows: Sequence[Row], registry: Registry) -> str:
-    """The whole page."""
-    counted = [row for row in rows if row.scored]
-    inside = [row for row in counted if row.inside and math.isfinite(row.low)]
-    unseen = [row for row in inside if not row.fitted]
-    lines = [
+def _must_hold(registry: Registry) -> list[str]:
+    """The head of the page, and what must hold."""
+    return [
         "# Validation",
         "",
         (
@@ -428,17 +254,17 @@ def page(rows: Sequence[Row], registry: Registry) -> str:
         "",
         *table(
             ("what", "n", "network left out", "rows left out", "at most", "holds", "constant", "floor"),
-            [*bars(registry), POWER, *KERNEL_POWER],
+            [*bars(registry), *power_bars(registry)],
         ),
-        (
-            "Power is from `plugins/inferbench-power/tools/fit_power.py`, over 26 runs, and from"
-            " `fit_kernel_power.py` beside it; how far to trust"
-        ),
-        "it says docs/explanation/power.md.",
+        "How far to trust the errors of power says docs/explanation/power.md.",
+        "`inferbench calibrate --shipped all` makes every fit again.",
         "",
     ]
-    lines += _kernels(registry)
-    lines += [
+
+
+def _shipped(rows: Sequence[Row], counted: Sequence[Row], registry: Registry) -> list[str]:
+    """The measurements that are shipped, and how far they are off."""
+    return [
         "## The measurements that are shipped",
         "",
         (
@@ -472,9 +298,17 @@ def page(rows: Sequence[Row], registry: Registry) -> str:
         "",
         "The line is equality, the dashed ones are 10% off.",
         "",
+    ]
+
+
+def _covered(counted: Sequence[Row], registry: Registry) -> list[str]:
+    """Intervals, and what they cover."""
+    inside = [row for row in counted if row.inside and math.isfinite(row.low)]
+    unseen = [row for row in inside if not row.fitted]
+    return [
         "## Intervals",
         "",
-        *_intervals(),
+        *intervals(),
         (
             f"Inside the boxes {hits(inside, False)} shipped times and {hits(inside, True)} powers and"
             " energies lie in their intervals; of those"
@@ -483,7 +317,18 @@ def page(rows: Sequence[Row], registry: Registry) -> str:
         "",
         "With their networks left out of the fit, in per cent of the measurements that should be 90:",
         "",
-        *table(("what", "in their intervals", "of", "%", "printed by"), covered(registry)),
+        *table(("what", "in their intervals", "of", "%"), covered(registry)),
+    ]
+
+
+def page(rows: Sequence[Row], registry: Registry) -> str:
+    """The whole page."""
+    counted = [row for row in rows if row.scored]
+    lines = [
+        *_must_hold(registry),
+        *_kernels(registry),
+        *_shipped(rows, counted, registry),
+        *_covered(counted, registry),
         "## Rows that are not scored",
         "",
         "The rules don't look at predictions. None drops a row silently: `validate -v` lists each.",

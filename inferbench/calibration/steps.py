@@ -26,7 +26,7 @@ from inferbench.records.free import Free
 from inferbench.records.host import Host
 from inferbench.records.overlap import power_sum
 
-__all__ = ["StepFit", "Values", "fit_step"]
+__all__ = ["FOLDS", "StepFit", "Values", "fit_step", "scipy_optimize"]
 
 # Errors beyond about this much of a time count linearly, not squared.
 SCALE = 0.05
@@ -163,7 +163,7 @@ def _linear(lines: Sequence[Line], frees: Sequence[Free]) -> dict[str, float]:
     a = np.stack([passes * np.array(per[free.table]) for free in frees], axis=1) / measured[:, None]
     b = 1.0 - np.array([float(line.seconds[-1]) for line in lines]) / measured
     weights, x = np.ones(len(lines)), np.zeros(len(frees))
-    solve = _scipy("nnls")
+    solve = scipy_optimize("nnls")
     for _ in range(ROUNDS):
         root = np.sqrt(weights)
         x = solve(a * root[:, None], b * root)[0]
@@ -293,7 +293,12 @@ def _inside(some: Sequence[Unseen], pooled: Sequence[Unseen], figure: str, group
     return float(np.mean([hit for one, hit in zip(pooled, hits, strict=True) if id(one) in chosen]))
 
 
-def _scipy(name: str) -> Any:
+def scipy_optimize(name: str) -> Any:
+    """Return a function of `scipy.optimize`, which is imported when a fit needs it.
+
+    Raises:
+        InferBenchError: SciPy is not installed.
+    """
     try:
         return getattr(import_module("scipy.optimize"), name)
     except ImportError:

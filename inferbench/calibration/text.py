@@ -14,6 +14,10 @@ from inferbench.records.fit import FitFile, FitPart
 __all__ = ["files_lines", "key_text", "listed", "part_lines", "quoted", "short"]
 
 
+# Counts that are written even where they are 0.
+_COUNTS = ("rows", "scored", "screened")
+
+
 def short(value: float, digits: int = 4) -> str:
     """A number of few digits, never in a form that TOML or the units don't know.
 
@@ -67,7 +71,9 @@ def part_lines(part: FitPart) -> list[str]:
         elif isinstance(value, tuple):
             if value:
                 lines.append(f"{name} = {listed(_item(one) for one in value)}")
-        elif isinstance(value, int) or math.isfinite(value):
+        elif isinstance(value, int):
+            lines += [f"{name} = {value}"] if value or name in _COUNTS else []
+        elif math.isfinite(value):
             lines.append(f"{name} = {short(value)}")
     return lines
 

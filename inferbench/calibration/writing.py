@@ -14,7 +14,7 @@ from inferbench.calibration.entries import entries
 from inferbench.calibration.text import files_lines, key_text, listed, part_lines, quoted, short
 from inferbench.records.stack import TIMES
 
-__all__ = ["Labels", "energy_toml", "head_lines", "stack_toml"]
+__all__ = ["Labels", "energy_toml", "head_lines", "stack_toml", "without_energies"]
 
 
 @attrs.frozen
@@ -81,6 +81,9 @@ def head_lines(labels: Labels, software: Sequence[str], architecture: str = "") 
     return lines
 
 
+_ENERGIES = ("[kernel_energy", "[fit.kernel_power", "[energy_fit")
+
+
 def energy_toml(text: str) -> str:
     """The energies of kernels in a stack's file, to stand at the end of another as they are; empty where it
     has none.
@@ -97,13 +100,27 @@ def energy_toml(text: str) -> str:
     kept, waiting, taken = list[str](), list[str](), False
     for line in text.splitlines():
         if line.startswith("["):
-            taken = line.startswith(("[kernel_energy", "[fit.kernel_power"))
+            taken = line.startswith(_ENERGIES)
         if not line.strip() or line.startswith("#"):
             waiting.append(line)
             continue
         kept += [*waiting, line] if taken else []
         waiting = []
     return "\n" + "\n".join(kept).strip() + "\n" if kept else ""
+
+
+def without_energies(text: str) -> str:
+    """A stack's file without the energies of kernels, to be followed by others."""
+    kept, waiting, taken = list[str](), list[str](), True
+    for line in text.splitlines():
+        if line.startswith("["):
+            taken = not line.startswith(_ENERGIES)
+        if not line.strip() or line.startswith("#"):
+            waiting.append(line)
+            continue
+        kept += [*waiting, line] if taken else []
+        waiting = []
+    return "\n".join(kept).strip() + "\n\n"
 
 
 def _tables(found: Calibration) -> list[str]:

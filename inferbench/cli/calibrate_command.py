@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 import click
 import rich_click
 
-from inferbench.calibration.fits import FittedStack, fit_recipe
+from inferbench.calibration.fits import fit_recipe
+from inferbench.calibration.outcome import FittedStack
 from inferbench.calibration.recipe import Kind, Recipe, pooled
-from inferbench.calibration.writing import Labels, energy_toml
+from inferbench.calibration.shipped import fit_again, fitted_names
+from inferbench.calibration.writing import Labels, energy_toml, without_energies
 from inferbench.cli import common
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
-from inferbench.report.calibration import fit_report, kernel_example
+from inferbench.report.calibration import again_report, fit_report, kernel_example
 
 __all__ = ["command"]
 
@@ -26,6 +29,7 @@ class Fitting:
 
     files: tuple[str, ...]
     serving: tuple[str, ...]
+    power: tuple[str, ...]
     chip: str
     stack: str
     software: str | None
@@ -56,6 +60,12 @@ OPTIONS = (
         multiple=True,
         metavar="FILE",
         help="Fit whole steps on top of the kernels of --based-on: host time, or what --free names.",
+    ),
+    click.option(
+        "--power",
+        multiple=True,
+        metavar="FILE",
+        help="Fit energies to readings of power: the chip's for whole steps, a stack's for kernels alone.",
     ),
     click.option("--chip", default="", help="Chip whose rows to fit."),
     click.option(
@@ -101,9 +111,16 @@ WORDS = (
 @click.command("calibrate", cls=rich_click.RichCommand)
 @common.bundled("fitting", Fitting, OPTIONS)
 @common.bundled("written", Written, WORDS)
+@click.option(
+    "--shipped",
+    multiple=True,
+    metavar="STACK",
+    help="Fit what ships again, from the tables that ship, and say whether it is the same: a stack, energies"
+    " as linear/h100-sxm, or `all`. Exit code 1 where one is not.",
+)
 @click.option("--format", "form", default="table", show_default=True, help="table, json, csv or markdown.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every parameter, with its standard error.")
-def command(fitting: Fitting, written: Written, form: str, verbose: bool) -> None:
+def command(fitting: Fitting, written: Written, shipped: tuple[str, ...], form: str, verbose: bool) -> None:
     """Fit a stack's kernels, or what whole steps add to them, and score it on rows left out.
 
     Example: inferbench calibrate gemm.csv --chip h100-sxm --stack mine --software TRTLLM-1.3 --out my.toml
@@ -114,8 +131,11 @@ def command(fitting: Fitting, written: Written, form: str, verbose: bool) -> Non
     """
     registry = common.the_registry()
     common.renderer(form, registry)
-    recipe = _recipe(fitting, written)
     tell = (lambda what: print(f"fitting {what}", file=sys.stderr)) if sys.stderr.isatty() else None
+    if shipped:
+        _again(shipped, registry, tell, form, verbose)
+        return
+    recipe = _recipe(fitting, written)
     labels = Labels(written.title, written.note, cite=written.cite, url=written.url)
     found = fit_recipe(recipe, registry, labels, tell)
     for warning in found.warnings:
@@ -127,13 +147,29 @@ def command(fitting: Fitting, written: Written, form: str, verbose: bool) -> Non
     common.problems_line(registry)
 
 
+def _again(
+    names: tuple[str, ...], registry: Registry, tell: Callable[[str], None] | None, form: str, verbose: bool
+) -> None:
+    """Fit again what ships; exit code 1 where something came out otherwise."""
+    chosen = fitted_names(registry) if names == ("all",) else names
+    found = [fit_again(name, registry, tell) for name in chosen]
+    common.emit(again_report(found, verbose), form, None, registry)
+    common.problems_line(registry)
+    if not all(one.same for one in found):
+        sys.exit(1)
+
+
 def _recipe(fitting: Fitting, written: Written) -> Recipe:
     """What was asked for.
 
     Raises:
         InferBenchError: Files of two kinds of fit, or none; a name that is not given and can't be had.
     """
-    given: dict[Kind, tuple[str, ...]] = {"kernels": fitting.files, "serving": fitting.serving}
+    given: dict[Kind, tuple[str, ...]] = {
+        "kernels": fitting.files,
+        "serving": fitting.serving,
+        "power": fitting.power,
+    }
     kinds = [kind for kind, files in given.items() if files]
     if len(kinds) > 1:
         raise InferBenchError.at(
@@ -143,7 +179,9 @@ def _recipe(fitting: Fitting, written: Written) -> Recipe:
         )
     if not kinds:
         raise InferBenchError.at(
-            "calibrate", "no file to fit", "give kernels as FILE, whole steps as --serving FILE"
+            "calibrate",
+            "no file to fit",
+            "give kernels as FILE, whole steps as --serving FILE, readings of power as --power FILE",
         )
     out = Path(written.out).stem if written.out and not Path(written.out).is_dir() else ""
     return Recipe(
@@ -166,8 +204,10 @@ def _write(found: FittedStack, out: str, registry: Registry) -> Path:
     """Write the stack's file, with the energies of kernels that stood there."""
     name = found.recipe.stack
     path = Path(out) / f"{name}.toml" if Path(out).is_dir() else Path(out)
-    kept = _energies(path, name, registry) if found.kernels is not None else ""
-    common.write_atomically(path, found.toml + kept)
+    text = found.toml + (_energies(path, name, registry) if found.kernels is not None else "")
+    if found.energies and path.is_file():  # a stack's energies are replaced, the rest of it stays
+        text = without_energies(path.read_text("utf-8")) + found.energies
+    common.write_atomically(path, text)
     return path
 
 
@@ -175,6 +215,8 @@ def _following(found: FittedStack, path: Path) -> str:
     """What to do with the stack that was written."""
     if found.kernels is not None:
         return f"inferbench op {found.chip.name} {kernel_example(found.kernels)} --stack {path}"
+    if found.energies:
+        return f"inferbench op {found.chip.name} gemm --m 4096 --n 8192 --k 8192 --stack {path}"
     return f"inferbench validate FILE --stack {path}"
 
 

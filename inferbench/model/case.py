@@ -124,7 +124,7 @@ def prepare(
         found = f"'{stack.name}' applies to {runs_on}; {system.chip.name} is {architecture.name}"
         remedy = "use {give}, or a stack fitted for this architecture"
         raise InferBenchError.of_argument("stack", found, remedy, stack.name, stack="ideal")
-    power, why = registry.power_model(system.chip)
+    power, why = _power(system.chip, stack, registry)
     return Case(
         system,
         network,
@@ -142,3 +142,11 @@ def prepare(
         ignore_capacity,
         breakdown,
     )
+
+
+def _power(chip: Chip, stack: Stack, registry: Registry) -> tuple[PowerModel | None, str]:
+    """The power model that serves a chip, with the stack's figures in it, or why none does."""
+    from inferbench.specs.options import power_under
+
+    model, why = registry.power_model(chip)
+    return (None if model is None else power_under(model, chip, stack)), why

@@ -24,7 +24,7 @@ from inferbench.records.placement import Footprint, Graph, Site
 from inferbench.records.precision import Precision
 from inferbench.records.stack import Stack
 from inferbench.records.system import Layout, System
-from inferbench.specs.options import structured_tuning
+from inferbench.specs.options import power_under, structured_tuning
 
 __all__ = ["OpResult", "between", "cost_rows"]
 
@@ -208,6 +208,7 @@ def _energy(
     if model is None:
         unknown = np.full(rows, np.nan)
         return Energy(unknown, unknown, np.ones(rows), why), seconds
+    model = power_under(model, chip, stack)
     own = chip.name in stack.domain.chips
     energies = stack.kernel_energies(op, formats) if own else {}
     counts = ActivityCounts(cost.actions, seconds[None, :], 1, op.precision, formats, energies=energies)

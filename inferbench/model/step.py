@@ -124,7 +124,7 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
         graph.footprint,
         reasons,
         tuple(charged.rows),
-        {"stages": cut, "microbatches": passes, "placement": site.placement},
+        {"stages": cut, "microbatches": passes, "placement": site.placement, "actions": actions},
         log_error(case, at, charged.error),
     )
 

@@ -137,7 +137,6 @@ class Fit:
         on: What they were: source and selection, for people.
         files: The files that they stand in.
         command: What fits them again.
-        energy_files, energy_command: The same of `kernel_energy`, which is fitted on readings of power.
         date: When.
         error: MAPE on left-out rows.
         kernel: Relative standard error of one kernel's time (log).
@@ -156,8 +155,6 @@ class Fit:
     on: str = ""
     files: tuple[FitFile, ...] = ()
     command: str = ""
-    energy_files: tuple[FitFile, ...] = ()
-    energy_command: str = ""
     date: str = ""
     error: Deviation = math.nan
     kernel: Deviation = math.nan

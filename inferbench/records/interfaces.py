@@ -17,6 +17,8 @@ from inferbench.num import Numeric
 from inferbench.records.chip import Chip, Link
 from inferbench.records.cost import Cost
 from inferbench.records.energy import ActivityCounts, Energy
+from inferbench.records.fit import Fit
+from inferbench.records.free import Free
 from inferbench.records.grid import Point
 from inferbench.records.network import Network
 from inferbench.records.op import Collective, Op
@@ -161,6 +163,18 @@ class Architecture(ABC):
         """
         return ()
 
+    def refit(self, stack: str) -> Mapping[str, float] | None:
+        """Fit the tuning of a stack that ships with this architecture again, from rows that ship with it.
+
+        Args:
+            stack: Its name.
+
+        Returns:
+            Field of the tuning to its value in SI units, in the digits that the stack has; None where the
+            stack is none of this package's.
+        """
+        return None
+
     def cost(self, op: Op, site: Site) -> Cost:
         """Cost one execution: dispatch to the method named like the op's kind, else lower.
 
@@ -225,12 +239,14 @@ class PowerModel(ABC):
 
     Attributes:
         fidelity: Among those that accept a chip, the highest serves it.
+        figures: Attrs class of what readings of power may fix: a stack's `[power.<name>]`.
         architectures: Types of chips it is made for; empty for all.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     fidelity: ClassVar[int] = 0
+    figures: ClassVar[type] = NoParams
     architectures: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
@@ -255,6 +271,36 @@ class PowerModel(ABC):
             Broadcastable to the grid.
         """
         return float("nan")
+
+    def frees(self, chip: Chip, alone: bool = False) -> tuple[Free, ...]:
+        """Say what readings of power may fix on a chip, within which bounds; nothing by default.
+
+        Args:
+            chip: Whose readings they are.
+            alone: Whether they are of single kernels in a loop. Then the parameters are `baseline` (W) and
+                joules per count of actions, `ops` and `bytes.<level>`.
+
+        Returns:
+            Parameters whose tables are paths of `figures`.
+        """
+        return ()
+
+    def under(self, chip: Chip, figures: Any) -> PowerModel:
+        """Return a model that computes with these figures for a chip, instead of what it knows of it.
+
+        Args:
+            chip: Whose they are.
+            figures: Record of the class `figures`; NaN where one is not given.
+        """
+        return self
+
+    def fitted(self) -> Mapping[str, tuple[Fit, Mapping[str, float]]]:
+        """Say which chips' figures were fitted, so that `calibrate --shipped` can fit them again.
+
+        Returns:
+            Chip to the record of the fit, with its command, and to the figures by the paths of `frees`.
+        """
+        return {}
 
 
 @attrs.frozen

@@ -66,6 +66,10 @@ class Stack:
         kernel_energy: Action, or `baseline`, to table of joules per count (watts of a chip) of a kernel
             alone in a loop, on the chips of the stack's box. Applications at the same counts draw other
             power: only single operators use it.
+        power: Name of a power model to its raw `[power.<name>]` table: figures that take the place of a
+            chip's own in whole steps, structured by the model's class, and `chips`, the ones that they are
+            of (else those of the stack's box).
+        energy_fit: What `kernel_energy`, or `power`, was fitted on.
         software: Beginnings of the names under which measurements cite this software (`vLLM`); case doesn't
             matter.
         family: Short name of the software, over its versions and chips (`vllm`): `h100@vllm` takes the
@@ -93,6 +97,8 @@ class Stack:
     tuning: Mapping[str, Any] = attrs.field(factory=dict)
     energy: Mapping[str, float] = attrs.field(factory=dict)
     kernel_energy: Mapping[str, Table] = attrs.field(factory=dict)
+    power: Mapping[str, Any] = attrs.field(factory=dict)
+    energy_fit: Fit = attrs.field(factory=Fit)
     domain: Domain = attrs.field(factory=Domain)
     fit: Fit = attrs.field(factory=Fit)
     based_on: str = ""
@@ -322,5 +328,7 @@ class StackFile:
     tuning: Mapping[str, Any] = attrs.field(factory=dict)
     energy: Mapping[str, float] = attrs.field(factory=dict)
     kernel_energy: Mapping[str, Any] = attrs.field(factory=dict)
+    power: Mapping[str, Any] = attrs.field(factory=dict)
+    energy_fit: Fit = attrs.field(factory=Fit)
     domain: Domain = attrs.field(factory=Domain)
     fit: Fit = attrs.field(factory=Fit)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from inferbench.calibration.calibrate import Calibration
-from inferbench.calibration.fits import FittedStack
 from inferbench.calibration.fitting import Fitted
+from inferbench.calibration.outcome import FittedStack
+from inferbench.calibration.shipped import Again
 from inferbench.records.fit import FitPart
 from inferbench.records.kinds import op_kind
 from inferbench.report.model import Cell, Report, Table
 from inferbench.units import show
 
-__all__ = ["fit_report", "kernel_example"]
+__all__ = ["again_report", "fit_report", "kernel_example"]
 
 EXAMPLES = {
     "gemm": "gemm --m 1,128 --n 8192 --k 8192",
@@ -52,6 +54,51 @@ def fit_report(found: FittedStack, verbose: bool, after: str) -> Report:
     data = {"schema": "inferbench.calibrate/3", **found.to_dict()}
     rows = tuple({"part": name, **_errors_of(part)} for name, part in found.fit.parts.items())
     return Report((_parts(found), _plain_parameters(found)), data, rows, after)
+
+
+def again_report(found: Sequence[Again], verbose: bool) -> Report:
+    """Report whether shipped fits come out the same.
+
+    Args:
+        found: From `fit_again`.
+        verbose: Whether to show every figure, and not only those that came out otherwise.
+    """
+    rows = []
+    for one in found:
+        worst = max(one.times.values(), default=0.0)
+        rows.append(
+            (
+                Cell(one.name, notes=one.warnings),
+                Cell(f"{len(one.figures)}"),
+                Cell(f"{len(one.figures) - len(one.moved)}"),
+                Cell(f"{100 * worst:.2g} %" if one.times else "–"),
+                Cell("yes" if one.same else "no"),
+            )
+        )
+    heads = tuple(map(Cell, ("", "figures", "the same", "times at most", "the same fit")))
+    tables = [Table("Shipped fits, made again", heads, tuple(rows), numeric=True)]
+    tables += [_figures(one, verbose) for one in found if one.moved or verbose]
+    flat = tuple(
+        {"fit": one.name, "path": f.path, "shipped": f.shipped, "again": f.again, "same": f.same}
+        for one in found
+        for f in one.figures
+    )
+    data = {"schema": "inferbench.shipped/1", "fits": [one.to_dict() for one in found]}
+    return Report(tuple(tables), data, flat, "inferbench calibrate --shipped all")
+
+
+def _figures(one: Again, verbose: bool) -> Table:
+    rows = tuple(
+        (
+            Cell(f.path),
+            Cell(f"{f.shipped:.6g}"),
+            Cell(f"{f.again:.6g}"),
+            Cell("same" if f.same else f"{100 * f.difference:.2g} %"),
+        )
+        for f in (one.figures if verbose else one.moved)
+    )
+    heads = tuple(map(Cell, ("", "shipped", "again", "difference")))
+    return Table(f"{one.name}, in SI units", heads, rows, numeric=True)
 
 
 def _of_kernels(found: FittedStack, kernels: Calibration, verbose: bool, after: str) -> Report:

@@ -49,6 +49,8 @@ def stack_from(text: bytes, name: str, where: str, find: Find) -> Stack:
         tuning=file.tuning,
         energy=file.energy,
         kernel_energy=spent,
+        power=file.power,
+        energy_fit=file.energy_fit,
         domain=file.domain,
         fit=file.fit,
         based_on=file.based_on,
@@ -70,7 +72,20 @@ def _family(software: tuple[str, ...]) -> str:
     return found.group() if found else ""
 
 
+# All that a stack of energies alone says: in everything else it is what it is based on.
+_ENERGY_ALONE = {"title", "note", "source", "sources", "based_on", "power", "energy_fit"}
+
+
 def _inherit(stack: Stack, base: Stack, raw: Mapping[str, Any]) -> Stack:
+    power = {
+        name: {**base.power.get(name, {}), **stack.power.get(name, {})}
+        for name in {**base.power, **stack.power}
+    }
+    if "power" in raw and set(raw) <= _ENERGY_ALONE:
+        own = {
+            name: getattr(stack, name) for name in ("name", "title", "energy_fit", "facts", "note", "origin")
+        }
+        return attrs.evolve(base, **own, based_on=base.name, power=power)
     merged, spent = (
         {key: {**theirs.get(key, {}), **mine.get(key, {})} for key in {**theirs, **mine}}
         for theirs, mine in ((base.efficiency, stack.efficiency), (base.kernel_energy, stack.kernel_energy))
@@ -96,6 +111,7 @@ def _inherit(stack: Stack, base: Stack, raw: Mapping[str, Any]) -> Stack:
             kernel_power={**base.fit.kernel_power, **stack.fit.kernel_power},
         ),
         kernel_energy=spent,
+        power=power,
         host=stack.host if "host" in raw else base.host,
         overlap_across=stack.overlap_across if "overlap_across" in raw else base.overlap_across,
         tuning=tuning,

@@ -9,11 +9,12 @@ from typing import Any
 import attrs
 
 from inferbench.errors import InferBenchError
-from inferbench.records.interfaces import Architecture, Workload
+from inferbench.records.chip import Chip
+from inferbench.records.interfaces import Architecture, PowerModel, Workload
 from inferbench.records.stack import Stack
 from inferbench.specs.toml import structure, walk
 
-__all__ = ["read_option", "structured", "structured_tuning"]
+__all__ = ["figures_of", "power_under", "read_option", "structured", "structured_tuning"]
 
 
 def structured(workload: Workload, options: Mapping[str, Any]) -> Any:
@@ -27,6 +28,25 @@ def structured_tuning(architecture: Architecture, stack: Stack) -> Any:
     if not table:
         return architecture.tuning()
     return _typed(table, architecture.tuning, f"{stack.origin or stack.name}: tuning.{architecture.name}")
+
+
+def power_under(model: PowerModel, chip: Chip, stack: Stack) -> PowerModel:
+    """The power model with a stack's figures in it, where the stack has some of the chip."""
+    table = dict(stack.power.get(model.name, {}))
+    if not table or chip.name not in table.pop("chips", stack.domain.chips):
+        return model
+    return model.under(chip, figures_of(model, table, f"{stack.origin or stack.name}: power.{model.name}"))
+
+
+def figures_of(model: PowerModel, table: Mapping[str, Any], where: str) -> Any:
+    """Type a table of a power model's figures.
+
+    Args:
+        model: Whose they are.
+        table: Raw, as a stack has it.
+        where: How messages call it.
+    """
+    return _typed(table, model.figures, where)
 
 
 def _typed(table: Mapping[str, Any], cls: type, where: str) -> Any:

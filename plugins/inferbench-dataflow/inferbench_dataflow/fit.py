@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import inferbench as ib
 from inferbench_dataflow.published import CEREBRAS_2024, GROQ_2023, GROQ_2024, PublishedRate
 
-__all__ = ["Fitted", "errors", "fit", "left_out", "predict", "sync"]
+__all__ = ["Fitted", "errors", "fit", "left_out", "predict", "shipped", "sync"]
 
 # Student's t, two-sided 95%, by degrees of freedom; few rows are all there is.
 STUDENT_95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571}
@@ -57,6 +57,18 @@ def sync(rows: Sequence[PublishedRate]) -> float:
     `[tuning.dataflow]` takes.
     """
     return (fit(rows).tau - sum(row.hops for row in rows) / len(rows)) / 2.0
+
+
+def shipped(stack: str) -> dict[str, float] | None:
+    """Field of `[tuning.dataflow]` to its fitted value, in the digits of a stack of this package; None for
+    others.
+
+    Example:
+        >>> shipped("groq-2024")
+        {'sync': 1.94e-05}
+    """
+    rows = {"groq-2024": GROQ_2024, "cerebras-2024": (CEREBRAS_2024,)}.get(stack)
+    return None if rows is None else {"sync": float(f"{sync(rows):.3g}")}
 
 
 def errors(rows: Sequence[PublishedRate], tau: float) -> list[float]:

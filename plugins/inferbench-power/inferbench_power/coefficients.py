@@ -41,6 +41,9 @@ class Own:
             were not
             fitted here.
         rates: As `Classes.rates`, of this chip's runs; empty for figures that were not fitted here.
+        sustained: 16-bit operations per second that the board was seen to sustain within its limit; None:
+            not known.
+        fit: What the figures were fitted on; of no rows for figures that were not fitted here.
     """
 
     calibrated: bool
@@ -52,6 +55,8 @@ class Own:
     floor: Mapping[str, Figure]
     log_error: Figure | None = None
     rates: Mapping[str, tuple[float, float]] = ib.field(factory=dict)
+    sustained: Figure | None = None
+    fit: ib.Fit = ib.field(factory=ib.Fit)
 
 
 @ib.frozen(kw_only=True)
@@ -62,6 +67,7 @@ class Classes:
         rates: `ops` (in 16 bits) and `bytes` (of the outermost memory) to the lowest and highest share of
             the datasheet's rate at which the energies of any chip were fitted.
         log_error: Log standard error of the fits; what carrying them over adds is the model's rule.
+        device: Joules per byte of the memory's devices alone: no byte of a board takes less.
     """
 
     baseline_of_tdp: Figure
@@ -70,6 +76,7 @@ class Classes:
     actions: Mapping[str, Figure]
     rates: Mapping[str, tuple[float, float]]
     log_error: Figure
+    device: Figure
 
 
 @ib.frozen(kw_only=True)
@@ -132,6 +139,12 @@ def _shares(table: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     return {name: (float(low), float(high)) for name, (low, high) in table.items()}
 
 
+def _fit(table: Mapping[str, Any]) -> ib.Fit:
+    files = tuple(ib.FitFile(**file) for file in table.get("files", ()))
+    parts = {name: ib.FitPart(**part) for name, part in table.get("parts", {}).items()}
+    return ib.Fit(**{**table, "files": files, "parts": parts})
+
+
 @cache
 def own() -> Mapping[str, Own]:
     """Chip name to its own figures."""
@@ -150,6 +163,8 @@ def own() -> Mapping[str, Own]:
             floor=_figures(raw.get("floor_pj", {}), raw["sources"], PICO),
             log_error=_figure(raw["log_error"], raw["sources"], 1.0) if "log_error" in raw else None,
             rates=_shares(raw.get("rates", {})),
+            sustained=_figure(raw["sustained_ops"], raw["sources"], 1.0) if "sustained_ops" in raw else None,
+            fit=_fit(raw.get("fit", {})),
         )
         found |= dict.fromkeys(raw["chips"], record)
     return found
@@ -167,16 +182,21 @@ def classes() -> Classes:
         actions=_figures(raw["actions_pj"], sources, PICO),
         rates=_shares(raw["rates"]),
         log_error=_figure(raw["log_error"], sources, 1.0),
+        device=_figure(raw["device_pj"], sources, PICO),
     )
 
 
-def resolve(chip: ib.Chip) -> Coefficients:
+def resolve(chip: ib.Chip, given: Own | None = None) -> Coefficients:
     """Put together the coefficients of a chip: its own figures, else those of its classes.
+
+    Args:
+        chip: Its datasheet.
+        given: Figures that take the place of those which ship.
 
     Figures that were not fitted on the chip are held to what its datasheet allows: it must be able to run
     its peak rate, or its full bandwidth, within its TDP. TDP in watts must be known.
     """
-    mine, general, limit = own().get(chip.name), classes(), chip.power.tdp
+    mine, general, limit = given or own().get(chip.name), classes(), chip.power.tdp
     baseline = mine.baseline.value if mine else general.baseline_of_tdp.value * limit
     if not math.isnan(chip.power.idle):
         baseline = max(baseline, chip.power.idle)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 import inferbench as ib
-from inferbench_power.coefficients import Coefficients, resolve
+from inferbench_power.coefficients import Coefficients, Own, resolve
+from inferbench_power.fitting import Figures, given, kernels_frees, shipped, steps_frees
 
 __all__ = ["Linear"]
 
@@ -54,9 +56,23 @@ class Linear(ib.PowerModel):
     name: ClassVar[str] = "linear"
     title: ClassVar[str] = "baseline and energy per action, capped at the TDP"
     fidelity: ClassVar[int] = 1
+    figures: ClassVar[type] = Figures
 
-    def __init__(self) -> None:
+    def __init__(self, given: Mapping[str, Own] | None = None) -> None:
+        self._given: Mapping[str, Own] = given or {}
         self._known: dict[int, tuple[ib.Chip, Coefficients]] = {}
+
+    def frees(self, chip: ib.Chip, alone: bool = False) -> tuple[ib.Free, ...]:
+        """Joules per operation and per byte of the outermost memory; of kernels alone the baseline too."""
+        return kernels_frees(chip) if alone else steps_frees(chip)
+
+    def under(self, chip: ib.Chip, figures: Figures) -> Linear:
+        """The model with these figures for a chip."""
+        return Linear({**self._given, chip.name: given(chip, figures)})
+
+    def fitted(self) -> Mapping[str, tuple[ib.Fit, Mapping[str, float]]]:
+        """The chips that were fitted, with their figures."""
+        return shipped()
 
     def accepts(self, chip: ib.Chip) -> str:
         """Decline chips without a published power limit, and those whose limit leaves nothing to work with.
@@ -80,7 +96,7 @@ class Linear(ib.PowerModel):
         """What is computed with for this chip; resolved once per chip record."""
         known = self._known.get(id(chip))
         if known is None:
-            known = self._known[id(chip)] = (chip, resolve(chip))
+            known = self._known[id(chip)] = (chip, resolve(chip, self._given.get(chip.name)))
         return known[1]
 
     def energy(self, counts: ib.ActivityCounts, system: ib.System) -> ib.Energy:

@@ -1,25 +1,29 @@
 """Mean board power that was published, and the fit that the coefficients come from."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from inferbench_power.coefficients import own
+from inferbench_power.fitting import Figures, kernels_frees, steps_frees
+from inferbench_power.model import Linear
 
-ROOT = Path(__file__).parents[3]
+import inferbench as ib
+
+NETWORKS = {"llama2-7b": (32, 4096, 32, 32, 11008, 32000), "llama3-8b": (32, 4096, 32, 8, 14336, 128256)}
 
 
-@pytest.fixture(scope="module")
-def fit():
-    spec = importlib.util.spec_from_file_location(
-        "fit_power", Path(__file__).parents[1] / "tools" / "fit_power.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fit_power"] = module
-    spec.loader.exec_module(module)
-    return module
+def count(network, batch, prompt, tokens):
+    """Operations and HBM bytes of a whole run in 16 bits: weights once per step, keys and values, what goes
+    in and out of products.
+    """
+    layers, width, heads, kv, hidden, vocabulary = NETWORKS[network]
+    body = layers * (2 * width * (heads + kv) * 128 + 3 * width * hidden)
+    head, state = width * vocabulary, layers * 2 * kv * 128 * 2
+    moved = 2 * layers * (8 * width + 2 * kv * 128 + 4 * hidden)
+    context, score = prompt + (tokens + 1) / 2, layers * 4 * heads * 128
+    ops = batch * (2 * body * prompt + 2 * head + score * prompt**2 / 2)
+    ops += tokens * batch * (2 * (body + head) + score * context)
+    read = (tokens + 1) * 2 * (body + head) + tokens * batch * state * context
+    return ops, read + batch * prompt * state + (prompt + tokens) * batch * moved
 
 
 # argonne-lcf/LLM-Inference-Bench, Plots/Fig_16_a_b/power_results.csv and Plots/All_results.csv at 4211f5d:
@@ -27,66 +31,60 @@ def fit():
 @pytest.mark.parametrize(
     ("chip", "network", "batch", "seconds", "measured"),
     [
-        ("A100-SXM4-40GB", "meta-llama/Meta-Llama-3-8B", 1, 14.936, 228.8),
-        ("A100-SXM4-40GB", "meta-llama/Meta-Llama-3-8B", 16, 19.914, 264.3),
-        ("A100-SXM4-40GB", "meta-llama/Meta-Llama-3-8B", 64, 36.162, 315.8),
-        ("A100-SXM4-40GB", "meta-llama/Llama-2-7b-hf", 16, 25.051, 293.0),
-        ("H100-SXM5-80GB", "meta-llama/Meta-Llama-3-8B", 1, 8.098, 363.3),
-        ("H100-SXM5-80GB", "meta-llama/Meta-Llama-3-8B", 64, 18.809, 455.5),
-        ("H100-SXM5-80GB", "meta-llama/Llama-2-7b-hf", 32, 18.988, 550.3),
+        ("a100-sxm-40gb", "llama3-8b", 1, 14.936, 228.8),
+        ("a100-sxm-40gb", "llama3-8b", 16, 19.914, 264.3),
+        ("a100-sxm-40gb", "llama3-8b", 64, 36.162, 315.8),
+        ("a100-sxm-40gb", "llama2-7b", 16, 25.051, 293.0),
+        ("h100-sxm", "llama3-8b", 1, 8.098, 363.3),
+        ("h100-sxm", "llama3-8b", 64, 18.809, 455.5),
+        ("h100-sxm", "llama2-7b", 32, 18.988, 550.3),
     ],
 )
-def test_within_the_stated_error(fit, chip, network, batch, seconds, measured):
-    board = fit.BOARDS[chip]
-    record = own()[board.name]
-    ops, moved = fit.count(fit.NETWORKS[network], batch, 1024.0, 1024.0)
+def test_within_the_stated_error(chip, network, batch, seconds, measured):
+    record = own()[chip]
+    ops, moved = count(network, batch, 1024.0, 1024.0)
     model = (
         record.baseline.value + record.op.value * ops / seconds + record.bytes["hbm"].value * moved / seconds
     )
     assert abs(model / measured - 1) < 0.175  # the largest error that the coefficient files state is 17%
 
 
-class TestFit:
-    def test_the_files_hold_what_the_fit_gives(self, fit):
-        for chip, board in fit.BOARDS.items():
-            record = own()[board.name]
-            baseline, op, byte = fit.fit(board, fit.read(chip))
-            assert record.baseline.value == baseline
-            assert record.op.value == pytest.approx(op, rel=0.005)
-            assert record.bytes["hbm"].value == pytest.approx(byte, rel=0.005)
+CHIP = ib.Chip(
+    name="mine",
+    title="Mine",
+    vendor="V",
+    architecture_type="simt",
+    architecture=None,
+    peak={"bf16": 1000e12},
+    memory={"hbm": ib.MemoryLevel(80e9, 3e12)},
+    power=ib.Power(tdp=500.0, idle=100.0),
+)
 
-    def test_the_files_hold_the_error_and_the_rates_of_these_rows(self, fit):
-        pooled = []
-        for chip, board in fit.BOARDS.items():
-            record, rows = own()[board.name], fit.read(chip)
-            pooled += fit.left_out_logs(board, rows).values()
-            lowest, highest, least, most = fit.shares(board, rows)
-            assert record.rates["ops"] == pytest.approx((lowest, highest), rel=0.01)
-            assert record.rates["bytes"] == pytest.approx((least, most), rel=0.01)
-        for board in fit.BOARDS.values():
-            assert own()[board.name].log_error.value == pytest.approx(
-                fit.rms(np.concatenate(pooled)), rel=0.002
-            )
 
-    def test_intervals_cover_the_network_that_had_no_part_in_their_width(self, fit):
-        pooled = {}
-        for chip, board in fit.BOARDS.items():
-            for network, logs in fit.left_out_logs(board, fit.read(chip)).items():
-                pooled[network] = np.concatenate([pooled.get(network, np.empty(0)), logs])
-        inside, n = fit.covered(pooled)
-        assert n == 26
-        assert 0.85 <= inside / n <= 0.95
+class TestDeclared:
+    def test_an_operation_lets_the_chip_run_its_peak_within_its_limit(self):
+        """500 W less a quarter of it, over 1000 TOP/s: 0.375 pJ at most."""
+        op, byte = steps_frees(CHIP)
+        assert (op.low, op.high) == (0.0, pytest.approx(0.375e-12))
+        assert byte.table == "bytes.hbm"
+        assert byte.low == pytest.approx(48e-12)
 
-    def test_left_out_networks_are_within_eight_percent_and_beat_what_needs_no_physics(self, fit):
-        ours, constant, tdp, note = [], [], [], []
-        for chip, board in fit.BOARDS.items():
-            rows = fit.read(chip)
-            model, mean = fit.left_out(board, rows)
-            ours.append(model)
-            constant.append(mean)
-            tdp.append(fit.trivial(board, rows)["tdp"])
-            note.append(fit.trivial(board, rows)["note"])
-        ours, constant, tdp, note = (np.concatenate(errors).mean() for errors in (ours, constant, tdp, note))
-        assert ours < 0.08
-        assert ours < constant < tdp
-        assert note > 0.5
+    def test_kernels_alone_free_the_baseline_too(self):
+        baseline, _, _ = kernels_frees(CHIP)
+        assert (baseline.low, baseline.high) == (125.0, 500.0)
+
+    def test_figures_that_are_given_take_the_place_of_the_class(self):
+        """125 W + 0.2 pJ x 500 TOP/s + 100 pJ x 1 TB/s."""
+        model = Linear().under(CHIP, Figures(op=0.2e-12, bytes={"hbm": 100e-12}))
+        counts = ib.ActivityCounts(
+            {"ops": 500e12, "bytes.hbm": 1e12}, 1.0, 1, ib.Precision.of(["bf16"]), ("bf16",)
+        )
+        energy = model.energy(counts, ib.System(CHIP))
+        assert float(np.ravel(energy.watts)[0]) == pytest.approx(325.0)
+        assert not energy.estimated
+
+    def test_what_ships_says_its_command(self):
+        assert set(Linear().fitted()) == {"a100-sxm-40gb", "h100-sxm"}
+        for chip, (fit, figures) in Linear().fitted().items():
+            assert f"--chip {chip}" in fit.command
+            assert {"op", "bytes.hbm", "log_error"} == set(figures)

@@ -80,12 +80,12 @@ def test_a_limit_just_above_idle_is_served():
 
 
 def test_a100_by_hand():
-    # 110 W + 1.0 pJ x 20 TOP/s + 129.5 pJ x 1 TB/s = 110 + 20 + 129.5, half a second.
+    # 110 W + 1.0 pJ x 20 TOP/s + 128.7 pJ x 1 TB/s = 110 + 20 + 128.7, half a second.
     found = run(A100, {"ops": 10e12, "bytes.hbm": 0.5e12}, seconds=0.5)
-    assert found.watts[0] == pytest.approx(259.5, rel=1e-12)
-    assert found.joules[0] == pytest.approx(129.75, rel=1e-12)
+    assert found.watts[0] == pytest.approx(258.7, rel=1e-12)
+    assert found.joules[0] == pytest.approx(129.35, rel=1e-12)
     assert {name: float(np.squeeze(part)) for name, part in found.parts.items()} == pytest.approx(
-        {"idle": 55.0, "ops": 10.0, "bytes.hbm": 64.75}
+        {"idle": 55.0, "ops": 10.0, "bytes.hbm": 64.35}
     )
     assert (found.estimated, found.why, found.boundary) == (False, "", "board")
 
@@ -233,24 +233,24 @@ def test_within_the_fit_only_its_own_error_is_left():
 
 
 def test_what_decoding_never_did_is_unsure_in_proportion_to_its_share():
-    # 128 W and 400 TOP/s x 0.692 pJ = 277 W of operations, two doublings beyond the 113 TOP/s of the fit:
+    # 128 W and 400 TOP/s x 0.6925 pJ = 277 W of operations, two doublings beyond the 113 TOP/s of the fit:
     # wholly unsure.
-    assert log_error(H100, {"ops": 400e12}) == pytest.approx(math.hypot(0.0859, 276.8 / 404.8), rel=1e-3)
+    assert log_error(H100, {"ops": 400e12}) == pytest.approx(math.hypot(0.08345, 276.8 / 404.8), rel=1e-3)
     # Half a doubling beyond, half as unsure: 112.7 x sqrt(2) TOP/s, 110.4 W of 238.4 W.
     assert log_error(H100, {"ops": 112.746e12 * math.sqrt(2)}) == pytest.approx(
-        math.hypot(0.0859, 0.5 * 110.4 / 238.4), rel=2e-3
+        math.hypot(0.08345, 0.5 * 110.4 / 238.4), rel=2e-3
     )
 
 
 def test_few_operations_below_the_fit_matter_little():
     # A tenth of the fit's lowest rate of operations: their 0.25 W of 414 W leave the error as it is.
-    assert log_error(H100, {"ops": 0.36e12, "bytes.hbm": 2e12}) == pytest.approx(0.0859, rel=1e-3)
+    assert log_error(H100, {"ops": 0.36e12, "bytes.hbm": 2e12}) == pytest.approx(0.08345, rel=1e-3)
 
 
 def test_a_narrow_format_is_unsure_by_its_share():
     # 20 TOP/s in fp8 at 0.346 pJ: 6.9 W of 128 + 6.9 + 285.6 W, an operation unsure by a factor of e.
     found = log_error(H100, DECODING, formats=("fp8",))
-    assert found == pytest.approx(math.hypot(0.0859, 6.92 / 420.5), rel=1e-3)
+    assert found == pytest.approx(math.hypot(0.08345, 6.92 / 420.5), rel=1e-3)
 
 
 def test_figures_of_a_sibling_are_surer_than_those_of_a_class():

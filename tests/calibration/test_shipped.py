@@ -1,0 +1,105 @@
+"""What ships comes out of the shipped tables again; what was changed by hand is told."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+import inferbench as ib
+from inferbench.calibration.shipped import Figure, fit_again, fitted_names
+from inferbench.errors import InferBenchError
+
+pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench-core[calibrate]'")
+pytestmark = pytest.mark.needs_plugins(
+    "importers/csv", "tables/gemm", "stacks/vllm-h100", "stacks/sn40l-2024", "power_models/linear"
+)
+
+NAMES = [
+    "cerebras-2024",
+    "diffusers-a100",
+    "diffusers-h100",
+    "groq-2024",
+    "nccl-2.27",
+    "nccl-2.29",
+    "nccl-2.29-b200",
+    "sn40l-2024",
+    "tensorrt-llm-a100",
+    "tensorrt-llm-h100",
+    "trtllm-1.0",
+    "trtllm-1.3",
+    "trtllm-1.3-b200",
+    "trtllm-1.3-b200-block",
+    "trtllm-1.3-block",
+    "vllm-a100",
+    "vllm-collectives-0.14",
+    "vllm-collectives-0.24",
+    "vllm-collectives-0.24-b200",
+    "vllm-h100",
+    "xdit-b200",
+    "xdit-h100",
+    "linear/a100-sxm-40gb",
+    "linear/h100-sxm",
+]
+
+
+def test_everything_that_was_fitted_is_on_the_list():
+    registry = ib.installed()
+    assert fitted_names(registry) == NAMES
+    fitted = [name for name in registry.names("stacks") if registry.stack(name).fit.rows]
+    assert set(fitted) <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
+def test_it_comes_out_of_the_shipped_tables_again(name):
+    found = fit_again(name, ib.installed())
+    assert found.warnings == ()
+    assert found.figures
+    assert found.same, [(f.path, f.shipped, f.again) for f in found.moved]
+
+
+@pytest.mark.parametrize("name", ["vllm-h100", "groq-2024"])
+def test_fast_ones_agree_figure_by_figure(name):
+    found = fit_again(name, ib.installed())
+    assert found.moved == ()
+
+
+def test_a_figure_that_was_changed_by_hand_is_told(monkeypatch):
+    registry = ib.Registry()
+    stack = registry.stack("vllm-h100")
+    changed = attrs.evolve(stack, host=attrs.evolve(stack.host, step=stack.host.step * 1.01))
+    real = registry.stack
+    monkeypatch.setattr(registry, "stack", lambda name: changed if name == "vllm-h100" else real(name))
+    found = fit_again("vllm-h100", registry)
+    assert not found.same
+    assert [figure.path for figure in found.moved] == ["host.step"]
+    assert found.moved[0].difference == pytest.approx(0.01 / 1.01, rel=1e-3)
+
+
+def test_a_table_that_was_changed_is_told(monkeypatch):
+    registry = ib.Registry()
+    stack = registry.stack("vllm-h100")
+    files = tuple(attrs.evolve(file, sha256="0" * 64) for file in stack.fit.files)
+    changed = attrs.evolve(stack, fit=attrs.evolve(stack.fit, files=files))
+    real = registry.stack
+    monkeypatch.setattr(registry, "stack", lambda name: changed if name == "vllm-h100" else real(name))
+    assert "llm_end_to_end.csv is another table" in fit_again("vllm-h100", registry).warnings[0]
+
+
+@pytest.mark.parametrize("name", ["ideal", "eager-kernels-h100", "linear/b200"])
+def test_what_was_not_fitted_says_what_was(name):
+    with pytest.raises(InferBenchError, match="no command says how it was fitted"):
+        fit_again(name, ib.installed())
+
+
+def test_the_command_says_so(cli):
+    code, said, _ = cli("calibrate", "--shipped", "groq-2024", "-v")
+    assert code == 0
+    assert "tuning.dataflow.sync" in said
+
+
+def test_a_figure_beside_none_differs():
+    nan = float("nan")
+    assert Figure("a", 1.0, nan).difference == float("inf")
+    assert Figure("a", nan, nan).same
+    assert Figure("a", 2.0, 2.0 + 1e-12).same
