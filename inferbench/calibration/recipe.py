@@ -95,11 +95,21 @@ class Recipe:
             InferBenchError: It is no `inferbench calibrate`, or has an option that none of its fits has.
         """
         words = shlex.split(command)
-        if tuple(words[:2]) != _HEAD:
+        if not cls.reads(command):
             raise InferBenchError.at(
                 command or "[fit] command", "no `inferbench calibrate`", "fit the stack with `calibrate`"
             )
         return cls._from(words[2:])
+
+    @classmethod
+    def reads(cls, command: str) -> bool:
+        """Whether a command is one of `inferbench calibrate`.
+
+        Example:
+            >>> Recipe.reads("inferbench calibrate a.csv"), Recipe.reads("python fit.py")
+            (True, False)
+        """
+        return tuple(shlex.split(command)[:2]) == _HEAD
 
     @classmethod
     def _from(cls, words: Sequence[str]) -> Recipe:

@@ -123,7 +123,7 @@ def fitted_names(registry: Registry) -> list[str]:
     names = []
     for name in registry.names("stacks"):
         stack = registry.stack(name)
-        if stack.fit.command or stack.energy_fit.command or _architecture_figures(stack, registry):
+        if _commands(stack) or _architecture_figures(stack, registry):
             names.append(name)
     for name in registry.names("power_models"):
         names += [f"{name}/{chip}" for chip in sorted(registry.get("power_models", name).fitted())]
@@ -148,7 +148,7 @@ def fit_again(name: str, registry: Registry, progress: Callable[[str], None] | N
         refits = _architecture_figures(stack, registry)
         if refits is not None:
             return Again(name, (stack.fit.command,), refits)
-        commands = [fit for fit in (stack.fit, stack.energy_fit) if fit.command]
+        commands = _commands(stack)
         if not commands:
             raise _not_fitted(name, registry)
         figures: list[Figure] = []
@@ -163,11 +163,16 @@ def fit_again(name: str, registry: Registry, progress: Callable[[str], None] | N
     return Again(name, cited, tuple(figures), times, stack.fit.kernels, tuple(warnings))
 
 
+def _commands(stack: Stack) -> list[Fit]:
+    """The fits of a stack that `calibrate` can make again."""
+    return [fit for fit in (stack.fit, stack.energy_fit) if Recipe.reads(fit.command)]
+
+
 def _not_fitted(name: str, registry: Registry) -> InferBenchError:
     names = fitted_names(registry)
     return InferBenchError.at(
         name,
-        "no command says how it was fitted",
+        "no command of calibrate says how it was fitted",
         suggest(name, names) or f"fitted are {', '.join(names[:8])}, …",
     )
 

@@ -176,7 +176,7 @@ def test_every_table_that_a_stack_was_fitted_on_ships():
     ships = {(f"{name}.csv", inferbench_data.info(name).sha256) for name in inferbench_data.names()}
     stacks = [ib.installed().stack(name) for name in ib.installed().names("stacks")]
     cited = {
-        (file.name, file.sha256) for stack in stacks for file in (*stack.fit.files, *stack.fit.energy_files)
+        (file.name, file.sha256) for stack in stacks for file in (*stack.fit.files, *stack.energy_fit.files)
     }
     assert len(cited) >= 7
     assert cited <= ships
