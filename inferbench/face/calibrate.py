@@ -58,6 +58,7 @@ def calibrate(
     files: str | Path | Sequence[str | Path] = (),
     *,
     serving: str | Path | Sequence[str | Path] = (),
+    power: str | Path | Sequence[str | Path] = (),
     chip: str | None = None,
     stack: str = "mine",
     software: str | Sequence[str] = (),
@@ -80,6 +81,7 @@ def calibrate(
     Args:
         files: Measured kernels; anything an importer reads.
         serving: Measured whole steps instead: host time is fitted on top of the kernels of `based_on`.
+        power: Readings of power instead: energies of whole steps, or of kernels alone.
         chip: Whose rows to fit; kernels need it.
         stack: Name of the stack.
         software: Beginnings of the software's names in the rows.
@@ -102,11 +104,15 @@ def calibrate(
         >>> found = ib.calibrate("gemm.csv", chip="h100-sxm", software="TRTLLM-1.3")     # doctest: +SKIP
         >>> found.write("mine.toml")                                            # doctest: +SKIP
     """
-    given: dict[Kind, tuple[str, ...]] = {"kernels": _paths(files), "serving": _paths(serving)}
+    given: dict[Kind, tuple[str, ...]] = {
+        "kernels": _paths(files),
+        "serving": _paths(serving),
+        "power": _paths(power),
+    }
     kinds = [one for one, paths in given.items() if paths]
     if len(kinds) != 1:
-        found = "no file to fit" if not kinds else "files of kernels and of whole steps at once"
-        remedy = "give either measured kernels (files) or measured steps (serving)"
+        found = "no file to fit" if not kinds else f"files of {' and of '.join(kinds)} at once"
+        remedy = "give either measured kernels (files), measured steps (serving) or readings of power (power)"
         raise InferBenchError.of_argument("files", found, remedy)
     recipe = Recipe(
         kind=kinds[0],
