@@ -12,6 +12,9 @@ from inferbench.calibration.priors import Effects, left_out, predict, prior_for,
 from inferbench.calibration.samples import Sample
 from inferbench.specs.assemble_stack import stack_from
 
+pytestmark = pytest.mark.needs_plugins("chips/mi300x", "chips/tpu-v6e", "stacks/groq-2024", "importers/csv")
+
+
 BETWEEN, SOFTWARE, WITHIN = 0.30, 0.15, 0.10
 SHARES = np.array([0.6, 0.5, 0.5])
 

@@ -8,6 +8,9 @@ import pytest
 import inferbench as ib
 from inferbench.model.chances import beats, log_error_of, meets, normal
 
+pytestmark = pytest.mark.needs_plugins("chips/h100-sxm", "stacks/vllm-h100", "power_models/linear")
+
+
 ONE = {"batch": 1, "context": 2048, "precision": "bf16"}
 
 

@@ -10,6 +10,11 @@ from inferbench.errors import InferBenchError
 from inferbench.model.choice import BEST, ForeignStack, choose, likeness, serving
 from inferbench.records.choice import GRADES, Choice
 
+pytestmark = pytest.mark.needs_plugins(
+    "chips/gb200", "chips/groq-lpu", "stacks/groq-2024", "workloads/moe", "networks/sdxl"
+)
+
+
 KNOWN = ib.installed()
 
 

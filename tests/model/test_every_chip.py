@@ -10,6 +10,11 @@ import inferbench as ib
 from inferbench.errors import InferBenchError
 from inferbench.records.choice import BOUND, CALIBRATED, GRADES, TRANSFERRED
 
+pytestmark = pytest.mark.needs_plugins(
+    "chips/tpu-v5p", "stacks/groq-2024", "architectures/imc", "architectures/cgra"
+)
+
+
 KNOWN = ib.installed()
 # The first that a chip can hold and compute is asked.
 WORK = (

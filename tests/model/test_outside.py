@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 import inferbench as ib
 from inferbench.model.outside import outside_at
+
+pytestmark = pytest.mark.needs_plugins("chips/h100-sxm", "stacks/vllm-h100")
 
 
 def said(system, workload="llama3-8b/decode", **more):
