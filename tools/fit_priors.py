@@ -326,21 +326,21 @@ EFFECTS = """
 ## What is left
 
 Standard deviations of the logarithm of predicted over measured: between chips, between versions of software
-on a chip, and the rest; and the factors between which nine in ten times of an unseen chip lie.
+on a chip, and the rest. The factors are those between which nine in ten times of an unseen chip lie.
 
 | class | step | rows | chips | between | software | rest | 90 % |
 |---|---|--:|--:|--:|--:|--:|--:|"""
 COVERAGE = """
 ## Chips left out
 
-Every chip is predicted by the prior of its class as if nobody had measured it: fit, variances and the width
-of intervals without any of its rows. How many of its times lie in the 90 % interval:
+Every chip is predicted by the prior of its class as if nobody had measured it. Fit, variances and the width
+of intervals use none of its rows. How many of its times lie in the 90 % interval:
 
 | rows of | of all rows | chips alike | rows | chips |
 |---|--:|--:|--:|--:|"""
 CHIPWISE = """
 Times of one chip err together, so that the column in which all chips weigh alike is the fair one. The chips
-of `serving_current` are three of NVIDIA's largest, which are more alike than chips are in general: their
+of `serving_current` are three of NVIDIA's largest, which are more alike than chips are in general. Their
 intervals are wider than they need to be.
 
 | chip | step | prior without it | rows | median predicted / measured | in the interval |

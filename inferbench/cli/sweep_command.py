@@ -68,14 +68,14 @@ __all__ = ["command"]
     default="tokens",
     show_default=True,
     type=click.Choice(["tokens", "useful_tops"]),
-    help="What winning is about; shown with -v.",
+    help="Quantity by which systems are ranked, with -v.",
 )
 @click.option(
     "--equal",
     default="cost",
     show_default=True,
     type=click.Choice(["chips", "power", "cost"]),
-    help="On what terms; shown with -v.",
+    help="Normalise it by chips, watts or dollars, with -v.",
 )
 def command(
     systems: tuple[str, ...],

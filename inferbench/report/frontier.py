@@ -34,8 +34,8 @@ _COLUMNS = (
 )
 _LEGEND = (
     (
-        "Tokens are output tokens. P:D: chips for prompts per chip for tokens that would balance. Bold: no"
-        " system listed beats it."
+        "Tokens are output tokens. P:D: prefill chips per decode chip at balance. Bold: Pareto-optimal among"
+        " the systems listed."
     ),
 )
 

@@ -17,8 +17,8 @@ RULES: Mapping[str, str] = {
     "not-modelled": "no installed model computes this phase or operator",
     "infeasible": "the model says that it doesn't fit, so it ran in parts or elsewhere",
     "not-comparable": (
-        "waiting in a queue, batches that nobody knows, speculative decoding, quantised caches or part of a"
-        " pipeline: another quantity"
+        "not the modelled quantity: queueing delay, unknown batch size, speculative decoding, quantised"
+        " caches or part of a pipeline"
     ),
     "rate-only": "tokens per second alone: which tokens they count, or at which batch, is not told",
     "power-refused": "power or energy that the source itself doubts, or of an unknown unit",

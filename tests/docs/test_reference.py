@@ -68,3 +68,14 @@ def give(file, folder):
         return
     words = shlex.split(docs_reference.example(COMMANDS["sweep"]))[1:]
     assert run([*words, "--out", file]) == 0
+
+
+def test_the_formula_of_a_stack_names_every_table_that_a_stack_has():
+    import sys
+
+    import inferbench as ib
+
+    tables = sys.modules[ib.Stack.__module__].TABLES
+    page = (docs.ROOT / "docs/explanation/concepts.md").read_text()
+    section = page.split("## From cost to seconds")[1].split("\n## ")[0]
+    assert [name for name in (*tables, "efficiency", "convert", "host") if f"`{name}`" not in section] == []

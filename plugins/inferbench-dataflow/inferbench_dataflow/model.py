@@ -82,8 +82,9 @@ class Dataflow(ib.Architecture):
         """
         if tuning.sync == 0:
             yield (
-                f"{chip.title}: the chips' waiting for each other is counted as software, 0 here; published"
-                " single-user rates are 10 to 700 times lower (docs/explanation/architectures/dataflow.md)"
+                f"{chip.title}: synchronisation between chips counts as software and is zero under the ideal"
+                " stack; published single-user rates are 10 to 700 times lower"
+                " (docs/explanation/architectures/dataflow.md)"
             )
 
     def place(self, graph: ib.Graph, chip: ib.Chip, layout: ib.Layout) -> ib.Placement:
