@@ -21,6 +21,10 @@ GENERATED = (
     " --write`. -->"
 )
 COMMON = {
+    "vendor": "who makes it",
+    "based_on": "name of the stack whose entries this one inherits where it has none",
+    "precision": "number format",
+    "stack": "name of a stack",
     "title": "how screens write it",
     "note": "what a reader should know",
     "source": "key of the source of every number that names none",
@@ -125,7 +129,7 @@ def rows(cls: type, *also: type, path: str = "") -> Iterator[tuple[str, str, str
         key = f"{path}.{field.name}" if path else field.name
         inner = None if field.name == "sources" else _table_in(hints[field.name])
         if inner is None or f"{path}.".find(f".{field.name}.") >= 0:
-            meaning = meanings.get(field.name, "" if path else COMMON.get(field.name, ""))
+            meaning = meanings.get(field.name, COMMON.get(field.name, ""))
             shape = "table" if field.name == "sources" else written(hints[field.name])
             yield key, shape, default(field), meaning
         else:

@@ -31,7 +31,12 @@ UNKNOWN = Range(NAN, NAN)
 
 @attrs.frozen
 class MemoryLevel:
-    """One level of memory of one chip: `[memory.hbm]`, `[memory.sram]`, `[memory.l2]`."""
+    """One level of memory of one chip: `[memory.hbm]`, `[memory.sram]`, `[memory.l2]`.
+
+    Attributes:
+        capacity: Bytes of one chip.
+        bandwidth: Bytes per second that one chip reads or writes at most.
+    """
 
     capacity: ByteCount
     bandwidth: BytesPerSecond
@@ -78,7 +83,13 @@ class Power:
 
 @attrs.frozen
 class Rental:
-    """What one chip costs to rent for an hour, by term: without commitment, for one year, for three years."""
+    """What one chip costs to rent for an hour, by term.
+
+    Attributes:
+        on_demand: Without commitment.
+        reserved_1y: With a commitment of one year.
+        reserved_3y: With a commitment of three years.
+    """
 
     on_demand: DollarsPerHour = UNKNOWN
     reserved_1y: DollarsPerHour = UNKNOWN
@@ -106,7 +117,13 @@ class Price:
 
 @attrs.frozen
 class Silicon:
-    """How and when it was made. `node` is the marketing name of the process as a length."""
+    """How and when it was made.
+
+    Attributes:
+        node: The marketing name of the process, as a length.
+        area: Of the dies that compute, together.
+        year: In which it was introduced; 0: not known.
+    """
 
     node: Metres = NAN
     area: SquareMetres = NAN

@@ -216,7 +216,12 @@ class SuitePoint:
     """One column of work.
 
     Attributes:
+        title: How the column is called.
+        network: Name of a network.
+        phase: Of its workload.
         batch: Sequences at once, or `max` for the largest batch that fits.
+        context: Tokens in the cache (decode) or in the prompt.
+        precision: Number format.
     """
 
     title: str
