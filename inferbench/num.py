@@ -10,10 +10,26 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-__all__ = ["Array", "Numeric", "ceil_div", "curve", "maximum", "minimum", "round_up", "where"]
+__all__ = [
+    "Array",
+    "Column",
+    "Indices",
+    "Mask",
+    "Numeric",
+    "ceil_div",
+    "curve",
+    "maximum",
+    "minimum",
+    "round_up",
+    "where",
+]
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Numeric: TypeAlias = float | Array
+Mask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+Indices: TypeAlias = np.ndarray[Any, np.dtype[np.intp]]
+Column: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+"""Of numbers or texts."""
 
 maximum = np.maximum
 minimum = np.minimum

@@ -156,6 +156,14 @@ def test_the_top_of_the_core_is_easy_to_see():
     assert len([path for path in FILES if path.parent == CORE]) <= 8
 
 
+def test_at_most_12_names_in_1000_lines_are_any():
+    """Arrays are `Array`, `Mask`, `Indices` or `Column`; what only passes through is `object`."""
+    texts = [path.read_text("utf-8") for path in FILES if "templates" not in path.parts]
+    nodes = [node for text in texts for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)]
+    lines = sum(len(text.splitlines()) for text in texts)
+    assert 1000 * sum(node.id == "Any" for node in nodes) / lines <= 12
+
+
 def test_every_public_name_resolves():
     for name in ib.__all__:
         assert getattr(ib, name) is not None

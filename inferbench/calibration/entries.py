@@ -56,7 +56,7 @@ def beside(base: Stack | None, kernel: Kernel) -> dict[str, Mapping[str, Any]]:
         kernel: What is to be fitted.
     """
     kind = kernel.key.partition(".")[0]
-    found: dict[str, Mapping[str, Any]] = {
+    found: dict[str, Mapping[str, object]] = {
         path: {**{k: v for k, v in table.items() if not _is(k, kind)}, kernel.key: absent(path)}
         for path, table in tables_of(base).items()
     }
@@ -106,7 +106,7 @@ def _value(table: str, wanted: Mapping[str, float]) -> float:
     return wanted.get(table, absent(table))
 
 
-def _close(mine: dict[str, float], theirs: Mapping[str, Any], kernel: Kernel, value: float) -> None:
+def _close(mine: dict[str, float], theirs: Mapping[str, object], kernel: Kernel, value: float) -> None:
     """Add entries until a lookup for the kernel finds the value."""
     for key in ("", kernel.key, f"{kernel.variant}.{kernel.precision}"):
         if key:

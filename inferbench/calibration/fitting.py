@@ -14,7 +14,7 @@ from inferbench.calibration.forms import Free, form
 from inferbench.calibration.kernels import Kernel
 from inferbench.errors import InferBenchError
 from inferbench.model.intervals import INTERVAL, conformal_logs
-from inferbench.num import Array
+from inferbench.num import Array, Mask
 from inferbench.records.fit import FitPart
 from inferbench.records.stack import Stack
 
@@ -159,7 +159,7 @@ class _Solution:
     free: Array
 
 
-def _solve(kernel: Kernel, frees: Sequence[Free], used: Any, start: Array | None = None) -> _Solution:
+def _solve(kernel: Kernel, frees: Sequence[Free], used: Mask, start: Array | None = None) -> _Solution:
     """Minimise the robust sum of squared log ratios over the rows used; values in units of their starts
     inside.
     """
@@ -255,7 +255,7 @@ def _scored(
     return Fitted(kernel, frees, tuple(solution.values.tolist()), part, by_group)
 
 
-def _mape(logs: Array, mask: Any) -> float:
+def _mape(logs: Array, mask: Mask) -> float:
     """Mean of |predicted / measured - 1| in percent; NaN where no row was left out."""
     known = logs[mask & np.isfinite(logs)]
     return float(100.0 * np.mean(np.abs(np.expm1(known)))) if len(known) else math.nan
@@ -275,7 +275,7 @@ def _at_bound(frees: Sequence[Free], values: Array) -> list[str]:
     ]
 
 
-def _folds(groups: Sequence[str]) -> list[Any]:
+def _folds(groups: Sequence[str]) -> list[Mask]:
     """Masks of the rows of each fold: whole groups, shuffled the same way every time."""
     names = sorted(set(groups))
     np.random.default_rng(SEED).shuffle(names)
@@ -284,7 +284,7 @@ def _folds(groups: Sequence[str]) -> list[Any]:
     return [of_row == i for i in range(min(FOLDS, len(names)))]
 
 
-def _left_out(kernel: Kernel, frees: Sequence[Free], solution: _Solution, folds: Sequence[Any]) -> Array:
+def _left_out(kernel: Kernel, frees: Sequence[Free], solution: _Solution, folds: Sequence[Mask]) -> Array:
     """log(predicted / measured) of each row under a fit that never saw its fold; NaN where too few rows were
     left.
     """
@@ -310,7 +310,7 @@ def _interval(logs: Array) -> float:
 
 
 def _regimes(
-    kernel: Kernel, frees: Sequence[Free], solution: _Solution, logs: Array, scored: Any
+    kernel: Kernel, frees: Sequence[Free], solution: _Solution, logs: Array, scored: Mask
 ) -> dict[str, float]:
     """Residuals by what takes longest: an engine's busy time, or everything that is no engine's."""
     named = {free.path: float(value) for free, value in zip(frees, solution.values, strict=True)}

@@ -14,7 +14,7 @@ from inferbench.calibration.operators import Sort, builder, cost, typed_tuning
 from inferbench.discovery.registry import Registry
 from inferbench.errors import Fault, InferBenchError
 from inferbench.evidence.variants import regime
-from inferbench.num import Array
+from inferbench.num import Array, Mask, Numeric
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
 from inferbench.records.measurement import Measurement
@@ -71,7 +71,7 @@ class Kernel:
     measured: Array
     groups: tuple[str, ...]
     screened: tuple[str, ...]
-    unscored: Any
+    unscored: Mask
     fields: Mapping[str, Array]
     software: str = ""
     rows: tuple[Measurement, ...] = ()
@@ -84,7 +84,7 @@ class Kernel:
         return self._sum(stack, self.recost(tuning) if tuning and self.recost is not None else self.costs)
 
     def _sum(self, stack: Stack, costs: tuple[Cost, ...]) -> Array:
-        total: Any = 0.0
+        total: Numeric = 0.0
         for op, one in zip(self.ops, costs, strict=True):
             total = total + stack.time(one, op, self.formats) * op.repeat
         every: Array = np.broadcast_to(np.asarray(total, dtype=np.float64), (1, len(self.measured)))[0]
@@ -96,7 +96,7 @@ class Kernel:
         return self._sum(_IDEAL, self.bare)
 
     @property
-    def fitted(self) -> Any:
+    def fitted(self) -> Mask:
         """Mask of the rows to fit."""
         return np.array([not why for why in self.screened])
 
@@ -106,7 +106,7 @@ class Kernel:
         return [row for row, why in zip(self.rows, self.screened, strict=True) if not why]
 
     @property
-    def scored(self) -> Any:
+    def scored(self) -> Mask:
         """Mask of the rows to score: the fitted ones but those that are fitted only, unless there are no
         others.
         """

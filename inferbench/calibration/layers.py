@@ -5,7 +5,6 @@ way.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import attrs
 import numpy as np
@@ -14,7 +13,7 @@ from inferbench.calibration.experts import expert_layer, exponent
 from inferbench.calibration.operators import cost
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
-from inferbench.num import Array
+from inferbench.num import Array, Mask, Numeric
 from inferbench.records.chip import Chip
 from inferbench.records.measurement import Measurement
 from inferbench.records.op import Gemm
@@ -102,6 +101,6 @@ def _column(rows: Sequence[Measurement], name: str) -> Array:
     return values
 
 
-def _flat(value: Any, rows: Sequence[Measurement]) -> Array:
+def _flat(value: Numeric | Mask, rows: Sequence[Measurement]) -> Array:
     flat: Array = np.broadcast_to(np.asarray(value, dtype=np.float64), (1, len(rows)))[0]
     return flat

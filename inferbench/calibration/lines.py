@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import attrs
 import numpy as np
@@ -19,7 +18,7 @@ from inferbench.errors import InferBenchError
 from inferbench.evidence.matching import Situation, situate
 from inferbench.model.case import Case, prepare
 from inferbench.model.evaluate import evaluate
-from inferbench.num import Array
+from inferbench.num import Array, Mask, Numeric
 from inferbench.records.grid import Grid
 from inferbench.records.host import Host
 from inferbench.records.measurement import Measurement
@@ -121,7 +120,7 @@ def lines_of(
         Lines in the order of the rows, and how many rows were not taken, by reason.
     """
     left: Counter[str] = Counter()
-    groups: dict[Any, list[Sorted]] = {}
+    groups: dict[object, list[Sorted]] = {}
     for i, (file, m) in enumerate(rows):
         for key, one in _sorted(i, file, m, stacks, software, left, registry):
             groups.setdefault(key, []).append(one)
@@ -139,7 +138,7 @@ def _sorted(
     software: Sequence[str],
     left: Counter[str],
     registry: Registry,
-) -> Iterator[tuple[Any, Sorted]]:
+) -> Iterator[tuple[object, Sorted]]:
     """The figures of a row, each with what it can be evaluated together with."""
     chip = registry.alias("chips", m.chip)
     if chip not in stacks:
@@ -229,9 +228,9 @@ def at_share(stack: Stack, share: float) -> Stack:
     return attrs.evolve(stack, efficiency={**stack.efficiency, "memory": memory})
 
 
-def _counted(run: Run, case: Case, grid: Grid) -> tuple[Any, Any, Any, Any]:
+def _counted(run: Run, case: Case, grid: Grid) -> tuple[Mask, Array, Array, Array]:
     """Whether points are feasible, seconds of the roofline, kernels, and passes over the network."""
-    kernels: Any = sum((op.repeat for op in case.graph(grid.at)), start=0.0)
+    kernels: Numeric = sum((op.repeat for op in case.graph(grid.at)), start=0.0)
     passes = case.workload.passes(case.network, grid.at, case.phase.name, case.options)
     return run.feasible, run.roofline, np.asarray(kernels), np.asarray(passes)
 

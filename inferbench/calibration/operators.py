@@ -34,13 +34,13 @@ class Sort:
     suffix: str
 
 
-def typed_tuning(chip: Chip, registry: Registry, table: Mapping[str, Any]) -> Any:
+def typed_tuning(chip: Chip, registry: Registry, table: Mapping[str, object]) -> Any:
     """A `[tuning.<architecture>]` table as the record of the chip's architecture."""
     architecture = registry.architecture(chip.architecture_type)
     return structured_tuning(architecture, Stack(name="fit", title="fit", tuning={architecture.name: table}))
 
 
-def cost(op: Op, chip: Chip, registry: Registry, tuning: Any = None) -> tuple[Cost, tuple[str, ...]]:
+def cost(op: Op, chip: Chip, registry: Registry, tuning: object = None) -> tuple[Cost, tuple[str, ...]]:
     """Cost an operator on a chip by itself, and say what the chip computes in."""
     architecture = registry.architecture(chip.architecture_type)
     placement = architecture.place(Graph((op,), Footprint(0.0, 0.0, 0.0), 1), chip, Layout())
@@ -62,7 +62,7 @@ Builder = Callable[[Columns, Precision, Sort, Sequence[Measurement], Registry], 
 
 
 def _described(
-    c: Columns, precision: Precision, sort: Sort, rows: Sequence[Measurement], *_: Any
+    c: Columns, precision: Precision, sort: Sort, rows: Sequence[Measurement], *_: object
 ) -> list[Op]:
     """An operator of any kind, from the numbers that its kind names."""
     kind = op_kind(rows[0].op)

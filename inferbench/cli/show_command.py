@@ -194,7 +194,7 @@ def value_text(fact: Fact) -> str:
     return str(fact.value) if fact.path.endswith("year") else plain_text(fact.value)
 
 
-def plain_text(value: Any) -> str:
+def plain_text(value: object) -> str:
     """Write a value without unit: whole numbers with commas between thousands, no trailing `.0`.
 
     Example:

@@ -19,17 +19,17 @@ class _Inline:
 
     workers = 1
 
-    def submit(self, work: Callable[..., Any], /, *arguments: Any) -> Any:
+    def submit(self, work: Callable[..., object], /, *arguments: object) -> Any:
         from concurrent.futures import Future
 
-        future: Future[Any] = Future()
+        future: Future[object] = Future()
         try:
             future.set_result(work(*arguments))
         except Exception as error:
             future.set_exception(error)
         return future
 
-    def as_completed(self, futures: Collection[Any]) -> Iterator[Any]:
+    def as_completed(self, futures: Collection[object]) -> Iterator[Any]:
         yield from futures
 
 

@@ -32,7 +32,7 @@ COMPARABLE = ("kv cache = fp8", "kv cache = int8", "speculative", "disagg")
 
 
 def read_rows(
-    path: str | Path, registry: Registry, importer: str = "", given: Mapping[str, Any] | None = None
+    path: str | Path, registry: Registry, importer: str = "", given: Mapping[str, object] | None = None
 ) -> tuple[Measurement, ...]:
     """Read a file as `read_measurements` does, and say where JSON breaks that no importer could know any
     more.
@@ -89,9 +89,9 @@ class Situation:
     op: str
     stack: Stack
     precision: str
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     inside: bool
-    key: Any
+    key: object
 
 
 def situate(m: Measurement, registry: Registry, stack: str | None = None) -> Situation | tuple[str, str]:
@@ -213,7 +213,7 @@ def _options(m: Measurement, network: Network | None, registry: Registry) -> dic
     if "options" in m.extra:
         return dict(m.extra["options"])
     known = {field.name for field in attrs.fields(registry.workload(network.type).options)}
-    options: dict[str, Any] = {}
+    options: dict[str, object] = {}
     for name in WHOLE.get(m.phase, ()):
         if name in known and _described(name, network):
             options[name] = True

@@ -120,7 +120,7 @@ class Comparison(Answer):
         return f"of {', '.join(self.systems)} on {works}: {len(self.to_dict()['results'])} points"
 
 
-def _point_title(work: Work, run: Run, at: Mapping[str, Any]) -> str:
+def _point_title(work: Work, run: Run, at: Mapping[str, object]) -> str:
     """What a block is: the suite's name for it, or phase and batch."""
     if work.title:
         return work.title
@@ -136,7 +136,7 @@ def compare(
     precision: str | Sequence[str] | None = None,
     stack: str = BEST,
     scenario: str = "reference",
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
     breakdown: bool = False,
     registry: Registry | None = None,
@@ -174,7 +174,7 @@ def compare(
     if not named:
         raise InferBenchError.of_argument("systems", "no system was named", systems=["b200"])
     works = _works(known, suite, workload, precision, axes)
-    settings: dict[str, Any] = {
+    settings: dict[str, object] = {
         "stack": stack,
         "scenario": scenario,
         "options": options,

@@ -67,7 +67,7 @@ def explain(
     precision: str | Sequence[str] = "bf16",
     stack: str | None = None,
     scenario: str = "reference",
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
     registry: Registry | None = None,
     **axes: Axis,
@@ -176,7 +176,7 @@ def _result(file: Path, number: int) -> Mapping[str, Any]:
     if not 1 <= number <= len(results):
         found = f"{number} of {len(results)} results"
         raise InferBenchError.of_argument("result", found, "count from 1")
-    found_result: Mapping[str, Any] = results[number - 1]
+    found_result: Mapping[str, object] = results[number - 1]
     return found_result
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import attrs
 
@@ -79,7 +78,7 @@ def frontier(
     precision: str | Sequence[str] = "fp8",
     stack: str = "ideal",
     scenario: str = "reference",
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
     registry: Registry | None = None,
 ) -> Frontiers:

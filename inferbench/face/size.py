@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import attrs
 
@@ -77,7 +76,7 @@ def size(
     precision: str | Sequence[str] = "fp8",
     stack: str = "ideal",
     scenario: str = "reference",
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
     registry: Registry | None = None,
     **axes: Axis,

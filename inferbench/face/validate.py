@@ -101,7 +101,7 @@ def _read(
     files: tuple[str, ...],
     known: Registry,
     importer: str | None,
-    given: Mapping[str, Any],
+    given: Mapping[str, object],
     rename: Mapping[str, str],
 ) -> tuple[Sets, dict[str, str], tuple[Fault, ...]]:
     """Sets of rows, hashes of those that are files, and warnings of copies."""
@@ -177,7 +177,7 @@ def from_files(
     files: Sequence[str],
     known: Registry,
     importer: str | None = None,
-    given: Mapping[str, Any] | None = None,
+    given: Mapping[str, object] | None = None,
     rename: Mapping[str, str] | None = None,
 ) -> Sets:
     """Rows of files, through importers, by the files as they were given.

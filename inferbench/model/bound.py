@@ -12,16 +12,16 @@ weights at least once. The host is left out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from inferbench.num import Numeric
 from inferbench.records.overlap import maximum_of
 
 __all__ = ["step_bound"]
 
 
-def step_bound(busy: Mapping[str, Any], chain: Any) -> Any:
+def step_bound(busy: Mapping[str, Numeric], chain: Numeric) -> Numeric:
     """Bound of a step in one stage: the longest engine's total, or the chain of latencies.
 
     Args:

@@ -14,6 +14,7 @@ from inferbench.model import partition
 from inferbench.model.case import Case, prepare
 from inferbench.model.evaluate import evaluate, layouts_of
 from inferbench.model.step import placed
+from inferbench.num import Array, Mask
 from inferbench.records.grid import Grid
 from inferbench.records.run import Run
 from inferbench.records.system import Layout, System
@@ -23,13 +24,13 @@ __all__ = ["at_largest_batch", "largest_batch", "smallest_layout", "smallest_sys
 MOST = 2.0**20
 
 
-def fits(case: Case, grid: Grid, layout: Layout) -> Any:
+def fits(case: Case, grid: Grid, layout: Layout) -> Mask:
     """Mask of the points whose footprint fits, without costing anything."""
     site, *_ = placed(case, grid.at, layout)
     return np.broadcast_to(np.asarray(site.placement.fits), grid.shape)
 
 
-def largest_batch(case: Case, grid: Grid, layout: Layout) -> Any:
+def largest_batch(case: Case, grid: Grid, layout: Layout) -> Array:
     """Largest batch that fits at every point of the other axes, all at once; 1 where not even that fits.
 
     Args:

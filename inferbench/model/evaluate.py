@@ -19,6 +19,7 @@ from inferbench.model import partition
 from inferbench.model.case import Case, prepare
 from inferbench.model.intervals import MATERIAL, inside, step_log_errors, unlike
 from inferbench.model.step import Pass, one_layout, placed
+from inferbench.num import Array, Indices, Mask, Numeric
 from inferbench.records.energy import Energy
 from inferbench.records.grid import Grid, Point
 from inferbench.records.op import ROLES, Op
@@ -96,10 +97,10 @@ class Best:
     """
 
     first: Pass
-    fields: dict[str, Any]
-    rank: Any
+    fields: dict[str, Numeric]
+    rank: Numeric | None
     layouts: tuple[Layout, ...]
-    chosen: Any
+    chosen: Indices
     rows: tuple[OpRow, ...]
 
     @classmethod
@@ -107,19 +108,19 @@ class Best:
         """Begin with the first pass."""
         return cls(done, _fields(done), None, (done.layout,), np.zeros((), dtype=np.intp), done.rows)
 
-    def add(self, done: Pass, items: Any) -> None:
+    def add(self, done: Pass, items: Numeric | None) -> None:
         """Take another pass where it is faster and fits, or where nothing fits and it needs less per chip."""
-        if self.rank is None:
-            self.rank = _rank(self.first, items)
+        before = _rank(self.first, items) if self.rank is None else self.rank
+        self.rank = before
         fields, rank = _fields(done), _rank(done, items)
-        homeless = np.isinf(rank) & np.isinf(self.rank)
-        better = (rank < self.rank) | (homeless & (fields["held"] < self.fields["held"]))
+        homeless = np.isinf(rank) & np.isinf(before)
+        better = (rank < before) | (homeless & (fields["held"] < self.fields["held"]))
         self.layouts = (*self.layouts, done.layout)
         least = _least_bound(self.fields, fields)
         self._take(better, fields, rank, done)
         self.fields["bound_seconds"] = least
 
-    def _take(self, better: Any, fields: dict[str, Any], rank: Any, done: Pass) -> None:
+    def _take(self, better: Mask, fields: dict[str, Numeric], rank: Numeric, done: Pass) -> None:
         if not np.any(better):
             return
         last = len(self.layouts) - 1
@@ -130,11 +131,12 @@ class Best:
         self.fields = {
             name: np.where(better, fields.get(name, 0.0), self.fields.get(name, 0.0)) for name in names
         }
-        self.rank, self.chosen = np.where(better, rank, self.rank), np.where(better, last, self.chosen)
+        kept = np.inf if self.rank is None else self.rank
+        self.rank, self.chosen = np.where(better, rank, kept), np.where(better, last, self.chosen)
         self.rows = ()
 
 
-def _fields(done: Pass) -> dict[str, Any]:
+def _fields(done: Pass) -> dict[str, Numeric]:
     named = {name: getattr(done, name) for name in (*_SHARED, "fits", "log_error")}
     said = done.energy
     needs = done.footprint
@@ -154,7 +156,7 @@ def _fields(done: Pass) -> dict[str, Any]:
     }
 
 
-def _least_bound(one: dict[str, Any], other: dict[str, Any]) -> Any:
+def _least_bound(one: dict[str, Numeric], other: dict[str, Numeric]) -> Numeric:
     """Return the shorter bound of two layouts that fit: a system whose layout is free has the least of
     all.
     """
@@ -164,12 +166,14 @@ def _least_bound(one: dict[str, Any], other: dict[str, Any]) -> Any:
     return np.where(fits[0] == fits[1], least, np.where(fits[0], mine, theirs))
 
 
-def _rank(done: Pass, items: Any) -> Any:
+def _rank(done: Pass, items: Numeric | None) -> Numeric:
     rank = done.seconds if items is None else done.seconds / items
     return np.where(done.fits, np.where(np.isnan(rank), np.inf, rank), np.inf)
 
 
-def _search(case: Case, at: Point, whole: tuple[Op, ...], layouts: Sequence[Layout], items: Any) -> Best:
+def _search(
+    case: Case, at: Point, whole: tuple[Op, ...], layouts: Sequence[Layout], items: Numeric | None
+) -> Best:
     """Evaluate the layouts; one of several that an operator refuses (experts that don't divide) is left
     out.
     """
@@ -221,8 +225,8 @@ def _idle_ranks(at: Point, layout: Layout | None) -> Reason | None:
 
 
 def _feasible(
-    case: Case, whole: tuple[Op, ...], best: Best, rate: Any, site: Site, idle: Reason | None
-) -> tuple[Any, tuple[Reason, ...]]:
+    case: Case, whole: tuple[Op, ...], best: Best, rate: Numeric, site: Site, idle: Reason | None
+) -> tuple[Mask, tuple[Reason, ...]]:
     """Mask of the points that can be, and why the others can't."""
     fits = np.asarray(best.fields["fits"])
     feasible, reasons = np.logical_and(fits, np.isfinite(rate)), (idle,) if idle else ()
@@ -234,12 +238,18 @@ def _feasible(
     return feasible, reasons
 
 
+def _busy(merged: dict[str, Numeric]) -> dict[str, Array]:
+    """Seconds per engine among the fields of the layouts chosen."""
+    names = [name for name in merged if name.startswith("busy ")]
+    return {name.removeprefix("busy "): np.asarray(merged[name], dtype=np.float64) for name in names}
+
+
 def _run(
-    case: Case, grid: Grid, whole: tuple[Op, ...], items: Any, best: Best, idle: Reason | None = None
+    case: Case, grid: Grid, whole: tuple[Op, ...], items: Numeric, best: Best, idle: Reason | None = None
 ) -> Run:
     first, merged = best.first, best.fields
     energy = _merged_energy(best)
-    busy = {name.removeprefix("busy "): value for name, value in merged.items() if name.startswith("busy ")}
+    busy = _busy(merged)
     site = _whole_chip(case)
     rate = site.rate_at(grid.at.precision)  # not of an operator: parts may be stored otherwise
     home = next(iter(first.chain["placement"].homes.values()), case.chip.outermost)
@@ -248,7 +258,7 @@ def _run(
     formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
     strange = _strange(case, at, best)
     log_error, of_power, of_energy = _log_errors(case, at, merged, energy)
-    shared = {name: merged[name] for name in _SHARED}
+    shared: dict[str, Any] = {name: merged[name] for name in _SHARED}
     return Run(
         system=case.system,
         network=case.network,
@@ -261,11 +271,11 @@ def _run(
         grid=grid,
         **shared,
         footprint=Footprint(merged["weights"], merged["state"], merged["activations"]),
-        useful=sum(op.useful * op.repeat for op in whole),
+        useful=np.asarray(sum((op.useful * op.repeat for op in whole), 0.0), dtype=np.float64),
         peak=rate * case.system.count,
         ridge=rate / site.bandwidth(home),
-        items=items,
-        batch=at["batch"],
+        items=np.asarray(items, dtype=np.float64),
+        batch=np.asarray(at["batch"], dtype=np.float64),
         busy=busy,
         energy=energy,
         feasible=feasible,
@@ -283,7 +293,9 @@ def _run(
     )
 
 
-def _log_errors(case: Case, at: Point, merged: dict[str, Any], energy: Energy) -> tuple[Any, Any, Any]:
+def _log_errors(
+    case: Case, at: Point, merged: dict[str, Numeric], energy: Energy
+) -> tuple[Numeric, Numeric, Numeric]:
     """Log standard errors of time, power and energy; of the latter two NaN where nobody asks."""
     log_error = merged["log_error"]
     if not case.intervals or not case.stack.fit.rows:
@@ -291,14 +303,14 @@ def _log_errors(case: Case, at: Point, merged: dict[str, Any], energy: Energy) -
     return log_error, *step_log_errors(case, at, log_error, energy, merged["waiting"])
 
 
-def _named(case: Case) -> dict[str, Any]:
+def _named(case: Case) -> dict[str, object]:
     """Workload options that differ from their defaults: a result always names them."""
     default = type(case.options)()
     pairs = {field.name: getattr(case.options, field.name) for field in attrs.fields(type(case.options))}
     return {name: value for name, value in pairs.items() if value != getattr(default, name)}
 
 
-def _unfit(case: Case, whole: tuple[Op, ...], best: Best, where: Any) -> tuple[Reason, ...]:
+def _unfit(case: Case, whole: tuple[Op, ...], best: Best, where: Mask) -> tuple[Reason, ...]:
     """The architecture's own reasons, or for a plain lack of memory what the whole network needs."""
     own = tuple(reason for reason in best.first.reasons if reason.code != "capacity")
     if own or not where.any():
@@ -315,7 +327,7 @@ def _unfit(case: Case, whole: tuple[Op, ...], best: Best, where: Any) -> tuple[R
     return tuple(reason for reason in (attrs.evolve(total, where=short), uneven) if np.any(reason.where))
 
 
-def _capacity(case: Case, whole: tuple[Op, ...], where: Any) -> Reason:
+def _capacity(case: Case, whole: tuple[Op, ...], where: Mask) -> Reason:
     """Say what the whole network needs against all chips, and how many chips that is at the least."""
     weights = sum(op.parameters * op.instances * op.precision.weights for op in whole)
     state = sum(op.resident.state * op.instances for op in whole)
@@ -337,7 +349,7 @@ def _capacity(case: Case, whole: tuple[Op, ...], where: Any) -> Reason:
     return Reason("capacity", template, numbers, where)
 
 
-def _unsupported(known: Any, peak: Callable[[str], float]) -> tuple[Reason, ...]:
+def _unsupported(known: Mask, peak: Callable[[str], float]) -> tuple[Reason, ...]:
     if known.all():
         return ()
     formats = ", ".join(name for name in FORMATS if np.isfinite(peak(name)))
@@ -351,11 +363,11 @@ def _unsupported(known: Any, peak: Callable[[str], float]) -> tuple[Reason, ...]
     )
 
 
-def _strange(case: Case, at: Point, best: Best) -> Any:
+def _strange(case: Case, at: Point, best: Best) -> Mask:
     """Whether a step's operators leave the boxes they were fitted in."""
     if not case.stack.fit.rows:
         return np.asarray(False)
-    strange: Any = np.asarray(False)
+    strange: Mask = np.asarray(False)
     for index in set(np.ravel(best.chosen).tolist()):
         site, graph, _, _ = placed(case, at, best.layouts[int(index)])
         mine = best.chosen == index
@@ -363,11 +375,11 @@ def _strange(case: Case, at: Point, best: Best) -> Any:
     return strange
 
 
-def _flags(case: Case, at: Point, energy: Energy, formats: tuple[str, ...], strange: Any) -> dict[str, Any]:
+def _flags(case: Case, at: Point, energy: Energy, formats: tuple[str, ...], strange: Mask) -> dict[str, Mask]:
     """Masks of what a reader must know about a point."""
     points = at.precision.points
     fallback = [float(WIDER[p.compute][0] != name) for p, name in zip(points, formats, strict=True)]
-    flags: dict[str, Any] = {"precision-fallback": at.precision.along_axis(fallback) > 0}
+    flags: dict[str, Mask] = {"precision-fallback": at.precision.along_axis(fallback) > 0}
     capacity = case.chip.memory[case.chip.outermost].capacity
     if case.ignore_capacity:
         flags["capacity-ignored"] = np.asarray(True)

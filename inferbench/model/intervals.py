@@ -19,12 +19,11 @@ no measurement is expected around, and what their coefficients rest on stands be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from inferbench.model.case import Case
-from inferbench.num import Array, Numeric
+from inferbench.num import Array, Mask, Numeric
 from inferbench.records.energy import Energy
 from inferbench.records.grid import Point
 from inferbench.records.op import Collective, Op
@@ -81,7 +80,7 @@ MATERIAL = 0.10
 ISOLATED = 0.63
 
 
-def log_error(case: Case, at: Point, kernels: Numeric) -> Any:
+def log_error(case: Case, at: Point, kernels: Numeric) -> Numeric:
     """Log standard error of a step's time at the points of a grid; NaN under a stack that was not fitted.
 
     Args:
@@ -101,7 +100,7 @@ def log_error(case: Case, at: Point, kernels: Numeric) -> Any:
     return np.sqrt(np.square(kernels) + step**2 + np.square(outside(case, at)))
 
 
-def outside(case: Case, at: Point) -> Any:
+def outside(case: Case, at: Point) -> Numeric:
     """Log standard error added outside the box in which the stack was fitted; 0 inside.
 
     0.25 for each of an unseen chip, precision or phase, 0.1 per doubling beyond an axis or a number of
@@ -112,7 +111,7 @@ def outside(case: Case, at: Point) -> Any:
         Batch 128 where 64 was the largest: one doubling, 0.1.
     """
     domain = case.stack.domain
-    total: Any = 0.0
+    total: Numeric = 0.0
     if domain.chips and case.chip.name not in domain.chips:
         total = total + (UNSEEN if _kindred(case) else UNFITTED) ** 2
     if domain.counts:
@@ -141,7 +140,9 @@ def _kindred(case: Case) -> bool:
     return not known or any(case.registry.chip(name).vendor == case.chip.vendor for name in known)
 
 
-def step_log_errors(case: Case, at: Point, time: Any, energy: Energy, waiting: Any) -> tuple[Any, Any]:
+def step_log_errors(
+    case: Case, at: Point, time: Numeric, energy: Energy, waiting: Numeric
+) -> tuple[Numeric, Numeric]:
     """Log standard errors of a step's mean power and of its energy.
 
     A stack with energies of its own brings both, from steps that were predicted whole; outside its box
@@ -162,7 +163,7 @@ def step_log_errors(case: Case, at: Point, time: Any, energy: Energy, waiting: A
     return np.hypot(fit.power, beyond), np.hypot(fit.energy, beyond)
 
 
-def energy_spreads(time: Any, energy: Energy, waiting: Any, limit: float) -> tuple[Any, Any]:
+def energy_spreads(time: Numeric, energy: Energy, waiting: Numeric, limit: float) -> tuple[Numeric, Numeric]:
     """Log standard errors of mean power and of energy.
 
     Args:
@@ -191,7 +192,7 @@ def energy_spreads(time: Any, energy: Energy, waiting: Any, limit: float) -> tup
     return np.hypot(of_power * time, energy.log_error), np.hypot(of_energy * time, energy.log_error)
 
 
-def unlike(stack: Stack, ops: Sequence[Op], site: Site) -> Any:
+def unlike(stack: Stack, ops: Sequence[Op], site: Site) -> Numeric:
     """Share of a step in operators that lie outside the boxes in which a stack's kernels were fitted.
 
     An operator outside the box of its variant counts once. One with useful operations counts 5.6 times
@@ -204,8 +205,8 @@ def unlike(stack: Stack, ops: Sequence[Op], site: Site) -> Any:
         ops: Of one layout, sharded.
         site: Where they run.
     """
-    total: Any = 0.0
-    part: Any = 0.0
+    total: Numeric = 0.0
+    part: Numeric = 0.0
     for op in ops:
         seconds = _roughly(op, site) * op.repeat
         formats = tuple(site.computes_in(point.compute) for point in op.precision.points)
@@ -215,7 +216,7 @@ def unlike(stack: Stack, ops: Sequence[Op], site: Site) -> Any:
     return part / np.where(np.asarray(total) > 0, total, 1.0)
 
 
-def _roughly(op: Op, site: Site) -> Any:
+def _roughly(op: Op, site: Site) -> Numeric:
     """Roofline time of an operator on one chip; a collective's payload over its link."""
     if isinstance(op, Collective):
         link = site.link(op.group)
@@ -223,7 +224,7 @@ def _roughly(op: Op, site: Site) -> Any:
     return np.maximum(op.useful / site.rate(op), op.bytes.total / site.bandwidth(site.chip.outermost))
 
 
-def inside(case: Case, at: Point) -> Any:
+def inside(case: Case, at: Point) -> Mask:
     """Whether points lie in the box in which the stack was fitted."""
     return np.asarray(outside(case, at)) <= 0.0
 
@@ -340,21 +341,21 @@ def factors(metric: Metric, run: Run) -> tuple[Array, Array]:
     return np.exp(-np.hypot(np.log(low), cheap)), np.exp(np.hypot(np.log(high), dear))
 
 
-def longest(room: Any, log_error: Any) -> Any:
+def longest(room: Numeric, log_error: Numeric) -> Numeric:
     """Largest factor on an energy: the power limit, so many times the watts, for as long as the time's
     interval reaches.
     """
     return room * np.exp(INTERVAL * np.asarray(log_error, dtype=np.float64))
 
 
-def slower(shared: Any) -> Any:
+def slower(shared: Numeric) -> Numeric:
     """How much of its time an operator may take in addition, at the upper end of an error that it shares with
     others.
     """
     return np.expm1(INTERVAL * np.asarray(shared)) if np.any(shared) else 0.0
 
 
-def together(own: Any, slower: Any) -> Any:
+def together(own: Numeric, slower: Numeric) -> Numeric:
     """Log standard error of a sum of kernels.
 
     Args:
@@ -373,7 +374,7 @@ def together(own: Any, slower: Any) -> Any:
     return np.hypot(own, np.log1p(slower) / INTERVAL) if np.any(slower) else own
 
 
-def ends(log_error: Any, most: Any = np.nan) -> tuple[Array, Array]:
+def ends(log_error: Numeric, most: Numeric = np.nan) -> tuple[Array, Array]:
     """Low and high factor of a 90% interval from a log standard error.
 
     Args:

@@ -122,7 +122,7 @@ def cost_rows(
     fitted = _rows(stack.kernel_error(op, formats), rows)
     error = np.where(fitted > 0, fitted, np.nan)
     energy, seconds = _energy(cost, seconds, op, chip, stack, formats, registry)
-    log_errors = energy_spreads(error, energy, energy.parts.get("idle", np.nan), chip.power.tdp)
+    of_power, of_energy = energy_spreads(error, energy, energy.parts.get("idle", np.nan), chip.power.tdp)
     rate = _rows(site.rate(op), rows)
     useful = _rows(op.useful, rows)
     utilization = np.where(useful > 0, useful / (rate * seconds), np.nan)
@@ -139,7 +139,8 @@ def cost_rows(
         energy,
         error,
         np.asarray(_rows(stack.covers(op, formats), rows)),
-        *log_errors,
+        np.asarray(of_power),
+        np.asarray(of_energy),
         limit=chip.power.tdp,
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
 
 import attrs
 import numpy as np
@@ -40,9 +39,9 @@ class Stages:
         count: Number of stages.
     """
 
-    first: Any
-    middle: Any
-    last: Any
+    first: Numeric
+    middle: Numeric
+    last: Numeric
     count: int
 
 
@@ -50,16 +49,16 @@ class Stages:
 class Sums:
     """An amount added up by unit: what the embedding, all layers and the head take."""
 
-    embedding: Any = 0.0
-    layer: Any = 0.0
-    head: Any = 0.0
+    embedding: Numeric = 0.0
+    layer: Numeric = 0.0
+    head: Numeric = 0.0
 
     @property
-    def total(self) -> Any:
+    def total(self) -> Numeric:
         """All units."""
         return self.embedding + self.layer + self.head
 
-    def per_stage(self, cut: Stages, layers: int) -> list[Any]:
+    def per_stage(self, cut: Stages, layers: int) -> list[Numeric]:
         """The amount in each kind of stage."""
         if cut.count == 1:
             return [self.total]
@@ -68,9 +67,9 @@ class Sums:
         return parts if cut.count == 2 else [*parts, cut.middle * one]
 
 
-def add_up(ops: Sequence[Op], amounts: Sequence[Any]) -> Sums:
+def add_up(ops: Sequence[Op], amounts: Sequence[Numeric]) -> Sums:
     """Add amounts by the unit of their operators."""
-    sums: dict[str, Any] = {"embedding": 0.0, "layer": 0.0, "head": 0.0}
+    sums: dict[str, Numeric] = {"embedding": 0.0, "layer": 0.0, "head": 0.0}
     for op, amount in zip(ops, amounts, strict=True):
         sums[op.unit] = sums[op.unit] + amount
     return Sums(**sums)
@@ -182,13 +181,13 @@ def local_graph(ops: tuple[Op, ...], layout: Layout, layers: int, passes: Numeri
     return Graph(ops, footprint, layers), pieces
 
 
-def _state(op: Op) -> Any:
+def _state(op: Op) -> Numeric:
     state = op.resident.state
     return 0.0 if isinstance(state, float) and state == 0.0 else state * op.instances
 
 
-def _largest(amounts: Sequence[Any]) -> Any:
-    largest: Any = 0.0
+def _largest(amounts: Sequence[Numeric]) -> Numeric:
+    largest: Numeric = 0.0
     for amount in amounts:
         largest = np.maximum(largest, amount)
     return largest

@@ -14,7 +14,7 @@ from inferbench.model.bound import step_bound
 from inferbench.model.case import Case
 from inferbench.model.exchange import exchange
 from inferbench.model.intervals import log_error, slower, together
-from inferbench.num import Numeric, ceil_div
+from inferbench.num import Mask, Numeric, ceil_div
 from inferbench.records.cost import Cost
 from inferbench.records.energy import ActivityCounts, Energy
 from inferbench.records.grid import Point
@@ -35,21 +35,21 @@ class Pass:
     """One layout evaluated; fields as in `Run`."""
 
     layout: Layout
-    seconds: Any
-    model: Any
-    bound_seconds: Any
-    roofline: Any
-    silicon: Any
-    compulsory: Any
-    busy: Mapping[str, Any]
+    seconds: Numeric
+    model: Numeric
+    bound_seconds: Numeric
+    roofline: Numeric
+    silicon: Numeric
+    compulsory: Numeric
+    busy: Mapping[str, Numeric]
     energy: Energy
-    fits: Any
-    held: Any
+    fits: Mask
+    held: Numeric
     footprint: Footprint
     reasons: tuple[Reason, ...]
     rows: tuple[OpRow, ...]
     chain: Mapping[str, Any]
-    log_error: Any = np.nan
+    log_error: Numeric = np.nan
 
 
 def _site(case: Case, graph: Graph, layout: Layout) -> Site:
@@ -129,11 +129,11 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     )
 
 
-def _all_chips(charged: _StepCost, at: Point, layout: Layout, passes: Numeric) -> dict[str, Any]:
+def _all_chips(charged: _StepCost, at: Point, layout: Layout, passes: Numeric) -> dict[str, Numeric]:
     """Counts of all chips and microbatches. Replicas without a sequence idle, and what was rounded up
     computes nothing for nobody, though its bytes move.
     """
-    batch: Any = at["batch"]
+    batch: Numeric = at["batch"]
     working = np.minimum(float(layout.dp), batch) if layout.dp > 1 else 1.0
     real = batch / (partition.replica(at, layout)["batch"] * working)
     scale = passes * layout.tp * layout.cp * working
@@ -150,7 +150,7 @@ def _all_chips(charged: _StepCost, at: Point, layout: Layout, passes: Numeric) -
     return total
 
 
-def _bound(plain: _StepCost, stages: int, passes: Numeric) -> Any:
+def _bound(plain: _StepCost, stages: int, passes: Numeric) -> Numeric:
     """What no schedule of the layout's work beats."""
     if stages == 1:
         return step_bound(plain.engines, plain.chain)
@@ -161,20 +161,20 @@ def _bound(plain: _StepCost, stages: int, passes: Numeric) -> Any:
         if name.partition(".")[0] != "compute"
     }
     busy["compute"] = passes * plain.useful / plain.rate
-    return np.maximum(step_bound(busy, 0.0) / stages, plain.chain)
+    return np.asarray(np.maximum(step_bound(busy, 0.0) / stages, plain.chain))
 
 
-def _roofline(whole: Sequence[Op], site: Site, chips: int) -> tuple[Any, Any]:
+def _roofline(whole: Sequence[Op], site: Site, chips: int) -> tuple[Numeric, Numeric]:
     """Sum over ops of max(ops / rate, compulsory bytes / bandwidth), all chips perfectly shared.
 
     Compulsory: weights and state once, and what enters or leaves the graph; no intermediates.
     """
     homes = site.placement.homes
     outer = site.chip.outermost
-    total: Any = 0.0
-    compulsory: Any = 0.0
+    total: Numeric = 0.0
+    compulsory: Numeric = 0.0
     for op in whole:
-        levels: dict[str, Any] = {}
+        levels: dict[str, Numeric] = {}
         touched = op.bytes
         for role, amount in (
             ("weights", touched.weights),
@@ -184,7 +184,7 @@ def _roofline(whole: Sequence[Op], site: Site, chips: int) -> tuple[Any, Any]:
             level = homes.get(role, None) if role != "graph" else homes.get("inputs", outer)
             if level is not None and not (isinstance(amount, float) and amount == 0.0):
                 levels[level] = levels[level] + amount if level in levels else amount
-        time: Any = op.useful / site.rate(op)
+        time: Numeric = op.useful / site.rate(op)
         for level, amount in levels.items():
             time = np.maximum(time, amount / site.bandwidth(level))
             compulsory = compulsory + amount * op.repeat
@@ -197,27 +197,27 @@ class _StepCost:
 
     def __init__(self, case: Case, site: Site, formats: tuple[str, ...]) -> None:
         self.case, self.site, self.formats = case, site, formats
-        self.model: dict[str, Any] = {"embedding": 0.0, "layer": 0.0, "head": 0.0}
-        self.seconds: dict[str, Any] = dict(self.model)
-        self.solo: Any = 0.0
-        self.busy: dict[str, Any] = {}
-        self.useful: Any = 0.0
-        self.rate: Any = np.nan
-        self.weights: Any = 0.0
+        self.model: dict[str, Numeric] = {"embedding": 0.0, "layer": 0.0, "head": 0.0}
+        self.seconds: dict[str, Numeric] = dict(self.model)
+        self.solo: Numeric = 0.0
+        self.busy: dict[str, Numeric] = {}
+        self.useful: Numeric = 0.0
+        self.rate: Numeric = np.nan
+        self.weights: Numeric = 0.0
         level = site.placement.homes.get("weights", "")
         self.home = f"memory.{level}"
         self.bandwidth = site.bandwidth(level) if level else np.inf
         self.chain: Any = 0.0
-        self.actions: dict[str, Any] = {}
-        self.shared: dict[str, Any] = {}
+        self.actions: dict[str, Numeric] = {}
+        self.shared: dict[str, Numeric] = {}
         self.rows: list[OpRow] = []
-        self.kernels: Any = 0.0
-        self.variance: Any = 0.0
-        self.common: Any = 0.0
-        self.sent: tuple[Any, Any] = (0.0, 0.0)
+        self.kernels: Numeric = 0.0
+        self.variance: Numeric = 0.0
+        self.common: Numeric = 0.0
+        self.sent: tuple[Numeric, Numeric] = (0.0, 0.0)
 
     @property
-    def error(self) -> Any:
+    def error(self) -> Numeric:
         """Log standard error of the sum of all kernels."""
         total = sum(self.seconds.values())
         share = 1.0 / np.where(np.asarray(total) > 0, total, 1.0)
@@ -239,7 +239,7 @@ class _StepCost:
         return self
 
     @property
-    def engines(self) -> dict[str, Any]:
+    def engines(self) -> dict[str, Numeric]:
         """Busy seconds per engine, without what is exposed."""
         return {name: busy for name, busy in self.busy.items() if not name.startswith("exposed.")}
 
@@ -298,7 +298,7 @@ class _StepCost:
                 )
             )
 
-    def send(self, graph: Graph) -> tuple[Any, Any]:
+    def send(self, graph: Graph) -> tuple[Numeric, Numeric]:
         """Seconds (ideal, stack) to hand one microbatch's activations to the next stage."""
         last = next(op for op in reversed(graph.ops) if op.unit == "layer" and not isinstance(op, Collective))
         op = Collective(
@@ -316,7 +316,9 @@ class _StepCost:
         return _IDEAL.time(cost, op), self.case.stack.time(cost, op, self.formats)
 
 
-def _step(by_unit: Mapping[str, Any], cut: partition.Stages, layers: int, passes: Any, send: Any) -> Any:
+def _step(
+    by_unit: Mapping[str, Numeric], cut: partition.Stages, layers: int, passes: Numeric, send: Numeric
+) -> Numeric:
     """Duration of a step: one microbatch through all stages, or the fullest stage for every microbatch,
     whichever is longer.
     """
@@ -324,15 +326,20 @@ def _step(by_unit: Mapping[str, Any], cut: partition.Stages, layers: int, passes
     if cut.count == 1:
         return sums.total * passes
     through = sums.total + (cut.count - 1) * send
-    slowest: Any = 0.0
+    slowest: Numeric = 0.0
     for stage in sums.per_stage(cut, layers):
         slowest = np.maximum(slowest, stage + send)
     return np.maximum(through, passes * slowest)
 
 
 def _power(
-    case: Case, at: Point, actions: Mapping[str, Any], formats: tuple[str, ...], model: Any, seconds: Any
-) -> tuple[Energy, Any, Any]:
+    case: Case,
+    at: Point,
+    actions: Mapping[str, Numeric],
+    formats: tuple[str, ...],
+    model: Numeric,
+    seconds: Numeric,
+) -> tuple[Energy, Numeric, Numeric]:
     """Ask the power model; a cap that binds stretches both the ideal step and the stack's."""
     if case.power is None:
         return Energy(np.nan, np.nan, 1.0, case.power_why), model, seconds

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import attrs
 import numpy as np
@@ -93,5 +92,5 @@ class Energy:
     estimated: bool = False
     boundary: str = "board"
     limit: float = math.nan
-    parts: Mapping[str, Any] = attrs.field(factory=dict)
-    log_error: Any = math.nan
+    parts: Mapping[str, Numeric] = attrs.field(factory=dict)
+    log_error: Numeric = math.nan

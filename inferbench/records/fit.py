@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from inferbench.num import Mask, Numeric
 from inferbench.records.op import Op
 from inferbench.records.variants import variants
 from inferbench.units import Deviation
@@ -37,9 +38,9 @@ class Domain:
     axes: Mapping[str, tuple[float, float]] = attrs.field(factory=dict)
     ops: Mapping[str, Mapping[str, tuple[float, float]]] = attrs.field(factory=dict)
 
-    def holds(self, op: Op) -> Any:
+    def holds(self, op: Op) -> Mask:
         """Whether an operator lies in the box of its variant, at each point; True where no box is given."""
-        inside: Any = np.asarray(True)
+        inside: Mask = np.asarray(True)
         for names, mask in variants(op):
             box = next((self.ops[name] for name in names if name in self.ops), {})
             for field, (low, high) in box.items():
@@ -49,7 +50,7 @@ class Domain:
         return inside
 
 
-def _field(op: Any, field: str) -> Any:
+def _field(op: Any, field: str) -> Numeric | None:
     if field == "group":
         return np.asarray(op.heads / op.kv_heads) if hasattr(op, "kv_heads") else np.asarray(op.group)
     value = getattr(op, field, None)

@@ -5,13 +5,13 @@ once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import attrs
 import numpy as np
 
 from inferbench.errors import InferBenchError
-from inferbench.num import Array, Numeric
+from inferbench.num import Array, Indices, Mask, Numeric
 from inferbench.records.precision import Precision
 
 __all__ = ["Grid", "Point"]
@@ -93,7 +93,16 @@ class Grid:
         """Return the grid with dependent coordinates set."""
         return attrs.evolve(self, solved={**self.solved, **coordinates})
 
-    def full(self, values: Any) -> Any:
+    @overload
+    def full(self, values: Mask) -> Mask: ...
+
+    @overload
+    def full(self, values: Indices) -> Indices: ...
+
+    @overload
+    def full(self, values: Numeric) -> Array: ...
+
+    def full(self, values: Numeric | Mask | Indices) -> Array | Mask | Indices:
         """Broadcast to the full shape (a view), axes in the order given to `of` and precision last."""
         order = [self.dims.index(name) for name in (*self.axes, "precision")]
         return np.broadcast_to(np.asarray(values), self.shape).transpose(order)

@@ -5,7 +5,6 @@ on size.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import attrs
 import numpy as np
@@ -47,7 +46,7 @@ class Lookup:
     op: Op
     names: Names
     formats: tuple[str, ...]
-    cache: dict[Any, Any]
+    cache: dict[object, list[Efficiency]]
 
     def find(self, label: str, table: Table, default: float) -> Numeric:
         """Return the entry of a table, along the precision axis where entries differ."""
@@ -64,8 +63,9 @@ class Lookup:
         if all(entry == entries[0] for entry in entries):
             first = entries[0]
             return first.at(op) if isinstance(first, Curve) else first
-        if not any(isinstance(entry, Curve) for entry in entries):
-            return op.precision.along_axis(entries)
+        plain = [entry for entry in entries if not isinstance(entry, Curve)]
+        if len(plain) == len(entries):
+            return op.precision.along_axis(plain)
         return _mixed(entries, op)
 
 
@@ -88,7 +88,7 @@ def entry(table: Table, names: Names, point: PrecisionName, computed: str, defau
 
 
 def _mixed(entries: list[Efficiency], op: Op) -> Array:
-    result: Any = 0.0
+    result: Numeric = 0.0
     for i, entry in enumerate(entries):
         mask = op.precision.along_axis([float(j == i) for j in range(len(entries))])
         result = result + mask * (entry.at(op) if isinstance(entry, Curve) else entry)

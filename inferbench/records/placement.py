@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from inferbench.num import Array, Numeric
+from inferbench.num import Array, Mask, Numeric
 from inferbench.records.chip import Chip, Link
 from inferbench.records.op import ROLES, Op
 from inferbench.records.precision import WIDER, Precision
@@ -47,10 +47,10 @@ class Reason:
     code: str
     template: str
     numbers: Mapping[str, Numeric]
-    where: Any
+    where: Mask
 
     @classmethod
-    def plain(cls, code: str, text: str, where: Any) -> Reason:
+    def plain(cls, code: str, text: str, where: Mask) -> Reason:
         """A reason whose text has no numbers to fill in; braces in it stay as they are."""
         return cls(code, text.replace("{", "{{").replace("}", "}}"), {}, where)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, overload
 
 import attrs
 import numpy as np
 
 from inferbench.errors import InferBenchError, blamed_on, suggest
-from inferbench.num import Array
+from inferbench.num import Array, Indices, Mask, Numeric
 from inferbench.records.choice import CALIBRATED, GRADES, TRANSFERRED, Choice
 from inferbench.records.energy import Energy
 from inferbench.records.grid import Grid
@@ -39,13 +39,13 @@ class OpRow:
 
     name: str
     kind: str
-    repeat: Any
-    useful: Any
-    moved: Any
-    busy: Mapping[str, Any]
-    exposed: Mapping[str, Any]
-    model: Any
-    seconds: Any
+    repeat: Numeric
+    useful: Numeric
+    moved: Numeric
+    busy: Mapping[str, Numeric]
+    exposed: Mapping[str, Numeric]
+    model: Numeric
+    seconds: Numeric
 
 
 @attrs.frozen(eq=False, kw_only=True, repr=False)
@@ -98,32 +98,32 @@ class Run:
     choice: Choice
     scenario: Scenario | None
     grid: Grid
-    seconds: Any
-    model: Any
-    bound_seconds: Any
-    roofline: Any
-    silicon: Any
-    useful: Any
-    peak: Any
-    ridge: Any
-    compulsory: Any
-    items: Any
-    batch: Any
-    busy: Mapping[str, Any]
+    seconds: Array
+    model: Array
+    bound_seconds: Array
+    roofline: Array
+    silicon: Array
+    useful: Array
+    peak: Array
+    ridge: Array
+    compulsory: Array
+    items: Array
+    batch: Array
+    busy: Mapping[str, Array]
     energy: Energy
-    feasible: Any
-    held: Any
+    feasible: Mask
+    held: Array
     footprint: Footprint
     reasons: tuple[Reason, ...]
     layouts: tuple[Layout, ...]
-    layout: Any
+    layout: Indices
     formats: tuple[str, ...]
-    log_error: Any = np.nan
-    power_log_error: Any = np.nan
-    energy_log_error: Any = np.nan
+    log_error: Numeric = np.nan
+    power_log_error: Numeric = np.nan
+    energy_log_error: Numeric = np.nan
     options: Mapping[str, Any] = attrs.field(factory=dict)
     notes: Mapping[str, str] = attrs.field(factory=dict)
-    flags: Mapping[str, Any] = attrs.field(factory=dict)
+    flags: Mapping[str, Mask] = attrs.field(factory=dict)
     ops: tuple[OpRow, ...] = ()
     provenance: Mapping[str, Any] = attrs.field(factory=dict)
     chain: Mapping[str, Any] = attrs.field(factory=dict)
@@ -247,12 +247,21 @@ class Run:
         codes: Array = self.values(self.grade_code)
         return codes
 
-    def values(self, array: Any) -> Any:
+    @overload
+    def values(self, array: Mask) -> Mask: ...
+
+    @overload
+    def values(self, array: Indices) -> Indices: ...
+
+    @overload
+    def values(self, array: Numeric) -> Array: ...
+
+    def values(self, array: Numeric | Mask | Indices) -> Array | Mask | Indices:
         """Broadcast an array to the full grid, axes in the order the user gave, precision last."""
         return self.grid.full(array)
 
     @property
-    def wall_watts(self) -> Any:
+    def wall_watts(self) -> Numeric:
         """Watts at the wall of all chips with their servers; NaN where power, or the server, is not known."""
         return self.system.wall(self.energy.watts, self.energy.limit)
 
@@ -332,7 +341,7 @@ class Metric:
     title: str
     unit: str
     better: Literal["higher", "lower", "none"]
-    compute: Callable[[Run], Any]
+    compute: Callable[[Run], Numeric]
     why: Callable[[Run], str] = lambda run: ""
     applies: Callable[[Run], bool] = lambda run: True
     order: int = 1000
@@ -345,7 +354,7 @@ class Metric:
         """Whether a screen shows it, without `-v` or with it."""
         return verbose or (self.order < 200 and screen in self.shown_in)
 
-    def of(self, run: Run) -> Any:
+    def of(self, run: Run) -> Numeric:
         """Compute it; a failure is blamed on the metric."""
         with blamed_on(f"{self.compute.__module__}: metric {self.name}"):
             return self.compute(run)

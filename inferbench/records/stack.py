@@ -9,12 +9,12 @@ from typing import Any
 import attrs
 import numpy as np
 
-from inferbench.num import Array, Numeric
+from inferbench.num import Array, Mask, Numeric
 from inferbench.records.cost import Cost
 from inferbench.records.facts import Fact, Source
 from inferbench.records.fit import Domain, Fit, FitFile, FitPart
 from inferbench.records.host import Across, Host
-from inferbench.records.lookup import Curve, Lookup, Table
+from inferbench.records.lookup import Curve, Efficiency, Lookup, Table
 from inferbench.records.op import Op
 from inferbench.records.overlap import maximum_of, one_path, power_sum
 from inferbench.records.trust import OTHER_KERNEL, OUTSIDE, UNFITTED, UNFITTED_MOVES, other_kernel
@@ -109,7 +109,7 @@ class Stack:
     facts: Mapping[str, Fact] = attrs.field(factory=dict)
     note: str = ""
     origin: str = ""
-    _cache: dict[Any, Any] = attrs.field(factory=dict, init=False, repr=False)
+    _cache: dict[object, list[Efficiency]] = attrs.field(factory=dict, init=False, repr=False)
 
     @property
     def ideal(self) -> bool:
@@ -174,7 +174,7 @@ class Stack:
         shared: Array = np.maximum(other, np.where(known, 0.0, each))
         return shared
 
-    def knows(self, op: Op, formats: tuple[str, ...] = ()) -> Any:
+    def knows(self, op: Op, formats: tuple[str, ...] = ()) -> Mask:
         """Whether there is a figure of a kernel; True under stacks that were fitted on whole steps, or not at
         all, or whose only figures are an architecture's own (`tuning`), which have no kinds.
         """
@@ -184,7 +184,7 @@ class Stack:
         found = self._figure("known", {key: 1.0 for table in tables for key in table}, op, formats, 0.0)
         return np.asarray(found) > 0
 
-    def covers(self, op: Op, formats: tuple[str, ...] = ()) -> Any:
+    def covers(self, op: Op, formats: tuple[str, ...] = ()) -> Mask:
         """Whether an operator lies in the box of its kind, has a figure, and runs in the kernel that was
         fitted.
         """
@@ -214,7 +214,7 @@ class Stack:
         wide = np.where(np.asarray(self.domain.holds(op)), error, np.hypot(error, OUTSIDE))
         return np.where(self._boxed(op), wide, math.nan)
 
-    def _boxed(self, op: Op) -> Any:
+    def _boxed(self, op: Op) -> Mask:
         """Whether the box has the precision, along the precision axis."""
         known = [not self.domain.precisions or name in self.domain.precisions for name in op.precision.names]
         return op.precision.along_axis([float(one) for one in known]) > 0
@@ -313,21 +313,21 @@ class StackFile:
     grade: str = ""
     vendors: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
-    efficiency: Mapping[str, Any] = attrs.field(factory=dict)
-    overlap: Mapping[str, Any] = attrs.field(factory=dict)
-    launch: Mapping[str, Any] = attrs.field(factory=dict)
-    startup: Mapping[str, Any] = attrs.field(factory=dict)
-    depth: Mapping[str, Any] = attrs.field(factory=dict)
-    serial: Mapping[str, Any] = attrs.field(factory=dict)
-    ramp: Mapping[str, Any] = attrs.field(factory=dict)
-    ramp_bytes: Mapping[str, Any] = attrs.field(factory=dict)
-    tail: Mapping[str, Any] = attrs.field(factory=dict)
-    piece: Mapping[str, Any] = attrs.field(factory=dict)
+    efficiency: Mapping[str, object] = attrs.field(factory=dict)
+    overlap: Mapping[str, object] = attrs.field(factory=dict)
+    launch: Mapping[str, object] = attrs.field(factory=dict)
+    startup: Mapping[str, object] = attrs.field(factory=dict)
+    depth: Mapping[str, object] = attrs.field(factory=dict)
+    serial: Mapping[str, object] = attrs.field(factory=dict)
+    ramp: Mapping[str, object] = attrs.field(factory=dict)
+    ramp_bytes: Mapping[str, object] = attrs.field(factory=dict)
+    tail: Mapping[str, object] = attrs.field(factory=dict)
+    piece: Mapping[str, object] = attrs.field(factory=dict)
     host: Host = attrs.field(factory=Host)
     overlap_across: Across = attrs.field(factory=Across)
     tuning: Mapping[str, Any] = attrs.field(factory=dict)
     energy: Mapping[str, float] = attrs.field(factory=dict)
-    kernel_energy: Mapping[str, Any] = attrs.field(factory=dict)
+    kernel_energy: Mapping[str, object] = attrs.field(factory=dict)
     power: Mapping[str, Any] = attrs.field(factory=dict)
     energy_fit: Fit = attrs.field(factory=Fit)
     domain: Domain = attrs.field(factory=Domain)

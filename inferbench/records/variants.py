@@ -7,10 +7,9 @@ and falls back to the kind.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from inferbench.num import Mask, Numeric
 from inferbench.records.attention import Attention
 from inferbench.records.op import Collective, Elementwise, Op
 
@@ -24,7 +23,7 @@ GENERATION = ("attention.generation", "attention")
 ALONE = ("attention.generation.mha", *GENERATION)
 
 
-def variants(op: Op) -> tuple[tuple[Names, Any], ...]:
+def variants(op: Op) -> tuple[tuple[Names, Mask | bool], ...]:
     """Return the names of an operator, special to general, each with the mask of the points that they are
     for.
 
@@ -54,7 +53,7 @@ def variants(op: Op) -> tuple[tuple[Names, Any], ...]:
     return (((op.kind,), True),)
 
 
-def _attention(op: Attention) -> tuple[tuple[Names, Any], ...]:
+def _attention(op: Attention) -> tuple[tuple[Names, Mask | bool], ...]:
     if not op.cached:
         return ((ENCODER, True),)
     single, alone = np.asarray(op.queries) <= 1, np.asarray(op.kv_heads) >= np.asarray(op.heads)
@@ -66,7 +65,7 @@ def _attention(op: Attention) -> tuple[tuple[Names, Any], ...]:
     return tuple((names, mask) for names, mask in masks if mask.any())
 
 
-def length(op: Op) -> Any:
+def length(op: Op) -> Numeric:
     """Steps of the loop that one tile of the result runs through: the reduced dimension, the keys; 0 where
     there is none.
     """

@@ -226,7 +226,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _document(
-    found: Sequence[Frontier], asked: Question, limits: tuple[float, float], rows: list[dict[str, Any]]
+    found: Sequence[Frontier], asked: Question, limits: tuple[float, float], rows: list[dict[str, object]]
 ) -> dict[str, Any]:
     picked = {one.system: goodput(one, *limits) for one in found}
     return {

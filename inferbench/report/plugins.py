@@ -56,13 +56,13 @@ def plugin_report(record: Any, kind: str, owner: str, following: str) -> Report:
     return Report(tuple(tables), data, tuple(flat), following)
 
 
-def _described(record: Any) -> tuple[str, ...]:
+def _described(record: object) -> tuple[str, ...]:
     """The first paragraph of the class's docstring; a metric has no class of its own."""
     text = "" if isinstance(record, Metric) else inspect.getdoc(type(record)) or ""
     return tuple(part for part in (" ".join(text.split("\n\n")[0].split()),) if part)
 
 
-def _classes(record: Any) -> dict[str, type]:
+def _classes(record: object) -> dict[str, type]:
     """Title of a table of keys, with where they are written, to the class that has them."""
     if isinstance(record, Architecture):
         return {"[architecture] of a chip": record.params, "[tuning] of a stack": record.tuning}
@@ -138,7 +138,7 @@ def _unit(hint: Any) -> str:
     return named.get(hint, getattr(hint, "__name__", str(hint)))
 
 
-def _default(field: attrs.Attribute[Any]) -> str:
+def _default(field: attrs.Attribute[object]) -> str:
     value = field.default
     if value is attrs.NOTHING:
         return "must be given"

@@ -122,7 +122,7 @@ def _missing(one: Sized, option: Option | None, path: str) -> tuple[str, ...]:
 
 
 def _record(one: Sized, option: Option | None, which: str) -> dict[str, Any]:
-    base: dict[str, Any] = {
+    base: dict[str, object] = {
         "chip": one.chip.name,
         "which": which,
         "feasible": option is not None,
@@ -148,7 +148,7 @@ def _plain(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _document(demand: Demand, sized: Sequence[Sized], data: list[dict[str, Any]]) -> dict[str, Any]:
+def _document(demand: Demand, sized: Sequence[Sized], data: list[dict[str, object]]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "provenance": {
@@ -167,7 +167,7 @@ def _document(demand: Demand, sized: Sequence[Sized], data: list[dict[str, Any]]
     }
 
 
-def _flat(row: dict[str, Any], demand: Demand) -> dict[str, Any]:
+def _flat(row: dict[str, object], demand: Demand) -> dict[str, Any]:
     return {
         "workload": f"{demand.network.name}/{demand.phase}",
         "users": demand.users,

@@ -212,7 +212,7 @@ def _winners(space: Space, found: Winners, metric: str, equal: Equal, why: Unkno
     for precision in dict.fromkeys(space.axes["precision"].tolist()):
         part = space.select(space.axes["precision"] == precision)
         rows.append(_line(f"    {precision}", winners(part, metric, equal).known_shares))
-    nowhere = [name for name, fits in zip(space.systems, space.feasible.any(axis=1), strict=True) if not fits]
+    nowhere = [name for name, row in zip(space.systems, space.feasible, strict=True) if not row.any()]
     notes += [f"{', '.join(nowhere)}: fits nowhere"] if nowhere else []
     for row, name in enumerate(space.systems):
         notes += [f"{name}: {gap}" for gap in gap_notes(found, row, why.get((name, equal), ""))]

@@ -50,7 +50,7 @@ _HEAD = {
 
 
 def summary(
-    plan: Plan, parts: Sequence[Mapping[str, Any]], registry: Registry, path: Path | None = None
+    plan: Plan, parts: Sequence[Mapping[str, object]], registry: Registry, path: Path | None = None
 ) -> Report:
     """Report a sweep that fits into memory.
 

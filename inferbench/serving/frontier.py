@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import attrs
 import numpy as np
 
 from inferbench.discovery.registry import Registry
-from inferbench.num import Array
+from inferbench.num import Array, Column, Indices, Mask, Numeric
 from inferbench.records.run import Metric, Run
 from inferbench.records.system import System
 from inferbench.serving.replica import Question, Replica
@@ -47,7 +46,7 @@ class Frontier:
 
     system: str
     chips: int
-    points: Mapping[str, Any]
+    points: Mapping[str, Column]
     why: Mapping[str, str]
     infeasible: Mapping[str, int]
     notes: tuple[str, ...] = ()
@@ -59,12 +58,12 @@ class Frontier:
         """Number of feasible points."""
         return len(self.points["tpot_s"])
 
-    def best(self, against: str = PAIRS[0]) -> Any:
+    def best(self, against: str = PAIRS[0]) -> Indices:
         """Indices of the points that no other beats, the highest tokens per second and user first."""
         return pareto(self.points["tokens_per_s_per_user"], self.points[against], against in _LOWER)
 
 
-def pareto(speed: Any, value: Any, lower: bool = False) -> Any:
+def pareto(speed: Array, value: Array, lower: bool = False) -> Indices:
     """Indices of the points that none equals or beats in both, the highest `speed` first; unknown values
     never are.
 
@@ -130,14 +129,14 @@ _EMPTY = (
 )
 
 
-def _alone(asked: Question, system: System, one: Replica) -> Iterator[dict[str, Any]]:
+def _alone(asked: Question, system: System, one: Replica) -> Iterator[dict[str, Column]]:
     """Points of equal replicas that process prompts and tokens alike: interleaved, and chunked per size of
     piece.
     """
     copies, steps = system.count // one.layout.chips, one.plain
     whole = interleaved(steps, asked.traffic), one.watts["prefill"], (one.fits, one.fits_prompt), math.nan
     pieces = [
-        (chunked(piece.steps, asked.traffic), piece.watts, (piece.fits, True), size)
+        (chunked(piece.steps, asked.traffic), piece.watts, (piece.fits, np.asarray(True)), size)
         for size, piece in one.pieces.items()
     ]
     for served, busy, room, size in (whole, *pieces):
@@ -154,7 +153,7 @@ def _alone(asked: Question, system: System, one: Replica) -> Iterator[dict[str, 
         yield _columns(asked, system, one, served, copies * watts, extra, names, room)
 
 
-def _apart(asked: Question, system: System, replicas: Sequence[Replica]) -> list[dict[str, Any]]:
+def _apart(asked: Question, system: System, replicas: Sequence[Replica]) -> list[dict[str, Column]]:
     """Points with some replicas for prompts and the others for tokens, as few for prompts as keep up."""
     blocks = []
     for prompts in _worth(replicas):
@@ -178,7 +177,7 @@ def _worth(replicas: Sequence[Replica]) -> list[Replica]:
     ]
 
 
-def _split(asked: Question, system: System, prompts: Replica, tokens: Replica) -> dict[str, Any]:
+def _split(asked: Question, system: System, prompts: Replica, tokens: Replica) -> dict[str, Column]:
     steps, traffic = tokens.plain, asked.traffic
     ratio = (prompts.plain.occupancy * prompts.layout.chips) / (
         traffic.steps * steps.decode / steps.batch * tokens.layout.chips
@@ -202,14 +201,19 @@ def _split(asked: Question, system: System, prompts: Replica, tokens: Replica) -
         + y * tokens.watts["decode"]
         + rest * idle
     )
-    extra = {"replicas": y, "prompt_replicas": x, "chunk": math.nan, "prompt_chips_per_token_chip": ratio}
+    extra: dict[str, Numeric] = {
+        "replicas": y,
+        "prompt_replicas": x,
+        "chunk": math.nan,
+        "prompt_chips_per_token_chip": ratio,
+    }
     names = ("disaggregated", str(tokens.layout), str(prompts.layout))
     return _columns(asked, system, tokens, served, watts, extra, names, (tokens.fits, prompts.fits_prompt))
 
 
 def _serve(
-    asked: Question, system: System, prompts: Replica, tokens: Replica, x: Any
-) -> tuple[Service, Any, Any]:
+    asked: Question, system: System, prompts: Replica, tokens: Replica, x: Array
+) -> tuple[Service, Array, Array]:
     x = np.clip(x, 1.0, max(1.0, float((system.count - tokens.layout.chips) // prompts.layout.chips)))
     y = np.maximum(np.floor((system.count - x * prompts.layout.chips) / tokens.layout.chips), 1.0)
     served = disaggregated(
@@ -218,7 +222,7 @@ def _serve(
     return served, x, y
 
 
-def _transfer(system: System, prompts: Replica, tokens: Replica) -> Any:
+def _transfer(system: System, prompts: Replica, tokens: Replica) -> Numeric:
     """Seconds to move a prompt's cache over the links of the smaller replica; 0 where no link is
     published.
     """
@@ -235,15 +239,15 @@ def _columns(
     system: System,
     one: Replica,
     served: Service,
-    watts: Any,
-    extra: Mapping[str, Any],
+    watts: Numeric,
+    extra: Mapping[str, Numeric],
     names: tuple[str, str, str],
-    room: tuple[Any, Any],
-) -> dict[str, Any]:
+    room: tuple[Mask, Mask],
+) -> dict[str, Column]:
     """One flat array per quantity; loads slowest, precisions fastest."""
     shape = (len(asked.batches), len(asked.precisions))
 
-    def flat(values: Any) -> Array:
+    def flat(values: Numeric | Mask) -> Array:
         return np.array(np.broadcast_to(np.asarray(values, dtype=np.float64), shape)).reshape(-1)
 
     tokens = served.rate * asked.traffic.output
@@ -290,19 +294,19 @@ def declared(registry: Registry, run: Run) -> list[Metric]:
     return [one for one in registry.metrics() if one.shows("frontier") and one.applies(run)]
 
 
-def _declared(asked: Question, decode: Run) -> dict[str, Any]:
+def _declared(asked: Question, decode: Run) -> dict[str, Column]:
     """Values of the declared metrics as (batches, precisions)."""
     return {one.name: decode.values(one.of(decode))[:, 0, :] for one in declared(asked.registry, decode)}
 
 
 def _dollars(
-    asked: Question, system: System, decode: Run, watts: Any, tokens: Any, shape: tuple[int, int]
-) -> dict[str, Any]:
+    asked: Question, system: System, decode: Run, watts: Numeric, tokens: Numeric, shape: tuple[int, int]
+) -> dict[str, Column]:
     """Dollars per hour and per million output tokens, by the installed metrics, at the mean power."""
     spent = attrs.evolve(
         decode, system=System(system.chip, system.count), energy=attrs.evolve(decode.energy, watts=watts)
     )
-    found: dict[str, Any] = {}
+    found: dict[str, Column] = {}
     for name in ("usd_per_hour", "usd_per_hour_cloud"):
         metric = _metric(asked, name)
         hourly = np.broadcast_to(metric(spent) if metric else np.nan, shape)
@@ -311,7 +315,7 @@ def _dollars(
     return found
 
 
-def _metric(asked: Question, name: str) -> Callable[[Run], Any] | None:
+def _metric(asked: Question, name: str) -> Callable[[Run], Numeric] | None:
     known = asked.registry.entries("metrics")
     return known[name].record.compute if name in known else None
 

@@ -17,7 +17,7 @@ from inferbench.discovery.registry import Registry
 from inferbench.model import partition
 from inferbench.model.case import Case, prepare
 from inferbench.model.evaluate import evaluate
-from inferbench.num import Array, Numeric
+from inferbench.num import Array, Mask, Numeric
 from inferbench.records.attention import Attention
 from inferbench.records.chip import Chip
 from inferbench.records.energy import ActivityCounts
@@ -54,7 +54,7 @@ class Mixed(Workload):
     inner: Workload
     prompt: float
     chunk: float
-    pieces: Any
+    pieces: Numeric
 
     def graph(self, network: Network, at: Point, phase: str, options: Any) -> Iterator[Op]:
         """Yield the operators: weights once for the rows of both, attention of each, logits of the decoding
@@ -136,7 +136,7 @@ class Pieces:
 
     steps: Steps
     watts: Array
-    fits: Array
+    fits: Mask
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -162,8 +162,8 @@ class Replica:
     pieces: Mapping[float, Pieces]
     decode: Run
     watts: Mapping[str, Array]
-    fits: Array
-    fits_prompt: Array
+    fits: Mask
+    fits_prompt: Mask
     cache: Numeric
     whole: bool
 
@@ -223,9 +223,11 @@ def _run(
     return evaluate(case, Grid.of({"batch": batches, "context": [context]}, precisions), [layout])
 
 
-def _at(run: Run, values: Any) -> Any:
+def _at(run: Run, values: Numeric | Mask) -> Array:
     """Values as (batches, precisions)."""
-    return np.asarray(run.values(np.asarray(values, dtype=np.float64)))[:, 0, :]
+    numbers: Array = np.asarray(values, dtype=np.float64)
+    found: Array = run.values(numbers)[:, 0, :]
+    return found
 
 
 def _prompt(asked: Question, system: System, layout: Layout) -> tuple[Run, bool]:
@@ -255,7 +257,7 @@ def _depth(layout: Layout) -> float:
     return float(layout.pp * layout.dp)
 
 
-def _lanes(case: Case, asked: Question, layout: Layout) -> Any:
+def _lanes(case: Case, asked: Question, layout: Layout) -> Array:
     grid = Grid.of({"batch": asked.batches}, ["bf16"])
     _, passes = partition.microbatch(grid.at, layout)
     lanes = layout.dp * np.asarray(passes, dtype=np.float64)
@@ -270,7 +272,7 @@ def _mixed(asked: Question, case: Case, layout: Layout, size: float) -> tuple[Ru
     return _run(joint, layout, asked.batches, asked.traffic.context, asked.precisions), pieces
 
 
-def _idle(case: Case, asked: Question) -> Any:
+def _idle(case: Case, asked: Question) -> Array:
     """Watts of the replica when nothing runs, as the power model says."""
     at = Grid.of({"batch": [1.0]}, asked.precisions).at
     if case.power is None:
@@ -281,10 +283,11 @@ def _idle(case: Case, asked: Question) -> Any:
     )
 
 
-def _cache(asked: Question, case: Case) -> Any:
+def _cache(asked: Question, case: Case) -> Numeric:
     """Bytes of one prompt's keys and values, over all chips, per precision."""
     at = Grid.of({"batch": [1.0], "context": [asked.traffic.prompt]}, asked.precisions)
-    total: Any = 0.0
+    total: Numeric = 0.0
     for op in case.graph(at.at):
         total = total + op.resident.state * op.instances
-    return np.asarray(at.full(total))[0]
+    cache: Array = at.full(np.asarray(total, dtype=np.float64))[0]
+    return cache

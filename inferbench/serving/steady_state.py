@@ -14,21 +14,21 @@ Every formula broadcasts over loads. Derivations and what is left out: docs/expl
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import attrs
 import numpy as np
 
 from inferbench.errors import InferBenchError
-from inferbench.num import Numeric
+from inferbench.num import Mask, Numeric
 
 __all__ = ["Service", "Steps", "Traffic", "at_users", "chunked", "disaggregated", "interleaved", "queue"]
 
 FULLEST = 0.999
 
 
-def _at_least(lowest: float) -> Any:
-    def check(_: Any, attribute: attrs.Attribute[float], value: float) -> None:
+def _at_least(lowest: float) -> Callable[[object, attrs.Attribute[float], float], None]:
+    def check(_: object, attribute: attrs.Attribute[float], value: float) -> None:
         if not lowest <= value < math.inf:
             raise InferBenchError.of_argument(
                 attribute.name, f"{value:g} is out of range", f"at least {lowest:g} was expected"
@@ -104,15 +104,15 @@ class Service:
         sustained: Where the prompts keep up with the decoding.
     """
 
-    rate: Any
-    tpot: Any
-    ttft: Any
-    users: Any
-    share: Any
-    sustained: Any
+    rate: Numeric
+    tpot: Numeric
+    ttft: Numeric
+    users: Numeric
+    share: Numeric
+    sustained: Mask
 
 
-def queue(load: Numeric, service: Numeric, servers: Numeric = 1.0) -> Any:
+def queue(load: Numeric, service: Numeric, servers: Numeric = 1.0) -> Numeric:
     """Mean wait for a server under Poisson arrivals and constant service times.
 
     Exact for one server (Pollaczek 1930, Khinchine 1932: rho s / (2 (1 - rho))); for several Sakasegawa's
@@ -220,10 +220,11 @@ def disaggregated(
     tpot = tokens.decode + transfer / traffic.steps
     ttft = prompts.prefill + queue(share, prompts.prefill, lanes)
     users = rate * (ttft + traffic.steps * tpot)
-    return Service(rate=rate, tpot=tpot, ttft=ttft, users=users, share=share, sustained=share <= FULLEST)
+    sustained = np.asarray(share <= FULLEST)
+    return Service(rate=rate, tpot=tpot, ttft=ttft, users=users, share=share, sustained=sustained)
 
 
-def at_users(users: float, batch: Any, served: Service, inside: Any) -> tuple[float, float]:
+def at_users(users: float, batch: Numeric, served: Service, inside: Numeric) -> tuple[float, float]:
     """Requests per second and time per token of a closed loop: so many users, each asking again at once.
 
     Users that don't decode have their prompt processed or wait for that; who waits adds nothing, so that

@@ -8,13 +8,12 @@ weight on log axes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import attrs
 import numpy as np
 
 from inferbench.errors import InferBenchError
-from inferbench.num import Array
+from inferbench.num import Array, Column, Indices, Mask, Numeric
 from inferbench.records.run import Metric, Run
 from inferbench.records.system import System
 
@@ -64,8 +63,8 @@ class Space:
 
     systems: tuple[str, ...]
     chips: Array
-    axes: Mapping[str, Any]
-    feasible: Any
+    axes: Mapping[str, Column]
+    feasible: Mask
     values: Mapping[str, Array]
 
     @property
@@ -77,7 +76,7 @@ class Space:
         """Phases, in the order of the points."""
         return list(dict.fromkeys(self.axes["phase"].tolist())) if "phase" in self.axes else []
 
-    def select(self, mask: Any) -> Space:
+    def select(self, mask: Mask) -> Space:
         """Return the points of a mask alone."""
         return attrs.evolve(
             self,
@@ -87,7 +86,7 @@ class Space:
         )
 
     @classmethod
-    def of_columns(cls, columns: Mapping[str, Any]) -> Space:
+    def of_columns(cls, columns: Mapping[str, Column]) -> Space:
         """Build from flat columns, one row per system and point: what a sweep's Parquet holds.
 
         Args:
@@ -132,7 +131,7 @@ class Space:
         return cls.of_columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
-def _aligned(systems: Sequence[str], names: Any, key: Any) -> list[Any]:
+def _aligned(systems: Sequence[str], names: Column, key: Indices) -> list[Indices]:
     """Rows of each system, ordered by their points; refuses systems that don't cover the same."""
     rows = [np.flatnonzero(names == system) for system in systems]
     rows = [mine[np.argsort(key[mine], kind="stable")] for mine in rows]
@@ -165,15 +164,15 @@ def label(system: System) -> str:
     return f"{system}:{system.layout}" if system.layout else str(system)
 
 
-def _columns(run: Run, metrics: Sequence[Metric]) -> dict[str, Any]:
+def _columns(run: Run, metrics: Sequence[Metric]) -> dict[str, Column]:
     size = run.grid.size
 
-    def flat(values: Any) -> Any:
+    def flat(values: Numeric | Mask) -> Array:
         return np.asarray(run.values(np.asarray(values))).reshape(-1)
 
     at = run.grid.at
     texts = {"system": label(run.system), "network": run.network.name, "phase": run.phase}
-    columns: dict[str, Any] = {name: np.full(size, text, dtype=object) for name, text in texts.items()}
+    columns: dict[str, Column] = {name: np.full(size, text, dtype=object) for name, text in texts.items()}
     code = at.precision.along_axis([float(i) for i in range(len(run.grid.precisions))])
     columns["precision"] = np.array(run.grid.precisions, dtype=object)[flat(code).astype(int)]
     for name in COORDINATES:
@@ -184,16 +183,16 @@ def _columns(run: Run, metrics: Sequence[Metric]) -> dict[str, Any]:
     return columns
 
 
-def _dependent(axes: Mapping[str, Any], systems: int) -> bool:
+def _dependent(axes: Mapping[str, Column], systems: int) -> bool:
     """Whether the batch is no axis of its own but what each system can hold at the other coordinates."""
     others = {name: values for name, values in axes.items() if name != "batch"}
     alone = len(np.unique(_keys(others))) * systems == len(axes["batch"])
     return alone and len(np.unique(axes["batch"])) > 1
 
 
-def _keys(axes: Mapping[str, Any]) -> Any:
+def _keys(axes: Mapping[str, Column]) -> Indices:
     """One whole number per row that two rows share if all their coordinates agree."""
-    key: Any = np.zeros(len(next(iter(axes.values()))), dtype=np.int64)
+    key: Indices = np.zeros(len(next(iter(axes.values()))), dtype=np.int64)
     for values in axes.values():
         plain = values.astype(str) if values.dtype == object else values
         found, codes = np.unique(plain, return_inverse=True)
@@ -248,7 +247,7 @@ sentence below that line; the others are what else the second could mean.
 """
 
 
-def passes(space: Space, definition: Definition, threshold: float = 0.5) -> Any:
+def passes(space: Space, definition: Definition, threshold: float = 0.5) -> Mask:
     """Which points pass, (systems, points); an infeasible or unknown point fails.
 
     Args:
@@ -262,18 +261,18 @@ def passes(space: Space, definition: Definition, threshold: float = 0.5) -> Any:
     return above(useful, threshold * _best(space, useful, definition.within))
 
 
-def above(values: Any, bar: Any) -> Any:
+def above(values: Array, bar: Numeric) -> Mask:
     """Whether values exceed a bar; an unknown one doesn't."""
     with np.errstate(invalid="ignore"):
         return np.asarray(values > bar)
 
 
-def _best(space: Space, useful: Array, within: Sequence[str]) -> Any:
+def _best(space: Space, useful: Array, within: Sequence[str]) -> Array:
     """Each system's highest value among the points that agree on the axes `within`; shape as `useful`."""
     filled = np.where(np.isnan(useful), -np.inf, useful)
     within = [name for name in within if name in space.axes]
     if not within:
-        return filled.max(axis=1, keepdims=True)
+        return np.asarray(filled.max(axis=1, keepdims=True))
     _, groups = np.unique(_keys({name: space.axes[name] for name in within}), return_inverse=True)
     groups = groups.reshape(-1)
     best = np.full((len(space.systems), groups.max() + 1), -np.inf)
@@ -299,7 +298,7 @@ def flexibility(
     return np.asarray(passed.mean(axis=1))
 
 
-def share_by(space: Space, passed: Any, rows: str, columns: str) -> tuple[Any, Any, Array]:
+def share_by(space: Space, passed: Array | Mask, rows: str, columns: str) -> tuple[Column, Column, Array]:
     """Map a mask: mean over all other axes at every pair of coordinates.
 
     Args:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 import numpy as np
 
 from inferbench.errors import InferBenchError, suggest
-from inferbench.num import Array
+from inferbench.num import Array, Indices, Mask
 from inferbench.space.flexibility import Space, above
 
 __all__ = ["TERMS", "Dominated", "Equal", "Winners", "comparable", "dominated", "quantity", "winners"]
@@ -32,7 +32,7 @@ class Winners:
     """
 
     scores: Array
-    best: Any
+    best: Indices
     shares: Array
     nobody: float
     unknown: Array
@@ -104,7 +104,7 @@ def comparable(space: Space, equal: Equal) -> bool:
     return {"tokens_per_s_per_chip", _TERMS.get(equal) or "tokens_per_s_per_chip"} <= set(space.values)
 
 
-def _ranked(scores: Array, feasible: Any) -> Winners:
+def _ranked(scores: Array, feasible: Mask) -> Winners:
     filled = np.where(np.isnan(scores), -np.inf, scores)
     top = filled.max(axis=0)
     contested = _contested(scores, feasible)
@@ -118,13 +118,13 @@ def _ranked(scores: Array, feasible: Any) -> Winners:
     return Winners(scores, best, shares, float(1.0 - anyone.mean()), unknown, alone)
 
 
-def _contested(scores: Array, feasible: Any) -> Any:
+def _contested(scores: Array, feasible: Mask) -> Mask:
     """Whether a best score beat another one, or was the only one because no other system fits.
 
     A system that alone has a price beats nobody.
     """
     known = ~np.isnan(scores)
-    return (known.sum(axis=0) > 1) | ~(feasible & ~known).any(axis=0)
+    return np.asarray((known.sum(axis=0) > 1) | ~(feasible & ~known).any(axis=0))
 
 
 @attrs.frozen

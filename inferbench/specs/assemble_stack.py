@@ -203,24 +203,24 @@ def _reader(table: str) -> tuple[Callable[[Any], float], str]:
     return {"overlap": (_exponent, "2"), "tail": (_share, "0.5"), "piece": (_steps, "512")}[table]
 
 
-def _fraction(raw: Any) -> float:
+def _fraction(raw: object) -> float:
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 < raw <= 1:
         raise ValueError(f"{raw!r} is no efficiency; a number above 0 and up to 1 was expected")
     return float(raw)
 
 
-def _fraction_or_none(raw: Any) -> float:
+def _fraction_or_none(raw: object) -> float:
     """A fraction, or inf: no pass over the activations at all."""
     return raw if raw == math.inf else _fraction(raw)
 
 
-def _exponent(raw: Any) -> float:
+def _exponent(raw: object) -> float:
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not raw >= 1:
         raise ValueError(f"{raw!r} is no overlap exponent; a number of at least 1, or inf, was expected")
     return float(raw)
 
 
-def _share(raw: Any) -> float:
+def _share(raw: object) -> float:
     """A share, or "none" (-1): arithmetic and loop overlap as where there is no entry."""
     if raw == "none":
         return -1.0
@@ -229,7 +229,7 @@ def _share(raw: Any) -> float:
     return float(raw)
 
 
-def _steps(raw: Any) -> float:
+def _steps(raw: object) -> float:
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not raw >= 1:
         raise ValueError(f"{raw!r} is no number of steps; at least 1, or inf, was expected")
     return float(raw)

@@ -71,7 +71,7 @@ def network_from_config(config: Mapping[str, Any], path: str, workloads: Iterabl
     )
 
 
-def _what(config: Mapping[str, Any]) -> str:
+def _what(config: Mapping[str, object]) -> str:
     """Name what kind of network a config is of, as far as it says."""
     classes = config.get("architectures") or config.get("_class_name")
     listed = ", ".join(map(str, classes)) if isinstance(classes, list) else str(classes or "")
@@ -81,7 +81,7 @@ def _what(config: Mapping[str, Any]) -> str:
     return f"model_type '{kind or '(none)'}'" + (f" ({listed})" if listed else "")
 
 
-def _ask(workload: Workload, config: Mapping[str, Any], path: str) -> Mapping[str, Any] | None:
+def _ask(workload: Workload, config: Mapping[str, object], path: str) -> Mapping[str, Any] | None:
     """Ask one workload; its faults name the file that was given, and nothing in a file is our bug."""
     try:
         return workload.read_config(config)

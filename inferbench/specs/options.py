@@ -17,7 +17,7 @@ from inferbench.specs.toml import structure, walk
 __all__ = ["figures_of", "power_under", "read_option", "structured", "structured_tuning"]
 
 
-def structured(workload: Workload, options: Mapping[str, Any]) -> Any:
+def structured(workload: Workload, options: Mapping[str, object]) -> Any:
     """Type a workload's options; unknown names are refused with the closest spelling."""
     return _typed(options, workload.options, f"options of {workload.name}") if options else workload.options()
 
@@ -49,7 +49,7 @@ def figures_of(model: PowerModel, table: Mapping[str, Any], where: str) -> Any:
     return _typed(table, model.figures, where)
 
 
-def _typed(table: Mapping[str, Any], cls: type, where: str) -> Any:
+def _typed(table: Mapping[str, object], cls: type, where: str) -> Any:
     if not attrs.fields(cls):
         raise InferBenchError.at(where, f"no options are known; {', '.join(table)} was given")
     walked = walk(table, cls, where, sources={})

@@ -58,7 +58,7 @@ def read_toml(text: bytes, where: str) -> tuple[dict[str, Any], str]:
 
 
 def walk(
-    raw: Mapping[str, Any],
+    raw: Mapping[str, object],
     cls: type,
     where: str,
     *,
@@ -113,6 +113,7 @@ def _converter() -> Any:
     converter = Converter()
     converter.register_structure_hook(Range, lambda value, _: value)
     converter.register_structure_hook(float | Literal["max"], lambda value, _: value)
+    converter.register_structure_hook_func(lambda hint: hint is object, lambda value, _: value)
     converter.register_structure_hook(
         Source, lambda value, _: value if isinstance(value, Source) else Source(**value)
     )
@@ -138,7 +139,7 @@ class _Walker:
         """Record one fault."""
         self.faults.append(Fault(f"{self.where}: {path}" if path else self.where, found, remedy))
 
-    def read_sources(self, raw: Mapping[str, Any]) -> None:
+    def read_sources(self, raw: Mapping[str, object]) -> None:
         """Read `[sources]` and the default `source` before anything cites them."""
         tables = raw.get("sources", {})
         if not isinstance(tables, Mapping):
@@ -172,7 +173,7 @@ class _Walker:
         default = raw.get("source", "")
         self.default = self.known_source(default, "source") if isinstance(default, str) else ""
 
-    def known_source(self, cited: Any, path: str) -> str:
+    def known_source(self, cited: object, path: str) -> str:
         """Return the key of a declared source, or complain and return an empty one."""
         if not isinstance(cited, str):
             self.fault(
@@ -191,7 +192,7 @@ class _Walker:
             return cited
         return ""
 
-    def table(self, raw: Any, cls: type, path: str) -> dict[str, Any]:
+    def table(self, raw: object, cls: type, path: str) -> dict[str, Any]:
         """Walk a table along an attrs class."""
         if not isinstance(raw, Mapping):
             known = attrs.fields(cls)
@@ -211,7 +212,7 @@ class _Walker:
                 hint = suggest(key, fields)
                 self.fault(join(path, key), "unknown key", hint or f"known keys: {', '.join(fields)}")
                 meant += hint  # a misspelt key is not missing as well
-        values: dict[str, Any] = {}
+        values: dict[str, object] = {}
         for name, field in fields.items():
             if name in raw and name != "sources":
                 value = self.value(raw[name], hints[name], join(path, name))
@@ -248,7 +249,7 @@ class _Walker:
             return self.value(raw, _member(raw, args), path)
         return raw
 
-    def mapping(self, raw: Any, hint: Any, path: str) -> Any:
+    def mapping(self, raw: object, hint: object, path: str) -> Any:
         """Walk a table whose keys are free."""
         if not isinstance(raw, Mapping):
             self.fault(
@@ -258,7 +259,7 @@ class _Walker:
         pairs = {key: self.value(item, hint, join(path, key)) for key, item in raw.items()}
         return {key: value for key, value in pairs.items() if value is not attrs.NOTHING}
 
-    def sequence(self, raw: Any, args: tuple[Any, ...], path: str) -> Any:
+    def sequence(self, raw: object, args: tuple[object, ...], path: str) -> Any:
         """Walk a list."""
         if not isinstance(raw, list):
             self.fault(path, f"{raw!r} stands where a list was expected")
@@ -269,7 +270,7 @@ class _Walker:
             for i, (item, hint) in enumerate(zip(raw, hints, strict=False))
         ]
 
-    def choice(self, raw: Any, allowed: tuple[Any, ...], path: str) -> Any:
+    def choice(self, raw: object, allowed: tuple[object, ...], path: str) -> Any:
         """Check one of a few words."""
         if raw not in allowed:
             self.fault(
@@ -281,7 +282,7 @@ class _Walker:
         self.facts[path] = Fact(path, raw)
         return raw
 
-    def entry(self, raw: Any, path: str) -> Entry | None:
+    def entry(self, raw: object, path: str) -> Entry | None:
         """Split `{ is, source, note, date }`, `{ missing }` or `"value [source]"` into its parts."""
         note = missing = date = ""
         cited = self.default
@@ -342,7 +343,8 @@ class _Walker:
             self.facts[path] = Fact(path, None, "", None, entry.note, entry.missing)
             return math.nan
         try:
-            found = float(value) if not isinstance(value, bool) else math.nan
+            known = isinstance(value, str | int | float) and not isinstance(value, bool)
+            found = float(str(value)) if known else math.nan
         except (TypeError, ValueError, OverflowError):
             found = math.nan
         if not math.isfinite(found) or (hint is int and (found != int(found) or found < 0)):
@@ -354,7 +356,7 @@ class _Walker:
         return result
 
 
-def _member(raw: Any, hints: tuple[Any, ...]) -> Any:
+def _member(raw: object, hints: tuple[object, ...]) -> Any:
     """Which of several annotations a value has: text a choice of words, if there is one, else the first."""
     words = [hint for hint in hints if typing.get_origin(hint) is Literal and isinstance(raw, str)]
     return next(hint for hint in (*words, *hints) if hint is not type(None))

@@ -20,7 +20,7 @@ _SPAN = re.compile(r"^\s*(?P<low>[-+.\deE]+)\s*(?:to|\.\.|–)\s*(?P<high>[-+.\d
 class Entry:
     """One number as it stands in a file: its value as written, and its footnote."""
 
-    value: Any
+    value: object
     source: Source | None
     note: str = ""
     missing: str = ""
@@ -32,7 +32,7 @@ def join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def hint_example(hint: Any) -> str:
+def hint_example(hint: object) -> str:
     """What a value of a type hint looks like, as a part of a sentence; empty where it has no unit."""
     args = typing.get_args(hint)
     if len(args) < 2 or not isinstance(args[1], Unit):
@@ -54,7 +54,7 @@ def example(unit: Unit) -> str:
     return f'"{unit.example}"' if unit.symbol else unit.example
 
 
-def number(value: Any, unit: Unit) -> Any:
+def number(value: object, unit: Unit) -> Any:
     """A unit-less quantity may be written as text when it carries a citation."""
     if not unit.symbol and isinstance(value, str):
         try:

@@ -7,12 +7,11 @@ Rows stand in memory order of the grid (the longest axis fastest), never point b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import attrs
 import numpy as np
 
-from inferbench.num import Array
+from inferbench.num import Array, Column, Mask, Numeric
 from inferbench.records.choice import GRADES, Choice
 from inferbench.records.grid import Grid
 from inferbench.records.run import Metric, Run
@@ -92,8 +91,8 @@ class Columns:
     rows: int
     numbers: dict[str, Array]
     texts: dict[str, Text]
-    counts: dict[str, Any]
-    feasible: Any
+    counts: dict[str, Column]
+    feasible: Mask
     axes: tuple[str, ...]
     order: tuple[str, ...]
 
@@ -110,17 +109,17 @@ class Columns:
             schema(axes, metrics),
         )
 
-    def known(self, name: str) -> Any:
+    def known(self, name: str) -> Column:
         """Mask of the rows in which a number is known: finite, and of a metric only where the point is
         feasible.
         """
         finite = np.isfinite(self.numbers[name])
         return finite if name in self.axes else finite & self.feasible
 
-    def values(self, name: str) -> Any:
+    def values(self, name: str) -> Column:
         """One column as an array: texts spelled out, NaN where a number is not known."""
         if name in self.texts:
-            return self.texts[name].values()
+            return np.asarray(self.texts[name].values())
         if name in self.numbers:
             return np.where(self.known(name), self.numbers[name], np.nan)
         if name in COUNTS:
@@ -163,7 +162,7 @@ class Columns:
             self.texts[name].codes[rows] = self.texts[name].code(word)
         self.counts["chips"][rows] = chips
 
-    def _spread(self, rows: slice, shape: tuple[int, ...], name: str, codes: Any) -> None:
+    def _spread(self, rows: slice, shape: tuple[int, ...], name: str, codes: Column | int) -> None:
         self.texts[name].codes[rows].reshape(shape)[...] = codes
 
     def _coordinates(self, rows: slice, grid: Grid) -> None:
@@ -171,7 +170,7 @@ class Columns:
         for name in self.axes:
             self._number(rows, grid.shape, name, at.get(name, np.nan))
 
-    def _number(self, rows: slice, shape: tuple[int, ...], name: str, values: Any) -> None:
+    def _number(self, rows: slice, shape: tuple[int, ...], name: str, values: Numeric) -> None:
         """Write numbers; a column is made when something is first known in it."""
         column = self.numbers.get(name)
         if column is None:
@@ -181,7 +180,7 @@ class Columns:
             column[: rows.start] = np.nan
         column[rows].reshape(shape)[...] = values
 
-    def _marks(self, rows: slice, run: Run, feasible: Any) -> None:
+    def _marks(self, rows: slice, run: Run, feasible: Mask) -> None:
         """Layout, domain, bound and flags."""
         shape = run.grid.shape
         self._spread(
@@ -207,14 +206,14 @@ def fixed(system: System, network: str, phase: str, choice: Choice) -> dict[str,
     }
 
 
-def _precisions(column: Text, grid: Grid) -> Any:
-    return column.many(grid.precisions).reshape(grid.at.precision.weights.shape)
+def _precisions(column: Text, grid: Grid) -> Column:
+    return np.asarray(column.many(grid.precisions).reshape(grid.at.precision.weights.shape))
 
 
-def _bound(column: Text, run: Run) -> Any:
+def _bound(column: Text, run: Run) -> Column | int:
     """Code of the engine with the longest busy time; the first of equals, as `Run.bound`."""
     codes = column.many(list(run.busy))
-    longest: Any = None
+    longest: Array | None = None
     for code, seconds in zip(codes, run.busy.values(), strict=True):
         seconds = np.asarray(seconds, dtype=np.float64)
         if longest is None:
@@ -225,7 +224,7 @@ def _bound(column: Text, run: Run) -> Any:
     return -1 if longest is None else chosen
 
 
-def _domain(column: Text, run: Run) -> Any:
+def _domain(column: Text, run: Run) -> Column | int:
     """What each point rests on, as `results.domain_at`."""
     if run.stack.ideal:
         return column.code("ideal: software without losses, no prediction")
@@ -237,9 +236,9 @@ def _domain(column: Text, run: Run) -> Any:
     return np.where(outside, column.code("extrapolated"), column.code("inside"))
 
 
-def _flags(column: Text, run: Run) -> Any:
+def _flags(column: Text, run: Run) -> Column:
     """Names of the flags raised, joined by semicolons: the combinations are numbered, not the points."""
-    bits: Any = np.zeros((), dtype=np.intp)
+    bits: Column = np.zeros((), dtype=np.intp)
     names = list(run.flags)
     for i, name in enumerate(names):
         bits = bits + (np.asarray(run.flags[name]).astype(np.intp) << i)

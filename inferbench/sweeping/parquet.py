@@ -150,7 +150,7 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
     return checked(json.loads((found.metadata or {}).get(_KEY, b"{}")), path), int(found.num_rows)
 
 
-def checked(table: dict[str, Any], path: Path) -> dict[str, Any]:
+def checked(table: dict[str, object], path: Path) -> dict[str, Any]:
     """Refuse another schema than ours."""
     schema_found = table.get("schema")
     if schema_found is None:

@@ -27,7 +27,7 @@ class Answer:
     """
 
     names: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
+    rows: tuple[tuple[object, ...], ...]
     missing: int = 0
 
 

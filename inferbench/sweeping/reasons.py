@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
+from inferbench.num import Array, Column, Indices, Mask
 from inferbench.records.placement import Reason
 from inferbench.records.run import Run
 from inferbench.sweeping.text import Text
@@ -21,7 +21,7 @@ point.
 """
 
 
-def reasons(run: Run, feasible: Any, codes: Text, texts: Text, rows: slice) -> None:
+def reasons(run: Run, feasible: Mask, codes: Text, texts: Text, rows: slice) -> None:
     """Write code and sentence of the first reason that holds at every infeasible point.
 
     Args:
@@ -41,9 +41,9 @@ def reasons(run: Run, feasible: Any, codes: Text, texts: Text, rows: slice) -> N
         left[here] = False
 
 
-def _sentences(reason: Reason, shape: tuple[int, ...], here: Any, texts: Text) -> Any:
+def _sentences(reason: Reason, shape: tuple[int, ...], here: Indices, texts: Text) -> Column:
     """Code of the sentence at each of the points `here`."""
-    group: Any = np.zeros(len(here), dtype=np.int64)
+    group: Column = np.zeros(len(here), dtype=np.int64)
     units = reason.units
     for name, numbers in reason.numbers.items():
         unit = units.get(name, "")
@@ -59,10 +59,11 @@ def _sentences(reason: Reason, shape: tuple[int, ...], here: Any, texts: Text) -
         for name, numbers in reason.numbers.items()
     }
     filled = Reason(reason.code, reason.template, at_first, reason.where)
-    return texts.many([filled.at((i,)) for i in range(len(firsts))])[group]
+    codes: Column = texts.many([filled.at((i,)) for i in range(len(firsts))])
+    return np.asarray(codes[group])
 
 
-def _looks(unit: str, values: Any) -> tuple[int, Any]:
+def _looks(unit: str, values: Array) -> tuple[int, Column]:
     """Number values so that equal numbers are written alike: three significant digits, whole ones for counts.
 
     A value that lies between two roundings keeps a number of its own: which way it is written is not decided
@@ -86,7 +87,7 @@ def _looks(unit: str, values: Any) -> tuple[int, Any]:
     return len(firsts) + len(odd), numbered.reshape(values.shape)
 
 
-def _numbered(keys: Any) -> tuple[Any, Any]:
+def _numbered(keys: Column) -> tuple[Column, Indices]:
     """Like `np.unique` with index and inverse; whole numbers in a narrow range are counted instead of
     sorted.
     """

@@ -74,7 +74,7 @@ class Request:
     precisions: tuple[str, ...]
     stack: str = "ideal"
     scenario: str = "reference"
-    options: Mapping[str, Any] = attrs.field(factory=dict)
+    options: Mapping[str, object] = attrs.field(factory=dict)
     ignore_capacity: bool = False
     prefer: str = "latency"
     memory: float = 512e6
@@ -127,7 +127,7 @@ def _by_number(name: str) -> list[Any]:
     return [[int(part) for part in digits], name]
 
 
-def digest(*tables: Mapping[str, Any]) -> str:
+def digest(*tables: Mapping[str, object]) -> str:
     """SHA-256 of plain tables, keys sorted."""
     text = json.dumps(tables, sort_keys=True, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

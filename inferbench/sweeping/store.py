@@ -159,7 +159,7 @@ class Store:
         )
 
 
-def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+def _differences(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
     return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import attrs
 import numpy as np
 from hypothesis import strategies as st
 
+from inferbench.num import Numeric
 from inferbench.records.attention import Attention
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
@@ -73,7 +73,7 @@ def at_points(
     return grid, points
 
 
-def site_for(architecture: Architecture, chip: Chip, tuning: Any = None, weights: float = 0.0) -> Site:
+def site_for(architecture: Architecture, chip: Chip, tuning: object = None, weights: float = 0.0) -> Site:
     """Place a graph that needs `weights` bytes on one chip."""
     graph = Graph((), Footprint(weights, 0.0, 0.0), 1)
     layout = Layout()
@@ -87,12 +87,12 @@ def site_for(architecture: Architecture, chip: Chip, tuning: Any = None, weights
     )
 
 
-def ideal_time(cost: Cost) -> Any:
+def ideal_time(cost: Cost) -> Numeric:
     """Time under the ideal stack: the longest engine, then what is exposed."""
     return maximum_of(list(cost.busy.values())) + sum(cost.exposed.values())
 
 
-def snapshot(op: Op) -> dict[str, Any]:
+def snapshot(op: Op) -> dict[str, object]:
     """A deep copy of an operator's fields, to see that nobody changed them."""
     return {
         field.name: copy.deepcopy(getattr(op, field.name))
@@ -101,6 +101,6 @@ def snapshot(op: Op) -> dict[str, Any]:
     }
 
 
-def same(left: Any, right: Any) -> bool:
+def same(left: Numeric, right: Numeric) -> bool:
     """Equal to 1e-12, NaN equal to NaN."""
     return bool(np.allclose(left, right, rtol=1e-12, atol=0.0, equal_nan=True))

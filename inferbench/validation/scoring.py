@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from inferbench.num import Array
 from inferbench.validation.rows import Row
 from inferbench.validation.rules import RULES, SCREENED
 
@@ -122,14 +123,14 @@ def _fitted(rows: Sequence[Row]) -> int | None:
     return sum(known) if len(known) == len(rows) else None
 
 
-def _mean(values: Any) -> float:
+def _mean(values: Array) -> float:
     return float(np.mean(values)) if len(values) else math.nan
 
 
-def _others(measured: Any) -> Any:
+def _others(measured: Array) -> Array:
     """Geometric mean of all rows but each one's own."""
     logs = np.log(measured)
-    return np.exp((np.sum(logs) - logs) / (len(logs) - 1))
+    return np.asarray(np.exp((np.sum(logs) - logs) / (len(logs) - 1)))
 
 
 def _trivial(name: str, rows: Sequence[Row]) -> float:
@@ -201,7 +202,7 @@ def _counts(rows: Iterable[Row]) -> dict[str, int]:
     return counts
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """The value with null for what is not finite."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
