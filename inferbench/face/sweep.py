@@ -20,8 +20,8 @@ from inferbench.records.executor import ExecutorOptions
 from inferbench.report.model import Report
 from inferbench.report.space import space_data, space_report
 from inferbench.report.sweeps import COLUMNS, counted, summary
-from inferbench.space.flexibility import COORDINATES, Space, densified
-from inferbench.space.winners import Equal
+from inferbench.space.flexibility import COORDINATES, DEFINITIONS, Space, densified, flexibility
+from inferbench.space.winners import Equal, winners
 from inferbench.specs.ranges import Axis, Points, parse, points_of
 from inferbench.sweeping import execute
 from inferbench.sweeping.columns import Columns
@@ -65,6 +65,35 @@ class Sweep(Answer):
     def space(self) -> Space:
         """All points as arrays over systems and points."""
         return _space(self.parts)
+
+    def flexibility(
+        self, definition: str = "peak", threshold: float = 0.5, phase: str | None = None
+    ) -> dict[str, float]:
+        """Return the share of the space that each system does well.
+
+        Args:
+            definition: `peak` (of the datasheet's peak) or `best` (of what the system does at its best), …
+            threshold: Share that counts as well.
+            phase: One phase alone; None for all.
+
+        Raises:
+            InferBenchError: Another definition.
+        """
+        if definition not in DEFINITIONS:
+            remedy = suggest(definition, DEFINITIONS) or f"known are {', '.join(DEFINITIONS)}"
+            raise InferBenchError.of_argument("definition", f"'{definition}' is none", remedy)
+        shares = flexibility(self.space, DEFINITIONS[definition], threshold, phase)
+        return dict(zip(self.space.systems, shares.tolist(), strict=True))
+
+    def winners(self, metric: str = "tokens", equal: Equal = "cost") -> dict[str, float]:
+        """Return the share of the space in which each system is the best; NaN where it can't be compared.
+
+        Args:
+            metric: Quantity by which systems are ranked.
+            equal: What it is divided by: `chips`, `power` or `cost`.
+        """
+        shares = winners(self.space, metric, equal).known_shares
+        return dict(zip(self.space.systems, shares.tolist(), strict=True))
 
     def report(self, verbose: bool = False) -> Report:
         """Return the summary; `verbose` adds flexibility's map and sensitivity, and who wins where."""

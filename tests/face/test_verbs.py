@@ -101,6 +101,15 @@ def test_validate(tmp_path):
     assert repr(found) == f"<Validation of {file}: 1 of 1 figures scored>"
 
 
+def test_shares_of_a_space_lie_between_none_and_all_of_it():
+    space = ib.sweep(["b200", "h100-sxm"], "llama3-8b/decode", precision="fp8", batch=[1, 64], context=2048)
+    assert space.flexibility("peak", threshold=0.0) == {"b200": 1.0, "h100-sxm": 1.0}
+    assert space.flexibility("peak", threshold=1.0) == {"b200": 0.0, "h100-sxm": 0.0}
+    assert sum(space.winners("tokens", "chips").values()) == pytest.approx(1.0)
+    with pytest.raises(ib.InferBenchError, match="definition: 'peek' is none\n  did you mean 'peak'"):
+        space.flexibility("peek")
+
+
 BAD = [
     (lambda: ib.run("b200", "llama3-8b/decode", batch=0), "batch: 0 is out of range\n", "batch='max' takes"),
     (lambda: ib.run("b200", "llama3-8b/decode", batchs=3), "batchs: 'decode' has no axis", "mean 'batch'?"),
