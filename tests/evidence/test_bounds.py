@@ -79,7 +79,7 @@ def least(
         system,
         f"{network}/{phase}",
         precision=precision,
-        batch=batch,
+        batch=batch or "max",
         context=context,
         ignore_capacity=batch > 0,
         scenario=None,
