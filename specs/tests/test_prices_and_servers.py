@@ -8,6 +8,9 @@ import pytest
 
 import inferbench as ib
 
+pytestmark = pytest.mark.needs_plugins(
+    *(f"architectures/{name}" for name in ("systolic", "dataflow", "imc", "cgra")), "power_models/linear"
+)
 REGISTRY = ib.installed()
 CHIPS = [
     name for name in REGISTRY.names("chips") if REGISTRY.entries("chips")[name].owner == "inferbench-specs"

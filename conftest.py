@@ -1,0 +1,35 @@
+"""A mark that all tests of the repository share: what they need from other packages."""
+
+from __future__ import annotations
+
+import pytest
+
+from inferbench.discovery.registry import installed
+
+# What most tests across packages rest on; a test names more where it needs more.
+USUAL = (
+    "chips/b200",
+    "networks/llama3-70b",
+    "architectures/simt",
+    "workloads/transformer",
+    "fabrics/switch",
+    "metrics/tpot_s",
+    "scenarios/reference",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark."""
+    config.addinivalue_line(
+        "markers",
+        "needs_plugins(*names): skip unless these records (`chips/b200`) and the usual ones are installed",
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, with a reason that names what is missing, where a plugin is not installed."""
+    wanted = [name for mark in item.iter_markers("needs_plugins") for name in (*USUAL, *mark.args)]
+    for one in wanted:
+        kind, _, name = one.partition("/")
+        if name not in installed().entries(kind):
+            pytest.skip(f"no installed package provides {one}")
