@@ -66,11 +66,13 @@ class TestWhatIsHeld:
         assert weights(found, "fp8") == 70_553_706_496
         assert weights(found, "bf16") == 2 * 70_553_706_496
 
+    @pytest.mark.needs_plugins("chips/h100-sxm")
     def test_a_run_takes_it_by_default(self, tmp_path):
         network(tmp_path, {**LLAMA_70B, "quantization_config": self.AWQ})
         run = ib.run("2xh100", f"{tmp_path}/config.json/decode")
         assert run.grid.precisions == ("wint4g128a16",)
 
+    @pytest.mark.needs_plugins("chips/h100-sxm")
     def test_utilization_is_of_the_peak_that_the_precision_has(self, tmp_path):
         """Embedding and head are in 16 bits, all else in FP8."""
         table = {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}

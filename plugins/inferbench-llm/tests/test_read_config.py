@@ -242,6 +242,7 @@ def test_keys_of_another_structure_are_not_passed_over(key, value):
         read_dense({**config, key: value})
 
 
+@pytest.mark.needs_plugins
 def test_a_run_says_which_encoder_its_figures_leave_out(saved):
     path = saved({"model_type": "mistral3", "vision_config": {"hidden_size": 1024}, "text_config": LLAMA})
     assert ib.installed().network(path).unread == ("vision_config",)
