@@ -153,7 +153,7 @@ def _term(runs: Sequence[Run]) -> Term | None:
     scenario = runs[0].scenario
     if scenario is None:
         return None
-    return scenario.cost(runs[0].system, runs[0].values(runs[0].energy.watts)).proxy
+    return runs[0].cost.proxy
 
 
 def _per_dollar(runs: Sequence[Run], term: Term) -> Array:
@@ -161,7 +161,7 @@ def _per_dollar(runs: Sequence[Run], term: Term) -> Array:
 
     def one(run: Run) -> Array:
         assert run.scenario is not None
-        cost = run.scenario.cost(run.system, run.values(run.energy.watts)).of(term)
+        cost = run.values(run.cost.of(term))
         return _where_feasible(run, run.values(run.items / run.seconds) / cost)
 
     return np.concatenate([one(run) for run in runs])

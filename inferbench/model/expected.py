@@ -127,7 +127,7 @@ def _dollars(run: Run, watts: float, rate: float, log_error: float) -> tuple[Ter
     """Dollars per million items, on the term that stands for the price; a range of prices widens it."""
     if run.scenario is None:
         return None, Estimate(math.nan)
-    cost = run.scenario.cost(run.system, watts)
+    cost = run.scenario.cost(run.system, watts, run.energy.limit)
     term = cost.proxy
     if term is None:
         return None, Estimate(math.nan)

@@ -7,7 +7,7 @@ their own), one policy and one load.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from inferbench.discovery.registry import Registry
 from inferbench.num import Array, Column, Indices, Mask, Numeric
 from inferbench.records.run import Metric, Run
+from inferbench.records.scenario import Term
 from inferbench.records.system import System
 from inferbench.serving.replica import Question, Replica
 from inferbench.serving.replicas import MOST, layouts_of, loads, replicas_of
@@ -24,6 +25,9 @@ __all__ = ["declared", "PAIRS", "Frontier", "frontier", "goodput", "pareto"]
 
 PAIRS = ("tokens_per_s_per_chip", "usd_per_mtok", "joules_per_token")
 """What tokens per second and user are set against."""
+
+TERMS = {Term.PURCHASE: "", Term.ON_DEMAND: "_cloud"}
+"""Terms that a frontier shows to the end of their columns."""
 
 _LOWER = {"usd_per_mtok", "usd_per_mtok_cloud", "joules_per_token"}
 
@@ -107,7 +111,7 @@ def frontier(asked: Question, system: System) -> Frontier:
     good = reasons == ""
     why = {reason: int(np.sum(reasons == reason)) for reason in dict.fromkeys(reasons[~good].tolist())}
     points = {name: values[good] for name, values in columns.items()}
-    unknown = _unknown(asked, replicas[0].decode) if replicas else {}
+    unknown = _unknown(replicas[0].decode) if replicas else {}
     own = tuple(declared(asked.registry, replicas[0].decode)) if replicas else ()
     notes, name = _notes(asked, system, replicas), asked.stack.name
     return Frontier(str(system), system.count, points, unknown, {**refusals, **why}, notes, own, name)
@@ -302,32 +306,26 @@ def _declared(asked: Question, decode: Run) -> dict[str, Column]:
 def _dollars(
     asked: Question, system: System, decode: Run, watts: Numeric, tokens: Numeric, shape: tuple[int, int]
 ) -> dict[str, Column]:
-    """Dollars per hour and per million output tokens, by the installed metrics, at the mean power."""
+    """Dollars per hour and per million output tokens, owned and rented on demand, at the mean power."""
     spent = attrs.evolve(
         decode, system=System(system.chip, system.count), energy=attrs.evolve(decode.energy, watts=watts)
     )
+    cost = spent.cost
     found: dict[str, Column] = {}
-    for name in ("usd_per_hour", "usd_per_hour_cloud"):
-        metric = _metric(asked, name)
-        hourly = np.broadcast_to(metric(spent) if metric else np.nan, shape)
-        found[name] = hourly
-        found[name.replace("hour", "mtok")] = hourly / 3600.0 / tokens * 1e6
+    for term, end in TERMS.items():
+        found[f"usd_per_hour{end}"] = np.broadcast_to(cost.of(term), shape)
+        found[f"usd_per_mtok{end}"] = np.broadcast_to(cost.per_million(term, tokens), shape)
     return found
 
 
-def _metric(asked: Question, name: str) -> Callable[[Run], Numeric] | None:
-    known = asked.registry.entries("metrics")
-    return known[name].record.compute if name in known else None
-
-
-def _unknown(asked: Question, run: Run) -> dict[str, str]:
+def _unknown(run: Run) -> dict[str, str]:
     """Why power or money isn't known, per column."""
-    known = asked.registry.entries("metrics")
-    why = {
-        name: known[name].record.why(run)
-        for name in ("usd_per_mtok", "usd_per_mtok_cloud", "joules_per_token")
-        if name in known
-    }
+    spent = run.energy.why if np.all(np.isnan(np.asarray(run.energy.watts))) else ""
+    why = {f"usd_per_mtok{end}": run.cost.why(term) for term, end in TERMS.items()}
+    if run.scenario is None:
+        why["usd_per_mtok"] = "needs an economic scenario"
+    why["usd_per_mtok"] = why["usd_per_mtok"] or spent
+    why["joules_per_token"] = spent
     return {name: text for name, text in why.items() if text}
 
 

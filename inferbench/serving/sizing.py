@@ -25,7 +25,7 @@ from inferbench.records.chip import Chip
 from inferbench.records.grid import Grid
 from inferbench.records.network import Network
 from inferbench.records.run import Run
-from inferbench.records.scenario import Scenario
+from inferbench.records.scenario import Scenario, Term
 from inferbench.records.stack import Stack
 from inferbench.records.system import MOST_CHIPS, Layout, System
 from inferbench.units import show
@@ -295,11 +295,7 @@ def _option(demand: Demand, chip: Chip, layout: Layout) -> Option:
     spent = attrs.evolve(
         run, system=system, energy=attrs.evolve(run.energy, watts=layout.replicas * run.energy.watts)
     )
-    known = demand.registry.entries("metrics")
-    dollars = [
-        float(np.squeeze(run.values(known[name].record.compute(spent)))) if name in known else np.nan
-        for name in ("usd_per_hour", "usd_per_hour_cloud")
-    ]
+    dollars = [float(np.squeeze(run.values(spent.cost.of(term)))) for term in (Term.PURCHASE, Term.ON_DEMAND)]
     first = _first(demand, chip, copy) if np.isfinite(demand.first) else np.nan
     return Option(system, demand.users, batch, run, first, (dollars[0], dollars[1]))
 
