@@ -82,7 +82,7 @@ class Asked:
     context: str | None = None
     axes: tuple[str, ...] = ()
     precision: str | None = None
-    stack: str = "ideal"
+    stack: str = "best"
     scenario: str = "reference"
     options: tuple[str, ...] = ()
     ignore_capacity: bool = False
@@ -170,7 +170,7 @@ _OUTPUT: dict[str, Callable[[Command], Command]] = {
 }
 
 
-def point_options(*, without: Sequence[str] = (), stack: str = "ideal") -> Callable[[Command], Command]:
+def point_options(*, without: Sequence[str] = (), stack: str = "best") -> Callable[[Command], Command]:
     """Add the options that pick points, but for some; the command takes them as `asked`.
 
     Args:

@@ -7,7 +7,6 @@ import rich_click
 
 from inferbench.cli import common
 from inferbench.face.compare import compare
-from inferbench.model.choice import BEST
 
 __all__ = ["command"]
 
@@ -23,7 +22,7 @@ __all__ = ["command"]
     help="Instead of the suite; may be repeated.",
 )
 @click.option("--suite", default="reference", show_default=True, help="Named list of workload points.")
-@common.point_options(stack=BEST)
+@common.point_options()
 @common.output_options()
 def command(
     systems: tuple[str, ...],

@@ -43,7 +43,7 @@ def command(
         row=row,
         result=result,
         precision=common.names(asked.precision) or ["bf16"],
-        stack=None if asked.stack == "ideal" else asked.stack,
+        stack=None if asked.stack == "best" else asked.stack,
         scenario=asked.scenario,
         options=common.options_of(asked.options),
         ignore_capacity=asked.ignore_capacity,

@@ -35,8 +35,9 @@ def command(
 
     Example: inferbench run 8xh100 llama3-70b/decode --batch 1,8,32 --context 8192 --precision fp8
 
-    The default precision is the one that the network is published in, else bf16; the default stack is ideal
-    software. NETWORK may be the path of a Hugging Face config.json.
+    The default precision is the one that the network is published in, else bf16; the default stack is the
+    nearest that was measured (`--stack ideal` asks for the bound). NETWORK may be the path of a Hugging Face
+    config.json.
     """
     registry = common.what_if(common.the_registry(), (system,), asked.changes)
     run = run_once(

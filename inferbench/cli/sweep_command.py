@@ -31,7 +31,7 @@ __all__ = ["command"]
     metavar="NETWORK/PHASE",
     help="Instead of the grid's; may be repeated, and have a * in it.",
 )
-@common.point_options(without=["changes"])
+@common.point_options(without=["changes"], stack="ideal")
 @click.option(
     "--prefer",
     default="latency",

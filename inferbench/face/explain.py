@@ -15,6 +15,7 @@ from inferbench.errors import Fault, InferBenchError
 from inferbench.evidence.matching import Situation, read_rows, situate, targets
 from inferbench.face.answer import Answer
 from inferbench.face.run import run
+from inferbench.model.choice import BEST
 from inferbench.model.document import SCHEMA
 from inferbench.records.measurement import Measurement
 from inferbench.report.model import Report
@@ -81,7 +82,8 @@ def explain(
         row: Which row of the file of measurements, counted from 1.
         result: Which result of the run's JSON, counted from 1.
         precision: Of the workload on the system.
-        stack: Software; by default ideal, and for a file of measurements the stack fitted for the row.
+        stack: Software; by default the nearest that was measured, for a row of measurements that of its
+            software.
         scenario: Economics.
         options: The workload's options.
         ignore_capacity: Pretend that everything fits.
@@ -105,7 +107,7 @@ def explain(
         str(first),
         str(second),
         precision=precision,
-        stack=stack or "ideal",
+        stack=stack or BEST,
         scenario=scenario,
         options=options,
         ignore_capacity=ignore_capacity,

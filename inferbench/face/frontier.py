@@ -10,7 +10,7 @@ from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
 from inferbench.face.asked import duration, find, listed, one_number, scenario_of
-from inferbench.model.choice import choose
+from inferbench.model.choice import BEST, choose
 from inferbench.records.network import Network
 from inferbench.records.system import System, SystemName
 from inferbench.report.frontier import frontier_report, plot
@@ -76,7 +76,7 @@ def frontier(
     slo_tpot: str | float | None = None,
     slo_ttft: str | float | None = None,
     precision: str | Sequence[str] = "fp8",
-    stack: str = "ideal",
+    stack: str = BEST,
     scenario: str = "reference",
     options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,

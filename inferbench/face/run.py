@@ -13,7 +13,7 @@ from inferbench.face.asked import find, listed, one_phase, scenario_of, split_wo
 from inferbench.face.frames import by_column, to_frame
 from inferbench.face.pages import page
 from inferbench.model.capacity import at_largest_batch
-from inferbench.model.choice import choose
+from inferbench.model.choice import BEST, choose
 from inferbench.model.document import document, flatten
 from inferbench.model.evaluate import evaluate, prepare
 from inferbench.model.intervals import factors
@@ -35,7 +35,7 @@ def run(
     workload: str,
     *,
     precision: str | Sequence[str] | None = None,
-    stack: str | Choice = "ideal",
+    stack: str | Choice = BEST,
     scenario: str = "reference",
     options: Mapping[str, Any] | None = None,
     ignore_capacity: bool = False,

@@ -11,7 +11,7 @@ from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, suggest
 from inferbench.face.answer import Answer
 from inferbench.face.asked import duration, find, listed, one_number, one_phase, scenario_of
-from inferbench.model.choice import choose
+from inferbench.model.choice import BEST, choose
 from inferbench.records.interfaces import Phase
 from inferbench.records.network import Network
 from inferbench.records.system import SystemName
@@ -74,7 +74,7 @@ def size(
     ttft: str | float | None = None,
     latency: str | float | None = None,
     precision: str | Sequence[str] = "fp8",
-    stack: str = "ideal",
+    stack: str = BEST,
     scenario: str = "reference",
     options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
@@ -105,7 +105,7 @@ def size(
         >>> import inferbench as ib
         >>> found = ib.size("llama3-70b/decode", ["b200", "h200"], users=200, tpot="20ms")
         >>> [str(one.fewest.system) for one in found.chips]
-        ['b200', '2xh200']
+        ['4xb200', '4xh200']
     """
     known = registry or installed()
     network, phase = one_phase(workload, known)

@@ -206,16 +206,16 @@ def test_compare_on_40_columns_loses_no_number(cli, monkeypatch):
 
 @pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}])
 def test_a_pipe_gets_no_escape_codes(process, toy_file, env):
-    done = process("-p", str(toy_file), *RUN[:3], "--scenario", "toy", "--precision", "fp8", **env)
+    ideal = ("--stack", "ideal")
+    done = process("-p", str(toy_file), *RUN[:3], "--scenario", "toy", "--precision", "fp8", *ideal, **env)
     assert done.returncode == 0
     assert "500 µs" in done.stdout
     assert "\x1b" not in done.stdout + done.stderr
 
 
 def test_an_ascii_terminal_still_gets_the_answer(process, toy_file):
-    done = process(
-        "-p", str(toy_file), *RUN[:3], "--scenario", "toy", "--precision", "fp8", PYTHONIOENCODING="ascii"
-    )
+    asked = ("--scenario", "toy", "--precision", "fp8", "--stack", "ideal")
+    done = process("-p", str(toy_file), *RUN[:3], *asked, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert "500 ?s" in done.stdout
 
@@ -240,17 +240,17 @@ class TestInstalled:
         assert decode["metrics"]["tpot_s"] == pytest.approx(8.73e-3, rel=1e-3)
 
     def test_provenance_names_packages_and_hashes_specs(self, cli):
-        provenance = data(cli("run", "b200", "llama3-70b/decode", "--format", "json"))["provenance"]
+        provenance = data(cli("run", "b200@ideal", "llama3-70b/decode", "--format", "json"))["provenance"]
         assert list(provenance) == ["inferbench", "packages", "specs", "python", "numpy", "scenario"]
         assert {"inferbench-core", "inferbench-specs", "inferbench-llm"} <= set(provenance["packages"])
         assert set(provenance["specs"]) == {"chips/b200", "networks/llama3-70b"}
         assert re.fullmatch("sha256:[0-9a-f]{64}", provenance["specs"]["chips/b200"])
 
     def test_json_is_the_number_to_the_last_bit(self, cli):
-        (row,) = data(cli("run", "b200", "llama3-70b/decode", "--precision", "fp8", "--format", "json"))[
-            "results"
-        ]
-        run = ib.run("b200", "llama3-70b/decode", precision="fp8")
+        (row,) = data(
+            cli("run", "b200@ideal", "llama3-70b/decode", "--precision", "fp8", "--format", "json")
+        )["results"]
+        run = ib.run("b200", "llama3-70b/decode", precision="fp8", stack="ideal")
         assert row["metrics"]["tpot_s"] == float(np.ravel(run.seconds)[0])
 
     def test_compare_runs_the_suite_and_resizes_what_does_not_fit(self, cli):

@@ -83,6 +83,7 @@ def least(
         context=context,
         ignore_capacity=batch > 0,
         scenario=None,
+        stack="ideal",
     )
     seconds, items = (float(np.ravel(run.values(x))[0]) for x in (run.bound_seconds, run.items))
     return seconds, items
@@ -178,7 +179,7 @@ def test_deepseek_over_many_gpus_stays_below_the_bound():
     ],
 )
 def test_wide_expert_parallelism_lies_above_what_is_published(system, batch, context, published):
-    run = ib.run(system, "deepseek-v3/decode", precision="fp8", batch=batch, context=context)
+    run = ib.run(system, "deepseek-v3/decode", precision="fp8", batch=batch, context=context, stack="ideal")
     assert bool(np.all(run.feasible))
     rate, bound = (
         float(np.squeeze(run.items / (seconds * run.system.count)))

@@ -43,7 +43,7 @@ class TestRun:
         assert best["tpot_s"] == run["tpot_s"][0, 0, 1]
 
     def test_nothing_is_best_where_nothing_fits(self, toy):
-        run = ib.run("toy-chip", "toy-net/decode", registry=toy, scenario="toy")
+        run = ib.run("toy-chip", "toy-net/decode", registry=toy, scenario="toy", stack="ideal")
         assert run.best("tpot_s") is None
 
     def test_a_metric_without_interval_says_so(self, run):
@@ -57,11 +57,13 @@ class TestRun:
         assert "2 of 4 points fit" in text
 
     def test_doubts_of_the_workload_come_with_the_run(self, toy):
-        run = ib.run("toy-chip", "toy-net/decode", registry=toy, context=64, scenario="toy")
+        run = ib.run("toy-chip", "toy-net/decode", registry=toy, context=64, scenario="toy", stack="ideal")
         assert list(run.notes.values()) == ["context 64 is beyond the 32 positions of Toy net"]
 
     def test_it_survives_pickling(self, toy):
-        run = ib.run("toy-chip", "toy-net/decode", registry=toy, precision="fp8", scenario="toy")
+        run = ib.run(
+            "toy-chip", "toy-net/decode", registry=toy, precision="fp8", scenario="toy", stack="ideal"
+        )
         plain = ib.installed() if "toy" in ib.installed().names("scenarios") else None
         view = pickle.loads(pickle.dumps(run.view))
         assert view.registry is (plain or ib.installed())
@@ -96,7 +98,7 @@ class TestFrames:
 @pytest.mark.needs_plugins("chips/groq-lpu", "stacks/vllm-h100", "networks/llama3-8b")
 class TestOnRealChips:
     def test_a_notebook_gets_the_remarks_of_the_screen(self):
-        run = ib.run("336xgroq-lpu", "llama3-70b/decode", precision="fp8")
+        run = ib.run("336xgroq-lpu", "llama3-70b/decode", precision="fp8", stack="ideal")
         assert any("10 to 700 times lower" in note for note in run.notes.values())
 
     def test_an_interval_lies_around_its_metric(self):
@@ -108,10 +110,10 @@ class TestOnRealChips:
         assert (row["tpot_s_low"], row["tpot_s_high"]) == (low[0, 0, 0], high[0, 0, 0])
 
     def test_under_ideal_software_no_end_is_known(self):
-        run = ib.run("h100-sxm", "llama3-8b/decode")
+        run = ib.run("h100-sxm", "llama3-8b/decode", stack="ideal")
         assert all(np.isnan(end).all() for end in run.interval("tpot_s"))
 
     def test_the_most_throughput_per_chip_is_at_the_largest_batch(self):
-        run = ib.run("h100-sxm", "llama3-8b/decode", batch=[1, 8, 64])
+        run = ib.run("h100-sxm", "llama3-8b/decode", batch=[1, 8, 64], stack="ideal")
         assert run.best("tokens_per_s_per_chip")["batch"] == 64.0
         assert run.best("tpot_s")["batch"] == 1.0

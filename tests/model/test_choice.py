@@ -120,7 +120,7 @@ def test_grades_follow_what_a_stack_was_fitted_on():
 def test_a_point_outside_the_box_is_transferred():
     run = ib.run("h100@vllm-h100", "llama3-8b/decode", batch=[1, 4096], context=128)
     assert [GRADES[code] for code in run.grade.ravel()] == ["calibrated", "transferred"]
-    assert GRADES[ib.run("h100", "llama3-8b/decode").grade.ravel()[0]] == "bound"
+    assert GRADES[ib.run("h100@ideal", "llama3-8b/decode").grade.ravel()[0]] == "bound"
     assert ib.run("h100@ideal", "llama3-8b/decode", stack="vllm").stack.ideal
 
 

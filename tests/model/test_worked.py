@@ -29,7 +29,7 @@ def one(array):
 
 
 def run(system, workload="llama3-70b/decode", **more):
-    return ib.run(system, workload, **{"precision": "fp8", **more})
+    return ib.run(system, workload, **{"precision": "fp8", "stack": "ideal", **more})
 
 
 def read_per_token(context):

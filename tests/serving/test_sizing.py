@@ -78,7 +78,7 @@ def test_the_answer_holds_when_it_is_run(chip, cli):
     found = sized(chip, limit=0.008).fewest
     code, out, _ = cli(
         "run",
-        f"{found.system}:{found.system.layout}",
+        f"{found.system}:{found.system.layout}@ideal",
         "llama3-70b/decode",
         "--batch",
         "200",

@@ -209,7 +209,7 @@ class TestFromRuns:
 
     def space(self, *systems: str) -> Space:
         runs = [
-            ib.run(system, f"llama3-70b/{phase}", precision=["fp16", "fp8"], **self.AXES)
+            ib.run(system, f"llama3-70b/{phase}", precision=["fp16", "fp8"], stack="ideal", **self.AXES)
             for system in systems
             for phase in ("prefill", "decode")
         ]
@@ -218,7 +218,7 @@ class TestFromRuns:
     def test_points_stand_where_they_belong(self):
         space = self.space("b200", "h100-sxm")
         assert space.count == 2 * 2 * 2 * 3
-        run = ib.run("h100-sxm", "llama3-70b/decode", precision="fp8", batch=64, context=8192)
+        run = ib.run("h100-sxm", "llama3-70b/decode", precision="fp8", batch=64, context=8192, stack="ideal")
         here = (
             (space.axes["phase"] == "decode")
             & (space.axes["precision"] == "fp8")
@@ -233,8 +233,8 @@ class TestFromRuns:
 
     def test_systems_on_other_points_are_refused(self):
         runs = [
-            ib.run("b200", "llama3-70b/decode", batch=[1, 2]),
-            ib.run("h100-sxm", "llama3-70b/decode", batch=[1, 4]),
+            ib.run("b200", "llama3-70b/decode", batch=[1, 2], stack="ideal"),
+            ib.run("h100-sxm", "llama3-70b/decode", batch=[1, 4], stack="ideal"),
         ]
         with pytest.raises(InferBenchError, match="h100-sxm: covers other points than b200"):
             Space.of_runs(runs, installed().metrics())
@@ -276,6 +276,7 @@ class TestThePage:
                 batch=[1, 8, 64, 512],
                 context=[128, 2048, 32768],
                 registry=known,
+                stack="ideal",
             )
             for name in names
             for size in (1, 8, 70, 200)

@@ -97,7 +97,7 @@ def test_columns_are_the_json_results(system, workload, precisions, axes):
     known, names = installed(), precisions.split(",")
     made = plan(request([system], [workload], names, **axes), known)
     given = {name: parse(text, name).values().tolist() for name, text in axes.items()}
-    told = run(system, workload, precision=names, registry=known, **given)
+    told = run(system, workload, precision=names, registry=known, stack="ideal", **given)
     expected = {(*key(row), row.get("output")): row for row in map(flatten, results(told, known.metrics()))}
     found = {
         (*key(row), row.get("output")): row for columns in in_memory(made, known) for row in rows_of(columns)
@@ -138,7 +138,7 @@ def test_an_operator_that_is_impossible_is_a_reason_not_an_end(monkeypatch):
 def test_the_largest_batch_may_stand_for_the_axis():
     made = plan(request(["h100-sxm"], ["dense-8b/decode"], batch="max", context="2048,4096"), installed())
     (columns,) = in_memory(made, installed())
-    told = run("h100-sxm", "dense-8b/decode", precision="fp8", batch="max", context=[2048.0, 4096.0])
+    told = run("h100-sxm@ideal", "dense-8b/decode", precision="fp8", batch="max", context=[2048.0, 4096.0])
     assert sorted(columns.values("batch")) == sorted(np.ravel(told.values(told.batch)))
     assert columns.feasible.all()
 

@@ -372,7 +372,7 @@ def test_results_carry_the_interval_of_a_latency(cli):
     _, out, _ = cli("run", "h100-sxm", "llama3-8b/decode", "--stack", "vllm-h100")
     assert "90%" in out
     assert "inside calibrated domain" in out.replace("\n", " ")
-    _, out, _ = cli("run", "h100-sxm", "llama3-8b/decode", "--format", "json")
+    _, out, _ = cli("run", "h100-sxm@ideal", "llama3-8b/decode", "--format", "json")
     assert "tpot_s_low" not in out
 
 
@@ -403,7 +403,7 @@ def test_a_run_of_another_point_is_warned_about(cli, tmp_path):
 
 def test_what_rounding_leaves_is_no_host_time(cli):
     """An ideal stack has no host: the whole is the sum of its operators, but for rounding."""
-    point = ("h100", "llama3-8b/decode", "--measured", "8.4ms", "--batch", "1", "--context", "1024")
+    point = ("h100@ideal", "llama3-8b/decode", "--measured", "8.4ms", "--batch", "1", "--context", "1024")
     _, out, _ = cli("explain", *point)
     assert " fs" not in out
     host = next(line for line in out.splitlines() if line.startswith("host"))

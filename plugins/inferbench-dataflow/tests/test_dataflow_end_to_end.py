@@ -11,7 +11,7 @@ for needed in ("inferbench_specs", "inferbench_llm", "inferbench_fabrics"):
 
 
 def rate(system, network, **settings):
-    run = ib.run(system, f"{network}/decode", **settings)
+    run = ib.run(system, f"{network}/decode", **{"stack": "ideal", **settings})
     assert run.values(run.feasible).all()
     return float(1.0 / run.values(run.seconds).item())
 
@@ -38,5 +38,5 @@ def test_one_wafer_is_reproduced():
 
 
 def test_a_network_too_big_for_the_chips_is_refused_with_the_numbers():
-    run = ib.run("groq-lpu", "llama3-8b/decode", precision="int8", context=2048)
+    run = ib.run("groq-lpu", "llama3-8b/decode", precision="int8", context=2048, stack="ideal")
     assert not run.values(run.feasible).any()

@@ -49,6 +49,7 @@ def ideal(network, chip, steps, batches):
         batch=batches,
         steps=steps,
         pixels=params.pixels,
+        stack="ideal",
     )
     return np.squeeze(run.values(run.seconds))
 

@@ -15,7 +15,7 @@ WEIGHTS, ARRAYS = 25_557_032, 4 * 2**20
 
 
 def metis(**axes):
-    return ib.run("metis", "resnet-50/forward", precision="int8", **axes)
+    return ib.run("metis", "resnet-50/forward", precision="int8", stack="ideal", **axes)
 
 
 def one(value):
@@ -47,13 +47,13 @@ def test_rewriting_is_paid_once_per_batch():
 
 
 def test_several_cards_are_modelled():
-    run = ib.run("8xmetis", "resnet-50/forward", precision="int8", batch=8)
+    run = ib.run("8xmetis", "resnet-50/forward", precision="int8", batch=8, stack="ideal")
     assert np.all(run.feasible)
     assert one(run.seconds) <= one(metis(batch=8).seconds)
 
 
 def test_a_chip_without_other_memory_says_how_many_it_takes():
-    run = ib.run("hermes", "resnet-50/forward", precision="int8")
+    run = ib.run("hermes", "resnet-50/forward", precision="int8", stack="ideal")
     assert not np.any(run.feasible)
     # 25.6 MB in arrays of 4.19 MB: seven chips.
     assert one(run.reasons[0].numbers["bound"]) == 7

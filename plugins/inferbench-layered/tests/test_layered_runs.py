@@ -53,7 +53,9 @@ def test_a_decode_step_is_at_least_its_bytes_over_the_bandwidth():
 
 def test_states_take_room_and_contexts_hardly_any():
     def largest(context: float) -> float:
-        run = ib.run("1xh200", "nemotron3-nano-30b/decode", precision="fp8", batch="max", context=context)
+        run = ib.run(
+            "1xh200@ideal", "nemotron3-nano-30b/decode", precision="fp8", batch="max", context=context
+        )
         return one(run.batch)
 
     short, long = largest(2.0**12), largest(2.0**16)

@@ -77,7 +77,14 @@ def test_latents_are_split_by_ranks_and_positions_and_not_by_heads():
     weights = {}
     for name in ("tp8", "tp8ep8", "dp8ep8", "cp8ep8"):
         few, many = (
-            ib.run(f"8xh200:{name}", "deepseek-v3/decode", precision="fp8", batch=8, context=context)
+            ib.run(
+                f"8xh200:{name}",
+                "deepseek-v3/decode",
+                precision="fp8",
+                batch=8,
+                context=context,
+                stack="ideal",
+            )
             for context in (1024, 8192)
         )
         grown = float(np.squeeze(many.held) - np.squeeze(few.held))
@@ -91,7 +98,9 @@ def test_latents_are_split_by_ranks_and_positions_and_not_by_heads():
 def test_a_long_prompt_is_shared_with_fewer_bytes_than_heads_are():
     """Keys of 8 heads go round instead of sums over all 4,096 columns twice a layer."""
     shared, cut = (
-        ib.run(f"8xh100-sxm:{name}", "llama3-8b/prefill", precision="bf16", batch=1, context=32768)
+        ib.run(
+            f"8xh100-sxm:{name}", "llama3-8b/prefill", precision="bf16", batch=1, context=32768, stack="ideal"
+        )
         for name in ("cp8", "tp8")
     )
     assert float(np.squeeze(shared.busy["network"])) < 0.5 * float(np.squeeze(cut.busy["network"]))

@@ -69,7 +69,7 @@ class TestWhatIsHeld:
     @pytest.mark.needs_plugins("chips/h100-sxm")
     def test_a_run_takes_it_by_default(self, tmp_path):
         network(tmp_path, {**LLAMA_70B, "quantization_config": self.AWQ})
-        run = ib.run("2xh100", f"{tmp_path}/config.json/decode")
+        run = ib.run("2xh100", f"{tmp_path}/config.json/decode", stack="ideal")
         assert run.grid.precisions == ("wint4g128a16",)
 
     @pytest.mark.needs_plugins("chips/h100-sxm")

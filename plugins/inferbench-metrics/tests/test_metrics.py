@@ -31,7 +31,7 @@ def decode(system="b200", **changes):
     """Four sequences of 2048: a step that took 2.5 ms and 2 J, where the hardware needs 2 ms and the roofline
     1.5.
     """
-    run = ib.run(system, "llama3-8b/decode", precision="bf16", batch=4, context=2048)
+    run = ib.run(system, "llama3-8b/decode", precision="bf16", batch=4, context=2048, stack="ideal")
     times = {"seconds": 2.5e-3, "model": 2.0e-3, "silicon": 1.6e-3, "roofline": 1.5e-3}
     times |= {"bound_seconds": 1.4e-3}
     return attrs.evolve(run, **{**times, "energy": ib.Energy(joules=2.0, watts=800.0), **changes})
@@ -107,7 +107,14 @@ def test_every_metric_is_worked_by_hand_somewhere_here():
 
 
 def test_the_chain_multiplies_to_the_utilization():
-    run = ib.run("b200", "llama3-8b/decode", precision=["bf16", "fp8"], batch=[1, 64], context=[512, 4096])
+    run = ib.run(
+        "b200",
+        "llama3-8b/decode",
+        precision=["bf16", "fp8"],
+        batch=[1, 64],
+        context=[512, 4096],
+        stack="ideal",
+    )
     found = {name: run.values(METRICS[name].compute(run)) for name in BY_HAND}
     chain = found["algorithm"] * found["hardware"] * found["software"]
     assert chain.shape == (2, 2, 2)
@@ -116,7 +123,7 @@ def test_the_chain_multiplies_to_the_utilization():
 
 
 def test_the_roofline_of_a_decode_step_is_its_compulsory_bytes():
-    run = ib.run("b200", "llama3-8b/decode", precision="bf16", batch=4, context=2048)
+    run = ib.run("b200", "llama3-8b/decode", precision="bf16", batch=4, context=2048, stack="ideal")
     assert value("t_roofline_s", run) == pytest.approx(COMPULSORY / 8e12, rel=1e-12)
     assert value("t_roofline_s", run) < value("tpot_s", run) < 1.01 * value("t_roofline_s", run)
 
@@ -134,7 +141,7 @@ def test_eight_chips_cost_and_could_do_eight_times_as_much():
 
 
 def test_a_prefill_has_a_time_to_first_token_and_no_time_per_token():
-    run = ib.run("h100-sxm", "llama3-8b/prefill", precision="bf16", batch=2, context=2048)
+    run = ib.run("h100-sxm", "llama3-8b/prefill", precision="bf16", batch=2, context=2048, stack="ideal")
     run = attrs.evolve(run, seconds=0.08, energy=ib.Energy(joules=51.2, watts=640.0))
     assert value("ttft_s", run) == 0.08
     assert math.isnan(value("tpot_s", run))
@@ -160,7 +167,7 @@ def test_a_decode_step_has_no_time_to_first_token():
 
 def test_images_are_items_and_no_tokens():
     pytest.importorskip("inferbench_vision", reason="needs inferbench-vision")
-    run = ib.run("h100-sxm", "resnet-50/forward", precision="bf16", batch=8)
+    run = ib.run("h100-sxm", "resnet-50/forward", precision="bf16", batch=8, stack="ideal")
     run = attrs.evolve(run, seconds=4e-3, energy=ib.Energy(joules=2.4, watts=600.0))
     assert value("latency_s", run) == 4e-3
     assert value("items_per_s", run) == pytest.approx(2000.0)

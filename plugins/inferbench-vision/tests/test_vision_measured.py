@@ -31,6 +31,7 @@ def test_no_measurement_beats_the_ideal():
             batch=sorted(set(batches)),
             pixels=pixels,
             precision="fp16",
+            stack="ideal",
         )
         ideal = dict(zip(sorted(set(batches)), np.squeeze(run.values(run.seconds)), strict=True))
         ratio = np.array([second / ideal[batch] for batch, second in zip(batches, seconds, strict=True)])
