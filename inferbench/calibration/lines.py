@@ -30,6 +30,7 @@ from inferbench.specs.figures import Target, targets
 __all__ = ["Line", "Power", "lines_of"]
 
 SPENT = ("power_w", "energy_j")
+NO_LIMIT = 1e9
 Sorted = tuple[int, str, Measurement, Situation, Target]
 
 
@@ -176,6 +177,11 @@ def _evaluated(
         np.ravel(runs[-1].values(value)) for value in _counted(runs[-1], case, grid)
     )
     groups = _heads(case, grid)
+    spent = (
+        evaluate(_without_limit(case), grid)
+        if any(not math.isnan(m.power_w) for _, _, m, *_ in group)
+        else None
+    )
     for i, file, m, one, figure in group:
         k = batches.index(figure.axes["batch"])
         if not feasible[k]:
@@ -184,7 +190,7 @@ def _evaluated(
             left["faster than the roofline"] += 1
         else:
             assert one.network is not None
-            power = _power(runs[-1], m, k, seconds[-1, k])
+            power = _power(runs[-1], spent, m, k, seconds[-1, k])
             yield (
                 i,
                 Line(
@@ -244,12 +250,28 @@ def _heads(case: Case, grid: Grid) -> dict[str, float]:
     return {}
 
 
-def _power(run: Run, m: Measurement, k: int, seconds: float) -> Power | None:
-    """Power of the k-th point, where it was measured and is modelled."""
-    if math.isnan(m.power_w) or not run.energy.parts:
+def _without_limit(case: Case) -> Case:
+    """The case with a power limit that nothing reaches: at the model's pace a limit clips what is spent."""
+    power = attrs.evolve(case.chip.power, tdp=NO_LIMIT)
+    system = attrs.evolve(case.system, chip=attrs.evolve(case.chip, power=power))
+    return attrs.evolve(case, system=system)
+
+
+def _power(run: Run, spent: Run | None, m: Measurement, k: int, seconds: float) -> Power | None:
+    """Power of the k-th point, where it was measured and is modelled.
+
+    Args:
+        run: On the chip as it is.
+        spent: The same without a power limit; None where nothing was measured.
+        m: The measurement.
+        k: The point.
+        seconds: Of the point in `run`.
+    """
+    if math.isnan(m.power_w) or spent is None or not run.energy.parts:
         return None
-    parts = {name: np.ravel(run.values(joules)) for name, joules in run.energy.parts.items()}
+    parts = {name: np.ravel(run.values(joules)) for name, joules in spent.energy.parts.items()}
     rest = sum(float(joules[k]) for name, joules in parts.items() if name not in ("idle", "ops"))
     limit = run.system.chip.power.tdp * run.system.count
     ops = float(parts["ops"][k]) if "ops" in parts else 0.0
-    return Power(m.power_w, float(parts["idle"][k] / seconds), ops, rest, limit)
+    idle = float(np.ravel(run.values(run.energy.parts["idle"]))[k])
+    return Power(m.power_w, idle / seconds, ops, rest, limit)

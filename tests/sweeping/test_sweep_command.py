@@ -76,8 +76,8 @@ def test_two_layouts_of_the_same_chips_are_two_systems(toy_cli, tmp_path):
 
 @pytest.mark.needs_plugins("chips/b200", "chips/mi355x", "chips/tpu-v5p", "networks/dense-1b")
 def test_a_price_that_is_not_published_is_no_share_of_zero(cli):
-    """MI355X and TPU v5p have no purchase price, TPU v5p no published power either: B200 is compared with
-    nobody.
+    """MI355X and TPU v5p have no purchase price: B200 is compared with nobody. Power has a figure for all,
+    the TPU's by the limit of its class.
     """
     asked = (
         "sweep",
@@ -99,7 +99,7 @@ def test_a_price_that_is_not_published_is_no_share_of_zero(cli):
     assert rows["mi355x"]["unknown"] == {
         "wins_equal_cost": "not compared, no purchase price: not found in public sources"
     }
-    assert set(rows["tpu-v5p"]["unknown"]) == {"wins_equal_power", "wins_equal_cost"}
+    assert set(rows["tpu-v5p"]["unknown"]) == {"wins_equal_cost"}
     assert rows["b200"]["unknown"]["wins_equal_cost"] == "not compared, no rival that fits has a figure"
     by_cost = next(one for one in told["space"]["winners"] if one["equal"] == "cost")
     assert (by_cost["shares"]["mi355x"], by_cost["unknown"]["mi355x"]) == (

@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 import inferbench as ib
+from inferbench_power.limits import estimate
 
 __all__ = ["Classes", "Coefficients", "Figure", "Own", "classes", "own", "resolve"]
 
@@ -85,7 +86,8 @@ class Coefficients:
 
     Attributes:
         calibrated: Whether fitted on this very chip.
-        limit: Watts that a chip may draw: its TDP.
+        limit: Watts that a chip may draw: its TDP, or what its class has.
+        limit_error: Log standard error of the limit: 0 of a published one.
         baseline: Watts with clocks up and weights resident.
         ops: Format name to joules per operation.
         bytes: Memory level, or `network`, to joules per byte.
@@ -108,6 +110,7 @@ class Coefficients:
     kin: bool = False
     log_error: float = math.nan
     rates: Mapping[str, tuple[float, float]] = ib.field(factory=dict)
+    limit_error: float = 0.0
 
     def energy(self, action: str) -> float:
         """Joules of one action other than `ops`; NaN where no energy is known.
@@ -193,10 +196,11 @@ def resolve(chip: ib.Chip, given: Own | None = None) -> Coefficients:
         chip: Its datasheet.
         given: Figures that take the place of those which ship.
 
-    Figures that were not fitted on the chip are held to what its datasheet allows: it must be able to run
-    its peak rate, or its full bandwidth, within its TDP. TDP in watts must be known.
+    A chip without a published power limit gets its class's. Energies are not lowered so that the full
+    bandwidth fits into the limit: what exceeds the limit is cut off where it is computed.
     """
-    mine, general, limit = given or own().get(chip.name), classes(), chip.power.tdp
+    mine, general = given or own().get(chip.name), classes()
+    limit, limit_error = (chip.power.tdp, 0.0) if not math.isnan(chip.power.tdp) else estimate(chip)
     baseline = mine.baseline.value if mine else general.baseline_of_tdp.value * limit
     if not math.isnan(chip.power.idle):
         baseline = max(baseline, chip.power.idle)
@@ -206,12 +210,6 @@ def resolve(chip: ib.Chip, given: Own | None = None) -> Coefficients:
     reference, rate = next(((f, chip.peak[f]) for f in _WIDE if f in chip.peak), ("bf16", math.nan))
     op *= ib.FORMATS[reference] / ib.FORMATS["bf16"]
     calibrated = mine is not None and mine.calibrated
-    if not calibrated:
-        room = limit - baseline
-        op = _least(op, room / rate)
-        for level, memory in chip.memory.items():
-            if level in energies:
-                energies[level] = _least(energies[level], room / memory.bandwidth)
     ops = {
         name: op * (rate / chip.peak[name] if name in chip.peak else width / ib.FORMATS[reference])
         for name, width in ib.FORMATS.items()
@@ -233,6 +231,7 @@ def resolve(chip: ib.Chip, given: Own | None = None) -> Coefficients:
             rate * ib.FORMATS[reference] / ib.FORMATS["bf16"],
             (mine.rates if mine else {}) or general.rates,
         ),
+        limit_error=limit_error,
     )
 
 
@@ -257,7 +256,3 @@ def _by_process(node: float) -> float:
     if math.isnan(node):
         return table[1][1].value
     return next((figure.value for size, figure in table if node * 1e9 <= size + 1e-6), table[-1][1].value)
-
-
-def _least(value: float, bound: float) -> float:
-    return value if math.isnan(bound) else min(value, bound)

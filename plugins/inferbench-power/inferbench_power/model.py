@@ -18,6 +18,8 @@ ESTIMATED = "coefficients estimated, not calibrated for this chip"
 OTHER_WIDTH = "calibrated for 16-bit operations; the energy of narrower ones is estimated"
 _CALIBRATED_FORMATS = {"bf16", "fp16"}
 _TINY = 1e-300
+_BOUNDARIES = {"chip": "chip", "board": "board", "system": "server"}
+NINE_IN_TEN = 1.6449  # standard errors on either side
 # How far figures are off where nothing fitted them, as log standard errors (docs/explanation/power.md has the
 # evidence). The A100's figures give the H100's runs, and the other way round, with an rms of 0.08 and 0.10
 # in logs: hardly more than the fits themselves have, but on two chips of one vendor. Classes of process and
@@ -43,7 +45,10 @@ class Linear(ib.PowerModel):
     An operation's energy depends on its compute format: a chip is taken to reach its limit at the peak
     rate of every format, so energies are inverse to the datasheet's rates.
 
-    Figures are of the board (the spec says where it is the bare chip), for all chips of the system.
+    A chip without a published limit is reckoned with the limit of its class (`limits`), and its standard
+    error grows by the class's.
+
+    Figures are of what the spec's limit is of, mostly the board, for all chips of the system.
 
     Example:
         >>> chip = ib.Chip(name="x", title="X", vendor="V", architecture_type="simt", architecture=None,
@@ -75,7 +80,8 @@ class Linear(ib.PowerModel):
         return shipped()
 
     def accepts(self, chip: ib.Chip) -> str:
-        """Decline chips without a published power limit, and those whose limit leaves nothing to work with.
+        """Decline chips without a power limit and without a rate to estimate one from, and those whose limit
+        leaves nothing to work with.
 
         Example:
             >>> chip = ib.Chip(name="x", title="X", vendor="V", architecture_type="simt", architecture=None,
@@ -83,14 +89,14 @@ class Linear(ib.PowerModel):
             >>> Linear().accepts(chip)
             'idle 900 W is not below the TDP of 600 W'
         """
-        limit, idle = chip.power.tdp, chip.power.idle
-        if math.isnan(limit):
-            return f"no power figure is published for {chip.title}"
-        baseline = self.coefficients(chip).baseline
-        if baseline < limit:
+        c = self.coefficients(chip)
+        if math.isnan(c.limit):
+            return f"no power figure is published for {chip.title}, and no rate to estimate one from"
+        if c.baseline < c.limit:
             return ""
-        what = "idle" if baseline == idle else "baseline"
-        return f"{what} {baseline:g} W is not below the TDP of {limit:g} W"
+        what = "idle" if c.baseline == chip.power.idle else "baseline"
+        limit = "an estimated limit" if c.limit_error else "the TDP"
+        return f"{what} {c.baseline:g} W is not below {limit} of {c.limit:g} W"
 
     def coefficients(self, chip: ib.Chip) -> Coefficients:
         """What is computed with for this chip; resolved once per chip record."""
@@ -122,6 +128,7 @@ class Linear(ib.PowerModel):
         measured = _measured(counts)
         estimated = not measured and (not c.calibrated or not _CALIBRATED_FORMATS.issuperset(formats))
         why = [OTHER_WIDTH if c.calibrated else ESTIMATED] if estimated else []
+        why += [_class_limit(c)] if c.limit_error else []
         why += [f"no energy known for {', '.join(unknown)}"] if unknown else []
         return ib.Energy(
             joules=joules,
@@ -129,7 +136,8 @@ class Linear(ib.PowerModel):
             throttle=throttle,
             why="; ".join(why),
             estimated=estimated or bool(unknown),
-            boundary="board",
+            boundary=_BOUNDARIES[system.chip.power.boundary],
+            limit=c.limit,
             parts=parts,
         )
 
@@ -137,10 +145,11 @@ class Linear(ib.PowerModel):
         """Log standard error of mean power that the energies leave open at the step's true duration.
 
         In quadrature: the fit's own on left-out networks (0.09); 0.15 where the figures are a sibling's,
-        0.25 where they are those of a class of process and memory; and for each action its share of the
-        energy times how unsure its energy is: of operations 1.0 in formats other than 16 bits, and up to
-        1.0 outside the rates at which decoding was fitted (reached one doubling beyond), of bytes half of
-        it there, 0.5 of whatever no run has ever measured.
+        0.25 where they are those of a class of process and memory; the class's error where the limit is
+        one of a class, as the baseline follows it; and for each action its share of the energy times how
+        unsure its energy is: of operations 1.0 in formats other than 16 bits, and up to 1.0 outside the
+        rates at which decoding was fitted (reached one doubling beyond), of bytes half of it there, 0.5 of
+        whatever no run has ever measured.
 
         Args:
             counts: As `energy` was given it.
@@ -167,10 +176,25 @@ class Linear(ib.PowerModel):
         parts, _ = _parts(c, counts, formats)
         total = counts.each("baseline", c.baseline) * active + sum(parts.values(), start=0.0)
         square: Any = c.log_error**2 + (0.0 if c.calibrated else KIN**2 if c.kin else CLASS**2)
+        square = square + c.limit_error**2
         for action, part in parts.items():
             unsure = _unsure(c, action, counts.actions[action], active, counts, formats)
             square = square + np.square(part / total * unsure)
         return np.sqrt(square)
+
+
+def _class_limit(c: Coefficients) -> str:
+    """That the limit is a class's, and how far a chip may be off it, one in ten chips more.
+
+    Example:
+        >>> c = Coefficients(calibrated=False, limit=569.0, baseline=142.0, ops={}, bytes={}, actions={},
+        ...                  limit_error=0.32)
+        >>> _class_limit(c)
+        'no TDP is published: 569 W as chips of such rates have, 336 W to 963 W'
+    """
+    factor = math.exp(NINE_IN_TEN * c.limit_error)
+    low, high = (ib.show(watts, "W") for watts in (c.limit / factor, c.limit * factor))
+    return f"no TDP is published: {ib.show(c.limit, 'W')} as chips of such rates have, {low} to {high}"
 
 
 def _unsure(

@@ -2,6 +2,7 @@
 
 import math
 
+import attrs
 import numpy as np
 import pytest
 from inferbench_power import Linear, NoteLinear, inferbench_power_models
@@ -50,9 +51,38 @@ def test_two_models_are_offered_and_the_note_declines():
     assert "by name only" in models[1].accepts(H100)
 
 
-def test_no_power_figure_is_said():
-    assert Linear().accepts(chip("tpu-v5p", math.nan)) == "no power figure is published for TPU-V5P"
+def test_without_a_limit_and_without_a_rate_nothing_is_said_but_why():
+    bare = attrs.evolve(chip("tpu-v5p", math.nan), peak={})
+    why = "no power figure is published for TPU-V5P, and no rate to estimate one from"
+    assert Linear().accepts(bare) == why
     assert Linear().accepts(H100) == ""
+    assert math.isnan(log_error(bare, {"ops": 1e12}))
+
+
+def test_a_limit_of_a_class_is_said_and_widens_the_interval():
+    """A chip of the H100's rates: 700 W are published, and the class's law never saw this name."""
+    unknown, known = chip("unknown", math.nan), chip("unknown", 700.0)
+    found = run(unknown, {"bytes.hbm": 1e12})
+    assert found.estimated
+    assert "no TDP is published" in found.why
+    assert 350.0 < found.limit < 1400.0
+    assert log_error(unknown, {"bytes.hbm": 1e12}) > log_error(known, {"bytes.hbm": 1e12}) + 0.1
+
+
+@pytest.mark.parametrize(("boundary", "said"), [("chip", "chip"), ("board", "board"), ("system", "server")])
+def test_watts_are_counted_where_the_limit_is(boundary, said):
+    one = attrs.evolve(H100, power=attrs.evolve(H100.power, boundary=boundary))
+    assert run(one, {"ops": 0.0}).boundary == said
+
+
+def test_energies_are_not_lowered_to_fit_the_limit_in():
+    """A B200 at half of its bandwidth: 194 W and 4 TB/s x 134 pJ; at all of it the limit cuts."""
+    memory = {"hbm": ib.MemoryLevel(180e9, 8e12)}
+    b200 = attrs.evolve(chip("b200", 1000.0), memory=memory, peak={"bf16": 2250e12})
+    assert run(b200, {"bytes.hbm": 4e12}).watts == pytest.approx(194 + 536)
+    full = run(b200, {"bytes.hbm": 8e12})
+    assert full.watts == pytest.approx(1000.0)
+    assert full.throttle == 1.0
 
 
 @pytest.mark.parametrize(
@@ -258,10 +288,6 @@ def test_figures_of_a_sibling_are_surer_than_those_of_a_class():
     other = chip("somebody-else", 700.0, 75.0, memory={"hbm": ib.MemoryLevel(141e9, 4.8e12)})
     actions = {"ops": 20e12, "bytes.hbm": 3e12}
     assert log_error(H100, DECODING) < log_error(sibling, actions) < log_error(other, actions)
-
-
-def test_a_chip_that_is_declined_has_no_error_either():
-    assert math.isnan(log_error(chip("tpu-v5p", math.nan), {"ops": 1e12}))
 
 
 def test_older_processes_take_more():
