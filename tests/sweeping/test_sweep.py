@@ -93,7 +93,7 @@ SAME = [
     ("system", "workload", "precisions", "axes"), SAME, ids=lambda value: str(value)[:24]
 )
 def test_columns_are_the_json_results(system, workload, precisions, axes):
-    """The same evaluation told twice: as one dictionary per point, and as arrays."""
+    """The same evaluation told twice: as one dictionary per point, and as arrays. Memory is in the former."""
     known, names = installed(), precisions.split(",")
     made = plan(request([system], [workload], names, **axes), known)
     given = {name: parse(text, name).values().tolist() for name, text in axes.items()}
@@ -103,8 +103,9 @@ def test_columns_are_the_json_results(system, workload, precisions, axes):
         (*key(row), row.get("output")): row for columns in in_memory(made, known) for row in rows_of(columns)
     }
     assert set(found) == set(expected)
-    for point, row in expected.items():
+    for point, told_here in expected.items():
         mine = found[point]
+        row = {name: value for name, value in told_here.items() if not name.endswith("_bytes")}
         assert {name: mine[name] for name in row} == row
         assert (mine["reason_code"] is None) == row["feasible"]
 
