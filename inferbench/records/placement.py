@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from string import Formatter
 from typing import Any
 
@@ -19,11 +20,15 @@ from inferbench.units import show
 __all__ = ["Footprint", "Graph", "Placement", "Reason", "Site"]
 
 
-class _Written(Formatter):
-    """Fills a template: `{need:B}` is a figure in bytes with its prefix, `{chips}` a plain count."""
+@lru_cache(maxsize=256)
+def _pieces(template: str) -> tuple[tuple[str, str, str], ...]:
+    """A template as text, the number that follows it (or nothing), and the number's unit."""
+    return tuple((text, name or "", unit or "") for text, name, unit, _ in Formatter().parse(template))
 
-    def format_field(self, value: float, format_spec: str) -> str:
-        return show(value, format_spec) if format_spec else f"{value:,.15g}"
+
+def _written(value: float, unit: str) -> str:
+    """`{need:B}` is a figure in bytes with its prefix, `{chips}` a plain count."""
+    return show(value, unit) if unit else f"{value:,.15g}"
 
 
 @attrs.frozen(eq=False)
@@ -56,13 +61,17 @@ class Reason:
 
     def at(self, index: tuple[int, ...]) -> str:
         """Render for one point of arrays already broadcast to the grid."""
-        values = {name: float(np.asarray(value)[index]) for name, value in self.numbers.items()}
-        return _Written().vformat(self.template, (), values)
+        said = []
+        for text, name, unit in _pieces(self.template):
+            said.append(text)
+            if name:
+                said.append(_written(float(np.asarray(self.numbers[name])[index]), unit))
+        return "".join(said)
 
     @property
     def units(self) -> Mapping[str, str]:
         """Unit of each number in the template; empty for counts."""
-        return {name: spec or "" for _, name, spec, _ in Formatter().parse(self.template) if name}
+        return {name: unit for _, name, unit in _pieces(self.template) if name}
 
     def written(self, name: str) -> str:
         """The largest value of one number, as the template writes it.
@@ -73,7 +82,7 @@ class Reason:
             '2.00 GB'
         """
         largest = float(np.max(np.asarray(self.numbers[name])))
-        return _Written().format_field(largest, self.units.get(name, ""))
+        return _written(largest, self.units.get(name, ""))
 
 
 @attrs.frozen(eq=False)
