@@ -38,15 +38,10 @@ PRECISIONS = {
     "int8": "int8",
 }
 
-_ARRAY = (
-    "the model runs attention of single tokens on the matrix units, whose arrays load every key for one row"
-)
 # (table, chip, network, figure, batch; "" for any): why the figure refutes nothing.
 EXCEPTIONS = {
     ("splitwise_a100", "a100-sxm-80gb", "llama2-70b", "ttft", "64"): "9 times above the peak: not 64 whole"
     " prompts at once, as its neighbours of 32 and 16 prompts show",
-    ("other_vendors", "gaudi-2", "", "", ""): _ARRAY,
-    ("other_vendors", "gaudi-3", "", "", ""): _ARRAY,
 }
 
 

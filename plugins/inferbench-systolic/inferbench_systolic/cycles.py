@@ -55,7 +55,8 @@ class Work:
 
     Attributes:
         folds: Array-sized pieces, one after the other.
-        chains: Products that these folds belong to; each fills and drains the array once.
+        chains: How often the array fills and drains: once where the next tile loads behind the stream,
+            whichever product it belongs to; else once per product.
         streamed: Rows that pass through the array per fold.
         load: Cycles to load a stationary tile; 0 if results are what stays.
         skew: R + C - 2, cycles between the first operand in and the last result out, beyond the stream.
@@ -112,7 +113,8 @@ def unfold(
     """Return what the busiest of `arrays` equal arrays does for `count` products of (m x k) by (k x n).
 
     All folds of all products are dealt out evenly: ceil(folds count / arrays) to the busiest array, which
-    works on ceil(count / arrays) products. Partial sums of folds along k meet in accumulators outside, so
+    works on ceil(count / arrays) products. Double-buffered, the first fold of a product follows the last one
+    of another as it follows one of its own, because no fold waits for another's results. Partial sums of folds along k meet in accumulators outside, so
     that every fold may go to any array.
 
     Args:
@@ -140,13 +142,14 @@ def unfold(
         each, streamed = ib.ceil_div(m, rows) * ib.ceil_div(n, columns), k
     folds = ib.ceil_div(each * count, arrays)
     stays = dataflow != "os"
+    double = stays and shape.loading == "double"
     return Work(
         folds=folds,
-        chains=ib.minimum(ib.ceil_div(count, arrays), folds),
+        chains=ib.minimum(1.0 if double else ib.ceil_div(count, arrays), folds),
         streamed=streamed,
         load=shape.load if stays else 0.0,
         skew=rows + columns - 2.0,
-        double=stays and shape.loading == "double",
+        double=double,
     )
 
 

@@ -5,6 +5,7 @@ homes.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import attrs
 
@@ -26,7 +27,8 @@ class Params:
         dataflow: Which operand stays in the cells: weights `ws`, results `os`, inputs `is`.
         loading: Whether the next stationary tile loads behind the present one (`double`) or before it
             (`serial`).
-        weight_rows_per_cycle: Rows of the stationary tile that enter an array per cycle.
+        weight_rows_per_cycle: Rows of the stationary tile that enter an array per cycle; not given:
+            loading keeps up with memory, so that it never binds.
         native: Format of which a cell does one multiply-accumulate per cycle; a chip without a stored
             peak for it gets `2 rows columns arrays clock`. Empty: peaks are stored, never derived.
 
@@ -41,14 +43,15 @@ class Params:
     clock: ib.Hertz = math.nan
     dataflow: Dataflow = "ws"
     loading: Loading = "double"
-    weight_rows_per_cycle: int = 1
+    weight_rows_per_cycle: int | None = None
     native: str = ""
 
     def __attrs_post_init__(self) -> None:
         for name in ("rows", "columns", "arrays", "weight_rows_per_cycle"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
-        if self.weight_rows_per_cycle > self.rows:
+            given = getattr(self, name)
+            if given is not None and given < 1:
+                raise ValueError(f"{name} is {given}; expected at least 1")
+        if self.weight_rows_per_cycle is not None and self.weight_rows_per_cycle > self.rows:
             raise ValueError(
                 f"weight_rows_per_cycle is {self.weight_rows_per_cycle}; an array of {self.rows} rows loads "
                 f"at most {self.rows} per cycle"
@@ -58,8 +61,8 @@ class Params:
 
     @property
     def shape(self) -> Shape:
-        """One of the arrays."""
-        return Shape(self.rows, self.columns, self.loading, self.weight_rows_per_cycle)
+        """One of the arrays; a tile takes one cycle where nobody says how fast it loads."""
+        return Shape(self.rows, self.columns, self.loading, self.weight_rows_per_cycle or self.rows)
 
     @property
     def operations(self) -> float:
@@ -93,6 +96,15 @@ class Systolic(ib.Architecture):
         derived = documented_peak(params) if precision == params.native else math.nan
         return chip.peak.get(precision, derived)
 
+    def remarks(self, chip: ib.Chip, tuning: ib.NoParams) -> Iterator[str]:
+        """Say that the loading of weights into the arrays is not limited where no figure is published."""
+        params: Params = chip.architecture
+        if params.weight_rows_per_cycle is None and params.dataflow != "os":
+            yield (
+                f"{chip.title}: how fast weights load into the arrays is not published; loading is taken to"
+                " keep up with memory"
+            )
+
     def beat(self, op: ib.Op, site: ib.Site) -> ib.Numeric:
         """Return array steps per second at the op's precision: stored peak / (2 rows columns arrays).
 
@@ -110,14 +122,14 @@ class Systolic(ib.Architecture):
             site: The chip; no tuning.
 
         Returns:
-            `compute` (streaming) and, double-buffered, `compute.load` (loading stationary tiles): the
-            longer of the two is the time in the arrays. `detail` has `cycles` and `folds` of the busiest
+            `compute` (streaming) and, double-buffered at a known rate, `compute.load` (loading stationary
+            tiles): the longer of the two is the time in the arrays. `detail` has `cycles` and `folds` of the busiest
             array. Shapes broadcast from the op's fields and the precision axis. NaN where the chip has no
             peak.
 
         Example:
-            One token, 8192 x 8192 weights, 8 arrays of 128 x 128: 512 folds each, each held up by 128 rows
-            of weights: 65,790 cycles of which 512 would be enough.
+            One token, 8192 x 8192 weights, 8 arrays of 128 x 128 that load a row a cycle: 512 folds each,
+            each held up by 128 rows of weights: 65,790 cycles of which 512 would be enough.
         """
         return self._cost(op, site, [self._unfold(site, op.m, op.n, op.k, op.count)])
 
@@ -161,7 +173,8 @@ class Systolic(ib.Architecture):
         streams = streaming >= loading
         # An output-stationary 1 x 1 array counts its first cycle as 0 and would beat its own peak by it.
         busy = {"compute": ib.maximum(ib.where(streams, cycles, streaming) / beat, op.useful / site.rate(op))}
-        if works[0].double:
+        params: Params = site.chip.architecture
+        if works[0].double and params.weight_rows_per_cycle is not None:
             busy["compute.load"] = ib.where(streams, loading, cycles) / beat
         return ib.Cost(
             busy={**busy, **site.memory_time(op)},

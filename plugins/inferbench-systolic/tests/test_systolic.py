@@ -15,8 +15,8 @@ import inferbench as ib
 
 HOMES = dict.fromkeys(("weights", "state", "inputs", "outputs"), "hbm")
 BF16 = ib.Precision.of(["bf16"], ())
-# 2 arrays of 4 x 4 cells at 1 GHz: 64 operations a beat.
-SMALL = Params(rows=4, columns=4, arrays=2, clock=1e9)
+# 2 arrays of 4 x 4 cells at 1 GHz that load a row of weights a cycle: 64 operations a beat.
+SMALL = Params(rows=4, columns=4, arrays=2, clock=1e9, weight_rows_per_cycle=1)
 
 
 def chip(params: Params = SMALL, peak: dict[str, float] | None = None, bandwidth: float = 1e12) -> ib.Chip:
@@ -106,7 +106,7 @@ def test_the_stored_peak_wins_over_documented_arrays_that_do_not_multiply_out():
 def test_tpu_v5p_loads_weights_a_little_faster_than_its_memory_delivers_them():
     # 8 arrays x 128 columns x 2 B x 1.751 GHz = 3.59 TB/s of bf16 weights against 2.765 TB/s from HBM: memory
     # binds.
-    v5p = chip(Params(rows=128, columns=128, arrays=8), {"bf16": 459e12}, 2.765e12)
+    v5p = chip(Params(rows=128, columns=128, arrays=8, weight_rows_per_cycle=1), {"bf16": 459e12}, 2.765e12)
     half = Systolic().cost(gemm(1.0, 8192.0, 8192.0), site(v5p))
     assert half.detail["cycles"] == 128 + 511 * 128 + 255 - 1
     assert half.bound == "memory.hbm"
@@ -134,7 +134,7 @@ def test_masked_keys_are_skipped():
 
 def test_the_longer_engine_carries_all_cycles_where_two_products_differ_in_what_binds():
     # Inputs stay: scores stream 64 keys (longer than a load of 4), values stream 1 column (shorter).
-    params = Params(rows=4, columns=4, arrays=1, clock=1e9, dataflow="is")
+    params = Params(rows=4, columns=4, arrays=1, clock=1e9, dataflow="is", weight_rows_per_cycle=1)
     op = attention(heads=64.0, keys=64.0, pairs=64.0, v_dim=1.0)
     cost = Systolic().cost(op, site(chip(params, {"bf16": 32e9})))
     # 16 folds: 4 + 15*64 + 64 + 6 - 1 = 1033; 256 folds: 4 + 255*4 + 1 + 6 - 1 = 1030.
