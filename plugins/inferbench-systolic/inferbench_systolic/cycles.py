@@ -114,8 +114,8 @@ def unfold(
 
     All folds of all products are dealt out evenly: ceil(folds count / arrays) to the busiest array, which
     works on ceil(count / arrays) products. Double-buffered, the first fold of a product follows the last one
-    of another as it follows one of its own, because no fold waits for another's results. Partial sums of folds along k meet in accumulators outside, so
-    that every fold may go to any array.
+    of another as it follows one of its own, because no fold waits for another's results. Partial sums of
+    folds along k meet in accumulators outside, so that every fold may go to any array.
 
     Args:
         dataflow: `ws`, `is` or `os`.

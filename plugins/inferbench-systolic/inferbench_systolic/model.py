@@ -123,9 +123,9 @@ class Systolic(ib.Architecture):
 
         Returns:
             `compute` (streaming) and, double-buffered at a known rate, `compute.load` (loading stationary
-            tiles): the longer of the two is the time in the arrays. `detail` has `cycles` and `folds` of the busiest
-            array. Shapes broadcast from the op's fields and the precision axis. NaN where the chip has no
-            peak.
+            tiles): the longer of the two is the time in the arrays. `detail` has `cycles` and `folds` of the
+            busiest array. Shapes broadcast from the op's fields and the precision axis. NaN where the chip
+            has no peak.
 
         Example:
             One token, 8192 x 8192 weights, 8 arrays of 128 x 128 that load a row a cycle: 512 folds each,
