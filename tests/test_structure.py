@@ -21,6 +21,7 @@ FILES = sorted(CORE.rglob("*.py"))
 # below.
 FLOORS = (
     ("_version", "errors", "num", "units"),
+    ("files",),
     ("records",),
     ("specs",),
     ("discovery",),

@@ -10,6 +10,7 @@ import attrs
 import click
 import rich_click
 
+from inferbench import files
 from inferbench.calibration.fits import fit_recipe
 from inferbench.calibration.outcome import FittedStack
 from inferbench.calibration.recipe import Kind, Recipe, pooled
@@ -104,7 +105,7 @@ WORDS = (
     click.option("--note", default="", help="What a reader of the stack must know."),
     click.option("--cite", default="", help="Who measured: title of the source."),
     click.option("--url", default="", help="Where the source is."),
-    click.option("--out", metavar="FILE.toml", help="Where to write the stack."),
+    common.out_option("FILE.toml", "Where to write the stack.", look=False),
 )
 
 
@@ -136,6 +137,9 @@ def command(fitting: Fitting, written: Written, shipped: tuple[str, ...], form: 
         _again(shipped, registry, tell, form, verbose)
         return
     recipe = _recipe(fitting, written)
+    if written.out and not fitting.power:  # energies are added to a file, everything else replaces it
+        path = _target(written.out, recipe.stack)
+        files.refuse_existing(path, common.forced(click.get_current_context()))
     labels = Labels(written.title, written.note, cite=written.cite, url=written.url)
     found = fit_recipe(recipe, registry, labels, tell)
     for warning in found.warnings:
@@ -200,14 +204,18 @@ def _recipe(fitting: Fitting, written: Written) -> Recipe:
     )
 
 
+def _target(out: str, name: str) -> Path:
+    return Path(out) / f"{name}.toml" if Path(out).is_dir() else Path(out)
+
+
 def _write(found: FittedStack, out: str, registry: Registry) -> Path:
     """Write the stack's file, with the energies of kernels that stood there."""
     name = found.recipe.stack
-    path = Path(out) / f"{name}.toml" if Path(out).is_dir() else Path(out)
+    path = _target(out, name)
     text = found.toml + (_energies(path, name, registry) if found.kernels is not None else "")
     if found.energies and path.is_file():  # a stack's energies are replaced, the rest of it stays
         text = without_energies(path.read_text("utf-8")) + found.energies
-    common.write_atomically(path, text)
+    common.write_file(path, text)
     return path
 
 

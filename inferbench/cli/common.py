@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import attrs
 import click
 
+from inferbench import files
 from inferbench.cli.commands import registry_with_commands
 from inferbench.discovery.registry import Registry
 from inferbench.errors import Fault, InferBenchError, suggest
@@ -31,6 +30,8 @@ __all__ = [
     "emit",
     "names",
     "options_of",
+    "forced",
+    "out_option",
     "output_options",
     "point_options",
     "problems_line",
@@ -41,6 +42,8 @@ __all__ = [
 # What the extension of `--out` asks for, where no --format does.
 SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown"}
 BATCH = "Sequences at once; max takes the largest batch that fits."
+# Where a context keeps whether `--force` was given.
+_FORCE = "inferbench.force"
 CONTEXT = "Tokens in the KV cache (decode) or in the prompt (prefill)."
 
 
@@ -159,11 +162,55 @@ _POINTS: dict[str, Callable[[Command], Command]] = {
     ),
     "ignore_capacity": click.option("--ignore-capacity", is_flag=True, help="Pretend that everything fits."),
 }
+
+
+def _look(context: click.Context, _: click.Parameter, out: str | None) -> str | None:
+    """Look at the target before anything is computed."""
+    if out is not None:
+        files.refuse_existing(out, forced(context))
+    return out
+
+
+def _remember(context: click.Context, _: click.Parameter, force: bool) -> None:
+    context.meta[_FORCE] = force
+
+
+def forced(context: click.Context) -> bool:
+    """Whether `--force` was given."""
+    return bool(context.meta.get(_FORCE))
+
+
+def out_option(
+    metavar: str = "FILE", help: str = "Write to a file instead of the screen.", look: bool = True
+) -> Callable[[Command], Command]:
+    """Add `--out` and `--force`: an existing file is replaced only if the reader says so.
+
+    Args:
+        metavar, help: Of `--out`.
+        look: Whether to refuse an existing file; a command that adds to files looks itself.
+    """
+
+    def add(command: Command) -> Command:
+        force = click.option(
+            "--force",
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_remember,
+            help="Replace the file of --out.",
+        )
+        return click.option("--out", metavar=metavar, help=help, callback=_look if look else None)(
+            force(command)
+        )
+
+    return add
+
+
 _OUTPUT: dict[str, Callable[[Command], Command]] = {
     "form": click.option(
         "--format", "form", default="table", show_default=True, help="table, json, csv or markdown."
     ),
-    "out": click.option("--out", metavar="FILE", help="Write to a file instead of the screen."),
+    "out": out_option(),
     "verbose": click.option(
         "-v", "--verbose", is_flag=True, help="Show the second-order rows and the operators."
     ),
@@ -263,7 +310,7 @@ def emit(report: Report, form: str, out: str | None, registry: Registry) -> None
     if out is None:
         sys.stdout.write(text)
     else:
-        write_atomically(Path(out), text)
+        write_file(Path(out), text)
 
 
 def renderer(form: str, registry: Registry) -> Renderer:
@@ -307,20 +354,14 @@ def _with_changes(report: Report) -> Report:
     )
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write to a temporary file beside the target, then rename: nothing is ever half-written."""
+def write_file(path: Path, text: str) -> None:
+    """Write what `--out` names: a regular file whole or not at all, anything else in place.
+
+    Raises:
+        InferBenchError: It can't be written, and why.
+    """
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(temporary, 0o666 & ~mask)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        files.write(path, text)
     except OSError as error:
         raise InferBenchError.at(
             f"--out {path}", f"can't be written: {error.strerror}", "name a file in a folder you may write to"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import click
 import rich_click
@@ -21,7 +22,7 @@ __all__ = ["command"]
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("sql")
 @click.option("--format", "form", default="table", show_default=True, help="table, json, csv or markdown.")
-@click.option("--out", metavar="FILE", help="Write to a file instead of the screen.")
+@common.out_option()
 def command(
     file: Path,
     sql: str,
@@ -32,7 +33,7 @@ def command(
 
     Example: inferbench query space.parquet "select chip, max(tokens_per_s_per_chip) from space group by chip"
 
-    FILE is what `inferbench sweep --out` wrote, a Parquet file or a folder. NoParams else can be read, and
+    FILE is what `inferbench sweep --out` wrote, a Parquet file or a folder. Nothing else can be read, and
     nothing is changed.
     """
     registry = common.the_registry()
@@ -43,13 +44,29 @@ def command(
 
 
 def _report(answer: Answer) -> Report:
-    rows = tuple(tuple(_cell(value) for value in row) for row in answer.rows)
+    values = [tuple(_plain(value) for value in row) for row in answer.rows]
+    rows = tuple(tuple(_cell(value) for value in row) for row in values)
     table = Table(title="", columns=tuple(Cell(name) for name in answer.names), rows=rows)
-    plain = tuple(dict(zip(answer.names, row, strict=True)) for row in answer.rows)
+    plain = tuple(dict(zip(answer.names, row, strict=True)) for row in values)
     return Report(tables=(table,), data={"schema": "inferbench.query/1", "rows": list(plain)}, rows=plain)
 
 
-def _cell(value: Any) -> Cell:
+def _plain(value: object) -> object:
+    """A value of DuckDB's as JSON knows values: no number is None, and so is an infinite one."""
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _cell(value: object) -> Cell:
     if value is None:
         return Cell(DASH, unsure=True)
     if isinstance(value, float):

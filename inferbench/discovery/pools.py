@@ -45,7 +45,7 @@ class _Processes:
         from concurrent.futures import ProcessPoolExecutor
 
         # Fresh processes: a fork would copy the threads' locks of the libraries that are loaded here.
-        return ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), initializer=_quiet)
+        return ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), initializer=_begin)
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any) -> Any:
         from concurrent.futures import BrokenExecutor
@@ -67,9 +67,25 @@ class _Processes:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _quiet() -> None:
-    """Ctrl-C is the parent's business: it stops handing in work, and what runs is finished and kept."""
+def _begin() -> None:
+    """Ctrl-C is the parent's business: it stops handing in work, and what runs is finished and kept.
+
+    A parent that is killed can't stop its workers: each of them waits for its end and goes too.
+    """
+    import threading
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    from multiprocessing import parent_process
+    from multiprocessing.connection import wait
+
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)  # nobody is left who could be told
 
 
 def _no_address(opening: ExecutorOptions, name: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attrs
 
+from inferbench import files
 from inferbench.calibration.fits import FittedStack, fit_recipe
 from inferbench.calibration.recipe import Kind, Recipe
 from inferbench.calibration.writing import Labels
@@ -49,9 +50,19 @@ class Calibrated(Answer):
         """Name the stack, the chip and the number of parameters."""
         return f"{self.stack.name} on {self.fitted.chip.name}: {len(self.fitted.parameters)} parameters"
 
-    def write(self, path: str | Path) -> None:
-        """Write the stack's file, which `stack=PATH` reads back."""
-        Path(path).write_text(self.fitted.toml, encoding="utf-8")
+    def write(self, path: str | Path, force: bool = False) -> None:
+        """Write the stack's file, which `stack=PATH` reads back.
+
+        Args:
+            path: Of the file.
+            force: Whether to replace a file that is there.
+
+        Raises:
+            InferBenchError: The file is there already.
+            OSError: It can't be written.
+        """
+        files.refuse_existing(path, force, "path")
+        files.write(path, self.fitted.toml)
 
 
 def calibrate(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from inferbench import files
 from inferbench.errors import InferBenchError
 from inferbench.sweeping.columns import COUNTS, FLAGS, TEXTS, Columns, Text, schema
 from inferbench.sweeping.request import SCHEMA
@@ -20,15 +22,31 @@ from inferbench.sweeping.request import SCHEMA
 if TYPE_CHECKING:
     from inferbench.sweeping.plan import Plan
 
-__all__ = ["ROWS", "encode", "merge", "needed", "read_header", "rows_of", "write"]
+__all__ = [
+    "ROWS",
+    "digest",
+    "encode",
+    "is_whole",
+    "merge",
+    "needed",
+    "read_header",
+    "refuse_damaged",
+    "write",
+]
 
 ROWS = "inferbench.run/1"
 _KEY = b"inferbench"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 # The same settings everywhere: equal rows give equal bytes. Neighbouring points have neighbouring values,
 # so bytes are split by significance before they are packed: half the size or less, for little more time
 # than writing it all. zstd takes a third longer and saves a twentieth.
-_PACKED = {"compression": "lz4", "version": "2.6", "write_batch_size": 1 << 16}
+# Each page has a checksum, which readers look at.
+_PACKED = {
+    "compression": "lz4",
+    "version": "2.6",
+    "write_batch_size": 1 << 16,
+    "write_page_checksum": True,
+}
 
 
 def needed(name: str) -> Any:
@@ -107,18 +125,10 @@ def write(data: Any, target: str) -> None:
     Raises:
         InferBenchError: The disk is full, or the folder can't be written to.
     """
-    path = Path(target)
-    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        files.write(target, data)
     except OSError as error:
-        raise disk_fault(error, path) from None
+        raise disk_fault(error, Path(target)) from None
 
 
 def disk_fault(error: OSError, path: Path) -> InferBenchError:
@@ -128,6 +138,11 @@ def disk_fault(error: OSError, path: Path) -> InferBenchError:
             str(path.parent),
             "the disk is full; the chunks that were finished are kept",
             "free some space and give the same command again, it goes on from there",
+        )
+    if error.errno == errno.EFBIG:
+        found = "a file may not grow that large here (`ulimit -f`); the chunks that were finished are kept"
+        return InferBenchError.of_argument(
+            "out", found, "raise the limit, or give {give}", str(path), memory="64 MB"
         )
     found = f"can't be written: {error.strerror}"
     return InferBenchError.of_argument("out", found, "name a folder you may write to", str(path))
@@ -147,12 +162,16 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
         raise InferBenchError.at(
             str(path), f"is no Parquet file: {said}", "give what inferbench sweep --out wrote"
         ) from None
-    return checked(json.loads((found.metadata or {}).get(_KEY, b"{}")), path), int(found.num_rows)
+    try:
+        about = json.loads((found.metadata or {}).get(_KEY, b"{}"))
+    except ValueError:
+        about = {}
+    return checked(about, path), int(found.num_rows)
 
 
-def checked(table: dict[str, object], path: Path) -> dict[str, Any]:
+def checked(table: object, path: Path) -> dict[str, Any]:
     """Refuse another schema than ours."""
-    schema_found = table.get("schema")
+    schema_found = table.get("schema") if isinstance(table, dict) else None
     if schema_found is None:
         raise InferBenchError.at(
             str(path), "was not written by a sweep", "give what inferbench sweep --out wrote"
@@ -163,16 +182,47 @@ def checked(table: dict[str, object], path: Path) -> dict[str, Any]:
             f"has schema {schema_found}; {SCHEMA} was expected",
             "run the sweep again, or install the version of inferbench that wrote it",
         )
+    assert isinstance(table, dict)
     return table
 
 
-def rows_of(path: Path, hash_: str) -> int:
-    """Rows of a chunk of this very sweep; -1 if it is damaged, not there, or another's."""
+def digest(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal digits, as `sha256sum` prints it; empty where there is no file."""
     try:
-        about, rows = read_header(path)
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise disk_fault(error, path) from None
+
+
+def is_whole(path: Path, hash_: str, rows: int) -> bool:
+    """Whether a file is a chunk of this very sweep, with that many rows and every page as it was written."""
+    try:
+        about, found = read_header(path)
+        if about.get("hash") != hash_ or found != rows:
+            return False
+        refuse_damaged([path])
     except InferBenchError:
-        return -1
-    return rows if about.get("hash") == hash_ else -1
+        return False
+    return True
+
+
+def refuse_damaged(paths: Sequence[Path]) -> None:
+    """Read files to the end, and look at the checksum of every page.
+
+    Raises:
+        InferBenchError: One of them is not as it was written.
+    """
+    pa, pq = needed("pyarrow"), needed("pyarrow.parquet")
+    for path in paths:
+        try:
+            pq.read_table(path, page_checksum_verification=True)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            said = str(error).partition("\n")[0]
+            found, remedy = f"is damaged: {said}", "remove it and give the sweep's command again"
+            raise InferBenchError.at(str(path), found, remedy) from None
 
 
 def merge(parts: Sequence[Path], target: Path, plan: Plan, metrics: Sequence[str]) -> None:

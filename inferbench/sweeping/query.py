@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from inferbench.errors import InferBenchError
-from inferbench.sweeping.parquet import needed
+from inferbench.sweeping.parquet import needed, refuse_damaged
 from inferbench.sweeping.store import parts_of
 
 __all__ = ["Answer", "columns", "lists", "query"]
@@ -62,6 +62,7 @@ def query(path: Path, sql: str) -> Answer:
                 "query", "reads something else than the sweep", f"ask the view {VIEW}"
             ) from None
         except duckdb.Error as error:
+            refuse_damaged(parts_of(path)[0])
             raise InferBenchError.at(
                 "query", _said(error), f"columns are those of `select * from {VIEW} limit 1`"
             ) from None
@@ -88,7 +89,9 @@ def _dataset(path: Path) -> tuple[Any, int]:
         raise InferBenchError.at(
             str(path), "has no finished chunk yet", "wait, or give the sweep's command again"
         )
-    return data.dataset([str(file) for file in files], format="parquet"), missing
+    checked = data.ParquetFragmentScanOptions(page_checksum_verification=True)
+    form = data.ParquetFileFormat(default_fragment_scan_options=checked)
+    return data.dataset([str(file) for file in files], format=form), missing
 
 
 def _check(duckdb: Any, connection: Any, sql: str) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from inferbench.sweeping.plan import Chunk, Plan
 __all__ = ["MANIFEST", "Store", "manifest", "parts_of"]
 
 MANIFEST = "manifest.json"
+_PART = re.compile(r"part-[0-9]{6,}\.parquet")
 
 
 @attrs.frozen
@@ -65,6 +67,11 @@ class Store:
             return False
         about, _ = parquet.read_header(self.file)
         self._same(about, self.file)
+        if not parquet.is_whole(self.file, self.plan.hash, self.plan.size):
+            found = "is damaged: not as the sweep wrote it"
+            raise InferBenchError.of_argument(
+                "out", found, "remove it and give the same command again", str(self.file)
+            )
         shutil.rmtree(
             self.folder, ignore_errors=True
         )  # an end that was interrupted between its last two steps
@@ -90,19 +97,38 @@ class Store:
             raise InferBenchError.of_argument("out", found, "name another folder", str(self.folder))
         for left in self.folder.glob(".*.tmp"):
             left.unlink()
-        if not written.exists():
-            parquet.write(json.dumps(self._manifest(), indent=1).encode(), str(written))
-        return [
-            chunk
-            for chunk in self.plan.chunks
-            if parquet.rows_of(self.path(chunk), self.plan.hash) != chunk.points
-        ]
+        known = digests(manifest(self.folder)) if written.exists() else {}
+        if not known:
+            self._record({})
+        return [chunk for chunk in self.plan.chunks if not self._whole(chunk, known)]
+
+    def _whole(self, chunk: Chunk, known: Mapping[str, str]) -> bool:
+        """Whether a chunk is what was written: by its digest, or by its pages' checksums where a kill left
+        none.
+        """
+        path = self.path(chunk)
+        if known.get(path.name):
+            return parquet.digest(path) == known[path.name]
+        return parquet.is_whole(path, self.plan.hash, chunk.points)
+
+    def note(self) -> None:
+        """Write the digests of the chunks that are there into the manifest."""
+        if self.folder.is_dir():
+            names = [self.path(chunk).name for chunk in self.plan.chunks]
+            self._record({name: parquet.digest(self.folder / name) for name in names})
 
     def end(self, metrics: tuple[str, ...]) -> None:
-        """Put the chunks into the single file, where one was asked for."""
-        if self.file is not None:
-            parquet.merge([self.path(chunk) for chunk in self.plan.chunks], self.file, self.plan, metrics)
-            shutil.rmtree(self.folder)
+        """Put the chunks into the single file, where one was asked for; else note their digests."""
+        if self.file is None:
+            self.note()
+            return
+        parquet.merge([self.path(chunk) for chunk in self.plan.chunks], self.file, self.plan, metrics)
+        shutil.rmtree(self.folder)
+
+    def _record(self, known: Mapping[str, str]) -> None:
+        data = json.dumps(self._manifest(known), indent=1).encode()
+        if not (self.folder / MANIFEST).exists() or (self.folder / MANIFEST).read_bytes() != data:
+            parquet.write(data, str(self.folder / MANIFEST))
 
     def tidy(self) -> None:
         """Leave nothing behind if not a single chunk was finished."""
@@ -110,6 +136,10 @@ class Store:
             (self.folder / MANIFEST).unlink(missing_ok=True)
             with suppress(OSError):  # the folder was there before, with something in it
                 self.folder.rmdir()
+            return
+        with suppress(InferBenchError):  # a full disk: the pages' checksums are looked at instead
+            if self.folder.is_dir() and manifest(self.folder).get("hash") == self.plan.hash:
+                self.note()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -119,28 +149,23 @@ class Store:
             InferBenchError: Another process holds it, or it can't be made.
         """
         self._make()
-        if sys.platform == "win32":
-            yield
-            return
-        import fcntl
-
-        handle = os.open(self.folder, os.O_RDONLY)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+        lock = _windows_lock if sys.platform == "win32" else _folder_lock
+        with lock(self.folder) as held:
+            if not held:
                 raise InferBenchError.of_argument(
                     "out",
                     "another sweep is writing there",
                     "wait for it, or name another place",
                     str(self.result),
-                ) from None
+                )
             yield
-        finally:
-            os.close(handle)
 
-    def _manifest(self) -> dict[str, Any]:
-        chunks = [{"file": self.path(chunk).name, "points": chunk.points} for chunk in self.plan.chunks]
+    def _manifest(self, known: Mapping[str, str]) -> dict[str, Any]:
+        names = {chunk: self.path(chunk).name for chunk in self.plan.chunks}
+        chunks = [
+            {"file": name, "points": chunk.points, "sha256": known.get(name, "")}
+            for chunk, name in names.items()
+        ]
         return {**parquet.header(self.plan), "points": self.plan.size, "chunks": chunks}
 
     def _same(self, about: Mapping[str, Any], path: Path) -> None:
@@ -148,9 +173,10 @@ class Store:
             return
         mine = parquet.header(self.plan)
         names = [
-            *_differences(about["request"], mine["request"]),
-            *_differences(about["basis"], mine["basis"]),
-        ]
+            name
+            for part in ("request", "basis")
+            for name in _differences(_table(about.get(part)), mine[part])
+        ] or ["hash"]
         raise InferBenchError.of_argument(
             "out",
             f"holds another sweep: {', '.join(names)} differ{'s' if len(names) == 1 else ''}",
@@ -159,8 +185,45 @@ class Store:
         )
 
 
+def _table(found: object) -> Mapping[str, object]:
+    return found if isinstance(found, dict) else {}
+
+
 def _differences(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
     return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
+
+
+@contextmanager
+def _folder_lock(folder: Path) -> Iterator[bool]:
+    """Lock the folder itself, without a file of its own."""
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _windows_lock(folder: Path) -> Iterator[bool]:
+    """Lock a file beside the folder: Windows locks no folders."""
+    filelock = parquet.needed("filelock")
+    lock = filelock.FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def manifest(folder: Path) -> dict[str, Any]:
@@ -183,16 +246,38 @@ def manifest(folder: Path) -> dict[str, Any]:
     return parquet.checked(table, path)
 
 
+def digests(table: Mapping[str, Any]) -> dict[str, str]:
+    """File to digest of a manifest's chunks; empty where the chunk was not finished.
+
+    Raises:
+        InferBenchError: The list of chunks is damaged, or names a file outside of the folder.
+    """
+    chunks = table.get("chunks")
+    found = {}
+    for one in chunks if isinstance(chunks, list) else [None]:
+        chunk = _table(one)
+        name = chunk.get("file")
+        if not isinstance(name, str) or not _PART.fullmatch(name):
+            raise InferBenchError.at(
+                MANIFEST,
+                f"is damaged: chunks are files like part-000000.parquet, {name!r} was found",
+                "run the sweep again into another folder",
+            )
+        found[name] = str(chunk.get("sha256", ""))
+    return found
+
+
 def parts_of(path: Path) -> tuple[list[Path], int]:
     """Parquet files of a result, and how many chunks are still missing.
 
     Raises:
-        InferBenchError: NoParams there, no sweep, or another schema version.
+        InferBenchError: None there, no sweep, or another schema version.
     """
     if path.is_dir():
-        files = [path / chunk["file"] for chunk in manifest(path)["chunks"]]
-        there = [file for file in files if file.exists()]
-        return there, len(files) - len(there)
+        known = digests(manifest(path))
+        there = [path / name for name in known if (path / name).exists()]
+        _trusted(path, {file: known[file.name] for file in there if known[file.name]})
+        return there, len(known) - len(there)
     if not path.exists():
         half = path.with_name(path.name + ".parts")
         if half.is_dir():
@@ -202,3 +287,15 @@ def parts_of(path: Path) -> tuple[list[Path], int]:
         raise InferBenchError.at(str(path), "no such file", "give what inferbench sweep --out wrote")
     parquet.read_header(path)
     return [path], 0
+
+
+def _trusted(folder: Path, known: Mapping[Path, str]) -> None:
+    """Refuse to answer from a chunk that is not as it was written."""
+    damaged = [file.name for file, wanted in known.items() if parquet.digest(file) != wanted]
+    if damaged:
+        more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
+        raise InferBenchError.at(
+            str(folder),
+            f"{', '.join(damaged[:3])}{more}: not as the sweep wrote it",
+            "give the sweep's command again: it does damaged chunks again, and only those",
+        )

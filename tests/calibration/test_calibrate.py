@@ -381,7 +381,7 @@ def test_the_command_writes_a_stack_that_predicts_its_rows(cli, tmp_path):
     assert "left out by group" in said
     assert "a constant" in said
     text = out.read_text()
-    assert cli(*args, "--cite", "A test", "--out", str(out))[0] == 0
+    assert cli(*args, "--cite", "A test", "--out", str(out), "--force")[0] == 0
     assert out.read_text() == text  # twice the same, to the letter
     assert "url" not in text  # none was given
     stack = ib.installed().stack(str(out))

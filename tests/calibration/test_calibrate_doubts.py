@@ -91,7 +91,10 @@ def test_one_group_has_no_error_by_group(cli, tmp_path):
         tmp_path / "rows.csv", noisy([(m, 8192, 8192) for m in (1, 64, 512, 2048, 8192, 16384)], 4)
     )
     out = tmp_path / "my.toml"
-    args = ("calibrate", str(source), "--chip", "h100-sxm", "--stack", "mine", "--out", str(out))
+    args = (
+        *("calibrate", str(source), "--chip", "h100-sxm", "--stack", "mine"),
+        *("--out", str(out), "--force"),
+    )
     code, said, _ = cli(*args)
     assert code == 0
     assert "–" in said
@@ -126,7 +129,10 @@ def test_milliseconds_taken_for_seconds_are_doubted(cli, tmp_path):
 
 def test_a_misspelt_format_writes_nothing(cli, tmp_path):
     source, out = write(tmp_path / "rows.csv", [product(*shape) for shape in SHAPES]), tmp_path / "my.toml"
-    args = ("calibrate", str(source), "--chip", "h100-sxm", "--stack", "mine", "--out", str(out))
+    args = (
+        *("calibrate", str(source), "--chip", "h100-sxm", "--stack", "mine"),
+        *("--out", str(out), "--force"),
+    )
     code, _, said = cli(*args, "--format", "jsn")
     assert code == 2
     assert "did you mean 'json'?" in said
@@ -143,7 +149,10 @@ def test_collectives_say_how_many_rows_are_scored_and_what_to_try_next(cli, tmp_
     """512 B to 256 MB: 21 rows are fitted; 7 of them are below 64 KiB and not scored."""
     head = ("chip", "n_chips", "framework", "weight_precision", "phase", "op", "latency_ms", "message_bytes")
     source, out = write(tmp_path / "rows.csv", exchanges(), head), tmp_path / "my.toml"
-    args = ("calibrate", str(source), "--chip", "h100-sxm", "--stack", "mine", "--out", str(out))
+    args = (
+        *("calibrate", str(source), "--chip", "h100-sxm", "--stack", "mine"),
+        *("--out", str(out), "--force"),
+    )
     code, said, _ = cli(*args, "--format", "json")
     assert code == 0
     (kernel,) = json.loads(said)["kernels"]
@@ -165,6 +174,7 @@ def test_the_file_says_the_command_and_keeps_energies_of_kernels(cli, tmp_path):
         "mine",
         "--software",
         "lib-1",
+        "--force",
         "--out",
         str(out),
     )

@@ -190,7 +190,7 @@ def test_a_failed_write_keeps_the_old_file(toy_cli, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    code, _, err = toy_cli(*RUN, "--out", str(path))
+    code, _, err = toy_cli(*RUN, "--out", str(path), "--force")
     assert code == 2
     assert err.startswith(f"inferbench: --out {path}: can't be written: No space left on device")
     assert path.read_text() == "old"

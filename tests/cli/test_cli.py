@@ -154,6 +154,11 @@ def test_out_writes_the_file_and_nothing_else(toy_cli, tmp_path):
     path = tmp_path / "run.json"
     path.write_text("old")
     code, out, err = toy_cli(*RUN, "--format", "json", "--out", str(path))
+    said = (
+        f"inferbench: --out {path}: is there already\n  name another file, or write --force to replace it\n"
+    )
+    assert (code, out, err, path.read_text()) == (2, "", said, "old")
+    code, out, err = toy_cli(*RUN, "--format", "json", "--out", str(path), "--force")
     assert (code, out, err) == (0, "", "")
     assert json.loads(path.read_text("utf-8"))["schema"] == "inferbench.run/1"
     assert [file.name for file in tmp_path.iterdir()] == ["run.json"]

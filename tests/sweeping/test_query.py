@@ -145,3 +145,19 @@ def test_the_command_writes_json(made, cli):
     )
     assert code == 0
     assert json.loads(out) == {"schema": "inferbench.query/1", "rows": [{"most": 30.0}]}
+
+
+def test_whatever_duckdb_answers_can_be_shown(made, cli):
+    """No number is a gap, and what JSON has no word for is text."""
+    sql = (
+        "select 1/0 a, 'nan'::double b, '-inf'::double c, 0.50::decimal(9,2) d, 'x'::blob e, [1, null] f,"
+        " date '2020-01-31' g, 10::hugeint * 100000000000000000000 h"
+    )
+    path = str(made / "space.parquet")
+    code, out, _ = cli("query", path, sql, "--format", "json")
+    assert code == 0
+    assert json.loads(out)["rows"] == [
+        {"a": None, "b": None, "c": None, "d": 0.5, "e": "78", "f": [1, None], "g": "2020-01-31", "h": 10**21}
+    ]
+    for form in ("table", "csv", "markdown"):
+        assert cli("query", path, sql, "--format", form)[0] == 0

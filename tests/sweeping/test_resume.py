@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from inferbench import files
 from inferbench.errors import InferBenchError
 from inferbench.specs.ranges import parse
-from inferbench.sweeping import execute, parquet
+from inferbench.sweeping import execute
 from inferbench.sweeping.execute import sweep
 from inferbench.sweeping.plan import plan
+from inferbench.sweeping.query import query
 from inferbench.sweeping.request import Request
 
 pytest.importorskip("pyarrow", reason="the extra inferbench-core[sweep] is not installed")
@@ -62,8 +64,8 @@ class Killer:
             if self.steps < self.at:
                 unlink(path, missing_ok=missing_ok)
 
-        monkeypatch.setattr(parquet, "open", self.opened, raising=False)
-        monkeypatch.setattr(parquet.os, "replace", replacing)
+        monkeypatch.setattr(files, "open", self.opened, raising=False)
+        monkeypatch.setattr(files.os, "replace", replacing)
         monkeypatch.setattr(Path, "unlink", unlinking)
 
     def step(self) -> None:
@@ -106,7 +108,8 @@ def test_killed_at_a_random_point_and_resumed_it_is_the_identical_file(toy, tmp_
     sweep(one, toy, str(tmp_path / "whole" / name))
     killed(one, toy, tmp_path / "torn" / name, draw.randrange(1, STEPS_PER_FILE * len(one.chunks) // 2))
     left = len(one.chunks) - len(list((tmp_path / "torn").rglob("part-*.parquet")))
-    more = 2 if name == "space.parquet" else 0  # the rename at the end, and before the chunks are removed
+    # The rename at the end, and before the chunks are removed; or the digests that the manifest gets.
+    more = 2 if name == "space.parquet" else STEPS_PER_FILE
     last = STEPS_PER_FILE * left + more
     killed(one, toy, tmp_path / "torn" / name, last if seed == 0 else draw.randrange(1, last + 1))
     done = sweep(one, toy, str(tmp_path / "torn" / name))
@@ -165,6 +168,95 @@ def test_a_damaged_chunk_is_done_again(toy, tmp_path):
     (tmp_path / "out" / "part-000004.parquet").write_bytes(whole["part-000003.parquet"])
     assert sweep(one, toy, str(tmp_path / "out")).reused < one.size
     assert contents(tmp_path / "out") == whole
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_damaged_chunk_is_named_and_done_again(toy, tmp_path, seed):
+    """Eight bytes anywhere in a chunk: in a page, its header, the file's footer or its first bytes."""
+    one, draw = made(toy), random.Random(seed)
+    sweep(one, toy, str(tmp_path / "out"))
+    whole = contents(tmp_path / "out")
+    name = draw.choice(sorted(set(whole) - {"manifest.json"}))
+    data = bytearray(whole[name])
+    at = draw.randrange(len(data) - 8)
+    data[at : at + 8] = bytes(byte ^ draw.randrange(1, 256) for byte in data[at : at + 8])
+    (tmp_path / "out" / name).write_bytes(data)
+    with pytest.raises(InferBenchError, match=f"{name}: not as the sweep wrote it"):
+        query(tmp_path / "out", "select count(*) from space")
+    assert sweep(one, toy, str(tmp_path / "out")).reused < one.size
+    assert contents(tmp_path / "out") == whole
+
+
+def test_a_damaged_page_of_a_single_file_is_no_answer(toy, tmp_path):
+    one = made(toy)
+    path = tmp_path / "space.parquet"
+    sweep(one, toy, str(path))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(InferBenchError, match=r"space.parquet"):
+        query(path, "select * from space")
+    with pytest.raises(InferBenchError, match=r"is damaged: not as the sweep wrote it"):
+        sweep(one, toy, str(path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "null",
+        "5",
+        '{"schema": 3}',
+        '{"schema": "inferbench.space/1"}',
+        '{"schema": "inferbench.space/1", "chunks": 7}',
+        '{"schema": "inferbench.space/1", "chunks": [{"points": 3}]}',
+        '{"schema": "inferbench.space/1", "chunks": [{"file": "../other/part-000000.parquet"}]}',
+        '{"schema": "inferbench.space/1", "chunks": [{"file": "/etc/passwd"}]}',
+        '{"schema": "inferbench.space/1", "chunks": ["part-000000.parquet"]}',
+    ],
+)
+def test_a_damaged_manifest_is_refused_in_words(toy, tmp_path, text):
+    one = made(toy)
+    sweep(one, toy, str(tmp_path / "out"))
+    (tmp_path / "out" / "manifest.json").write_text(text)
+    with pytest.raises(InferBenchError, match=r"manifest\.json|chunks are files like"):
+        query(tmp_path / "out", "select 1 from space")
+    with pytest.raises(InferBenchError):
+        sweep(one, toy, str(tmp_path / "out"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGHUP"])
+def test_workers_end_with_their_parent(tmp_path, name):
+    code = """
+import os, time
+from inferbench.records.executor import ExecutorOptions
+from inferbench.discovery.pools import PROCESSES
+if __name__ == "__main__":
+    with PROCESSES.open(ExecutorOptions(workers=2)) as pool:
+        list(pool.as_completed([pool.submit(os.getpid) for _ in range(4)]))
+        print(*[p.pid for p in pool._pool._processes.values()], flush=True)
+        time.sleep(60)
+"""
+    (tmp_path / "main.py").write_text(code)
+    child = subprocess.Popen([sys.executable, str(tmp_path / "main.py")], stdout=subprocess.PIPE, text=True)
+    workers = [int(word) for word in child.stdout.readline().split()]
+    assert len(workers) == 2
+    child.send_signal(getattr(signal, name))
+    child.wait(30)
+    child.stdout.close()
+    until = time.monotonic() + 20
+    while any(map(alive, workers)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(alive, workers))
+
+
+def alive(pid):
+    """Whether a process is there and no zombie that waits to be collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_another_sweep_is_not_mixed_in(toy, tmp_path):

@@ -266,7 +266,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(toy, tmp_path, monk
         opened.append(path)
         return Full(real(path, *mode)) if len(opened) > 3 else real(path, *mode)
 
-    monkeypatch.setattr("inferbench.sweeping.parquet.open", filling, raising=False)
+    monkeypatch.setattr("inferbench.files.open", filling, raising=False)
     with pytest.raises(InferBenchError) as caught:
         sweep(made, toy, str(tmp_path / "out"))
     assert (

@@ -84,7 +84,7 @@ def test_double_buffering_is_never_slower_on_the_reference_shapes(reference):
         ("ws", (10, 8, 4), (4, 4), "double", 29),
         # Inputs stay, 10 columns stream, m 8 in two folds: the mirror image.
         ("is", (8, 10, 4), (4, 4), "double", 29),
-        # NoParams to load: double buffering changes nothing. Two folds of 4 + 4 + 5 - 2, less 1.
+        # Nothing to load: double buffering changes nothing. Two folds of 4 + 4 + 5 - 2, less 1.
         ("os", (8, 4, 5), (4, 4), "double", 21),
     ],
 )

@@ -1,0 +1,97 @@
+"""Writing files: regular ones are replaced whole, everything else is written to."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from inferbench.errors import InferBenchError
+
+__all__ = ["refuse_existing", "write"]
+
+# Below these stand devices and open files of this process: what a shell passes for `>(...)` or `/dev/stdout`.
+_OPEN = ("/dev/", "/proc/")
+
+
+def refuse_existing(path: str | Path, force: bool, argument: str = "out") -> None:
+    """Refuse to overwrite a regular file that nobody said may go.
+
+    Args:
+        path: Where something is to be written; devices, pipes and folders pass.
+        force: Whether the reader said so.
+        argument: Whose value the path is.
+
+    Raises:
+        InferBenchError: The file is there and has something in it.
+
+    Example:
+        >>> refuse_existing("nowhere/run.json", force=False)
+    """
+    target = Path(path)
+    if force or _is_open(target) or not target.is_file() or not target.stat().st_size:
+        return
+    raise InferBenchError.of_argument(
+        argument,
+        "is there already",
+        "name another file, or write {give} to replace it",
+        str(path),
+        force=True,
+    )
+
+
+def write(path: str | Path, data: str | bytes | memoryview) -> None:
+    """Write a file: whole or not at all where it is a regular one, in place where it is a device or a pipe.
+
+    A regular file is written beside the target and renamed: its mode is kept, links are followed, and a file
+    of several names keeps them all. Devices, FIFOs and `/dev/fd/N` are written to.
+
+    Args:
+        path: Of the file.
+        data: Text, written as UTF-8, or anything that holds bytes.
+
+    Raises:
+        OSError: It can't be written; what was there is kept.
+
+    Example:
+        >>> write("/dev/null", "gone")
+    """
+    raw = data.encode() if isinstance(data, str) else data
+    target = Path(path)
+    there = target.stat() if target.exists() else None
+    if there is not None and (_is_open(target) or not stat.S_ISREG(there.st_mode)):
+        with open(target, "wb") as file:  # a folder fails here, by its own name
+            file.write(raw)
+        return
+    real = Path(os.path.realpath(target))
+    if there is not None and there.st_nlink > 1:
+        with open(real, "r+b") as file:
+            file.write(raw)
+            file.truncate()
+        return
+    _replace(real, raw, stat.S_IMODE(there.st_mode) if there is not None else 0o666 & ~_umask())
+
+
+def _is_open(path: Path) -> bool:
+    return os.path.abspath(path).startswith(_OPEN)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _replace(path: Path, data: bytes | memoryview, mode: int) -> None:
+    """Write beside the target, then rename."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
+    os.close(handle)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
