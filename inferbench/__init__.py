@@ -30,6 +30,7 @@ _HOMES = {
     "inferbench.face.validate": ("Validation", "validate"),
     "inferbench.records.grid": ("Grid", "Point"),
     "inferbench.discovery.hookspecs": ("hookimpl",),
+    "inferbench.evidence.broken": ("json_values",),
     "inferbench.evidence.importing": ("read_measurements",),
     "inferbench.num": ("Array", "Numeric", "ceil_div", "curve", "maximum", "minimum", "round_up", "where"),
     "inferbench.records.chip": ("Chip", "Link", "MemoryLevel", "Power", "Price", "Rental", "Silicon"),
@@ -39,7 +40,7 @@ _HOMES = {
     "inferbench.records.executor": ("Executor", "ExecutorOptions", "Pool"),
     "inferbench.records.facts": ("Fact", "Source"),
     "inferbench.records.kinds": ("Field", "Kind", "op_kinds"),
-    "inferbench.records.measurement": ("Importer", "Measurement"),
+    "inferbench.records.measurement": ("Condition", "Importer", "Measurement"),
     "inferbench.records.free": ("Free",),
     "inferbench.records.network": ("Network", "Published"),
     "inferbench.records.published": ("PublishedTable",),
@@ -70,7 +71,7 @@ _HOMES = {
     "inferbench.records.scenario": ("HourlyCost", "Scenario", "Suite", "SuitePoint", "Term"),
     "inferbench.records.stack": ("Curve", "Domain", "Fit", "FitFile", "FitPart", "Host", "Stack"),
     "inferbench.records.system": ("Layout", "System", "SystemName"),
-    "inferbench.report.model": ("Cell", "Report", "Table"),
+    "inferbench.report.model": ("Cell", "Next", "Report", "Table"),
     "inferbench.discovery.registry": ("Registry", "installed"),
     "inferbench.specs.override": ("override",),
     "inferbench.specs.read": ("read_spec",),
@@ -128,6 +129,7 @@ if TYPE_CHECKING:
     from inferbench.errors import InferBenchError as InferBenchError
     from inferbench.errors import UnsupportedOp as UnsupportedOp
     from inferbench.errors import suggest as suggest
+    from inferbench.evidence.broken import json_values as json_values
     from inferbench.evidence.importing import read_measurements as read_measurements
     from inferbench.face.calibrate import Calibrated as Calibrated
     from inferbench.face.calibrate import calibrate as calibrate
@@ -187,6 +189,7 @@ if TYPE_CHECKING:
     from inferbench.records.kinds import Field as Field
     from inferbench.records.kinds import Kind as Kind
     from inferbench.records.kinds import op_kinds as op_kinds
+    from inferbench.records.measurement import Condition as Condition
     from inferbench.records.measurement import Importer as Importer
     from inferbench.records.measurement import Measurement as Measurement
     from inferbench.records.network import Network as Network
@@ -227,6 +230,7 @@ if TYPE_CHECKING:
     from inferbench.records.system import System as System
     from inferbench.records.system import SystemName as SystemName
     from inferbench.report.model import Cell as Cell
+    from inferbench.report.model import Next as Next
     from inferbench.report.model import Report as Report
     from inferbench.report.model import Table as Table
     from inferbench.specs.override import override as override

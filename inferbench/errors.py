@@ -9,10 +9,27 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import attrs
 
-__all__ = ["Fault", "InferBenchError", "UnsupportedOp", "as_argument", "blamed_on", "raise_if", "suggest"]
+__all__ = [
+    "CODES",
+    "Fault",
+    "InferBenchError",
+    "UnsupportedOp",
+    "as_argument",
+    "blamed_on",
+    "closest",
+    "raise_if",
+    "suggest",
+]
+
+Code = Literal["", "unknown-name", "no-importer", "missing-field"]
+CODES: tuple[Code, ...] = ("unknown-name", "no-importer", "missing-field")
+"""Kinds of faults that other code acts upon: a name that nobody provides, a file that no importer reads, a
+field of an operator that is not given.
+"""
 
 
 def as_argument(name: str, value: object) -> str:
@@ -38,6 +55,9 @@ class Fault:
         remedy: What to do about it, one sentence; empty when `found` says it all.
         argument: Name of the argument at fault; empty where a file or a plugin is.
         give: Arguments that put it right, in pairs of name and value; None names the argument alone.
+        code: What kind of fault it is, for programs: one of `CODES`; empty where nobody asks.
+        detail: What follows `found` in a message and in no list of faults: everything that is known.
+        near: Closest known name, where one is unknown; empty: none is close.
 
     Example:
         >>> print(Fault("", "0 is out of range", argument="batch", give=(("batch", 1),)))
@@ -50,6 +70,14 @@ class Fault:
     remedy: str = ""
     argument: str = ""
     give: tuple[tuple[str, object], ...] = ()
+    code: Code = ""
+    detail: str = ""
+    near: str = ""
+
+    @property
+    def said(self) -> str:
+        """What was found, in full, without its place."""
+        return f"{self.found}; {self.detail}" if self.detail else self.found
 
     @property
     def place(self) -> str:
@@ -66,7 +94,7 @@ class Fault:
         given = " ".join(spell(name, value) for name, value in self.give)
         named = f"{spell(self.argument, None) if self.argument else ''} {self.where}".strip()
         remedy = (self.remedy or (f"{verb} {{give}}" if self.give else "")).replace("{give}", given)
-        found = self.found.replace("{give}", given) if self.give else self.found
+        found = self.said.replace("{give}", given) if self.give else self.said
         return f"{named}: {found}" + (f"\n  {remedy}" if remedy else "")
 
     def __str__(self) -> str:
@@ -167,11 +195,21 @@ def suggest(word: str, known: Iterable[str], models: bool = True) -> str:
         >>> suggest("gh200", ["h200"]), suggest("mi250", ["mi250x"]), suggest("b20", ["b200"])
         ('', '', '')
     """
+    near = closest(word, known, models)
+    return f"did you mean '{near}'?" if near else ""
+
+
+def closest(word: str, known: Iterable[str], models: bool = True) -> str:
+    """Return the closest known spelling, or an empty string; arguments as of `suggest`.
+
+    Example:
+        >>> closest("decoed", ["decode", "prefill"])
+        'decode'
+    """
     alike = [
         one for one in known if not models or _joined(one) == _joined(word) or _model(one) == _model(word)
     ]
-    close = difflib.get_close_matches(word, alike, n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else ""
+    return next(iter(difflib.get_close_matches(word, alike, n=1, cutoff=0.6)), "")
 
 
 def _joined(name: str) -> str:

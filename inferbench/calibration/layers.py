@@ -12,7 +12,7 @@ import numpy as np
 from inferbench.calibration.experts import expert_layer, exponent
 from inferbench.calibration.operators import cost
 from inferbench.discovery.registry import Registry
-from inferbench.errors import InferBenchError
+from inferbench.errors import Fault, InferBenchError
 from inferbench.num import Array, Mask, Numeric
 from inferbench.records.chip import Chip
 from inferbench.records.measurement import Measurement
@@ -97,7 +97,8 @@ def layer_rows(
 def _column(rows: Sequence[Measurement], name: str) -> Array:
     values = np.array([[row.axes.get(name, 1.0 if name in ("tp", "ep") else np.nan) for row in rows]])
     if not np.all(values >= 1.0):
-        raise InferBenchError.at("moe", f"{name} must be given", f"add the column {name}")
+        fault = Fault("moe", f"{name} must be given", f"add the column {name}", code="missing-field")
+        raise InferBenchError([fault])
     return values
 
 

@@ -20,6 +20,7 @@ from inferbench.cli import common
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.report.calibration import again_report, fit_report, kernel_example
+from inferbench.report.model import Next
 
 __all__ = ["command"]
 
@@ -144,10 +145,10 @@ def command(fitting: Fitting, written: Written, shipped: tuple[str, ...], form: 
     found = fit_recipe(recipe, registry, labels, tell)
     for warning in found.warnings:
         print(f"inferbench: warning: {warning}", file=sys.stderr)
-    after = "the same with --out my.toml to keep the stack"
+    after = Next(arguments=("--out", "my.toml"), why="to keep the stack")
     if written.out:
         after = _following(found, _write(found, written.out, registry))
-    common.emit(fit_report(found, verbose, after), form, None, registry)
+    common.emit(fit_report(found, verbose, (after,)), form, None, registry)
     common.problems_line(registry)
 
 
@@ -219,13 +220,14 @@ def _write(found: FittedStack, out: str, registry: Registry) -> Path:
     return path
 
 
-def _following(found: FittedStack, path: Path) -> str:
+def _following(found: FittedStack, path: Path) -> Next:
     """What to do with the stack that was written."""
     if found.kernels is not None:
-        return f"inferbench op {found.chip.name} {kernel_example(found.kernels)} --stack {path}"
+        return Next("op", (found.chip.name, *kernel_example(found.kernels), "--stack", str(path)))
     if found.energies:
-        return f"inferbench op {found.chip.name} gemm --m 4096 --n 8192 --k 8192 --stack {path}"
-    return f"inferbench validate FILE --stack {path}"
+        sizes = ("--m", "4096", "--n", "8192", "--k", "8192")
+        return Next("op", (found.chip.name, "gemm", *sizes, "--stack", str(path)))
+    return Next("validate", ("FILE", "--stack", str(path)))
 
 
 def _energies(path: Path, name: str, registry: Registry) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -334,9 +332,7 @@ def _with_plugins(report: Report) -> Report:
     """Repeat `-p FILE` in the commands that are proposed next."""
     context = click.get_current_context(silent=True)
     files = context.find_root().params.get("files", ()) if context else ()
-    given = "".join(f"-p {shlex.quote(file)} " for file in files)
-    following = re.sub(r"\binferbench (?=[a-z])", lambda _: f"inferbench {given}", report.next)
-    return attrs.evolve(report, next=following) if given else report
+    return attrs.evolve(report, options=tuple(word for file in files for word in ("-p", file)))
 
 
 def _with_changes(report: Report) -> Report:

@@ -8,7 +8,7 @@ import rich_click
 from inferbench.cli import common
 from inferbench.discovery.registry import KINDS, Registry
 from inferbench.errors import InferBenchError, suggest
-from inferbench.report.model import Cell, Report, Table
+from inferbench.report.model import Cell, Next, Report, Table
 
 __all__ = ["command"]
 
@@ -63,7 +63,7 @@ def command(
             tables,
             {"schema": "inferbench.list/1", "entries": rows},
             tuple(rows),
-            "inferbench show b200 · inferbench doctor",
+            (*(Next("show", (name,)) for name in registry.names("chips")[:1]), Next("doctor")),
         ),
         output.form,
         output.out,

@@ -9,6 +9,7 @@ import rich_click
 from inferbench.cli import common
 from inferbench.face.run import run as run_once
 from inferbench.report.chain import explanation
+from inferbench.report.model import Next
 from inferbench.report.runs import grid_report
 
 __all__ = ["command"]
@@ -56,8 +57,10 @@ def command(
         run,
         registry,
         output.verbose,
-        f"inferbench show {run.system.chip.name}"
-        + ("" if output.verbose else " · the same with -v for operators"),
+        (
+            Next("show", (run.system.chip.name,)),
+            *(() if output.verbose else (Next(arguments=("-v",), why="for operators"),)),
+        ),
     )
     if explain:
         report = attrs.evolve(report, tables=(*report.tables, explanation(run, explain)))

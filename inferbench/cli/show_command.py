@@ -16,7 +16,7 @@ from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
 from inferbench.records.facts import Fact
 from inferbench.records.stack import Curve, Stack
-from inferbench.report.model import DASH, Cell, Report, Table
+from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.report.plugins import KINDS as PLUGINS
 from inferbench.report.plugins import plugin_report
 from inferbench.units import Range, show
@@ -54,24 +54,25 @@ def command(
     )
     entry = registry.entries(kind).get(getattr(record, "name", name))
     owner = f"{entry.owner} {entry.version}" if entry else "file"
-    others = (f"inferbench show {name} --kind {other}" for other in kinds[1:])
-    following = " · ".join([*others, _following(record, kind)])
+    others = (Next("show", (name, "--kind", other)) for other in kinds[1:])
+    following = (*others, _following(record, kind, registry))
     build = plugin_report if kind in PLUGINS else _spec_report
     common.emit(build(record, kind, owner, following), output.form, output.out, registry)
     common.problems_line(registry)
 
 
-def _following(record: Any, kind: str) -> str:
+def _following(record: Any, kind: str, registry: Registry) -> Next:
     if kind == "chips":
-        return f"inferbench compare {record.name}"
+        return Next("compare", (record.name,))
     if kind == "networks":
-        return f"inferbench compare b200 -w {record.name}/PHASE"
+        chip = next(iter(registry.names("chips")), "CHIP")
+        return Next("compare", (chip, "-w", f"{record.name}/PHASE"))
     if kind in PLUGINS:
-        return "inferbench list --coverage" if kind == "architectures" else f"inferbench list {kind}"
-    return "inferbench list"
+        return Next("list", ("--coverage" if kind == "architectures" else kind,))
+    return Next("list")
 
 
-def _spec_report(record: Any, kind: str, owner: str, following: str) -> Report:
+def _spec_report(record: Any, kind: str, owner: str, following: tuple[Next, ...]) -> Report:
     facts = list(getattr(record, "facts", {}).values())
     if isinstance(record, Stack):
         facts += list(entry_facts(record))

@@ -8,9 +8,13 @@ from typing import Any
 import attrs
 import pluggy
 
-from inferbench.errors import InferBenchError
+from inferbench.discovery import hookspecs
+from inferbench.errors import InferBenchError, closest
 
-__all__ = ["Entry", "Problem", "said", "spec_file"]
+__all__ = ["Entry", "Problem", "near_hook", "said", "spec_file"]
+
+PREFIX = "inferbench_"
+"""How the names of all hooks begin."""
 
 
 @attrs.frozen
@@ -39,6 +43,19 @@ def said(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     kept = lines if isinstance(error, pluggy.PluginValidationError) else lines[:1]
     return f"{type(error).__name__}: {'; '.join(kept)}" if kept else type(error).__name__
+
+
+def near_hook(manager: pluggy.PluginManager, plugin: object) -> str:
+    """Ask whether a hook was meant that is close to one which a plugin implements and nobody specifies; else
+    empty.
+    """
+    mine = [name for name in dir(plugin) if manager.parse_hookimpl_opts(plugin, name) is not None]
+    hooks = {name.removeprefix(PREFIX) for name in vars(hookspecs) if name.startswith(PREFIX)}
+    for wrong in (name.removeprefix(PREFIX) for name in mine):
+        near = "" if wrong in hooks else closest(wrong, hooks)
+        if near:
+            return f"did you mean '{PREFIX}{near}'?"
+    return ""
 
 
 def spec_file(path: str) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
@@ -24,9 +23,9 @@ import pluggy
 from inferbench._version import DISTRIBUTION, __version__
 from inferbench.discovery import hookspecs
 from inferbench.discovery.aliases import read_aliases, yielded
-from inferbench.discovery.entries import Entry, Problem, said, spec_file
+from inferbench.discovery.entries import Entry, Problem, near_hook, said, spec_file
 from inferbench.discovery.pools import INLINE, PROCESSES, Executor
-from inferbench.errors import Fault, InferBenchError, suggest
+from inferbench.errors import Fault, InferBenchError, closest
 from inferbench.records.chip import Chip
 from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Renderer, Workload
 from inferbench.records.measurement import Importer
@@ -144,12 +143,8 @@ class Registry:
         try:
             self.manager.check_pending()
         except pluggy.PluginValidationError as error:
+            close = near_hook(self.manager, plugin)
             self.manager.unregister(name=name)
-            hooks = [
-                name.removeprefix("inferbench_") for name in vars(hookspecs) if name.startswith("inferbench_")
-            ]
-            wrong = re.sub(r".*hook 'inferbench_(\w+)'.*", r"\1", str(error), flags=re.S)
-            close = suggest(wrong, hooks).replace("'", "'inferbench_", 1)
             self._problem(
                 owner, name, said(error), f"{close} the list of hooks is docs/reference/hooks.md".strip()
             )
@@ -298,14 +293,19 @@ class Registry:
         if not installed:
             package = "inferbench-specs" if kind in ("chips", "networks") else f"{DISTRIBUTION}[all]"
             return InferBenchError.at(name, f"no {singular} is installed", f"pip install '{package}'")
-        hint = suggest(name, installed) or suggest(name.lower(), installed)
+        near = closest(name, installed) or closest(name.lower(), installed)
+        hint = f"did you mean '{near}'?" if near else ""
         shown = ", ".join(installed[:12]) + (", …" if len(installed) > 12 else "")
         doctor = f"problems found: {len(self.problems)}, see inferbench doctor" if self.problems else ""
-        return InferBenchError.at(
+        fault = Fault(
             name,
-            f"unknown {singular}; installed are {shown}",
+            f"unknown {singular}",
             " · ".join(p for p in (hint, f"inferbench list {kind}", doctor) if p),
+            code="unknown-name",
+            detail=f"installed are {shown}",
+            near=near,
         )
+        return InferBenchError([fault])
 
     def chip(self, name: str) -> Chip:
         """Return a chip by name or alias, or from the path of a TOML file."""

@@ -102,6 +102,7 @@ def _choose(file: Path, head: str, registry: Registry) -> Importer:
         f"no importer knows this file; tried {len(declined)}:{tried}",
         "name one with {give}, or write a CSV with the columns of docs/reference/importers.md",
         give=(("importer", None),),
+        code="no-importer",
     )
     raise InferBenchError([fault])
 

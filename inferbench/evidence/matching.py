@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,11 @@ import attrs
 
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
+from inferbench.evidence.broken import broken_json
 from inferbench.evidence.importing import read_measurements
 from inferbench.model.choice import cited
 from inferbench.records.chip import Chip
-from inferbench.records.measurement import Measurement
+from inferbench.records.measurement import Condition, Measurement
 from inferbench.records.network import Network
 from inferbench.records.precision import PrecisionName
 from inferbench.records.stack import Stack
@@ -26,9 +25,14 @@ from inferbench.specs.figures import Target, settled, targets
 __all__ = ["Situation", "Target", "read_rows", "situate", "targets"]
 
 LANGUAGE = ("decode", "prefill", "generate")
+# Conditions under which a step does other work than the modelled one.
+OTHER_WORK: Mapping[Condition, str] = {
+    Condition.QUANTISED_CACHE: "keys and values are stored in fewer bits",
+    Condition.SPECULATIVE: "speculative decoding",
+    Condition.DISAGGREGATED: "prompts and steps run on different chips",
+}
 # A whole image is measured with all that its pipeline runs; options a workload doesn't have are left out.
 WHOLE = {"image": ("cfg", "text_encoder", "vae"), "video": ("cfg", "text_encoder")}
-COMPARABLE = ("kv cache = fp8", "kv cache = int8", "speculative", "disagg")
 
 
 def read_rows(
@@ -47,32 +51,11 @@ def read_rows(
     try:
         return read_measurements(path, registry, importer, given)
     except InferBenchError as error:
-        if any("no importer knows" in fault.found for fault in error.faults):
-            broken = _broken(Path(path).read_text(encoding="utf-8-sig", errors="replace"))
+        if any(fault.code == "no-importer" for fault in error.faults):
+            broken = broken_json(Path(path).read_text(encoding="utf-8-sig", errors="replace"))
             if broken:
                 raise InferBenchError.at(str(path), f"not valid JSON; {broken}", "copy it again") from None
         raise
-
-
-def _broken(text: str) -> str:
-    """Where a text that begins like JSON, or like JSON lines, breaks; empty if it doesn't."""
-    decoder, position = json.JSONDecoder(), 0
-    if text.lstrip()[:1] not in ("{", "["):
-        return ""
-    while match := re.compile(r"[\s,]*").match(text, position):
-        if match.end() >= len(text):
-            break
-        try:
-            _, position = decoder.raw_decode(text, match.end())
-        except RecursionError:
-            return "values are nested too deeply"
-        except ValueError as error:
-            at = getattr(error, "pos", 0)
-            cut = at >= len(text.rstrip()) - 1 or "Unterminated" in str(error)
-            line = text.count("\n", 0, at) + 1
-            said = "the file ends in the middle of a value: it is cut short" if cut else str(error)
-            return f"line {line}: {said}"
-    return ""
 
 
 @attrs.frozen(eq=False)
@@ -140,10 +123,9 @@ def _refused(m: Measurement) -> tuple[str, str] | None:
         return "incomplete", "a power log knows no work"
     if m.phase == "part":
         return "not-comparable", f"part of a pipeline: {m.extra.get('variant', '')}"
-    said = " ".join((*m.caveats, *(str(value) for value in m.extra.values()))).lower()
-    for mark in COMPARABLE:
-        if mark in said:
-            return "not-comparable", f"the source says: {mark}"
+    for condition, why in OTHER_WORK.items():
+        if condition in m.conditions:
+            return "not-comparable", f"the source says: {why}"
     return _incomplete(m)
 
 
@@ -173,9 +155,8 @@ def _incomplete(m: Measurement) -> tuple[str, str] | None:
 def _misnamed(error: InferBenchError) -> str:
     """What name is not known, and which is near."""
     fault = error.faults[0]
-    near = fault.remedy.split(" · ")[0]
-    hint = f"; {near}" if near.startswith("did you mean") else ""
-    return f"{fault.place}: {fault.found.split(';')[0]}{hint}"
+    hint = f"; did you mean '{fault.near}'?" if fault.near else ""
+    return f"{fault.place}: {fault.found}{hint}"
 
 
 def _scaled(stack: Stack, precision: str, registry: Registry) -> Stack:

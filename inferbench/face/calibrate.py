@@ -44,7 +44,7 @@ class Calibrated(Answer):
 
     def report(self, verbose: bool = False) -> Report:
         """Return the errors per kernel or part; `verbose` adds every parameter of kernels."""
-        return fit_report(self.fitted, verbose, "write(PATH) keeps the stack")
+        return fit_report(self.fitted, verbose, ())
 
     def summary(self) -> str:
         """Name the stack, the chip and the number of parameters."""

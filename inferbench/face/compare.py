@@ -22,7 +22,7 @@ from inferbench.records.run import Run
 from inferbench.records.scenario import Suite
 from inferbench.records.system import System, SystemName
 from inferbench.report.answer import Block, answer
-from inferbench.report.model import Report
+from inferbench.report.model import Next, Report
 from inferbench.report.runs import comparison
 from inferbench.specs.ranges import Axis
 
@@ -91,7 +91,10 @@ class Comparison(Answer):
             (work.title, [column.run for column in columns], [column.notes for column in columns])
             for work, columns in zip(self.works, self.columns, strict=True)
         ]
-        following = f"inferbench run {self.systems[0]} {self.works[0].workload} -v · the same with -v"
+        following = (
+            Next("run", (self.systems[0], self.works[0].workload, "-v")),
+            Next(arguments=("-v",)),
+        )
         long = comparison(groups, self.registry, verbose, following)
         if verbose or all(run.choice.grade == GRADES[BOUND] for run in self.runs):
             return long

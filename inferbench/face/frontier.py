@@ -14,7 +14,7 @@ from inferbench.model.choice import BEST, choose
 from inferbench.records.network import Network
 from inferbench.records.system import System, SystemName
 from inferbench.report.frontier import frontier_report, plot
-from inferbench.report.model import Report
+from inferbench.report.model import Next, Report
 from inferbench.serving.frontier import Frontier
 from inferbench.serving.frontier import frontier as of_system
 from inferbench.serving.replica import Question
@@ -44,9 +44,8 @@ class Frontiers(Answer):
     def report(self, verbose: bool = False) -> Report:
         """Return what each system yields within the limits, and a table of its frontier."""
         first = SystemName.parse(self.systems[0].system).chip
-        following = (
-            f"inferbench size {self.asked.network.name}/decode --tpot 20ms --users 200 --chips {first}"
-        )
+        limits = ("--tpot", "20ms", "--users", "200", "--chips", first)
+        following = Next("size", (f"{self.asked.network.name}/decode", *limits))
         return frontier_report(self.systems, self.asked, self.limits, following)
 
     def summary(self) -> str:

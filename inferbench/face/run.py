@@ -204,7 +204,7 @@ class InstalledView:
 
     def html(self, run: Run) -> str:
         """The grid's table as HTML."""
-        return page(grid_report(run, self.registry, False, ""))
+        return page(grid_report(run, self.registry, False, ()))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _here, ()

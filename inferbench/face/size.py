@@ -15,7 +15,7 @@ from inferbench.model.choice import BEST, choose
 from inferbench.records.interfaces import Phase
 from inferbench.records.network import Network
 from inferbench.records.system import SystemName
-from inferbench.report.model import Report
+from inferbench.report.model import Next, Report
 from inferbench.report.sizing import sizing_report
 from inferbench.serving.sizing import Demand, Sized
 from inferbench.serving.sizing import size as of_chip
@@ -52,17 +52,15 @@ class Sizing(Answer):
         )
         return f"of {self.demand.network.name}/{self.demand.phase} for {self.demand.users:,} users: {found}"
 
-    def _next(self) -> str:
+    def _next(self) -> Next:
         """The command that shows the smallest system found."""
         best = next((one.fewest for one in self.chips if one.fewest is not None), None)
         if best is None:
-            return "inferbench list chips"
-        context = f" --context {self.given['context']}" if "context" in self.given else ""
+            return Next("list", ("chips",))
+        context = ("--context", self.given["context"]) if "context" in self.given else ()
         work = f"{self.demand.network.name}/{self.demand.phase}"
-        return (
-            f"inferbench run {best.system}:{best.system.layout} {work}"
-            f" --batch {self.demand.users}{context} --precision {self.demand.precision}"
-        )
+        batch = ("--batch", str(self.demand.users), *context, "--precision", self.demand.precision)
+        return Next("run", (f"{best.system}:{best.system.layout}", work, *batch))
 
 
 def size(

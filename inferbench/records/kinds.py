@@ -89,7 +89,7 @@ class Kind:
         missing = [n for n, field in self.fields.items() if field.wanted and n not in columns]
         if missing:
             found, give = f"{', '.join(missing)} must be given", ((missing[0], None),)
-            raise InferBenchError([Fault(self.name, found, "add {give}", give=give)])
+            raise InferBenchError([Fault(self.name, found, "add {give}", give=give, code="missing-field")])
         rows = max((len(values) for values in columns.values()), default=1)
         full = {
             name: np.asarray(_given(columns, name, field, rows), dtype=np.float64)
@@ -108,11 +108,14 @@ def _given(columns: Mapping[str, Array], name: str, field: Field, rows: int) -> 
 def _refuse_outside(name: str, values: Array, least: float) -> None:
     bad = ~(values >= least) | ~np.isfinite(values)
     if bad.any():
-        raise InferBenchError.of_argument(
-            name,
-            f"{values[bad][0]:g} is out of range (row {int(np.argmax(bad)) + 1})",
+        fault = Fault(
+            "",
+            f"{values[bad][0]:g} is out of range",
             f"numbers of at least {least:g} were expected",
+            name,
+            detail=f"row {int(np.argmax(bad)) + 1}",
         )
+        raise InferBenchError([fault])
 
 
 def _gemm(c: Columns, precision: Precision, words: Words) -> Op:

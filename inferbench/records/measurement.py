@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
 import attrs
 
-__all__ = ["Boundary", "Importer", "Measurement"]
+__all__ = ["Boundary", "Condition", "Importer", "Measurement"]
+
+
+class Condition(StrEnum):
+    """Under which a figure was measured, for the rules that compare it.
+
+    `STEADY_STATE`: the batch is an average over time and may be a fraction. `SPECULATIVE`: tokens are
+    drafted. `DISAGGREGATED`: prompts and steps run on different chips. `QUANTISED_CACHE`: keys and values
+    have fewer bits than the precision says.
+    """
+
+    STEADY_STATE = "steady-state"
+    SPECULATIVE = "speculative"
+    DISAGGREGATED = "disaggregated"
+    QUANTISED_CACHE = "quantised-cache"
+
 
 Boundary = Literal["chip", "board", "server", "wall", "facility"]
+
+
+def _conditions(names: Iterable[str]) -> frozenset[Condition]:
+    return frozenset(map(Condition, names))
 
 
 @attrs.frozen(kw_only=True)
@@ -43,8 +63,8 @@ class Measurement:
         statistic: `mean`, `median`, `p99`, … of the latency figures.
         queueing: Whether TTFT includes waiting in a queue.
         extra: Fields nobody interpreted, kept, and figures that were refused.
-        caveats: What one must know before comparing: `speculative decoding: …`, `power refused: …`.
-            `steady state: …`: `batch` is an average over time and may be a fraction.
+        conditions: Under which it was measured, for rules: `Condition`s or their names.
+        caveats: What a reader must know before comparing, in sentences that no rule reads.
         refused: Figures that the source gives and that must not be used: name (`power_w`) to value, NaN
             where its unit isn't known, and why. They are listed, never scored.
         fitted: Whether it took part in fitting a shipped stack.
@@ -75,6 +95,7 @@ class Measurement:
     statistic: str = "mean"
     queueing: bool = False
     extra: Mapping[str, Any] = attrs.field(factory=dict)
+    conditions: frozenset[Condition] = attrs.field(default=frozenset(), converter=_conditions)
     caveats: tuple[str, ...] = ()
     refused: Mapping[str, tuple[float, str]] = attrs.field(factory=dict)
     fitted: bool = False

@@ -12,7 +12,7 @@ from inferbench.calibration.outcome import FittedStack
 from inferbench.calibration.shipped import Again
 from inferbench.records.fit import FitPart
 from inferbench.records.kinds import op_kind
-from inferbench.report.model import Cell, Report, Table
+from inferbench.report.model import Cell, Next, Report, Table
 from inferbench.units import show
 
 __all__ = ["again_report", "fit_report", "kernel_example"]
@@ -31,17 +31,17 @@ ERRORS = (
 )
 
 
-def kernel_example(found: Calibration) -> str:
+def kernel_example(found: Calibration) -> tuple[str, ...]:
     """Arguments of `inferbench op` for an operator of a kind that was fitted."""
     kinds = [fitted.kernel.variant.partition(".")[0] for fitted in found.fits]
     known = next((EXAMPLES[kind] for kind in kinds if kind in EXAMPLES), None)
     if known is not None:
-        return known
+        return tuple(known.split())
     wanted = [name for name, field in op_kind(kinds[0]).fields.items() if field.default is None]
-    return " ".join([kinds[0], *(f"--{name.replace('_', '-')} 1024" for name in wanted)])
+    return (kinds[0], *(word for name in wanted for word in (f"--{name.replace('_', '-')}", "1024")))
 
 
-def fit_report(found: FittedStack, verbose: bool, after: str) -> Report:
+def fit_report(found: FittedStack, verbose: bool, after: tuple[Next, ...]) -> Report:
     """Report a fit.
 
     Args:
@@ -84,7 +84,7 @@ def again_report(found: Sequence[Again], verbose: bool) -> Report:
         for f in one.figures
     )
     data = {"schema": "inferbench.shipped/1", "fits": [one.to_dict() for one in found]}
-    return Report(tuple(tables), data, flat, "inferbench calibrate --shipped all")
+    return Report(tuple(tables), data, flat, (Next("calibrate", ("--shipped", "all")),))
 
 
 def _figures(one: Again, verbose: bool) -> Table:
@@ -101,7 +101,7 @@ def _figures(one: Again, verbose: bool) -> Table:
     return Table(f"{one.name}, in SI units", heads, rows, numeric=True)
 
 
-def _of_kernels(found: FittedStack, kernels: Calibration, verbose: bool, after: str) -> Report:
+def _of_kernels(found: FittedStack, kernels: Calibration, verbose: bool, after: tuple[Next, ...]) -> Report:
     rows = tuple(_row(fitted) for fitted in kernels.fits)
     data = {
         **found.to_dict(),

@@ -13,7 +13,7 @@ from inferbench.records.choice import BOUND, GRADES
 from inferbench.records.run import Run
 from inferbench.report.answer import compact, span
 from inferbench.report.grades import SYMBOLS, grade_legend
-from inferbench.report.model import DASH, Cell, Report, Table
+from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.space.external import Flexibility
 
 __all__ = ["SCHEMA", "CardColumn", "card_report"]
@@ -66,7 +66,7 @@ def card_report(
     ]
     flat = [row for one in data for row in _flat(one)]
     table = Table("Four metrics, all of which count", heads, tuple(rows), legend=legend)
-    following = f"inferbench compare {' '.join(systems)}"
+    following = (Next("compare", tuple(systems)),)
     return Report(
         (table,), {"schema": SCHEMA, "against": list(against), "systems": data}, tuple(flat), following
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from inferbench.discovery.registry import Registry
 from inferbench.records.interfaces import Support
 from inferbench.records.op import Op
-from inferbench.report.model import Cell, Report, Table
+from inferbench.report.model import Cell, Next, Report, Table
 
 __all__ = ["coverage_report", "kinds"]
 
@@ -61,5 +61,7 @@ def coverage_report(registry: Registry) -> Report:
         ]
     heads = (Cell(""), *(Cell(name) for name in names))
     table = Table("operator kinds by architecture", heads, tuple(rows), legend=(LEGEND,))
-    following = f"inferbench show {names[0]}" if names else "pip install 'inferbench-core[all]'"
-    return Report((table,), {"schema": "inferbench.coverage/1", "coverage": flat}, tuple(flat), following)
+    following = (
+        Next("show", (names[0],)) if names else Next("install", ("inferbench-core[all]",), program="pip")
+    )
+    return Report((table,), {"schema": "inferbench.coverage/1", "coverage": flat}, tuple(flat), (following,))

@@ -12,7 +12,7 @@ import numpy as np
 
 from inferbench.errors import InferBenchError
 from inferbench.model.document import provenance
-from inferbench.report.model import DASH, Cell, Report, Table
+from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.serving.frontier import PAIRS, Frontier, goodput, pareto
 from inferbench.serving.replica import Question
 from inferbench.units import show
@@ -41,7 +41,7 @@ _LEGEND = (
 
 
 def frontier_report(
-    found: Sequence[Frontier], asked: Question, limits: tuple[float, float], next_: str
+    found: Sequence[Frontier], asked: Question, limits: tuple[float, float], next_: Next
 ) -> Report:
     """Build the whole answer.
 
@@ -49,14 +49,14 @@ def frontier_report(
         found: One per system.
         asked: What was asked.
         limits: Longest time per token and to the first token, seconds; infinity for none.
-        next_: Line of what to do next.
+        next_: What to do next.
     """
     unbeaten = _unbeaten(found)
     tables = [_limits_table(found, asked, limits)]
     tables += [_system_table(one, mine) for one, mine in zip(found, unbeaten, strict=True) if one.count]
     rows = [row for one, mine in zip(found, unbeaten, strict=True) for row in _rows(one, mine)]
     return Report(
-        tuple(tables), _document(found, asked, limits, rows), tuple(_flat(row) for row in rows), next_
+        tuple(tables), _document(found, asked, limits, rows), tuple(_flat(row) for row in rows), (next_,)
     )
 
 

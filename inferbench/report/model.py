@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
-__all__ = ["Cell", "Report", "Table"]
+__all__ = ["Cell", "Next", "Report", "Table"]
 
 DASH = "–"
+PROGRAM = "inferbench"
 
 
 @attrs.frozen
@@ -53,6 +55,43 @@ class Table:
 
 
 @attrs.frozen
+class Next:
+    """A command that may be run next; whoever renders a report writes it.
+
+    Attributes:
+        command: Of `inferbench`; empty: the command just run, with more arguments.
+        arguments: As they are given, without quotes.
+        why: What the arguments are for.
+        program: Whose command it is.
+
+    Example:
+        >>> str(Next("run", ("b200", "a b")))
+        "inferbench run b200 'a b'"
+        >>> str(Next(arguments=("-v",), why="for operators"))
+        'the same with -v for operators'
+    """
+
+    command: str = ""
+    arguments: tuple[str, ...] = ()
+    why: str = ""
+    program: str = PROGRAM
+
+    def line(self, options: Sequence[str] = ()) -> str:
+        """Write it out.
+
+        Args:
+            options: Of `inferbench`, before the command: files of plugins.
+        """
+        given = options if self.program == PROGRAM else ()
+        head = [self.program, *given, self.command] if self.command else []
+        words = shlex.join([*head, *self.arguments])
+        return " ".join(part for part in ("" if self.command else "the same with", words, self.why) if part)
+
+    def __str__(self) -> str:
+        return self.line()
+
+
+@attrs.frozen
 class Report:
     """A whole answer.
 
@@ -60,10 +99,17 @@ class Report:
         tables: In order.
         data: The same as a JSON document, to the last bit.
         rows: Flat records for CSV.
-        next: One line of what to do next.
+        next: What to do next, at most two commands.
+        options: What `inferbench` is given before each of them: files of plugins.
     """
 
     tables: tuple[Table, ...]
     data: Mapping[str, Any] = attrs.field(factory=dict)
     rows: tuple[Mapping[str, Any], ...] = ()
-    next: str = ""
+    next: tuple[Next, ...] = ()
+    options: tuple[str, ...] = ()
+
+    @property
+    def after(self) -> str:
+        """What to do next, in one line."""
+        return " · ".join(one.line(self.options) for one in self.next)

@@ -13,7 +13,7 @@ from inferbench.records.chip import Chip
 from inferbench.records.kinds import op_kind
 from inferbench.records.stack import Stack
 from inferbench.report.intervals import ends_text
-from inferbench.report.model import DASH, Cell, Report, Table
+from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.report.runs import engine_title
 from inferbench.units import show
 
@@ -37,7 +37,7 @@ def operators_report(
     flat = [row for result in results for row in _flat(kind, result)]
     table = _table(f"{kind} on {chip.title}", results, kind, verbose, f"stack: {stack.name}")
     head = {"schema": "inferbench.op/1", "chip": chip.name, "stack": stack.name, "kind": kind}
-    after = f"inferbench show {chip.name}" if verbose else "the same with -v for the busy parts"
+    after = (Next("show", (chip.name,)) if verbose else Next(arguments=("-v",), why="for the busy parts"),)
     return Report((table,), {**head, "rows": flat}, tuple(flat), after)
 
 

@@ -13,7 +13,7 @@ import attrs
 
 from inferbench.records.interfaces import Architecture, Fabric, Phase, PowerModel, Workload
 from inferbench.records.run import Metric
-from inferbench.report.model import DASH, Cell, Report, Table
+from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.units import Range, Unit
 
 __all__ = ["KINDS", "plugin_report"]
@@ -21,14 +21,14 @@ __all__ = ["KINDS", "plugin_report"]
 KINDS = ("architectures", "workloads", "fabrics", "power_models", "metrics")
 
 
-def plugin_report(record: Any, kind: str, owner: str, following: str) -> Report:
+def plugin_report(record: Any, kind: str, owner: str, following: tuple[Next, ...]) -> Report:
     """Build the report of one plugin.
 
     Args:
         record: Architecture, workload, fabric, power model or metric.
         kind: One of `KINDS`.
         owner: Package and version.
-        following: The line that says what to do next.
+        following: What to do next.
     """
     fields = [row for group, cls in _classes(record).items() for row in _fields(group, cls)]
     facts = _facts(record)

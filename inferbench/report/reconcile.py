@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from inferbench.report.model import DASH, Cell, Report, Table
+from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.units import show
 from inferbench.validation.reconcile import Split
 
@@ -70,7 +70,7 @@ def _reconciliation(one: Split, factors: Mapping[str, float] | None) -> Report:
     flat |= {name: getattr(one, name) for name in ("algorithm", "hardware", "software", "unexplained")}
     data = {"schema": SCHEMA, **_plain(flat), **({"gap": dict(factors)} if factors else {})}
     return Report(
-        tuple(tables), data, tuple(_plain(attrs.asdict(op)) for op in one.operators), "inferbench validate"
+        tuple(tables), data, tuple(_plain(attrs.asdict(op)) for op in one.operators), (Next("validate"),)
     )
 
 

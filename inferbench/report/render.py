@@ -117,7 +117,7 @@ def _table_text(report: Report, width: int) -> str:
     for table in report.tables:
         _print_table(console, table)
     if report.next:
-        console.print(f"Next: {report.next}", style="dim")
+        console.print(f"Next: {report.after}", style="dim")
     return "".join(f"{line.rstrip()}\n" for line in buffer.getvalue().splitlines())
 
 
@@ -210,7 +210,7 @@ def _csv_text(report: Report, width: int) -> str:
 
 def _markdown_text(report: Report, width: int) -> str:
     return "\n".join(line for table in report.tables for line in _markdown(table)) + (
-        f"\nNext: `{report.next}`\n" if report.next else ""
+        f"\nNext: `{report.after}`\n" if report.next else ""
     )
 
 

@@ -12,7 +12,7 @@ from inferbench.discovery.registry import Registry
 from inferbench.model.document import document, flatten, memory_of, reason_at
 from inferbench.records.run import Metric, Run
 from inferbench.report.intervals import domain_text, interval_text
-from inferbench.report.model import DASH, Cell, Report, Table
+from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.units import show
 
 __all__ = ["comparison", "grid_report", "operators"]
@@ -79,7 +79,7 @@ def comparison(
     groups: Sequence[tuple[str, Sequence[Run], Sequence[tuple[str, ...]]]],
     registry: Registry,
     verbose: bool,
-    next_: str,
+    next_: Sequence[Next],
 ) -> Report:
     """Report groups of runs, one table per group and grid point, systems as columns.
 
@@ -87,7 +87,7 @@ def comparison(
         groups: Title, runs, and footnotes per run (why it was resized).
         registry: For metrics and provenance.
         verbose: Whether to show the rows of second order and the operators.
-        next_: Line of what to do next.
+        next_: What to do next.
     """
     metrics = registry.metrics()
     tables: list[Table] = []
@@ -98,7 +98,7 @@ def comparison(
                 tables += [operators(run) for run in runs]
     runs_all = [run for _, runs, _ in groups for run in runs]
     data = document(runs_all, metrics, registry)
-    return Report(tuple(tables), data, tuple(flatten(row) for row in data["results"]), next_)
+    return Report(tuple(tables), data, tuple(flatten(row) for row in data["results"]), tuple(next_))
 
 
 def _comparison_table(
@@ -230,7 +230,7 @@ def _best(metric: Metric, values: list[float | None]) -> float | None:
     return max(known) if metric.better == "higher" else min(known)
 
 
-def grid_report(run: Run, registry: Registry, verbose: bool, next_: str) -> Report:
+def grid_report(run: Run, registry: Registry, verbose: bool, next_: Sequence[Next]) -> Report:
     """Report one run, points as rows and metrics as columns."""
     metrics = registry.metrics()
     shown = [m for m in metrics if m.shows("run", verbose) and m.applies(run)]
@@ -268,7 +268,7 @@ def grid_report(run: Run, registry: Registry, verbose: bool, next_: str) -> Repo
     if verbose:
         tables += [_memory_table(run), operators(run)]
     data = document([run], metrics, registry)
-    return Report(tuple(tables), data, tuple(flatten(row) for row in data["results"]), next_)
+    return Report(tuple(tables), data, tuple(flatten(row) for row in data["results"]), tuple(next_))
 
 
 def _memory_table(run: Run) -> Table:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from inferbench.model.document import provenance
-from inferbench.report.model import DASH, Cell, Report, Table
+from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.serving.sizing import Demand, Option, Sized
 from inferbench.units import show
 
@@ -19,7 +19,7 @@ SCHEMA = "inferbench.sizing/1"
 Column = tuple[Sized, Option | None, str]
 
 
-def sizing_report(sized: Sequence[Sized], demand: Demand, next_: str) -> Report:
+def sizing_report(sized: Sequence[Sized], demand: Demand, next_: Next) -> Report:
     """Build the whole answer."""
     columns = [column for one in sized for column in _columns(one)]
     heads = (Cell(""), *(Cell(one.chip.title + aside, _notes(one)) for one, _, aside in columns))
@@ -51,7 +51,9 @@ def sizing_report(sized: Sequence[Sized], demand: Demand, next_: str) -> Report:
         for one in sized
         for which, option in (("fewest", one.fewest), ("cheapest", one.cheapest))
     ]
-    return Report((table,), _document(demand, sized, data), tuple(_flat(row, demand) for row in data), next_)
+    return Report(
+        (table,), _document(demand, sized, data), tuple(_flat(row, demand) for row in data), (next_,)
+    )
 
 
 def _columns(one: Sized) -> list[Column]:

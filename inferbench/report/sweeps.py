@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from inferbench.discovery.registry import Registry
-from inferbench.report.model import DASH, Cell, Report, Table
+from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.report.space import dominated_notes, gap_notes
 from inferbench.space.flexibility import DEFINITIONS, Space, flexibility
 from inferbench.space.winners import TERMS, comparable, winners
@@ -140,9 +140,9 @@ def _report(plan: Plan, rows: list[dict[str, Any]], path: Path | None, notes: tu
         ),
     )
     after = (
-        f'inferbench query {path} "select * from space limit 5"'
+        Next("query", (str(path), "select * from space limit 5"))
         if path
-        else "the same with --out space.parquet keeps every point"
+        else Next(arguments=("--out", "space.parquet"), why="keeps every point")
     )
     data = {
         "schema": "inferbench.sweep/1",
@@ -150,7 +150,7 @@ def _report(plan: Plan, rows: list[dict[str, Any]], path: Path | None, notes: tu
         "hash": plan.hash,
         "systems": rows,
     }
-    return Report(tables=(table,), data=data, rows=flat, next=after)
+    return Report(tables=(table,), data=data, rows=flat, next=(after,))
 
 
 def _cell(name: str, value: Any, why: str | None) -> Cell:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from inferbench.report.model import DASH, Cell, Report, Table
+from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.units import show
 from inferbench.validation.rows import Row
 from inferbench.validation.rules import RULES
@@ -51,13 +50,13 @@ def validation_report(rows: Sequence[Row], verbose: bool = False, files: Sequenc
         files: What was validated, for the proposed command; empty: what is installed.
     """
     tables = [*_errors(rows, verbose), _worst(rows), _unscored(rows, verbose)]
-    said = " ".join(["inferbench validate", *map(shlex.quote, files), "--format json --out rows.json"])
+    following = Next("validate", (*files, "--format", "json", "--out", "rows.json"))
     data = document(rows)
     return Report(
         tuple(table for table in tables if table.rows),
         data,
         flat_records(data["rows"]),
-        said if len(said) <= LONGEST and any(row.scored for row in rows) else "",
+        (following,) if len(str(following)) <= LONGEST and any(row.scored for row in rows) else (),
     )
 
 
@@ -98,7 +97,7 @@ def _fitted(group: Sequence[Score]) -> str:
 
 def _line(s: Score, verbose: bool, common: str) -> tuple[Cell, ...]:
     # Under load every point is outside: no stack was fitted on it.
-    notes = (LOAD,) if s.phase.endswith(")") else (OUTSIDE,) if s.domain == "extrapolated" else ()
+    notes = (LOAD,) if s.regime else (OUTSIDE,) if s.domain == "extrapolated" else ()
     parts = (s.network, s.phase, s.metric.rpartition("_")[0], "" if common else s.precision)
     label = " ".join(part for part in parts if part)
     bias = DASH if math.isnan(s.bias) else f"{'+' if s.bias >= 0 else ''}{percent(s.bias)}"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from inferbench.records.measurement import Measurement
+from inferbench.records.measurement import Condition, Measurement
 
 __all__ = ["LOOP", "STEADY", "Target", "left_out", "settled", "targets"]
 
@@ -70,7 +70,7 @@ def targets(m: Measurement) -> Iterator[Target]:
         110.0
     """
     m = settled(m)
-    steady = any(caveat.startswith(STEADY) for caveat in m.caveats)
+    steady = Condition.STEADY_STATE in m.conditions
     for target in _figures(m):
         one = _in_loop(m, target) if m.queueing else attrs.evolve(target, regime=STEADY if steady else "")
         if one is not None:
@@ -87,7 +87,7 @@ def left_out(m: Measurement) -> Iterator[Target]:
     """
     m = settled(m)
     for name, (value, why) in m.refused.items():
-        code = "rate-only" if name in ("tokens_per_s", "items_per_s") else "power-refused"
+        code = "power-refused" if name in ("power_w", "energy_j") else "rate-only"
         yield Target(name, m.phase, m.axes, value, code=code, why=why)
     figures = list(_figures(m))
     if m.queueing:

@@ -10,7 +10,7 @@ import attrs
 
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.facts import Source
-from inferbench.records.measurement import Boundary, Measurement
+from inferbench.records.measurement import Boundary, Condition, Measurement
 from inferbench.specs.plausible import faults as faults_of
 from inferbench.specs.toml import read_toml, structure, walk
 
@@ -39,6 +39,8 @@ class Series:
         rows: One list of numbers per point.
         axes: What is the same in all rows.
         options: Options of the workload that was measured (guidance, text encoder).
+        conditions: Under which all rows were measured: `steady-state`, `speculative`, `disaggregated`,
+            `quantised-cache`.
         fitted: Whether the rows took part in fitting a shipped stack.
     """
 
@@ -59,6 +61,7 @@ class Series:
     queueing: bool = False
     axes: Mapping[str, float] = attrs.field(factory=dict)
     options: Mapping[str, bool] = attrs.field(factory=dict)
+    conditions: tuple[Condition, ...] = ()
     caveats: tuple[str, ...] = ()
     fitted: bool = False
 
@@ -193,6 +196,7 @@ def _measurement(
         boundary=series.boundary,
         statistic=series.statistic,
         queueing=series.queueing,
+        conditions=frozenset(series.conditions),
         caveats=series.caveats,
         fitted=series.fitted,
         extra={"options": dict(series.options)} if series.options else {},

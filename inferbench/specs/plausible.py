@@ -10,9 +10,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from inferbench.errors import Fault, InferBenchError
-from inferbench.records.measurement import Measurement
+from inferbench.records.measurement import Condition, Measurement
 from inferbench.records.system import Layout
-from inferbench.specs.figures import STEADY
 
 __all__ = ["doubts", "faults"]
 
@@ -98,11 +97,11 @@ def _axis(row: Measurement, name: str, value: float) -> str:
         return f"{name} is {value:g}; at least 1 was expected"
     if not 0.0 <= value < math.inf or (name in RATES and value == 0.0):
         return f"{name} is {value:g}; a finite number above 0 was expected"
-    averaged = row.queueing or any(caveat.startswith(STEADY) for caveat in row.caveats)
+    averaged = row.queueing or Condition.STEADY_STATE in row.conditions
     if name in WHOLE and value != int(value) and not averaged:
         return (
-            f"{name} is {value:g}; a whole number was expected, and no caveat says that it is an average"
-            f" ('{STEADY}: …')"
+            f"{name} is {value:g}; a whole number was expected, and no condition says that it is an average"
+            " ('steady-state')"
         )
     return ""
 

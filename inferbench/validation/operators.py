@@ -43,8 +43,8 @@ def operator_rows(group: Sequence[Entry], registry: Registry) -> Iterator[tuple[
             yield from operator_rows(group[middle:], registry)
             return
         fault = error.faults[0]
-        code = "incomplete" if "must be given" in fault.found else "not-modelled"
-        why = f"{fault.place}: {fault.found.replace(' (row 1)', '')}"
+        code = "incomplete" if fault.code == "missing-field" else "not-modelled"
+        why = f"{fault.place}: {fault.found}"
         i, name, m, _ = group[0]
         yield i, [attrs.evolve(bare(name, m, target), code=code, why=why) for target in targets(m)]
         return

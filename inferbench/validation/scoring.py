@@ -26,6 +26,7 @@ class Score:
     themselves have them.
 
     Attributes:
+        regime: `closed loop` or `steady state` of a server, empty for static batches.
         n: Rows scored.
         fitted: How many of them the stack was fitted on; None if that can't be known of some.
         mape, median: Mean and median of |predicted / measured - 1|.
@@ -44,6 +45,7 @@ class Score:
     network: str
     precision: str
     domain: str
+    regime: str
     n: int
     fitted: int | None
     mape: float
@@ -101,6 +103,7 @@ def _score(key: tuple[str, ...], group: Sequence[Row]) -> Score:
         network=network,
         precision=precision,
         domain=domain,
+        regime=group[0].regime,
         n=len(counted),
         fitted=_fitted(counted),
         mape=_mean(np.abs(errors)),

@@ -239,7 +239,7 @@ def _row(name: str, m: Measurement, s: Situation, target: Target, found: _Predic
     )
     if isinstance(found, InferBenchError):
         fault = found.faults[0]
-        return attrs.evolve(row, code="not-modelled", why=f"{fault.place}: {fault.found}")
+        return attrs.evolve(row, code="not-modelled", why=f"{fault.place}: {fault.said}")
     kind = KINDS.get(target.metric, "time")
     value = {"power": found.watts, "energy": found.joules, "time": found.seconds}[kind]
     trivial = {"power": {"tdp": found.tdp}, "energy": {}, "time": {"bandwidth": found.weights}}[kind]

@@ -72,7 +72,7 @@ def test_an_average_batch_is_a_steady_state_and_not_a_static_batch():
             phase="decode",
             tpot_s=0.02,
             axes={"batch": 7.9, "context": 500.0},
-            caveats=("steady state: prefill is interleaved",),
+            conditions={"steady-state"},
         )
     )
     assert step.regime == "steady state"
@@ -128,7 +128,7 @@ def test_rows_that_can_not_be(fields, said):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"axes": {"batch": 7.9}, "caveats": ("steady state: an average",)},
+        {"axes": {"batch": 7.9}, "conditions": {"steady-state"}},
         {"axes": {"batch": 7.9}, "queueing": True},
         {"axes": {"context": 0.5}, "phase": "decode"},  # one token after nothing
         {"axes": {"context": 812.4, "output": 101.7}},  # means over requests

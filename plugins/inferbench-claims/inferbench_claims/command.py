@@ -46,7 +46,7 @@ def command(
         tuple(table(group, width, output.verbose) for group in grouped(checks)),
         {"schema": "inferbench.claims/2", "claims": rows},
         tuple(rows),
-        "" if output.verbose or not checks else f"inferbench claims {checks[-1].claim.id} -v",
+        () if output.verbose or not checks else (ib.Next("claims", (checks[-1].claim.id, "-v")),),
     )
     ib.write_report(report, output)
     ctx.exit(1 if any(one.state == "fails" for one in checks) else 0)

@@ -40,6 +40,7 @@ def bench(row: Row, latency: str, fields: Mapping[str, Any], accepted: str) -> i
         statistic=statistic,
         tokens_per_s=row.positive("output_throughput"),
         axes=_axes(row, prompt / done, output / done),
+        conditions={ib.Condition.SPECULATIVE} if row.number(accepted) > 1.0 else (),
         caveats=tuple(_caveats(row, accepted, done)),
     )
 

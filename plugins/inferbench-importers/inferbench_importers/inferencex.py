@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def _build(row: Row) -> ib.Measurement:
     if row.get("score", "task") is not None:
         raise row.fault("score", "an evaluation's score, no timing", "give the file of the benchmark rows")
     chips, decoding, spread = _chips(row)
+    separate, drafted = _separate(row), _drafted(row)
     statistic = "mean" if row.get("mean_e2el", "mean_ttft", "mean_tpot") is not None else "median"
     tpot = row.positive(f"{statistic}_tpot")
     _same_unit(row, statistic, tpot)
@@ -64,7 +66,12 @@ def _build(row: Row) -> ib.Measurement:
         tokens_per_s=row.positive("output_tput_per_gpu") * decoding,
         statistic=statistic,
         queueing=True,
-        caveats=(*_speculation(row), *_apart(row), *caveats),
+        conditions=_conditions(drafted, separate),
+        caveats=(
+            *([f"speculative decoding: {drafted}; a time per token is not a step"] if drafted else []),
+            *(["disaggregated: prompts and steps run on different chips"] if separate else []),
+            *caveats,
+        ),
         **power,
         extra=row.extra(),
     )
@@ -75,8 +82,7 @@ def _chips(row: Row) -> tuple[int, int, str]:
     prefill, decode = row.count("num_prefill_gpu", default=0), row.count("num_decode_gpu", default=0)
     if prefill or decode:
         # With disaggregation output is counted per decode GPU, input per prefill GPU.
-        separate = str(row.values.get("disagg")).lower() in ("true", "1")
-        return prefill + decode, decode if separate else prefill + decode, ""
+        return prefill + decode, decode if _separate(row) else prefill + decode, ""
     if math.isnan(row.number("tp")):
         raise row.fault(
             "tp", "missing: the rates are per GPU and can't be summed", "add tp, or the GPU counts"
@@ -123,16 +129,22 @@ def _power(row: Row, chips: int) -> tuple[dict[str, Any], list[str]]:
     return {"power_w": each * chips if math.isnan(total) else total, "energy_j": energy}, []
 
 
-def _apart(row: Row) -> list[str]:
-    separate = str(row.values.get("disagg")).lower() in ("true", "1")
-    return ["disaggregated: prompts and steps run on different chips"] if separate else []
+def _conditions(drafted: str, separate: bool) -> Iterator[ib.Condition]:
+    if drafted:
+        yield ib.Condition.SPECULATIVE
+    if separate:
+        yield ib.Condition.DISAGGREGATED
 
 
-def _speculation(row: Row) -> list[str]:
+def _separate(row: Row) -> bool:
+    """Whether prompts and steps ran on different chips."""
+    return str(row.values.get("disagg")).lower() in ("true", "1")
+
+
+def _drafted(row: Row) -> str:
+    """How tokens were drafted; empty where none were."""
     kind = row.text("spec_decoding").lower()
-    if kind in ("", "none", "off", "false", "0"):
-        return []
-    return [f"speculative decoding: {kind}; a time per token is not a step"]
+    return "" if kind in ("none", "off", "false", "0") else kind
 
 
 def _read(path: Path) -> list[ib.Measurement]:

@@ -91,6 +91,7 @@ def _run(row: Row) -> ib.Measurement:
         power_w=energy / seconds,
         energy_j=energy / seconds * step,
         queueing=True,
+        conditions={ib.Condition.STEADY_STATE},
         caveats=("steady state: prefill of new requests is interleaved",),
         extra={**row.extra(), "energy_per_token_joules": each},
     )
@@ -132,6 +133,7 @@ def _decode(row: Row) -> ib.Measurement:
         power_w=power,
         energy_j=each * batch.get("batch", NAN),
         statistic="median",
+        conditions={ib.Condition.STEADY_STATE},
         caveats=("steady state: prefill of new requests is interleaved",),
         extra={**row.extra(), "energy_per_token_joules": each},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +25,16 @@ FIGURES = (
 SUBJECTS = ("chip", "model", "network", "op", "phase")
 DELIMITERS = (",", ";", "\t")
 BOUNDARIES = ("chip", "board", "server", "wall", "facility")
+CONDITIONS = tuple(ib.Condition)
+NOTES: Mapping[str, ib.Condition] = {
+    "steady state": ib.Condition.STEADY_STATE,
+    "kv cache = fp8": ib.Condition.QUANTISED_CACHE,
+    "kv cache = int8": ib.Condition.QUANTISED_CACHE,
+}
+CAVEATS: Mapping[ib.Condition, str] = {
+    ib.Condition.SPECULATIVE: "speculative decoding: the row says so; a time per token is not a step",
+    ib.Condition.STEADY_STATE: "steady state: the row says so; its batch is an average over time",
+}
 ASSUMED = "(assumed)"
 TRUE = ("1", "1.0", "true", "yes")
 # Seconds over which an operator's power must be averaged. Board sensors average over a tenth of a second
@@ -104,10 +114,8 @@ def _build(row: Row) -> ib.Measurement:
     variant = shape.pop("variant")
     power, caveats = _power(row, chips, latency, shape)
     refused = {**shape.pop("refused"), **power.pop("refused", {})}
-    if row.text("spec_decode").lower() not in ("", "no", "none", "false", "0"):
-        caveats.append("speculative decoding: the row says so; a time per token is not a step")
-    if _averaged(row):
-        caveats.append("steady state: the row says so; its batch is an average over time")
+    conditions = _conditions(row)
+    caveats += [CAVEATS[name] for name in CAVEATS if name in conditions]
     return ib.Measurement(
         source=f"{origin} ({row.where})" if origin else row.where,
         chip=row.text("chip"),
@@ -118,6 +126,7 @@ def _build(row: Row) -> ib.Measurement:
         precision=row.text("weight_precision", "precision"),
         latency_s=latency,
         statistic=row.text("statistic") or "mean",
+        conditions=conditions,
         caveats=tuple(caveats),
         refused=refused,
         **shape,
@@ -163,10 +172,20 @@ def _aside(row: Row, chips: int, why: str) -> dict[str, tuple[float, str]]:
     return {name: (value, why) for name, value in found.items() if given[name]}
 
 
-def _averaged(row: Row) -> bool:
-    """Whether the source says that its batch is an average of the requests that ran."""
-    said = str(row.values.get("notes", "")).lower()
-    return any(word in said for word in ("steady-state", "steady state", "time-avg", "average batch"))
+def _conditions(row: Row) -> frozenset[ib.Condition]:
+    """Under which conditions a row says that it was measured."""
+    found = set[ib.Condition]()
+    for name in filter(None, (part.strip() for part in row.text("conditions").split(";"))):
+        if name not in CONDITIONS:
+            raise row.fault("conditions", f"'{name}' is none of {', '.join(CONDITIONS)}", "part several by ;")
+        found.add(ib.Condition(name))
+    # The column `notes` of our own tables has these words and no others.
+    coded = NOTES.get(str(row.values.get("notes", "")).lower())
+    if coded:
+        found.add(coded)
+    if row.text("spec_decode").lower() not in ("", "no", "none", "false", "0"):
+        found.add(ib.Condition.SPECULATIVE)
+    return frozenset(found)
 
 
 def _distrust(row: Row) -> str:

@@ -4,7 +4,6 @@ rest.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -150,38 +149,14 @@ def objects(path: Path) -> list[dict[str, Any]]:
         InferBenchError: Not JSON, or cut short: with the line where it breaks and what was whole before it.
     """
     text = path.read_text(encoding="utf-8-sig", errors="replace")
-    decoder, position, found = json.JSONDecoder(), 0, list[Any]()
-    while match := re.compile(r"\s*,?\s*").match(text, position):
-        position = match.end()
-        if position >= len(text):
-            break
-        try:
-            value, position = decoder.raw_decode(text, position)
-        except RecursionError:
-            deep = "its values are nested too deeply to be a benchmark's"
-            raise ib.InferBenchError.at(str(path), deep, "check the file") from None
-        except ValueError as error:
-            raise _broken(path, text, error, len(found)) from None
+    found = list[Any]()
+    for value in ib.json_values(text, str(path)):
         found.extend(value if isinstance(value, list) else [value])
     if any(not isinstance(one, dict) for one in found):
         raise ib.InferBenchError.at(
             str(path), "objects were expected, other values were found", "check the file"
         )
     return found
-
-
-def _broken(path: Path, text: str, error: ValueError, whole: int) -> ib.InferBenchError:
-    position = getattr(error, "pos", 0)
-    line = text.count("\n", 0, position) + 1
-    # A decoder that stops inside the last value, or at a string that never ends, met the end of the file.
-    cut = position >= len(text.rstrip()) - 1 or "Unterminated" in str(error)
-    found = f"line {line}: " + (
-        "the file ends in the middle of a value: it is cut short" if cut else f"{error}"
-    )
-    remedy = (
-        f"copy the file again, or remove what follows the {whole} whole records" if whole else "copy it again"
-    )
-    return ib.InferBenchError.at(f"{path}", f"not valid JSON; {found}", remedy)
 
 
 def lacks(text: str, *needed: str | tuple[str, ...]) -> str:

@@ -120,7 +120,7 @@ def test_axes_and_degrees_that_can_not_be(written, read, head, row, said):
 
 
 def test_a_fraction_of_a_batch_is_an_average_where_the_source_says_so(written, read):
-    text = 'chip,phase,batch,latency_ms,notes\nH100,decode,7.9,7,"steady-state; batch=time-avg"\n'
+    text = "chip,phase,batch,latency_ms,conditions\nH100,decode,7.9,7,steady-state\n"
     (row,) = read(written(text, "t.csv"))
     assert row.axes["batch"] == 7.9
     assert any(caveat.startswith("steady state") for caveat in row.caveats)
