@@ -178,7 +178,7 @@ def test_a_proposed_command_keeps_the_plugin_file(toy_cli, tmp_path):
     path.write_text("")
     code, out, _ = toy_cli("-p", str(path), "list", "chips")
     assert code == 0
-    assert f" -p '{path}' show b200 · inferbench -p " in " ".join(out.split())
+    assert f" -p '{path}' show toy-chip · inferbench -p " in " ".join(out.split())
 
 
 def numbers(text):
