@@ -48,6 +48,7 @@ inferbench show tpot_s
 inferbench list
 inferbench list --coverage
 inferbench doctor
+inferbench plugins
 """
 # Tables whose keys are names of records, packages, metrics or rules.
 FREE = (

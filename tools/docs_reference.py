@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -120,6 +121,13 @@ def signature(function: Callable[[], object]) -> str:
     return f"{function.__name__}({arguments}) -> {function.__annotations__['return']}"
 
 
+def meaning(function: Callable[[], object]) -> str:
+    """A hook's docstring, its `versionadded` as a sentence."""
+    return re.sub(
+        r"\.\. versionadded:: (\S+)", r"Since version \1 of the core.", inspect.getdoc(function) or ""
+    )
+
+
 def implementers(name: str) -> list[str]:
     """Distributions that implement a hook, and the core where it brings such records itself."""
     from inferbench.discovery.registry import BROUGHT, installed
@@ -137,7 +145,7 @@ def hook_head(name: str) -> str:
     function = hooks()[name]
     users = ", ".join(f"`{owner}`" for owner in implementers(name)) or "no package of this repository yet"
     return (
-        f"```text\n{signature(function)}\n```\n\n{inspect.getdoc(function) or ''}\n\n"
+        f"```text\n{signature(function)}\n```\n\n{meaning(function)}\n\n"
         f"Implemented by: {users}. All hooks: [reference](../reference/hooks.md).\n"
     )
 
@@ -183,7 +191,7 @@ def hooks_page() -> str:
             signature(function),
             "```",
             "",
-            inspect.getdoc(function) or "",
+            meaning(function),
             "",
             how_to(name),
             "",

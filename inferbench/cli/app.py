@@ -12,6 +12,7 @@ import rich_click
 
 from inferbench._version import __version__
 from inferbench.cli.commands import COMMANDS, registry_with_commands
+from inferbench.cli.guard import disabled, guarded
 from inferbench.cli.spelling import message
 from inferbench.errors import InferBenchError, suggest
 
@@ -30,6 +31,8 @@ class Lazy(rich_click.RichGroup):
         if name in COMMANDS:
             module = import_module(f"inferbench.cli.{name}_command")
             command: click.Command = module.command
+            if command.callback is not None:
+                command.callback = guarded(command.callback)
             return command
         entry = registry_with_commands().entries("commands").get(name)
         return _styled(entry.record) if entry else None
@@ -86,8 +89,9 @@ def _load(ctx: click.Context, parameter: click.Parameter, files: tuple[str, ...]
     is_eager=True,
     help="Load a Python file as a plugin.",
 )
+@click.option("--disable", multiple=True, metavar="NAME", help="Leave out a plugin, or all of a package.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def app(files: tuple[str, ...], debug: bool) -> None:
+def app(files: tuple[str, ...], disable: tuple[str, ...], debug: bool) -> None:
     """Compare inference chips of any architecture on the same work.
 
     Example: inferbench compare b200 groq-lpu tpu-v5p
@@ -99,6 +103,11 @@ def run(args: list[str] | None = None) -> int:
     given = sys.argv[1:] if args is None else args
     debug = "--debug" in given or os.environ.get("INFERBENCH_DEBUG") == "1"
     given = [arg for arg in given if arg != "--debug"]
+    with disabled(given) as words:
+        return _run(words, debug)
+
+
+def _run(given: list[str], debug: bool) -> int:
     try:
         result: Any = app(args=given, prog_name="inferbench", standalone_mode=False)
         return result if isinstance(result, int) else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import attrs
 import click
 
 from inferbench import files
+from inferbench._version import DISTRIBUTION
 from inferbench.cli.commands import registry_with_commands
+from inferbench.cli.guard import answers
 from inferbench.discovery.registry import Registry
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.interfaces import Renderer
@@ -304,9 +307,13 @@ def emit(report: Report, form: str, out: str | None, registry: Registry) -> None
     """
     if out is not None and form == "table":
         form = SUFFIXES.get(Path(out).suffix.lower(), form)
-    text = renderer(form, registry).render(_with_changes(_with_plugins(report)), terminal_width())
+    writer, written = renderer(form, registry), _with_changes(_with_plugins(report))
+    # The core's own formats ask whether they write to a terminal; others' prints are kept from the answer.
+    ours = registry.entries("renderers")[form].owner == DISTRIBUTION
+    with redirect_stdout(answers() if ours else sys.stderr):
+        text = writer.render(written, terminal_width())
     if out is None:
-        sys.stdout.write(text)
+        answers().write(text)
     else:
         write_file(Path(out), text)
 

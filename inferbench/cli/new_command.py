@@ -14,6 +14,7 @@ import rich_click
 
 from inferbench._version import __version__
 from inferbench.cli import common
+from inferbench.cli.guard import answers
 from inferbench.errors import InferBenchError, suggest
 
 __all__ = ["command", "write_package"]
@@ -49,10 +50,10 @@ def command(
     _check(kind, name)
     home = Path(parent) / f"inferbench-{name}"
     written = write_package(kind, name, home)
-    click.echo(f"{home}: {len(written)} files")
+    click.echo(f"{home}: {len(written)} files", answers())
     for path in written:
-        click.echo(f"  {path}")
-    click.echo(f"Next: pip install -e {home} · {NEXT[kind].format(name=name)}")
+        click.echo(f"  {path}", answers())
+    click.echo(f"Next: pip install -e {home} · {NEXT[kind].format(name=name)}", answers())
 
 
 def _check(kind: str, name: str) -> None:

@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import pluggy
-
-from inferbench.discovery.entries import said
+from inferbench.discovery.border import quiet
+from inferbench.discovery.entries import Entry, said
 from inferbench.specs import toml
 
 __all__ = ["read_aliases", "yielded"]
 
 
 def read_aliases(
-    manager: pluggy.PluginManager, owner_of: Callable[[str], tuple[str, str]], problem: Callable[..., None]
+    implementations: Iterable[Any],
+    owner_of: Callable[[str], tuple[str, str]],
+    names: Mapping[str, Mapping[str, Entry]],
+    problem: Callable[..., None],
 ) -> dict[str, dict[str, str]]:
-    """Foreign name to ours, by kind; an alias has one owner.
+    """Foreign name to ours, by kind; an alias has one owner, and is never the name of somebody else's record.
 
     Args:
-        manager: With all plugins.
+        implementations: Of the hook, the most trusted first.
         owner_of: Distribution and version of a plugin.
+        names: What is installed, by kind and name.
         problem: Takes owner, hook, message and remedy of what is broken.
     """
     tables: dict[str, dict[str, str]] = {}
     owners: dict[tuple[str, str], str] = {}
-    for impl in manager.hook.inferbench_aliases.get_hookimpls():
+    for impl in implementations:
         owner, _ = owner_of(impl.plugin_name)
         try:
-            pairs = [pair for file in yielded(impl) for pair in _alias_pairs(file, owner)]
+            with quiet():
+                files = list(yielded(impl))
+            pairs = [pair for file in files for pair in _alias_pairs(file, owner)]
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             problem(owner, "inferbench_aliases", said(error), f"fix or update {owner}")
             continue
         for kind, foreign, ours in pairs:
-            other = owners.setdefault((kind, foreign), owner)
+            record = names.get(kind, {}).get(foreign.lower()) if kind != "systems" else None
+            other = owners.setdefault((kind, foreign.lower()), record.owner if record else owner)
             if other == owner:
                 tables.setdefault(kind, {}).setdefault(foreign.lower(), ours)
                 tables[kind][foreign] = ours

@@ -9,10 +9,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import Distribution, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,52 +25,28 @@ import pluggy
 from inferbench._version import DISTRIBUTION, __version__
 from inferbench.discovery import hookspecs
 from inferbench.discovery.aliases import read_aliases, yielded
+from inferbench.discovery.border import fixed, quiet
 from inferbench.discovery.entries import Entry, Problem, near_hook, said, spec_file
-from inferbench.discovery.pools import INLINE, PROCESSES, Executor
+from inferbench.discovery.kinds import ANY, BROUGHT, KINDS
+from inferbench.discovery.ownership import Choice, Trust, needs_newer_core, settled, trust
+from inferbench.discovery.parsing import parsed
 from inferbench.errors import Fault, InferBenchError, closest
 from inferbench.records.chip import Chip
-from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Renderer, Workload
-from inferbench.records.measurement import Importer
+from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Workload
 from inferbench.records.network import Network
-from inferbench.records.node import Node
-from inferbench.records.published import PublishedTable
 from inferbench.records.run import Metric
-from inferbench.records.scenario import Scenario, Suite
 from inferbench.records.stack import Stack
 from inferbench.specs import assemble
 from inferbench.specs.assemble_stack import stack_from
 from inferbench.specs.configs import network_from_config, read_config_file
-from inferbench.specs.measurement_sets import set_from
 
-__all__ = ["Entry", "Problem", "Registry", "installed"]
+__all__ = ["BROUGHT", "KINDS", "Entry", "Problem", "Registry", "installed"]
 
-# Kind -> (record class, singular for messages); the hook is `inferbench_<kind>`.
-KINDS: dict[str, tuple[type | None, str]] = {
-    "chips": (Chip, "chip"),
-    "networks": (Network, "network"),
-    "stacks": (Stack, "stack"),
-    "systems": (Node, "system"),
-    "scenarios": (Scenario, "scenario"),
-    "suites": (Suite, "suite"),
-    "claims": (None, "set of claims"),
-    "architectures": (Architecture, "architecture"),
-    "workloads": (Workload, "workload"),
-    "fabrics": (Fabric, "fabric"),
-    "power_models": (PowerModel, "power model"),
-    "metrics": (Metric, "metric"),
-    "importers": (Importer, "importer"),
-    "measurements": (None, "measurement set"),
-    "tables": (PublishedTable, "table"),
-    "executors": (Executor, "executor"),
-    "renderers": (Renderer, "renderer"),
-    "commands": (None, "command"),
-}
-IDEAL = Stack(
-    name="ideal", title="Ideal software: efficiency 1, full overlap, no launch, no host", origin="inferbench"
-)
-ANY = "*"
-"""In the table `[systems]` of the aliases: the node of every chip that stands in none of its own."""
-BROUGHT: dict[str, tuple[Any, ...]] = {"stacks": (IDEAL,), "executors": (INLINE, PROCESSES)}
+
+FILE = "file"
+"""Version of what the user loads from a file."""
+DATA = ("chips", "networks", "stacks", "scenarios", "suites", "tables")
+"""Kinds whose records are data: handed out so that nobody can change them for others."""
 
 
 class Registry:
@@ -86,6 +64,9 @@ class Registry:
         self.problems: list[Problem] = []
         self.warnings: list[Fault] = []
         self.plugins: dict[str, tuple[str, str]] = {}
+        self.left_out: dict[str, tuple[str, str]] = {}
+        self.seconds: dict[str, float] = {}
+        self.deprecated: list[Problem] = []
         self._entries: dict[str, dict[str, Entry]] = {}
         self._records: dict[tuple[str, str], tuple[Entry, Any]] = {}
         self._aliases: dict[str, dict[str, str]] | None = None
@@ -110,10 +91,30 @@ class Registry:
         return self.plugins.get(plugin, (plugin, "?"))
 
     def _load(self) -> None:
-        for point in sorted(entry_points(group="inferbench"), key=lambda p: p.name):
+        """Load what the user allows: packages of record first, so that no stranger comes before them."""
+        choice = Choice.of_environment()
+        found = []
+        for point in entry_points(group="inferbench"):
             dist = point.dist
             owner, version = (dist.name, dist.version) if dist else (point.value, "?")
-            self.load(point.name, point.load, owner, version)
+            found.append((trust(owner), point.name, owner, version, point))
+        for rank, name, owner, version, point in sorted(found, key=lambda one: one[:2]):
+            if not choice.takes(name, owner):
+                self.left_out[name] = (owner, version)
+            elif rank > Trust.PROJECT and self._too_new(name, owner, point.dist):
+                continue
+            else:
+                self.load(name, point.load, owner, version)
+        for problem in choice.unknown((name, owner) for _, name, owner, *_ in found):
+            self._problem(problem.owner, problem.where, problem.message, problem.remedy)
+
+    def _too_new(self, name: str, owner: str, dist: Distribution | None) -> bool:
+        """Refuse a plugin that was built for a newer core: its hooks may mean something else here."""
+        wanted = needs_newer_core(dist) if isinstance(dist, Distribution) else ""
+        if wanted:
+            message = f"it was built for {DISTRIBUTION} {wanted}, and this is {__version__}"
+            self._problem(owner, name, message, f"update {DISTRIBUTION}, or take an older {owner}")
+        return bool(wanted)
 
     def load(self, name: str, get: Callable[[], Any], owner: str, version: str) -> None:
         """Register one plugin; a failure is recorded against its distribution, the others live on.
@@ -132,9 +133,12 @@ class Registry:
                 f"uninstall {owner} or {self.plugins[name][0]}",
             )
             return
+        started = time.perf_counter()
         try:
-            plugin = get()
-            self.manager.register(plugin, name=name)
+            with quiet(), warnings.catch_warnings(record=True) as said_of_hooks:
+                plugin = get()
+                warnings.simplefilter("always")
+                self.manager.register(plugin, name=name)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -150,6 +154,8 @@ class Registry:
             )
             return
         self.plugins[name] = (owner, version)
+        self.seconds[name] = time.perf_counter() - started
+        self.deprecated += [Problem(owner, name, str(one.message)) for one in said_of_hooks]
         self._entries.clear()
         self._aliases = None
 
@@ -169,7 +175,7 @@ class Registry:
             return module
 
         before = len(self.problems)
-        self.load(f"file:{file.name}", get, str(path), "file")
+        self.load(f"file:{file.name}", get, str(path), FILE)
         if len(self.problems) > before:
             raise InferBenchError.at(str(path), self.problems[-1].message, "fix the file")
 
@@ -188,17 +194,22 @@ class Registry:
         """Sorted names of a kind."""
         return sorted(self.entries(kind))
 
+    def implementations(self, hook: str) -> list[Any]:
+        """The implementations of a hook in the order in which plugins were loaded, whatever they ask for."""
+        order = {name: number for number, name in enumerate(self.plugins)}
+        found = getattr(self.manager.hook, hook).get_hookimpls()
+        return sorted(found, key=lambda impl: order.get(impl.plugin_name, len(order)))
+
     def _collect(self, kind: str) -> dict[str, Entry]:
         found = {
             one.name: Entry(one.name, DISTRIBUTION, __version__, one) for one in self._brought.get(kind, ())
         }
-        hook = getattr(self.manager.hook, f"inferbench_{kind}")
-        for impl in hook.get_hookimpls():
+        for impl in self.implementations(f"inferbench_{kind}"):
             owner, version = self.owner_of(impl.plugin_name)
             try:
-                entries = [
-                    entry for record in yielded(impl) for entry in self._expand(kind, record, owner, version)
-                ]
+                with quiet():
+                    records = list(yielded(impl))
+                entries = [entry for one in records for entry in self._expand(kind, one, owner, version)]
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
@@ -207,15 +218,9 @@ class Registry:
                 )
                 continue
             for entry in entries:
-                if entry.name in found:
-                    self._problem(
-                        owner,
-                        f"inferbench_{kind}",
-                        f"'{entry.name}' is already provided by {found[entry.name].owner}",
-                        f"rename it in {owner}; the first one stays",
-                    )
-                else:
-                    found[entry.name] = entry
+                found[entry.name], fault = settled(f"inferbench_{kind}", found.get(entry.name), entry)
+                if fault is not None:
+                    self._problem(fault.owner, fault.where, fault.message, fault.remedy)
         return found
 
     def _expand(self, kind: str, record: Any, owner: str, version: str) -> Iterator[Entry]:
@@ -239,7 +244,10 @@ class Registry:
     def aliases(self) -> dict[str, dict[str, str]]:
         """Foreign name to ours, by kind."""
         if self._aliases is None:
-            self._aliases = read_aliases(self.manager, self.owner_of, self._problem)
+            names = {kind: self.entries(kind) for kind in KINDS if kind != "commands"}
+            self._aliases = read_aliases(
+                self.implementations("inferbench_aliases"), self.owner_of, names, self._problem
+            )
         return self._aliases
 
     def get(self, kind: str, name: str) -> Any:
@@ -253,40 +261,27 @@ class Registry:
         entry = entries.get(ours) or entries.get(ours.lower())
         if entry is None:
             raise self._unknown(kind, name)
-        if entry.record is not None and kind != "chips":
+        if entry.record is not None and kind not in DATA:
             return entry.record
         key = (kind, entry.name)
         known = self._records.get(key)
         if known is None or known[0] is not entry:
-            record = self._parse(kind, entry) if entry.record is None else entry.record
-            known = self._records[key] = (entry, self._placed(record) if kind == "chips" else record)
+            record = fixed(parsed(kind, entry, self) if entry.record is None else entry.record)
+            known = self._records[key] = (entry, self._placed(record, entry) if kind == "chips" else record)
         return known[1]
 
-    def _placed(self, chip: Chip) -> Chip:
-        """The chip with the node it usually sits in, by the table `[systems]` of the aliases."""
+    def _placed(self, chip: Chip, entry: Entry) -> Chip:
+        """The chip with the node it usually sits in, by the table `[systems]` of the aliases; a stranger's
+        says in its title whose it is.
+        """
+        if trust(entry.owner) is Trust.STRANGER and entry.version != FILE:
+            chip = attrs.evolve(chip, title=f"{chip.title} ({entry.owner})")
         known = self.entries("systems")
         own, usual = self.alias("systems", chip.name), self.alias("systems", ANY)
         found = own if own in known else usual
         if chip.node is not None or found not in known:
             return chip
         return attrs.evolve(chip, node=self.get("systems", found))
-
-    def _parse(self, kind: str, entry: Entry) -> Any:
-        text, where = entry.file.read_bytes(), f"{entry.file.name}"
-        if kind == "chips":
-            return assemble.chip_from(text, entry.name, where, self.architecture, self.warnings.append)
-        if kind == "networks":
-            return assemble.network_from(text, entry.name, where, self.workload)
-        if kind == "stacks":
-            return stack_from(text, entry.name, where, self.stack)
-        if kind == "measurements":
-            return set_from(text, entry.name, where)
-        build: dict[str, Callable[[bytes, str, str], Any]] = {
-            "scenarios": assemble.scenario_from,
-            "suites": assemble.suite_from,
-            "systems": assemble.node_from,
-        }
-        return build[kind](text, entry.name, where) if kind in build else entry.file
 
     def _unknown(self, kind: str, name: str) -> InferBenchError:
         singular, installed = KINDS[kind][1], self.names(kind)

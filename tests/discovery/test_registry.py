@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -425,6 +426,7 @@ def test_every_hook_is_documented_and_takes_no_argument(name):
     assert inspect.signature(function).parameters == {}
     assert function.__doc__ is not None
     assert function.__doc__.startswith("Yield ")
+    assert re.search(r"\n    \.\. versionadded:: \d+\.\d+\n", function.__doc__)
     assert inspect.signature(function).return_annotation is not inspect.Signature.empty
 
 

@@ -1,0 +1,85 @@
+"""What crosses the border of a plugin: records that nobody can change, and no prints."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from copy import copy
+from typing import Any, NoReturn
+
+import attrs
+import numpy as np
+
+__all__ = ["Fixed", "FixedList", "fixed", "quiet"]
+
+
+def _refuse(self: object, *given: object, **named: object) -> NoReturn:
+    raise TypeError("records of the registry can't be changed; inferbench.override gives a changed copy")
+
+
+class Fixed(dict[Any, Any]):
+    """A dictionary that nobody can change.
+
+    Example:
+        >>> Fixed(a=1)["a"]
+        1
+    """
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[type, tuple[dict[Any, Any]]]:
+        return Fixed, (dict(self),)
+
+
+class FixedList(list[Any]):
+    """A list that nobody can change."""
+
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+    append = clear = extend = insert = pop = remove = reverse = sort = _refuse
+
+    def __reduce__(self) -> tuple[type, tuple[list[Any]]]:
+        return FixedList, (list(self),)
+
+
+def fixed(record: Any) -> Any:
+    """Return a copy of a record in which no dictionary, list or array can be changed.
+
+    A record without any is returned as it is; objects of other classes stay what they are.
+
+    Args:
+        record: Instance of an attrs class.
+    """
+    if isinstance(record, Fixed | FixedList):
+        return record
+    if type(record) is dict:
+        return Fixed({key: fixed(value) for key, value in record.items()})
+    if type(record) is list:
+        return FixedList(fixed(value) for value in record)
+    if type(record) is tuple:
+        parts = tuple(fixed(value) for value in record)
+        return parts if any(new is not old for new, old in zip(parts, record, strict=True)) else record
+    if isinstance(record, np.ndarray) and record.flags.writeable:
+        array = record.copy()
+        array.flags.writeable = False
+        return array
+    if isinstance(record, type) or not attrs.has(type(record)):
+        return record
+    fields = {
+        field.name: getattr(record, field.name)
+        for field in attrs.fields(type(record))
+        if not field.name.startswith("_")  # what a record remembers by itself
+    }
+    changes = {name: new for name, old in fields.items() if (new := fixed(old)) is not old}
+    mine = copy(record) if changes else record
+    for name, value in changes.items():
+        object.__setattr__(mine, name, value)
+    return mine
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Send what a plugin prints to standard error: standard output belongs to the answer."""
+    with redirect_stdout(sys.stderr):
+        yield

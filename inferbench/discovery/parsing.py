@@ -1,0 +1,59 @@
+"""From an entry's file to its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from inferbench.discovery.entries import Entry
+from inferbench.errors import Fault
+from inferbench.records.interfaces import Architecture, Workload
+from inferbench.records.stack import Stack
+from inferbench.specs import assemble
+from inferbench.specs.assemble_stack import stack_from
+from inferbench.specs.measurement_sets import set_from
+
+__all__ = ["Known", "parsed"]
+
+
+class Known(Protocol):
+    """What a spec may name, and where doubts about it are kept: the registry."""
+
+    warnings: list[Fault]
+
+    def architecture(self, name: str) -> Architecture:
+        """An architecture by name."""
+
+    def workload(self, name: str) -> Workload:
+        """A workload by name."""
+
+    def stack(self, name: str) -> Stack:
+        """A stack by name."""
+
+
+def parsed(kind: str, entry: Entry, registry: Known) -> Any:
+    """Parse the file of an entry; the file itself where the core does not read this kind.
+
+    Args:
+        kind: `chips`, …
+        entry: With a file.
+        registry: Knows the architectures, workloads and stacks that specs name.
+
+    Raises:
+        InferBenchError: A faulty file.
+    """
+    text, where = entry.file.read_bytes(), f"{entry.file.name}"
+    if kind == "chips":
+        warn = registry.warnings.append
+        return assemble.chip_from(text, entry.name, where, registry.architecture, warn)
+    if kind == "networks":
+        return assemble.network_from(text, entry.name, where, registry.workload)
+    if kind == "stacks":
+        return stack_from(text, entry.name, where, registry.stack)
+    build: dict[str, Callable[[bytes, str, str], Any]] = {
+        "measurements": set_from,
+        "scenarios": assemble.scenario_from,
+        "suites": assemble.suite_from,
+        "systems": assemble.node_from,
+    }
+    return build[kind](text, entry.name, where) if kind in build else entry.file
