@@ -11,7 +11,7 @@ import rich_click
 from inferbench.cli import common
 from inferbench.discovery.ownership import trust
 from inferbench.discovery.registry import KINDS, Registry
-from inferbench.report.model import Cell, Report, Table
+from inferbench.report.model import Cell, Next, Report, Table
 
 __all__ = ["command"]
 
@@ -37,7 +37,7 @@ def command(output: common.Output) -> None:
     table = Table(title, heads, tuple(row.cells() for row in rows) or empty)
     flat = tuple({**attrs.asdict(row), "brings": row.brought()} for row in rows)
     data = {"schema": "inferbench.plugins/1", "plugins": [attrs.asdict(row) for row in rows]}
-    report = Report((table,), data, flat, "inferbench doctor")
+    report = Report((table,), data, flat, (Next("doctor"),))
     common.emit(report, output.form, output.out, registry)
     common.problems_line(registry)
 
