@@ -25,6 +25,7 @@ _HOMES = {
     "inferbench.face.frontier": ("Frontiers", "frontier"),
     "inferbench.face.op": ("OpTable", "op"),
     "inferbench.face.run": ("run",),
+    "inferbench.face.simulate": ("Simulation", "simulate"),
     "inferbench.face.size": ("Sizing", "size"),
     "inferbench.face.sweep": ("Sweep", "sweep"),
     "inferbench.face.validate": ("Validation", "validate"),
@@ -144,6 +145,8 @@ if TYPE_CHECKING:
     from inferbench.face.op import OpTable as OpTable
     from inferbench.face.op import op as op
     from inferbench.face.run import run as run
+    from inferbench.face.simulate import Simulation as Simulation
+    from inferbench.face.simulate import simulate as simulate
     from inferbench.face.size import Sizing as Sizing
     from inferbench.face.size import size as size
     from inferbench.face.sweep import Sweep as Sweep

@@ -21,6 +21,7 @@ COMMANDS = {
     "calibrate": "Fit a stack to measurements, and score it on rows left out.",
     "frontier": "Speed per user against throughput, cost and energy of a serving system.",
     "size": "Find the fewest chips and the cheapest layout that meet a limit.",
+    "simulate": "Replay requests on a system: percentiles, goodput, power over time.",
     "validate": "Compare predictions with measurements, row by row.",
     "explain": "Say where a measured time goes: algorithm, hardware, software.",
     "doctor": "Say what is broken, missing or shadowed, and what to do.",

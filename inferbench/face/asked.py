@@ -18,7 +18,7 @@ from inferbench.specs.ranges import Axis, points_of
 from inferbench.units import Unit
 from inferbench.units import parse as quantity
 
-__all__ = ["duration", "find", "listed", "one_number", "one_phase", "scenario_of", "split_workload"]
+__all__ = ["duration", "find", "listed", "one_number", "one_phase", "scenario_of", "served", "split_workload"]
 
 T = TypeVar("T")
 _TIME = Unit("s", "a time", "20 ms", zero=True)
@@ -84,6 +84,21 @@ def one_phase(workload: str, known: Registry) -> tuple[Network, Phase]:
         found = f"'{phase}' is no phase of {network.type}"
         raise InferBenchError.of_argument("workload", found, f"phases are {', '.join(phases)}", workload)
     return network, phases[phase]
+
+
+def served(workload: str, known: Registry) -> Network:
+    """Look up a network that has prompts and tokens; a phase beside its name is refused."""
+    name, _, phase = workload.rpartition("/")
+    if name and phase in ("prefill", "decode", "generate"):
+        found = "serving has all phases at once"
+        raise InferBenchError.of_argument("workload", found, "", workload, workload=name)
+    network = find("workload", workload, known.network)
+    phases = [one.name for one in known.workload(network.type).phases]
+    if not {"prefill", "decode"} <= set(phases):
+        found = f"{network.title} has no prompts and tokens to serve: its phases are {', '.join(phases)}"
+        remedy = "name a language model, for example llama3-70b"
+        raise InferBenchError.of_argument("workload", found, remedy, workload)
+    return network
 
 
 def duration(time: str | float | None, argument: str) -> float:

@@ -9,9 +9,8 @@ import attrs
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
-from inferbench.face.asked import duration, find, listed, one_number, scenario_of
+from inferbench.face.asked import duration, find, listed, one_number, scenario_of, served
 from inferbench.model.choice import BEST, choose
-from inferbench.records.network import Network
 from inferbench.records.system import System, SystemName
 from inferbench.report.frontier import frontier_report, plot
 from inferbench.report.model import Next, Report
@@ -114,7 +113,7 @@ def frontier(
         raise InferBenchError.of_argument("systems", "no system was named", systems=["8xb200"])
     limits = duration(slo_tpot, "slo_tpot"), duration(slo_ttft, "slo_ttft")
     question = Question(
-        network=_served(workload, known),
+        network=served(workload, known),
         traffic=Traffic(
             prompt=one_number(context, "context", 2048.0), output=one_number(output, "output", 1024.0)
         ),
@@ -143,21 +142,6 @@ def _found(question: Question, name: SystemName, stack: str) -> Frontier:
         chosen = find("stack", stack, lambda one: choose(one, system.chip, *work, where=one))
     found = of_system(attrs.evolve(question, stack=chosen.stack), system)
     return attrs.evolve(found, system=f"{found.system}@{name.stack}") if name.stack else found
-
-
-def _served(workload: str, known: Registry) -> Network:
-    """Look up a network that has prompts and tokens; a phase beside its name is refused."""
-    name, _, phase = workload.rpartition("/")
-    if name and phase in ("prefill", "decode", "generate"):
-        found = "serving has all phases at once"
-        raise InferBenchError.of_argument("workload", found, "", workload, workload=name)
-    network = find("workload", workload, known.network)
-    phases = [one.name for one in known.workload(network.type).phases]
-    if not {"prefill", "decode"} <= set(phases):
-        found = f"{network.title} has no prompts and tokens to serve: its phases are {', '.join(phases)}"
-        remedy = "name a language model, for example llama3-70b"
-        raise InferBenchError.of_argument("workload", found, remedy, workload)
-    return network
 
 
 def _loads(batch: Axis | None) -> tuple[float, ...]:

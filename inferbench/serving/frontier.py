@@ -18,7 +18,7 @@ from inferbench.records.run import Metric, Run
 from inferbench.records.scenario import Term
 from inferbench.records.system import System
 from inferbench.serving.replica import Question, Replica
-from inferbench.serving.replicas import MOST, layouts_of, loads, replicas_of
+from inferbench.serving.replicas import MOST, layouts_of, loads, per_byte, replicas_of
 from inferbench.serving.steady_state import Service, chunked, disaggregated, interleaved
 
 __all__ = ["declared", "PAIRS", "Frontier", "frontier", "goodput", "pareto"]
@@ -230,12 +230,7 @@ def _transfer(system: System, prompts: Replica, tokens: Replica) -> Numeric:
     """Seconds to move a prompt's cache over the links of the smaller replica; 0 where no link is
     published.
     """
-    links = system.chip.interconnect
-    inner, outer = links.get("scale_up"), links.get("scale_out")
-    link = inner if inner is not None and (system.count <= inner.size or outer is None) else outer
-    if link is None or not np.isfinite(link.bandwidth):
-        return 0.0
-    return tokens.cache / (link.bandwidth * min(prompts.layout.chips, tokens.layout.chips))
+    return tokens.cache * per_byte(system, min(prompts.layout.chips, tokens.layout.chips))
 
 
 def _columns(

@@ -32,7 +32,7 @@ from inferbench.records.system import Layout, System
 from inferbench.serving.steady_state import Steps, Traffic
 from inferbench.specs.options import structured
 
-__all__ = ["Mixed", "Question", "Replica", "replica"]
+__all__ = ["Mixed", "Question", "Replica", "cache_bytes", "idle_watts", "replica"]
 
 
 @attrs.frozen(eq=False)
@@ -196,7 +196,7 @@ def replica(asked: Question, chip: Chip, layout: Layout) -> Replica:
     watts = {
         "decode": _at(decode, decode.energy.watts),
         "prefill": _at(prompt, prompt.energy.watts)[-1:],
-        "idle": _idle(case, asked),
+        "idle": idle_watts(case, asked),
     }
     pieces = {}
     for size in asked.chunks if _chunks(asked, system) else ():
@@ -212,7 +212,7 @@ def replica(asked: Question, chip: Chip, layout: Layout) -> Replica:
         watts=watts,
         fits=_at(decode, decode.feasible) > 0,
         fits_prompt=_at(prompt, prompt.feasible)[-1:] > 0,
-        cache=_cache(asked, case),
+        cache=cache_bytes(asked, case),
         whole=whole,
     )
 
@@ -272,7 +272,7 @@ def _mixed(asked: Question, case: Case, layout: Layout, size: float) -> tuple[Ru
     return _run(joint, layout, asked.batches, asked.traffic.context, asked.precisions), pieces
 
 
-def _idle(case: Case, asked: Question) -> Array:
+def idle_watts(case: Case, asked: Question) -> Array:
     """Watts of the replica when nothing runs, as the power model says."""
     at = Grid.of({"batch": [1.0]}, asked.precisions).at
     if case.power is None:
@@ -283,7 +283,7 @@ def _idle(case: Case, asked: Question) -> Array:
     )
 
 
-def _cache(asked: Question, case: Case) -> Numeric:
+def cache_bytes(asked: Question, case: Case) -> Numeric:
     """Bytes of one prompt's keys and values, over all chips, per precision."""
     at = Grid.of({"batch": [1.0], "context": [asked.traffic.prompt]}, asked.precisions)
     total: Numeric = 0.0

@@ -15,7 +15,7 @@ from inferbench.records.grid import Grid
 from inferbench.records.system import Layout, System
 from inferbench.serving.replica import Question, Replica, replica
 
-__all__ = ["MOST", "layouts_of", "loads", "replicas_of"]
+__all__ = ["MOST", "layouts_of", "loads", "per_byte", "replicas_of"]
 
 MOST = 2.0**17
 """Sequences of a replica beyond which no load is tried."""
@@ -85,3 +85,13 @@ def replicas_of(
             reason = str(error).splitlines()[0]
             refusals[reason] = refusals.get(reason, 0) + 1
     return found, refusals
+
+
+def per_byte(system: System, chips: int) -> float:
+    """Seconds to move a byte over the links of so many chips; 0 where no link is published."""
+    links = system.chip.interconnect
+    inner, outer = links.get("scale_up"), links.get("scale_out")
+    link = inner if inner is not None and (system.count <= inner.size or outer is None) else outer
+    if link is None or not np.isfinite(link.bandwidth):
+        return 0.0
+    return 1.0 / (link.bandwidth * chips)

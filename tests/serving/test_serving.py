@@ -1,10 +1,7 @@
-"""Steady-state serving: closed forms by hand, laws, and a simulation that knows none of the formulas."""
+"""Steady-state serving: closed forms by hand, laws, and a replay that knows none of the formulas."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -15,8 +12,11 @@ from inferbench.discovery.registry import installed
 from inferbench.errors import InferBenchError
 from inferbench.records.grid import Grid
 from inferbench.records.system import Layout, System, SystemName
+from inferbench.serving.engine import Rules
 from inferbench.serving.frontier import frontier, goodput, pareto
+from inferbench.serving.replay import apart, replay
 from inferbench.serving.replica import Mixed, Question, Replica, replica
+from inferbench.serving.requests import Lengths, at_a_rate, in_a_loop
 from inferbench.serving.steady_state import (
     Steps,
     Traffic,
@@ -26,20 +26,9 @@ from inferbench.serving.steady_state import (
     interleaved,
     queue,
 )
+from inferbench.serving.tabulated import Span, StepTable, tabulate
 from inferbench.specs.options import structured
 
-
-def _simulation() -> Any:
-    """The simulation beside this file: tests are no package."""
-    spec = importlib.util.spec_from_file_location("simulation", Path(__file__).parent / "simulation.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules.setdefault("simulation", importlib.util.module_from_spec(spec))
-    spec.loader.exec_module(module)
-    return module
-
-
-SIM = _simulation()
 CASES = (("b200:tp1", "llama3-8b"), ("8xh100-sxm:tp8", "llama3-70b"), ("4xb200:tp4", "mixtral-8x7b"))
 LOADS = (4, 24, 96)
 BATCHES = tuple(float(b) for b in range(1, 513))
@@ -69,65 +58,84 @@ def system(name: str) -> System:
 
 
 _KNOWN: dict[tuple[str, str], Any] = {}
+SPAN = Span(batch=128.0, context=1300.0, tokens=1024.0, mean=TRAFFIC.context)
+LENGTHS = Lengths("fixed", 1024.0), Lengths("uniform", 80.0, 240.0)
 
 
-def served(name: str, network: str) -> tuple[Replica, Any]:
-    """A replica at the mean context, and durations for the simulation that also know how steps grow with
-    context.
-    """
+def served(name: str, network: str) -> tuple[Replica, StepTable]:
+    """A replica at the mean context, for the formulas; and its steps at all contexts, for the replay."""
     if (name, network) not in _KNOWN:
         mine = attrs.evolve(system(name), layout=system(name).layout or Layout())
-        middle = replica(question(network), mine.chip, mine.layout)
-        low, high = (
-            replica(question(network, Traffic(prompt=p, output=2.0)), mine.chip, mine.layout)
-            for p in (1023.0, 1263.0)
+        asked = question(network)
+        _KNOWN[name, network] = (
+            replica(asked, mine.chip, mine.layout),
+            tabulate(asked, mine.chip, mine.layout, SPAN),
         )
-        _KNOWN[name, network] = middle, (low, high)
-    middle, ends = _KNOWN[name, network]
-    return middle, ends
+    found: tuple[Replica, StepTable] = _KNOWN[name, network]
+    return found
 
 
-def table(ends: Any, pick: Any) -> Any:
-    """Duration at any batch and context: exact in the batch, linear between two contexts."""
-    low, high = (np.asarray(pick(one)).reshape(-1) for one in ends)
-    return lambda batch, context: (
-        low[int(batch) - 1] + (high - low)[int(batch) - 1] * (context - 1024.0) / 240.0
-    )
+@attrs.frozen
+class Seen:
+    """Means between a warm-up of a third and the end, when users run out: requests per second, seconds per
+    token and to the first token.
+    """
+
+    rate: float
+    tpot: float
+    ttft: float
+
+
+def seen(log: Any) -> Seen:
+    done = np.array(log.done)
+    late = np.argsort(done)[len(done) // 3 : len(done) - log.requests.users]
+    first, arrival, output = (np.array(one)[late] for one in (log.first, log.arrival, log.output))
+    span = done[late][-1] - done[late][0]
+    tpot = (done[late] - first).sum() / (output - 1.0).sum()
+    return Seen((len(late) - 1) / span, tpot, float((first - arrival).mean()))
+
+
+def loop(users: int) -> Any:
+    """A closed loop with outputs of half to one and a half the mean."""
+    return in_a_loop(users, 10 * users + 400, *LENGTHS)
+
+
+WHOLE = Rules(policy="interleaved", chunk=1024.0)
+CUT = Rules(policy="chunked", chunk=256.0)
+SPLIT = Rules(policy="prompts", chunk=1024.0), Rules(policy="tokens")
 
 
 @pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "networks/mixtral-8x7b", "workloads/moe")
 @pytest.mark.parametrize("users", LOADS)
 @pytest.mark.parametrize(("name", "network"), CASES)
-class TestAgainstSimulation:
+class TestAgainstReplay:
+    """The replay knows durations of steps and none of the formulas; they agree within 5 %."""
+
     def test_interleaved(self, name, network, users):
-        middle, ends = served(name, network)
+        middle, table = served(name, network)
+        found = seen(replay(loop(users), [table], WHOLE)[0])
         steps = middle.plain
-        durations = SIM.Durations(table(ends, lambda r: r.plain.decode), float(steps.prefill[0, 0]))
-        seen = SIM.together(durations, 1024.0, 160.0, users=users, finish=8 * users + 60)
         rate, tpot = at_users(users, steps.batch[:, 0], _column(interleaved(steps, TRAFFIC)), 0.0)
-        assert rate == pytest.approx(seen.rate, rel=0.05)
-        assert tpot == pytest.approx(seen.tpot, rel=0.05)
+        assert rate == pytest.approx(found.rate, rel=0.05)
+        assert tpot == pytest.approx(found.tpot, rel=0.05)
 
     def test_chunked(self, name, network, users):
-        middle, ends = served(name, network)
+        middle, table = served(name, network)
+        found = seen(replay(loop(users), [table], CUT)[0])
         steps = middle.pieces[256.0].steps
-        mixed = table(ends, lambda r: r.pieces[256.0].steps.mixed)
-        durations = SIM.Durations(table(ends, lambda r: r.plain.decode), float(steps.mixed[0, 0]), mixed, 4)
-        seen = SIM.together(durations, 1024.0, 160.0, users=users, finish=8 * users + 60)
-        found = chunked(steps, TRAFFIC)
-        inside = found.rate * steps.chunks * steps.mixed
-        rate, _ = at_users(users, steps.batch[:, 0], _column(found), np.asarray(inside)[:, 0])
-        assert rate == pytest.approx(seen.rate, rel=0.05)
+        formula = chunked(steps, TRAFFIC)
+        inside = formula.rate * steps.chunks * steps.mixed
+        rate, _ = at_users(users, steps.batch[:, 0], _column(formula), np.asarray(inside)[:, 0])
+        assert rate == pytest.approx(found.rate, rel=0.05)
 
     def test_disaggregated(self, name, network, users):
-        middle, ends = served(name, network)
+        middle, table = served(name, network)
+        found = seen(apart(loop(users), [table], [table] * 2, SPLIT, 0.0)[0])
         steps = middle.plain
-        durations = SIM.Durations(table(ends, lambda r: r.plain.decode), float(steps.prefill[0, 0]))
-        seen = SIM.apart(durations, 1024.0, 160.0, (1, 2), users=users, finish=8 * users + 60)
-        found = disaggregated(steps, steps, TRAFFIC, (1.0, 2.0))
-        inside = np.asarray(found.rate * steps.prefill)[:, 0] + steps.batch[:, 0]
-        rate, _ = at_users(users, steps.batch[:, 0], _column(found), inside)
-        assert rate == pytest.approx(seen.rate, rel=0.05)
+        formula = disaggregated(steps, steps, TRAFFIC, (1.0, 2.0))
+        inside = np.asarray(formula.rate * steps.prefill)[:, 0] + steps.batch[:, 0]
+        rate, _ = at_users(users, steps.batch[:, 0], _column(formula), inside)
+        assert rate == pytest.approx(found.rate, rel=0.05)
 
 
 def _column(found: Any) -> Any:
@@ -139,29 +147,21 @@ def _column(found: Any) -> Any:
 @pytest.mark.needs_plugins("networks/llama3-8b")
 @pytest.mark.parametrize("share", [0.3, 0.5])
 def test_first_token_under_poisson_arrivals(share):
-    """Waits included: within a tenth of the simulation, for all three policies."""
-    middle, ends = served(*CASES[0])
+    """Waits included: within a tenth of the replay, for all three policies."""
+    middle, table = served(*CASES[0])
     plain, pieces = middle.plain, middle.pieces[256.0].steps
-    decode = table(ends, lambda r: r.plain.decode)
-    whole = SIM.Durations(decode, float(plain.prefill[0, 0]))
-    cut = SIM.Durations(
-        decode, float(pieces.mixed[0, 0]), table(ends, lambda r: r.pieces[256.0].steps.mixed), 4
-    )
     mixing = pieces.batch * 4 / TRAFFIC.steps
-    alone, riding, split = (
-        interleaved(plain, TRAFFIC),
-        chunked(pieces, TRAFFIC),
-        disaggregated(plain, plain, TRAFFIC, (1.0, 2.0)),
-    )
-    for found, loads, simulate in (
-        (alone, alone.share, lambda rate: SIM.together(whole, 1024.0, 160.0, rate=rate, finish=6000)),
-        (riding, mixing, lambda rate: SIM.together(cut, 1024.0, 160.0, rate=rate, finish=6000)),
-        (split, split.share, lambda rate: SIM.apart(whole, 1024.0, 160.0, (1, 2), rate=rate, finish=6000)),
+    alone, riding = interleaved(plain, TRAFFIC), chunked(pieces, TRAFFIC)
+    split = disaggregated(plain, plain, TRAFFIC, (1.0, 2.0))
+    for formula, loads, again in (
+        (alone, alone.share, lambda asked: replay(asked, [table], WHOLE)),
+        (riding, mixing, lambda asked: replay(asked, [table], CUT)),
+        (split, split.share, lambda asked: apart(asked, [table], [table] * 2, SPLIT, 0.0)),
     ):
         i = int(np.argmin(abs(loads[:, 0] - share)))
-        seen = simulate(float(found.rate[i, 0]))
-        assert float(found.ttft[i, 0]) == pytest.approx(seen.ttft, rel=0.1)
-        assert float(found.tpot[i, 0]) == pytest.approx(seen.tpot, rel=0.1)
+        found = seen(again(at_a_rate(float(formula.rate[i, 0]), 6000, *LENGTHS))[0])
+        assert float(formula.ttft[i, 0]) == pytest.approx(found.ttft, rel=0.1)
+        assert float(formula.tpot[i, 0]) == pytest.approx(found.tpot, rel=0.1)
 
 
 class TestFormulas:

@@ -1,0 +1,292 @@
+"""`simulate`: requests replayed on a system."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import attrs
+
+from inferbench.discovery.registry import Registry, installed
+from inferbench.errors import InferBenchError
+from inferbench.face.answer import Answer
+from inferbench.face.asked import duration, find, one_number, scenario_of, served
+from inferbench.model.choice import BEST, choose
+from inferbench.records.system import Layout, System, SystemName
+from inferbench.report.model import Report
+from inferbench.report.simulation import simulation_report
+from inferbench.serving.engine import Rules
+from inferbench.serving.replica import Question
+from inferbench.serving.requests import Lengths, Requests, at_a_rate, in_a_loop
+from inferbench.serving.simulate import Plan, Simulated, layout_for
+from inferbench.serving.simulate import simulate as of_plan
+from inferbench.serving.steady_state import Traffic
+from inferbench.serving.traces import read_trace
+
+__all__ = ["Simulation", "simulate"]
+
+MOST = 1_000_000
+POLICIES = ("chunked", "interleaved")
+Number = float | str
+
+
+@attrs.frozen(eq=False, repr=False)
+class Simulation(Answer):
+    """What requests met on a system.
+
+    Attributes:
+        found: Times, rates, power, each with its interval.
+        load: Who asked, as a reader writes it.
+        written: The system as it was written.
+    """
+
+    found: Simulated
+    load: str
+    written: str
+
+    def report(self, verbose: bool = False) -> Report:
+        """Return percentiles of times, and what the system did; with the power over time if verbose."""
+        network = self.found.plan.asked.network.name
+        following = f"inferbench frontier {self.found.plan.system} -w {network}"
+        return simulation_report(self.found, self.load, verbose, following)
+
+    def summary(self) -> str:
+        """Name the system, the load and the mean times."""
+        times = self.found.found.times
+        means = ", ".join(
+            f"{name.removesuffix('_s')} {1e3 * times[name]['mean']:.3g} ms" for name in ("ttft_s", "tpot_s")
+        )
+        return f"of {self.found.plan.asked.network.name} on {self.written}, {self.load}: {means}"
+
+    def to_times(self) -> Mapping[str, Mapping[str, float]]:
+        """Return name of a time to statistic to seconds (`ttft_s`, `p99`)."""
+        return self.found.found.times
+
+
+def simulate(
+    system: str,
+    workload: str,
+    *,
+    rate: Number | None = None,
+    concurrency: Number | None = None,
+    trace: str | Path | None = None,
+    requests: Number | None = None,
+    prompt: Number = 1024,
+    output: Number = 1024,
+    turns: Number = 1,
+    think: str | float | None = None,
+    policy: str = "chunked",
+    chunk: Number = 8192,
+    prefill: str | None = None,
+    decode: str | None = None,
+    block: Number = 16,
+    max_seqs: Number | None = None,
+    reserve: Number = 0.1,
+    reuse: bool = True,
+    seed: Number = 1,
+    slo_tpot: str | float | None = None,
+    slo_ttft: str | float | None = None,
+    precision: str = "fp8",
+    stack: str = BEST,
+    scenario: str = "reference",
+    options: Mapping[str, object] | None = None,
+    ignore_capacity: bool = False,
+    watch: Callable[[int, int], None] | None = None,
+    registry: Registry | None = None,
+) -> Simulation:
+    """Replay requests through a scheduler whose steps the model costs.
+
+    Args:
+        system: `8xh200`, `4xh100:tp4@vllm`; without a layout that of the shortest step at the load.
+        workload: A language model; no phase.
+        rate: Requests per second, arriving at random (`4/s`); `inf` for all at once.
+        concurrency: Users, each of whom asks again at once.
+        trace: File of requests as Mooncake or Azure publish them.
+        requests: How many; 1,000, or all of a trace.
+        prompt, output: Tokens: a number or a distribution like `lognormal:1024:0.8`.
+        turns: Of a conversation, each with what came before in its prompt.
+        think: Between an answer and the next turn, seconds or text.
+        policy: `chunked` (prompts ride along with steps) or `interleaved` (whole prompts between them).
+        chunk: Tokens of prompts in one step at most.
+        prefill: Replicas for prompts alone, `2xtp2`; the others decode.
+        decode: Those others, `1xtp4`; all other chips by default.
+        block: Positions of a block of the cache.
+        max_seqs: Sequences at once on a replica at most.
+        reserve: Share of the memory that the engine keeps free.
+        reuse: Whether prefixes stay in what is free of the cache.
+        seed: Of the random numbers.
+        slo_tpot, slo_ttft: Longest time per token and to the first token, for goodput.
+        precision: One name.
+        stack: Software where the system names none.
+        scenario: Economics.
+        options: The workload's options.
+        ignore_capacity: Pretend that everything fits.
+        watch: Called with the requests that are done, and all.
+        registry: Of plugins; everything installed by default.
+
+    Raises:
+        InferBenchError: Unknown names, bad values, a trace that can't be read, requests longer than the
+            cache, a rate above what the system sustains.
+
+    Example:
+        >>> import inferbench as ib
+        >>> found = ib.simulate("h100", "llama3-8b", concurrency=4, requests=40, output=32)
+        >>> found.found.found.peak
+        4
+    """
+    known = registry or installed()
+    named = SystemName.parse(system)
+    size = System(find("system", named.chip, known.chip), named.count or 1, named.layout)
+    rules = _rules(policy, chunk, block, max_seqs, reuse)
+    asked_for, load = _requests(
+        (rate, concurrency, trace), requests, (prompt, output), (turns, think), one_number(seed, "seed", 1.0)
+    )
+    network = served(workload, known)
+    work = network, ("prefill", "decode"), precision, known, size.count
+    if named.stack:
+        choice = choose(named.stack, size.chip, *work)
+    else:
+        choice = find("stack", stack, lambda one: choose(one, size.chip, *work, where=one))
+    question = Question(
+        network=network,
+        traffic=Traffic(
+            prompt=float(asked_for.prompt.mean()), output=max(2.0, float(asked_for.output.mean()))
+        ),
+        batches=(1.0,),
+        precisions=(known.alias("precisions", precision),),
+        chunks=(),
+        stack=choice.stack,
+        scenario=scenario_of(known, scenario),
+        registry=known,
+        options=dict(options or {}),
+        ignore_capacity=ignore_capacity,
+    )
+    parts = _parts(question, size, asked_for, prefill, decode)
+    plan = Plan(
+        asked=question,
+        choice=choice,
+        system=System(size.chip, size.count),
+        layout=parts[0],
+        copies=parts[1],
+        prompts=parts[2],
+        rules=rules,
+        reserve=_share(reserve),
+        limits=(duration(slo_tpot, "slo_tpot"), duration(slo_ttft, "slo_ttft")),
+    )
+    return Simulation(of_plan(plan, asked_for, watch), load, system)
+
+
+def _rules(policy: str, chunk: Number, block: Number, most: Number | None, reuse: bool) -> Rules:
+    if policy not in POLICIES:
+        remedy = f"known are {', '.join(POLICIES)}; prefill gives prompts replicas of their own"
+        raise InferBenchError.of_argument("policy", f"unknown policy '{policy}'", remedy)
+    return Rules(
+        policy=policy,
+        chunk=one_number(chunk, "chunk", 8192.0),
+        block=int(one_number(block, "block", 16.0)),
+        most=math.inf if most is None else one_number(most, "max_seqs", 256.0),
+        reuse=reuse,
+    )
+
+
+def _share(reserve: Number) -> float:
+    text = str(reserve).strip()
+    try:
+        value = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
+    except ValueError:
+        value = math.nan
+    if not 0.0 <= value < 1.0:
+        raise InferBenchError.of_argument("reserve", f"'{reserve}' is no share below 1", reserve="10%")
+    return value
+
+
+def _requests(
+    load: tuple[Number | None, Number | None, str | Path | None],
+    count: Number | None,
+    lengths: tuple[Number, Number],
+    conversation: tuple[Number, str | float | None],
+    seed: float,
+) -> tuple[Requests, str]:
+    """Who asks, and how a reader writes it."""
+    rate, users, trace = load
+    given = [one for one in load if one is not None]
+    if len(given) != 1:
+        found = "no load was given" if not given else "more than one load was given"
+        raise InferBenchError.of_argument(
+            "rate", found, "give one of a rate (4/s), a concurrency (64) and a trace (FILE)"
+        )
+    most = None if count is None else int(one_number(count, "requests", 1000.0))
+    if most is not None and most > MOST:
+        raise InferBenchError.of_argument("requests", f"{most:,} are more than {MOST:,}", requests=1000)
+    if trace is not None:
+        found_requests = read_trace(trace, most)
+        return found_requests, f"trace {Path(trace).name}, {len(found_requests):,} requests"
+    many = most or 1000
+    drawn = Lengths.parse(lengths[0], "prompt"), Lengths.parse(lengths[1], "output")
+    turns = int(one_number(conversation[0], "turns", 1.0))
+    think = 0.0 if conversation[1] is None else duration(conversation[1], "think")
+    said = f"prompt {drawn[0]}, output {drawn[1]}" + (f", {turns} turns" if turns > 1 else "")
+    if users is not None:
+        loop = int(one_number(users, "concurrency", 64.0))
+        return (
+            in_a_loop(loop, many, *drawn, turns=turns, think=think, seed=int(seed)),
+            f"{loop:,} users, {many:,} requests, {said}",
+        )
+    each = _rate(rate)
+    if math.isinf(each):
+        made = in_a_loop(many, many, *drawn, turns=turns, think=think, seed=int(seed))
+        return made, f"{many:,} requests at once, {said}"
+    made = at_a_rate(each, many, *drawn, turns=turns, think=think, seed=int(seed))
+    return made, f"{each:g} requests/s, {many:,} requests, {said}"
+
+
+def _rate(rate: Number | None) -> float:
+    text = str(rate).strip().removesuffix("/s").strip()
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not value > 0.0:
+        raise InferBenchError.of_argument("rate", f"'{rate}' is no rate above 0", rate="4/s")
+    return value
+
+
+def _parts(
+    asked: Question, system: System, requests: Requests, prefill: str | None, decode: str | None
+) -> tuple[Layout, int, tuple[int, Layout] | None]:
+    """Layout and number of the replicas that decode, and of those for prompts alone."""
+    if prefill is None:
+        if decode is not None:
+            raise InferBenchError.of_argument(
+                "decode", "replicas that decode are given, and none for prompts", "give both", prefill="1xtp1"
+            )
+        whole = layout_for(asked, system, requests)
+        return attrs.evolve(whole, dp=whole.sharing), whole.replicas, None
+    if system.layout is not None:
+        found = "a layout is given in the system and for its parts"
+        raise InferBenchError.of_argument("prefill", found, f"write the system as {system}")
+    first = _group(prefill, "prefill")
+    rest = system.count - first[0] * first[1].chips
+    if decode is None and rest < 1:
+        raise InferBenchError.of_argument(
+            "prefill", f"'{prefill}' leaves none of {system.count} chips to decode", "give fewer replicas"
+        )
+    if decode is None:
+        whole = layout_for(asked, System(system.chip, rest), requests)
+        return attrs.evolve(whole, dp=whole.sharing), whole.replicas, first
+    second = _group(decode, "decode")
+    if second[0] * second[1].chips > rest:
+        taken = first[0] * first[1].chips + second[0] * second[1].chips
+        said = f"{prefill} and {decode} take {taken} chips, the system has {system.count}"
+        raise InferBenchError.of_argument("decode", said, "give fewer replicas")
+    return second[1], second[0], first
+
+
+def _group(text: str, argument: str) -> tuple[int, Layout]:
+    """Read `2xtp4`."""
+    count, sign, layout = text.strip().partition("x")
+    if not sign or not count.isdigit() or int(count) < 1:
+        found = f"'{text}' is no number of replicas with a layout"
+        raise InferBenchError.of_argument(argument, found, **{argument: "2xtp2"})
+    return int(count), Layout.parse(layout, argument)
