@@ -13,6 +13,8 @@ from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
 from inferbench.face.asked import duration, find, one_number, scenario_of, served
 from inferbench.model.choice import BEST, choose
+from inferbench.records.choice import Choice
+from inferbench.records.network import Network
 from inferbench.records.system import Layout, System, SystemName
 from inferbench.report.model import Report
 from inferbench.report.simulation import simulation_report
@@ -29,6 +31,8 @@ __all__ = ["Simulation", "simulate"]
 MOST = 1_000_000
 POLICIES = ("chunked", "interleaved")
 Number = float | str
+# Layout and number of the replicas that decode, and of those for prompts alone.
+Parts = tuple[Layout, int, tuple[int, Layout] | None]
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -137,44 +141,69 @@ def simulate(
     """
     known = registry or installed()
     named = SystemName.parse(system)
+    talk = turns, think, one_number(seed, "seed", 1.0)
+    load, said = _requests((rate, concurrency, trace), requests, (prompt, output), talk)
     size = System(find("system", named.chip, known.chip), named.count or 1, named.layout)
-    rules = _rules(policy, chunk, block, max_seqs, reuse)
-    asked_for, load = _requests(
-        (rate, concurrency, trace), requests, (prompt, output), (turns, think), one_number(seed, "seed", 1.0)
-    )
-    network = served(workload, known)
-    work = network, ("prefill", "decode"), precision, known, size.count
-    if named.stack:
-        choice = choose(named.stack, size.chip, *work)
-    else:
-        choice = find("stack", stack, lambda one: choose(one, size.chip, *work, where=one))
-    question = Question(
-        network=network,
-        traffic=Traffic(
-            prompt=float(asked_for.prompt.mean()), output=max(2.0, float(asked_for.output.mean()))
-        ),
-        batches=(1.0,),
-        precisions=(known.alias("precisions", precision),),
-        chunks=(),
-        stack=choice.stack,
+    network, one = served(workload, known), known.alias("precisions", precision)
+    choice = _software(named, stack, size, network, one, known)
+    question = attrs.evolve(
+        _question(network, load, one, choice, known),
         scenario=scenario_of(known, scenario),
-        registry=known,
         options=dict(options or {}),
         ignore_capacity=ignore_capacity,
     )
-    parts = _parts(question, size, asked_for, prefill, decode)
-    plan = Plan(
-        asked=question,
+    parts = _parts(question, size, load, prefill, decode)
+    limits = duration(slo_tpot, "slo_tpot"), duration(slo_ttft, "slo_ttft")
+    rules = _rules(policy, chunk, block, max_seqs, reuse)
+    plan = _plan(question, choice, System(size.chip, size.count), parts, rules, _share(reserve), limits)
+    return Simulation(of_plan(plan, load, watch), said, system)
+
+
+def _software(
+    named: SystemName, stack: str, size: System, network: Network, precision: str, known: Registry
+) -> Choice:
+    """The software that the system names, or the one for those that name none."""
+    work = network, ("prefill", "decode"), precision, known, size.count
+    if named.stack:
+        return choose(named.stack, size.chip, *work)
+    return find("stack", stack, lambda one: choose(one, size.chip, *work, where=one))
+
+
+def _question(network: Network, load: Requests, precision: str, choice: Choice, known: Registry) -> Question:
+    """What is evaluated: one precision, at the mean lengths."""
+    traffic = Traffic(prompt=float(load.prompt.mean()), output=max(2.0, float(load.output.mean())))
+    return Question(
+        network=network,
+        traffic=traffic,
+        batches=(1.0,),
+        precisions=(precision,),
+        chunks=(),
+        stack=choice.stack,
+        scenario=None,
+        registry=known,
+    )
+
+
+def _plan(
+    asked: Question,
+    choice: Choice,
+    system: System,
+    parts: Parts,
+    rules: Rules,
+    reserve: float,
+    limits: tuple[float, float],
+) -> Plan:
+    return Plan(
+        asked=asked,
         choice=choice,
-        system=System(size.chip, size.count),
+        system=system,
         layout=parts[0],
         copies=parts[1],
         prompts=parts[2],
         rules=rules,
-        reserve=_share(reserve),
-        limits=(duration(slo_tpot, "slo_tpot"), duration(slo_ttft, "slo_ttft")),
+        reserve=reserve,
+        limits=limits,
     )
-    return Simulation(of_plan(plan, asked_for, watch), load, system)
 
 
 def _rules(policy: str, chunk: Number, block: Number, most: Number | None, reuse: bool) -> Rules:
@@ -205,8 +234,7 @@ def _requests(
     load: tuple[Number | None, Number | None, str | Path | None],
     count: Number | None,
     lengths: tuple[Number, Number],
-    conversation: tuple[Number, str | float | None],
-    seed: float,
+    conversation: tuple[Number, str | float | None, float],
 ) -> tuple[Requests, str]:
     """Who asks, and how a reader writes it."""
     rate, users, trace = load
@@ -223,6 +251,7 @@ def _requests(
         found_requests = read_trace(trace, most)
         return found_requests, f"trace {Path(trace).name}, {len(found_requests):,} requests"
     many = most or 1000
+    seed = int(conversation[2])
     drawn = Lengths.parse(lengths[0], "prompt"), Lengths.parse(lengths[1], "output")
     turns = int(one_number(conversation[0], "turns", 1.0))
     think = 0.0 if conversation[1] is None else duration(conversation[1], "think")
@@ -230,14 +259,14 @@ def _requests(
     if users is not None:
         loop = int(one_number(users, "concurrency", 64.0))
         return (
-            in_a_loop(loop, many, *drawn, turns=turns, think=think, seed=int(seed)),
+            in_a_loop(loop, many, *drawn, turns=turns, think=think, seed=seed),
             f"{loop:,} users, {many:,} requests, {said}",
         )
     each = _rate(rate)
     if math.isinf(each):
-        made = in_a_loop(many, many, *drawn, turns=turns, think=think, seed=int(seed))
+        made = in_a_loop(many, many, *drawn, turns=turns, think=think, seed=seed)
         return made, f"{many:,} requests at once, {said}"
-    made = at_a_rate(each, many, *drawn, turns=turns, think=think, seed=int(seed))
+    made = at_a_rate(each, many, *drawn, turns=turns, think=think, seed=seed)
     return made, f"{each:g} requests/s, {many:,} requests, {said}"
 
 
@@ -254,7 +283,7 @@ def _rate(rate: Number | None) -> float:
 
 def _parts(
     asked: Question, system: System, requests: Requests, prefill: str | None, decode: str | None
-) -> tuple[Layout, int, tuple[int, Layout] | None]:
+) -> Parts:
     """Layout and number of the replicas that decode, and of those for prompts alone."""
     if prefill is None:
         if decode is not None:

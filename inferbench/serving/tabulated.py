@@ -137,7 +137,6 @@ class StepTable:
             under a bound.
         outside: Whether a step of so many sequences leaves the box in which the stack was fitted.
         room: Positions that the cache holds, all sequences together.
-        cache: Bytes of one position.
         run: Decode steps as evaluated, for cost and notes.
     """
 
@@ -159,7 +158,6 @@ class StepTable:
     prompt_error: list[float]
     outside: list[bool]
     room: float
-    cache: float
     run: Run
     scale: float = 1.0
 
@@ -286,9 +284,8 @@ def tabulate(asked: Question, chip: Chip, layout: Layout, span: Span, reserve: f
     tokens = _geometric(LEAST_TOKENS, max(span.tokens, 2 * LEAST_TOKENS), 2)
     pasts = [0.0, *(np.array([0.5, 1.0]) * span.context).tolist()] if _continues(asked, system) else [0.0]
     prompts = [_prompts(asked, system, layout, tokens, past) for past in pasts]
-    joint_case = attrs.evolve(case, workload=Joint(case.workload))
     grid = Grid.of({"tokens": tokens, "batch": batches, "context": [span.mean]}, asked.precisions)
-    joint = evaluate(joint_case, grid, [layout])
+    joint = evaluate(attrs.evolve(case, workload=Joint(case.workload)), grid, [layout])
     middle = np.array([np.interp(span.mean, contexts, row) for row in steps])
     first = prompts[0]
     deep = (
@@ -296,7 +293,6 @@ def tabulate(asked: Question, chip: Chip, layout: Layout, span: Span, reserve: f
         if layout.pp * layout.dp == 1
         else _prompts(asked, system, layout, tokens, 0.0, layout.pp * layout.dp)
     )
-    room, cache = _room(decode, asked, span, reserve)
     return StepTable(
         layout=layout,
         batches=Axis(batches),
@@ -315,8 +311,7 @@ def tabulate(asked: Question, chip: Chip, layout: Layout, span: Span, reserve: f
         decode_error=_at(decode, decode.log_error).mean(axis=1).tolist(),
         prompt_error=_flat(first, first.log_error).tolist(),
         outside=[bool(row.any()) for row in _at(decode, decode.flags.get("extrapolated", np.asarray(False)))],
-        room=room,
-        cache=cache,
+        room=_room(decode, asked, span, reserve),
         run=decode,
     )
 
@@ -353,13 +348,13 @@ def _prompts(
     return evaluate(case, Grid.of({"batch": [float(lanes)], "context": lengths}, asked.precisions), [layout])
 
 
-def _room(run: Run, asked: Question, span: Span, reserve: float) -> tuple[float, float]:
-    """Positions that fit beside the weights, and bytes of one of them.
+def _room(run: Run, asked: Question, span: Span, reserve: float) -> float:
+    """Positions that fit beside the weights.
 
     What the fullest chip holds is linear in the number of sequences; a sequence holds `span.mean` positions.
     """
     if asked.ignore_capacity:
-        return np.inf, 0.0
+        return np.inf
     chip, held = run.system.chip, _at(run, run.held)
     level = chip.memory[chip.outermost]
     contexts, batches = np.asarray(run.grid.axes["context"]), np.asarray(run.grid.axes["batch"])
@@ -368,7 +363,7 @@ def _room(run: Run, asked: Question, span: Span, reserve: float) -> tuple[float,
     fixed = at_mean[0] - each * batches[0]
     free = level.capacity * (1.0 - reserve) - fixed
     if np.isnan(free):
-        return np.inf, 0.0
+        return np.inf
     if free <= 0.0:
         raise InferBenchError.at(
             f"{run.system}:{run.system.layout}",
@@ -376,4 +371,4 @@ def _room(run: Run, asked: Question, span: Span, reserve: float) -> tuple[float,
             f" {reserve:.0%} are kept free",
             "take more chips, a narrower precision, or a smaller reserve",
         )
-    return float(free / each * span.mean) if each > 0 else np.inf, float(each / span.mean)
+    return float(free / each * span.mean) if each > 0 else np.inf

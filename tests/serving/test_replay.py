@@ -41,7 +41,6 @@ def toy(room: float = 1e9, watts: float = 100.0) -> StepTable:
         prompt_error=[0.1, 0.1],
         outside=[False, False],
         room=room,
-        cache=1.0,
         run=NOBODY,
     )
 
