@@ -16,7 +16,7 @@ from inferbench.model.choice import BEST, choose
 from inferbench.records.choice import Choice
 from inferbench.records.network import Network
 from inferbench.records.system import Layout, System, SystemName
-from inferbench.report.model import Report
+from inferbench.report.model import Next, Report
 from inferbench.report.simulation import simulation_report
 from inferbench.serving.engine import Rules
 from inferbench.serving.replica import Question
@@ -52,7 +52,7 @@ class Simulation(Answer):
     def report(self, verbose: bool = False) -> Report:
         """Return percentiles of times, and what the system did; with the power over time if verbose."""
         network = self.found.plan.asked.network.name
-        following = f"inferbench frontier {self.found.plan.system} -w {network}"
+        following = Next("frontier", (str(self.found.plan.system), "-w", network))
         return simulation_report(self.found, self.load, verbose, following)
 
     def summary(self) -> str:

@@ -14,7 +14,7 @@ from inferbench.records.scenario import Term
 from inferbench.records.system import System
 from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.intervals import ends_text
-from inferbench.report.model import DASH, Cell, Report, Table
+from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.serving.outcome import STATISTICS, TIMES
 from inferbench.serving.simulate import Simulated
 from inferbench.units import show
@@ -30,14 +30,14 @@ _TITLES = {
 }
 
 
-def simulation_report(found: Simulated, load: str, verbose: bool, next_: str) -> Report:
+def simulation_report(found: Simulated, load: str, verbose: bool, next_: Next) -> Report:
     """Build the whole answer.
 
     Args:
         found: The replay with its interval.
         load: Who asked, as a reader writes it.
         verbose: Whether with the power over time.
-        next_: Line of what to do next.
+        next_: What to do next.
     """
     plan = found.plan
     mark = SYMBOLS[found.name]
@@ -59,7 +59,7 @@ def simulation_report(found: Simulated, load: str, verbose: bool, next_: str) ->
     if verbose:
         tables.append(_power_table(found))
     data = _document(found, load)
-    return Report(tuple(tables), data, (_flat(data["results"][0]),), next_)
+    return Report(tuple(tables), data, (_flat(data["results"][0]),), (next_,))
 
 
 def _time_row(found: Simulated, name: str) -> tuple[Cell, ...]:
