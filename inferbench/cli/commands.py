@@ -25,6 +25,7 @@ COMMANDS = {
     "validate": "Compare predictions with measurements, row by row.",
     "explain": "Say where a measured time goes: algorithm, hardware, software.",
     "doctor": "Say what is broken, missing or shadowed, and what to do.",
+    "check": "Judge a package, a wheel or a spec by the laws of every hook.",
     "plugins": "Say which plugins are installed, whose they are and what they bring.",
     "new": "Write the skeleton of a plugin package.",
 }

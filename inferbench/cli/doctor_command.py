@@ -2,67 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 import rich_click
 
+from inferbench._version import DISTRIBUTION
 from inferbench.cli import common
+from inferbench.cli.guard import DISABLE
+from inferbench.cli.trials import LIMIT, core_alone, tried
 from inferbench.discovery.registry import KINDS, Problem, Registry
 from inferbench.discovery.strangers import strangers
 from inferbench.errors import InferBenchError
 from inferbench.report.model import Cell, Report, Table
+from inferbench.testing.laws import Finding
 from inferbench.validation.findings import stack_findings
 
 __all__ = ["command", "examine"]
 
+ALL = "*"
+OWN = ("it-loads", "it-takes-no-name-of-another", "hooks-are-current")
+"""Laws whose breaches the registry tells itself."""
 PARSED = ("chips", "networks", "stacks", "scenarios", "suites")
 
 
 @click.command("doctor", cls=rich_click.RichCommand)
+@click.option(
+    "--limit",
+    default=LIMIT,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time for one import, or for trying one record.",
+)
 @common.output_options(verbose=False)
 @click.pass_context
 def command(
     ctx: click.Context,
+    limit: float,
     output: common.Output,
 ) -> None:
-    """Load everything and say what is broken, missing or shadowed, and what to do.
+    """Try every plugin and say what is broken, missing or shadowed, and what to do.
 
     Example: inferbench doctor
 
-    The exit code is 1 if anything is broken, 0 if all is well or only doubtful.
+    Each plugin is imported and tried in a process of its own: one that hangs, or ends the process, is named
+    and left out. The exit code is 1 if anything is broken, 0 if all is well or only doubtful. `inferbench
+    check` judges one package by all laws.
     """
-    registry = common.the_registry()
-    broken, doubts = examine(registry)
-    rows = [
-        {"state": "broken", "owner": p.owner, "where": p.where, "found": p.message, "remedy": p.remedy}
-        for p in broken
-    ]
-    rows += [
-        {"state": "doubtful", "owner": p.owner, "where": p.where, "found": p.message, "remedy": p.remedy}
-        for p in doubts
-    ]
-    cells = tuple(
-        (Cell(r["state"]), Cell(r["owner"]), Cell(r["where"]), Cell(r["found"]), Cell(r["remedy"]))
-        for r in rows
-    )
-    title = (
-        f"{len(registry.plugins)} plugins, {len(broken)} broken, {len(doubts)} doubtful"
-        if rows
-        else f"{len(registry.plugins)} plugins, all well"
-    )
-    heads = tuple(Cell(text) for text in ("state", "owner", "where", "found", "what to do"))
-    common.emit(
-        Report(
-            (Table(title, heads if rows else (Cell(""),), cells),),
-            {"schema": "inferbench.doctor/1", "findings": rows},
-            tuple(rows),
-        ),
-        output.form,
-        output.out,
-        registry,
-    )
+    context = ctx.find_root().params
+    trial = tried(ALL, quick=True, files=tuple(context.get("files") or ()), limit=limit)
+    with left_out(trial.fatal):
+        registry = common.the_registry()
+        broken, doubts = examine(registry)
+        missing = core_alone(registry)
+    broken = _once([*_problems(trial.findings), *broken])
+    rows = [_row("broken", problem) for problem in broken]
+    rows += [_row("missing", _missing(kind, why)) for kind, why in missing]
+    rows += [_row("doubtful", problem) for problem in doubts]
+    count = f"{len(registry.plugins)} plugins"
+    said = f"{count}, {len(broken)} broken, {len(missing)} missing, {len(doubts)} doubtful"
+    heads = (Cell("state"), Cell("whose it is, what was found, what to do"))
+    cells = tuple((Cell(row["state"]), Cell(_told(row))) for row in rows)
+    table = Table(said, heads, cells) if rows else Table(f"{count}, all well", (Cell(""),), ())
+    data = {"schema": "inferbench.doctor/1", "findings": rows}
+    common.emit(Report((table,), data, tuple(rows)), output.form, output.out, registry)
     ctx.exit(1 if broken else 0)
+
+
+def _row(state: str, problem: Problem) -> dict[str, str]:
+    return {
+        "state": state,
+        "owner": problem.owner,
+        "where": problem.where,
+        "found": problem.message,
+        "remedy": problem.remedy,
+    }
+
+
+def _told(row: dict[str, str]) -> str:
+    """One finding in one cell: a table of two columns fits into any width."""
+    place = ", ".join(part for part in (row["owner"], row["where"]) if part)
+    return f"{place}: {row['found']}" + (f" · {row['remedy']}" if row["remedy"] else "")
+
+
+def _problems(findings: Iterable[Finding]) -> list[Problem]:
+    """What the trial found, as problems; those that the registry finds itself stand there."""
+    return [
+        Problem(one.owner, f"{one.record}, {one.where}".rstrip(", "), f"{one.law}: {one.found}", one.remedy)
+        for one in findings
+        if one.state == "fails" and one.law not in (*OWN, "a-spec-is-valid")
+    ]
+
+
+def _once(problems: Iterable[Problem]) -> list[Problem]:
+    return list(dict.fromkeys(problems))
+
+
+def _missing(kind: str, why: str) -> Problem:
+    words = kind.replace("_", " ")
+    return Problem(
+        DISTRIBUTION, words, f"no {words} are installed: {why}", f"pip install '{DISTRIBUTION}[all]'"
+    )
+
+
+@contextmanager
+def left_out(owners: Sequence[str]) -> Iterator[None]:
+    """Leave packages out of what this process loads, if it has loaded nothing yet."""
+    before = os.environ.get(DISABLE)
+    names = [*([before] if before else []), *owners]
+    if owners:
+        os.environ[DISABLE] = ",".join(names)
+    try:
+        yield
+    finally:
+        if owners:
+            os.environ.pop(DISABLE)
+            os.environ.update({} if before is None else {DISABLE: before})
 
 
 def examine(registry: Registry) -> tuple[list[Problem], list[Problem]]:
@@ -82,7 +139,7 @@ def examine(registry: Registry) -> tuple[list[Problem], list[Problem]]:
                     broken += [
                         Problem(entry.owner, fault.where, fault.found, fault.remedy) for fault in error.faults
                     ]
-    broken = [*registry.problems, *strangers(), *broken, *_dangling(registry)]
+    broken = [*registry.problems, *registry.deprecated, *strangers(), *broken, *_dangling(registry)]
     doubts = [
         Problem(_owner(registry, fault.where), fault.where, fault.found, fault.remedy)
         for fault in registry.warnings
@@ -97,18 +154,21 @@ def _owner(registry: Registry, where: str) -> str:
 
 def _dangling(registry: Registry) -> Iterator[Problem]:
     """Yield links to plugins that are not installed."""
+    fabrics = registry.names("fabrics")
     for name, entry in registry.entries("chips").items():
         try:
             chip = registry.chip(name)
         except InferBenchError:
             continue
         for key, link in chip.interconnect.items():
-            if link.fabric not in registry.entries("fabrics"):
+            if link.fabric not in fabrics:
                 yield Problem(
                     entry.owner,
                     f"{name}.toml: interconnect.{key}.fabric",
                     f"no installed package provides the fabric '{link.fabric}'",
-                    "pip install inferbench-fabrics",
+                    f"write one of {', '.join(fabrics)}, or install the package that brings it"
+                    if fabrics
+                    else f"pip install '{DISTRIBUTION}[all]'",
                 )
     for kind, table in registry.aliases().items():
         if kind in ("chips", "networks", "stacks"):

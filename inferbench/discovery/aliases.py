@@ -9,7 +9,7 @@ from inferbench.discovery.border import quiet
 from inferbench.discovery.entries import Entry, said
 from inferbench.specs import toml
 
-__all__ = ["read_aliases", "yielded"]
+__all__ = ["pairs_of", "read_aliases", "yielded"]
 
 
 def read_aliases(
@@ -31,9 +31,7 @@ def read_aliases(
     for impl in implementations:
         owner, _ = owner_of(impl.plugin_name)
         try:
-            with quiet():
-                files = list(yielded(impl))
-            pairs = [pair for file in files for pair in _alias_pairs(file, owner)]
+            pairs = pairs_of(impl, owner)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -56,6 +54,18 @@ def yielded(impl: Any) -> Iterator[Any]:
     if impl.wrapper or impl.hookwrapper:
         raise TypeError("hook wrappers are not supported; yield records")
     yield from impl.function()
+
+
+def pairs_of(impl: Any, owner: str) -> list[tuple[str, str, str]]:
+    """What one hook implementation brings: kind, foreign name and ours.
+
+    Args:
+        impl: The implementation.
+        owner: Its distribution, for messages.
+    """
+    with quiet():
+        files = list(yielded(impl))
+    return [pair for file in files for pair in _alias_pairs(file, owner)]
 
 
 def _alias_pairs(file: Any, owner: str) -> Iterator[tuple[str, str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -78,8 +79,23 @@ def fixed(record: Any) -> Any:
     return mine
 
 
+class _Aside(io.TextIOBase):
+    """Passes on what is written to standard error, and remembers it."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet() -> Iterator[_Aside]:
     """Send what a plugin prints to standard error: standard output belongs to the answer."""
-    with redirect_stdout(sys.stderr):
-        yield
+    aside = _Aside()
+    with redirect_stdout(aside):
+        yield aside

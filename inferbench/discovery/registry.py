@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from copy import copy
 from functools import cache
 from importlib.metadata import Distribution, entry_points
@@ -27,7 +27,7 @@ from inferbench.discovery import hookspecs
 from inferbench.discovery.aliases import read_aliases, yielded
 from inferbench.discovery.border import fixed, quiet
 from inferbench.discovery.entries import Entry, Problem, near_hook, said, spec_file
-from inferbench.discovery.kinds import ANY, BROUGHT, KINDS
+from inferbench.discovery.kinds import ANY, BROUGHT, KINDS, expanded
 from inferbench.discovery.ownership import Choice, Trust, needs_newer_core, settled, trust
 from inferbench.discovery.parsing import parsed
 from inferbench.errors import Fault, InferBenchError, closest
@@ -58,7 +58,16 @@ class Registry:
         True
     """
 
-    def __init__(self, load: bool = True) -> None:
+    def __init__(
+        self, load: bool = True, tell: Callable[[str, str], None] = lambda name, owner: None
+    ) -> None:
+        """Load everything installed, or nothing.
+
+        Args:
+            load: Whether.
+            tell: Called with plugin and package before each is imported.
+        """
+        self._tell = tell
         self.manager = pluggy.PluginManager("inferbench")
         self.manager.add_hookspecs(hookspecs)
         self.problems: list[Problem] = []
@@ -67,6 +76,7 @@ class Registry:
         self.left_out: dict[str, tuple[str, str]] = {}
         self.seconds: dict[str, float] = {}
         self.deprecated: list[Problem] = []
+        self.printed: list[tuple[str, str, str]] = []
         self._entries: dict[str, dict[str, Entry]] = {}
         self._records: dict[tuple[str, str], tuple[Entry, Any]] = {}
         self._aliases: dict[str, dict[str, str]] | None = None
@@ -104,6 +114,7 @@ class Registry:
             elif rank > Trust.PROJECT and self._too_new(name, owner, point.dist):
                 continue
             else:
+                self._tell(name, owner)
                 self.load(name, point.load, owner, version)
         for problem in choice.unknown((name, owner) for _, name, owner, *_ in found):
             self._problem(problem.owner, problem.where, problem.message, problem.remedy)
@@ -135,7 +146,7 @@ class Registry:
             return
         started = time.perf_counter()
         try:
-            with quiet(), warnings.catch_warnings(record=True) as said_of_hooks:
+            with quiet() as aside, warnings.catch_warnings(record=True) as said_of_hooks:
                 plugin = get()
                 warnings.simplefilter("always")
                 self.manager.register(plugin, name=name)
@@ -154,6 +165,7 @@ class Registry:
             )
             return
         self.plugins[name] = (owner, version)
+        self._noticed(owner, name, aside.text)
         self.seconds[name] = time.perf_counter() - started
         self.deprecated += [Problem(owner, name, str(one.message)) for one in said_of_hooks]
         self._entries.clear()
@@ -184,6 +196,10 @@ class Registry:
             raise InferBenchError.at(f"{owner}: {where}", message, remedy)
         self.problems.append(Problem(owner, where, message, remedy))
 
+    def _noticed(self, owner: str, where: str, text: str) -> None:
+        if text.strip():
+            self.printed.append((owner, where, text.strip().splitlines()[0]))
+
     def entries(self, kind: str) -> dict[str, Entry]:
         """Name to entry for a kind (`chips`, `metrics`, …), collected on first use."""
         if kind not in self._entries:
@@ -207,9 +223,10 @@ class Registry:
         for impl in self.implementations(f"inferbench_{kind}"):
             owner, version = self.owner_of(impl.plugin_name)
             try:
-                with quiet():
+                with quiet() as aside:
                     records = list(yielded(impl))
-                entries = [entry for one in records for entry in self._expand(kind, one, owner, version)]
+                self._noticed(owner, f"inferbench_{kind}", aside.text)
+                entries = [entry for one in records for entry in expanded(kind, one, owner, version)]
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
@@ -222,19 +239,6 @@ class Registry:
                 if fault is not None:
                     self._problem(fault.owner, fault.where, fault.message, fault.remedy)
         return found
-
-    def _expand(self, kind: str, record: Any, owner: str, version: str) -> Iterator[Entry]:
-        expected, singular = KINDS[kind]
-        if hasattr(record, "iterdir") and hasattr(record, "joinpath"):
-            for file in sorted(record.iterdir(), key=lambda f: f.name):
-                if file.name.endswith(".toml"):
-                    yield Entry(file.name.removesuffix(".toml"), owner, version, file=file)
-        elif expected is not None and not isinstance(record, expected):
-            raise TypeError(f"expected {expected.__name__}, got {type(record).__name__} ({record!r:.60})")
-        elif getattr(record, "name", None) is None:
-            raise TypeError(f"this {singular} has no name: {record!r:.60}")
-        else:
-            yield Entry(str(record.name), owner, version, record)
 
     def alias(self, kind: str, name: str) -> str:
         """Our name for a foreign one; the name itself where no alias stands. Case does not matter."""

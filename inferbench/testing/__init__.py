@@ -1,14 +1,46 @@
-"""The conformance suite: contracts that a plugin's tests inherit in three lines.
+"""The conformance suite: contracts that a package's tests inherit in three lines.
 
-    class TestSystolic(ib_testing.ArchitectureContract):
-        architecture = Systolic() chip = "tpu-v5p"
+    class TestMyChip(ib_testing.PackageContract):
+        package = "inferbench-my-chip"
 
-Needs `pip install inferbench-core[testing]`.
+judges everything that the package brings by the laws of every hook. The other contracts try one record with
+random operators besides. Needs `pip install inferbench-core[testing]`.
 """
 
-from inferbench.testing.architectures import ArchitectureContract
-from inferbench.testing.fabrics import FabricContract
-from inferbench.testing.power import PowerModelContract
-from inferbench.testing.workloads import WorkloadContract
+from __future__ import annotations
 
-__all__ = ["ArchitectureContract", "FabricContract", "PowerModelContract", "WorkloadContract"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inferbench.testing.architectures import ArchitectureContract as ArchitectureContract
+    from inferbench.testing.fabrics import FabricContract as FabricContract
+    from inferbench.testing.packages import PackageContract as PackageContract
+    from inferbench.testing.packages import RecordContract as RecordContract
+    from inferbench.testing.power import PowerModelContract as PowerModelContract
+    from inferbench.testing.workloads import WorkloadContract as WorkloadContract
+
+_HOMES = {
+    "ArchitectureContract": "architectures",
+    "FabricContract": "fabrics",
+    "PackageContract": "packages",
+    "PowerModelContract": "power",
+    "RecordContract": "packages",
+    "WorkloadContract": "workloads",
+}
+
+__all__ = [
+    "ArchitectureContract",
+    "FabricContract",
+    "PackageContract",
+    "PowerModelContract",
+    "RecordContract",
+    "WorkloadContract",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a contract when it is asked for: pytest itself imports this package early, and without need."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -44,6 +44,9 @@ def traces(path: Path) -> tuple[list[Trace], list[str]]:
     """
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
         table = list(csv.reader(stream, skipinitialspace=True))
+    why = _sniff(path, ",".join(table[0]) if table else "")
+    if why:
+        raise ib.InferBenchError.at(path.name, why, "give the log of nvidia-smi, its header first")
     header = [cell.strip() for cell in table[0]]
     draw = header.index(next(name for name in DRAW if name in header))
     when = header.index("timestamp")

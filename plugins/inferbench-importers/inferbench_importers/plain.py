@@ -70,7 +70,7 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
         _twice(header, path)
         stream.seek(0)
         lines = csv.reader(stream, delimiter=sign)
-        next(lines)
+        next(lines, None)
         for cells in lines:
             if not any(cell.strip() for cell in cells):
                 continue

@@ -69,6 +69,9 @@ def _who(labels: Mapping[str, str]) -> tuple[str, str]:
 def _read(path: Path) -> list[ib.Measurement]:
     samples = list(_samples(path))
     power = [one for one in samples if one.metric == POWER]
+    if not power:
+        found = f"no line that starts with {POWER}{{"
+        raise ib.InferBenchError.at(path.name, found, "give what DCGM's exporter answers")
     products = sorted({one.product for one in power})
     if len(products) > 1:
         raise ib.InferBenchError.at(

@@ -1,0 +1,41 @@
+"""The badge of a package that was judged, as SVG."""
+
+from __future__ import annotations
+
+from html import escape
+
+from inferbench.testing.laws import Verdict
+
+__all__ = ["badge"]
+
+GREEN, AMBER, RED = "#2e7d32", "#b26a00", "#c62828"
+WIDE = 6.6
+"""Pixels of a letter at 11 pixels, generously."""
+
+
+def badge(verdict: Verdict) -> str:
+    """Draw a badge: `InferBench | 24 laws hold`.
+
+    Args:
+        verdict: Of the package.
+
+    Example:
+        >>> "1 of 2 fail" in badge(Verdict("x", (), (("a-law", "chips/x"),)))
+        False
+    """
+    fails = sum(finding.state == "fails" for finding in verdict.findings)
+    doubts = len(verdict.findings) - fails
+    total = len(verdict.held) + len(verdict.findings)
+    text = f"{fails} of {total} fail" if fails else f"{len(verdict.held)} laws hold"
+    text += f", {doubts} in doubt" if doubts and not fails else ""
+    colour = RED if fails else AMBER if doubts else GREEN
+    left, right = (round(WIDE * len(words)) + 12 for words in ("InferBench", text))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img"'
+        f' aria-label="InferBench: {escape(text)}">'
+        f'<rect width="{left}" height="20" fill="#555"/>'
+        f'<rect x="{left}" width="{right}" height="20" fill="{colour}"/>'
+        '<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" text-anchor="middle">'
+        f'<text x="{left / 2:g}" y="14">InferBench</text>'
+        f'<text x="{left + right / 2:g}" y="14">{escape(text)}</text></g></svg>\n'
+    )

@@ -1,0 +1,118 @@
+"""`inferbench check`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import attrs
+import click
+import rich_click
+
+from inferbench.cli import common
+from inferbench.cli.badge import badge
+from inferbench.cli.bundle import Bundle, unpacked
+from inferbench.cli.trials import LIMIT, Trial, tried
+from inferbench.report.model import Cell, Next, Report, Table
+from inferbench.testing.laws import LAWS, Finding, Verdict
+
+__all__ = ["command"]
+
+
+@click.command("check", cls=rich_click.RichCommand)
+@click.argument("target", default=".")
+@click.option("--badge", "picture", metavar="FILE.svg", help="Write a badge that says how many laws hold.")
+@click.option(
+    "--limit",
+    default=LIMIT,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time for one import, or for the laws of one record.",
+)
+@common.output_options()
+@click.pass_context
+def command(
+    ctx: click.Context, target: str, picture: str | None, limit: float, output: common.Output
+) -> None:
+    """Judge a package, a wheel or a spec by the laws of every hook: what holds, what fails, what is missing.
+
+    Example: inferbench check inferbench-specs
+
+    TARGET is the folder of a package, a wheel, a TOML spec, a Python file with hooks, or the name of an
+    installed package. A package needs no installation; it is judged in a process of its own, so that one that
+    hangs or ends the process is told from one that works.
+
+    The exit code is 1 if a law is broken, 0 if all hold or are only in doubt.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = unpacked(target, Path(folder))
+        trial = tried(bundle.target, path=bundle.path, limit=limit)
+    verdict = _together(bundle, trial)
+    common.emit(_report(bundle, verdict, output.verbose), output.form, output.out, common.the_registry())
+    if picture is not None:
+        common.write_file(Path(picture), badge(verdict))
+    ctx.exit(0 if verdict.sound else 1)
+
+
+def _together(bundle: Bundle, trial: Trial) -> Verdict:
+    """What concerns the package that was asked for: others that hang are left out, and named."""
+    mine = [one for one in trial.verdicts if one.owner in (bundle.target, *bundle.names)]
+    others = tuple(
+        (f"{one.owner}", "it hangs, and was left out") for one in trial.verdicts if one not in mine
+    )
+    return Verdict(
+        bundle.shown,
+        tuple(finding for one in mine for finding in one.findings),
+        tuple(pair for one in mine for pair in one.held),
+        (*(pair for one in mine for pair in one.missing), *others),
+    )
+
+
+def _report(bundle: Bundle, verdict: Verdict, verbose: bool) -> Report:
+    fails = [finding for finding in verdict.findings if finding.state == "fails"]
+    doubts = [finding for finding in verdict.findings if finding.state == "doubtful"]
+    said = (
+        f"{len(verdict.held)} hold, {len(fails)} fail, {len(doubts)} in doubt, {len(verdict.missing)} missing"
+    )
+    tables = []
+    if verdict.findings:
+        rows = tuple(_row(finding) for finding in (*fails, *doubts))
+        tables.append(
+            Table(f"{bundle.shown}: {said}", (Cell("law"), Cell("broken by, found, what to do")), rows)
+        )
+    else:
+        tables.append(Table(f"{bundle.shown}: {said}", (Cell("law"), Cell("holds for")), _held(verdict)))
+    if verbose:
+        tables += (
+            [Table("held", (Cell("law"), Cell("holds for")), _held(verdict))] if verdict.findings else []
+        )
+        missing = tuple((Cell(what), Cell(why)) for what, why in verdict.missing)
+        tables += [Table("not judged", (Cell("law"), Cell("why")), missing)] if missing else []
+    data = {
+        "schema": "inferbench.check/1",
+        "target": bundle.shown,
+        "sound": verdict.sound,
+        "findings": [attrs.asdict(finding) for finding in verdict.findings],
+        "held": [{"law": law, "record": record} for law, record in verdict.held],
+        "missing": [{"what": what, "why": why} for what, why in verdict.missing],
+    }
+    flat = tuple(attrs.asdict(finding) for finding in verdict.findings)
+    following = () if verdict.findings else (Next(arguments=("--badge", "badge.svg"), why="a badge"),)
+    return Report(tuple(tables), data, flat, following)
+
+
+def _row(finding: Finding) -> tuple[Cell, Cell]:
+    place = f"{finding.record}, {finding.where}" if finding.where else finding.record
+    doubt = "in doubt: " if finding.state == "doubtful" else ""
+    return Cell(finding.law), Cell(f"{doubt}{place}: {finding.found} · {finding.remedy}")
+
+
+def _held(verdict: Verdict) -> tuple[tuple[Cell, Cell], ...]:
+    """A row per law, in the order of the laws: how many records it holds for."""
+    counts = Counter(law for law, _ in verdict.held)
+    order = [one.name for one in LAWS]
+    return tuple(
+        (Cell(law), Cell(f"{counts[law]} record{'s' if counts[law] > 1 else ''}"))
+        for law in sorted(counts, key=lambda law: order.index(law) if law in order else len(order))
+    )

@@ -1,0 +1,12 @@
+"""The laws of the conformance suite, and the judgement of a whole package."""
+
+from __future__ import annotations
+
+from inferbench.testing.laws import architectures, machines, package, specs, tools, workloads
+from inferbench.testing.laws.judging import judge_package
+from inferbench.testing.laws.law import LAWS, Broken, Finding, Law, Subject, Verdict, judge
+
+__all__ = ["LAWS", "Broken", "Finding", "Law", "Subject", "Verdict", "judge", "judge_package"]
+
+# Imported for the laws that they add.
+_ROOMS = (architectures, machines, package, specs, tools, workloads)

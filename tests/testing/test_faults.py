@@ -1,0 +1,148 @@
+"""Every planted fault is caught by its law, with the owner's name and the figures; the sound package by none."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import inferbench as ib
+from inferbench.cli.trials import tried
+from inferbench.discovery.registry import Registry
+from inferbench.report.render import RENDERERS
+from inferbench.testing.laws import LAWS, judge_package
+
+HERE = Path(__file__).parent
+FAULTS = tomllib.loads((HERE / "faults.toml").read_text("utf-8"))
+OWNER = "inferbench-sound"
+CODE = (HERE / "sound.py").read_text("utf-8")
+CHIP = (HERE / "sound.toml").read_text("utf-8")
+ALIASES = '[chips]\n"SOUND ONE" = "sound-1"\n'
+
+
+def swapped(text: str, swap: list[str] | None) -> str:
+    if swap is None:
+        return text
+    assert swap[0] in text, f"{swap[0]!r} does not stand in the sound package"
+    return text.replace(swap[0], swap[1])
+
+
+def written(folder: Path, fault: dict[str, object]) -> Path:
+    """Write the package, the fault in it."""
+    home = folder / "inferbench_sound"
+    (home / "chips").mkdir(parents=True)
+    (home / "__init__.py").write_text(swapped(CODE, fault.get("swap")))
+    (home / "chips" / "sound-1.toml").write_text(swapped(CHIP, fault.get("file")))
+    (home / "aliases.toml").write_text(swapped(ALIASES, fault.get("alias")))
+    (folder / "pyproject.toml").write_text(
+        f'[project]\nname = "{OWNER}"\nversion = "1.0"\nlicense = "MIT"\nreadme = "README.md"\n'
+        'authors = [{ name = "Sound" }]\ndependencies = ["inferbench-core>=0.1,<0.2"]\n'
+        '[project.entry-points.inferbench]\nsound = "inferbench_sound"\n'
+    )
+    return folder
+
+
+@pytest.fixture
+def judged(monkeypatch, tmp_path):
+    """Judge the package in this process, beside a registry of one trusted package that owns `ours` and `simt`."""
+
+    def judge(fault):
+        written(tmp_path, fault)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        for name in [name for name in sys.modules if name.startswith("inferbench_sound")]:
+            monkeypatch.delitem(sys.modules, name)
+
+        def get():
+            import inferbench_sound
+
+            return inferbench_sound
+
+        points = [
+            SimpleNamespace(name=name, load=load, value=name, dist=SimpleNamespace(name=owner, version="1.0"))
+            for name, owner, load in (
+                ("a-sound", OWNER, get),
+                ("specs", "inferbench-specs", lambda: Ours),
+                ("simt", "inferbench-simt", lambda: Simt),
+            )
+        ]
+        monkeypatch.setattr("inferbench.discovery.registry.entry_points", lambda group: points)
+        registry = Registry()
+        registry.bring("renderers", RENDERERS.values())
+        return judge_package(registry, OWNER)
+
+    return judge
+
+
+class Ours:
+    @staticmethod
+    @ib.hookimpl
+    def inferbench_chips():
+        memory = {"hbm": ib.MemoryLevel(1e9, 1e9)}
+        yield ib.Chip(
+            name="ours", title="Ours", vendor="V", architecture_type="x", architecture=None, memory=memory
+        )
+
+
+class Roofline(ib.Architecture):
+    name, title, params = "simt", "Ours", ib.NoParams
+
+
+class Simt:
+    @staticmethod
+    @ib.hookimpl
+    def inferbench_architectures():
+        yield Roofline()
+
+
+def test_the_sound_package_keeps_every_law(judged):
+    verdict = judged({})
+    assert [str(finding) for finding in verdict.findings if finding.state == "fails"] == []
+    kinds = {one.kind for one in LAWS} - {"systems", "scenarios", "suites", "tables"}
+    held = {law for law, _ in verdict.held}
+    assert {one.name for one in LAWS if one.kind in kinds} <= held | {law for law, _ in verdict.missing}
+
+
+@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if "process" not in fault])
+def test_a_planted_fault_is_caught_by_its_law(name, judged):
+    fault = FAULTS[name]
+    findings = judged(fault).findings
+    (found, *_) = [one for one in findings if one.law == fault["law"] and fault["says"] in one.found] or [
+        None
+    ]
+    assert found is not None, "\n".join(map(str, findings)) or "nothing was found"
+    assert (found.owner, found.record) == (OWNER, fault["record"])
+    assert found.remedy
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if "process" in fault])
+def test_a_fault_that_takes_the_process_is_caught_from_outside(name, tmp_path):
+    from inferbench.cli.bundle import unpacked
+
+    fault = FAULTS[name]
+    site = tmp_path / "site"
+    site.mkdir()
+    bundle = unpacked(str(written(tmp_path / "package", fault)), site)
+    trial = tried(OWNER, path=bundle.path, limit=8.0)
+    (found,) = [one for one in trial.findings if one.law == fault["law"]]
+    assert (found.owner, found.record) == (OWNER, fault["record"])
+    assert fault["says"] in found.found
+    assert trial.fatal == (OWNER,)
+
+
+@pytest.mark.slow
+def test_check_judges_a_folder_that_nobody_installed(tmp_path):
+    package = written(tmp_path, FAULTS["idle-above-the-limit"])
+    command = [sys.executable, "-m", "inferbench", "check", str(package), "--badge", str(tmp_path / "b.svg")]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
+    assert done.returncode == 1, done.stderr
+    assert re.search(
+        r"idle-is-below-the-limit +chips/sound-1, power.idle: idle 650 W, TDP 600 W", done.stdout
+    )
+    assert re.search(r"1 of \d+ fail", (tmp_path / "b.svg").read_text())
