@@ -51,6 +51,8 @@ inferbench list
 inferbench list --coverage
 inferbench doctor
 inferbench plugins
+inferbench check inferbench-importers
+inferbench check inferbench-specs
 """
 # Tables whose keys are names of records, packages, metrics or rules.
 FREE = (

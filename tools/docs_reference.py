@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from docs_formats import FORMATS, GENERATED
 from docs_json import json_page
+from docs_laws import laws_page, packages_page
 from docs_python import python_page
 
 if TYPE_CHECKING:
@@ -270,6 +271,8 @@ REFERENCE: dict[str, Callable[[], str]] = {
     "docs/reference/data.md": data_page,
     "docs/reference/cli.md": cli_page,
     "docs/reference/hooks.md": hooks_page,
+    "docs/reference/conformance.md": laws_page,
+    "docs/reference/packages.md": packages_page,
     "docs/reference/json.md": json_page,
     "docs/reference/python.md": python_page,
     **{f"docs/reference/formats/{name}.md": write for name, write in FORMATS.items()},

@@ -98,7 +98,7 @@ def _report(bundle: Bundle, verdict: Verdict, verbose: bool) -> Report:
         "missing": [{"what": what, "why": why} for what, why in verdict.missing],
     }
     flat = tuple(attrs.asdict(finding) for finding in verdict.findings)
-    following = () if verdict.findings else (Next(arguments=("--badge", "badge.svg"), why="a badge"),)
+    following = () if verdict.findings else (Next(arguments=("--badge", "badge.svg"), why="for a badge"),)
     return Report(tuple(tables), data, flat, following)
 
 

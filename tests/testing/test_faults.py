@@ -1,4 +1,4 @@
-"""Every planted fault is caught by its law, with the owner's name and the figures; the sound package by none."""
+"""Every planted fault is caught by its law, with owner and figures; the sound package by none."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def written(folder: Path, fault: dict[str, object]) -> Path:
 
 @pytest.fixture
 def judged(monkeypatch, tmp_path):
-    """Judge the package in this process, beside a registry of one trusted package that owns `ours` and `simt`."""
+    """Judge the package in this process, beside trusted packages that own `ours` and `simt`."""
 
     def judge(fault):
         written(tmp_path, fault)

@@ -9,6 +9,7 @@ from typing import Any
 from inferbench.discovery.ownership import Trust, trust
 from inferbench.errors import InferBenchError
 from inferbench.records.chip import Chip
+from inferbench.records.interfaces import Architecture
 from inferbench.testing.laws.law import Broken, Subject, law
 from inferbench.units import Range, show
 
@@ -135,10 +136,14 @@ def peaks_are_of_dense_products(subject: Subject) -> Iterator[Broken]:
     """
     chip: Chip = subject.record
     noted = {path for path, fact in _facts(subject).items() if fact.note}
+    models = subject.registry.entries("architectures")
+    own = type(models[chip.architecture_type].record) if chip.architecture_type in models else Architecture
+    if own.peak is not Architecture.peak:
+        return  # it computes peaks itself: no multipliers
     for name, joules in MULTIPLIERS.items():
         peak = chip.peak.get(name, math.nan)
         each = chip.power.tdp / peak
-        if each < joules / LEEWAY and chip.architecture_type != "imc" and f"peak.{name}" not in noted:
+        if each < joules / LEEWAY and f"peak.{name}" not in noted:
             yield Broken(
                 f"peak.{name}",
                 f"{each * 1e12:.3g} pJ per operation at the TDP; multipliers take {joules * 1e12:.3g}",

@@ -137,12 +137,12 @@ def a_file_that_can_t_be_read_is_bad_input(subject: Subject) -> Iterator[Broken]
 @law("renderers", quick=True)
 def a_renderer_writes_text(subject: Subject) -> Iterator[Broken]:
     """A renderer turns any report into text: empty, missing, narrow and wide."""
-    from inferbench.report.model import Cell, Report, Table
+    from inferbench.report.model import Cell, Next, Report, Table
 
     cells = ((Cell("a"), Cell("1.00 ms", ("a note",))), (Cell("b"), Cell("–", unsure=True)))
     table = Table("title", (Cell(""), Cell("x")), cells)
     rows = ({"name": "a", "x": 1.0}, {"name": "b", "x": None})
-    reports = (Report(()), Report((table,), {"schema": "x/1", "rows": list(rows)}, rows, "inferbench list"))
+    reports = (Report(()), Report((table,), {"schema": "x/1", "rows": list(rows)}, rows, (Next("list"),)))
     for number, report in enumerate(reports):
         for width in (0, 20, 80):
             text = subject.record.render(report, width)
