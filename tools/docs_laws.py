@@ -19,8 +19,8 @@ def laws_page() -> str:
     faults = tomllib.loads((ROOT / FAULTS).read_text("utf-8"))
     lines = ["# Laws", "", GENERATED, ""]
     lines += [
-        "`inferbench check` judges every record of a package by the laws of its kind. A broken law is named with",
-        "the record, its figures and what to do. A law in doubt asks for a note, and breaks nothing.",
+        "`inferbench check` judges every record of a package by the laws of its kind. A broken law is named",
+        "with the record, its figures and what to do. A law in doubt asks for a note, and breaks nothing.",
         "`inferbench doctor` looks at those that are marked quick.",
         "",
     ]
@@ -35,7 +35,7 @@ def laws_page() -> str:
     lines += ["## Outside the laws", "", "| law | meaning |", "|---|---|"]
     lines += [
         "| `a-spec-is-valid` | A file is read without a fault: every fault with its key path. |",
-        "| `it-answers-in-time` | Nothing hangs: importing, or judging one record, takes less than the limit. |",
+        "| `it-answers-in-time` | Nothing hangs: an import, or judging a record, stays below the limit. |",
         "| `it-leaves-the-process-alone` | Nothing ends the process or interrupts it. |",
         "",
         "## Faults that tests plant",
