@@ -24,6 +24,7 @@ _HOMES = {
     "inferbench.face.explain": ("Explanation", "explain"),
     "inferbench.face.frontier": ("Frontiers", "frontier"),
     "inferbench.face.op": ("OpTable", "op"),
+    "inferbench.face.picture": ("Picture",),
     "inferbench.face.run": ("run",),
     "inferbench.face.simulate": ("Simulation", "simulate"),
     "inferbench.face.size": ("Sizing", "size"),
@@ -42,6 +43,17 @@ _HOMES = {
     "inferbench.records.facts": ("Fact", "Source"),
     "inferbench.records.kinds": ("Field", "Kind", "op_kinds"),
     "inferbench.records.measurement": ("Condition", "Importer", "Measurement"),
+    "inferbench.records.figure": (
+        "Bars",
+        "Dots",
+        "Figure",
+        "Heat",
+        "Line",
+        "Panel",
+        "Plot",
+        "Rule",
+        "Scale",
+    ),
     "inferbench.records.free": ("Free",),
     "inferbench.records.network": ("Network", "Published"),
     "inferbench.records.published": ("PublishedTable",),
@@ -76,6 +88,7 @@ _HOMES = {
     "inferbench.discovery.registry": ("Registry", "installed"),
     "inferbench.specs.override": ("override",),
     "inferbench.specs.read": ("read_spec",),
+    "inferbench.text": ("short", "visible"),
     "inferbench.units": (
         "ByteCount",
         "BytesPerSecond",
@@ -144,6 +157,7 @@ if TYPE_CHECKING:
     from inferbench.face.frontier import frontier as frontier
     from inferbench.face.op import OpTable as OpTable
     from inferbench.face.op import op as op
+    from inferbench.face.picture import Picture as Picture
     from inferbench.face.run import run as run
     from inferbench.face.simulate import Simulation as Simulation
     from inferbench.face.simulate import simulate as simulate
@@ -178,6 +192,15 @@ if TYPE_CHECKING:
     from inferbench.records.executor import Pool as Pool
     from inferbench.records.facts import Fact as Fact
     from inferbench.records.facts import Source as Source
+    from inferbench.records.figure import Bars as Bars
+    from inferbench.records.figure import Dots as Dots
+    from inferbench.records.figure import Figure as Figure
+    from inferbench.records.figure import Heat as Heat
+    from inferbench.records.figure import Line as Line
+    from inferbench.records.figure import Panel as Panel
+    from inferbench.records.figure import Plot as Plot
+    from inferbench.records.figure import Rule as Rule
+    from inferbench.records.figure import Scale as Scale
     from inferbench.records.free import Free as Free
     from inferbench.records.grid import Grid as Grid
     from inferbench.records.grid import Point as Point
@@ -238,6 +261,8 @@ if TYPE_CHECKING:
     from inferbench.report.model import Table as Table
     from inferbench.specs.override import override as override
     from inferbench.specs.read import read_spec as read_spec
+    from inferbench.text import short as short
+    from inferbench.text import visible as visible
     from inferbench.units import ByteCount as ByteCount
     from inferbench.units import BytesPerSecond as BytesPerSecond
     from inferbench.units import Count as Count

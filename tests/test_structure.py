@@ -20,7 +20,7 @@ FILES = sorted(CORE.rglob("*.py"))
 # From the ground up: a folder, or a module at the top, may import its own floor's folder and the floors
 # below.
 FLOORS = (
-    ("_version", "errors", "num", "units"),
+    ("_version", "errors", "num", "text", "units"),
     ("files",),
     ("records",),
     ("specs",),

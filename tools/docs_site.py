@@ -20,6 +20,8 @@ from typing import Any
 from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import gallery
+
 import docs
 
 ROOT = docs.ROOT
@@ -118,6 +120,7 @@ def stage() -> None:
 def build() -> int:
     """Write the site; 0 if nothing was wrong."""
     stage()
+    gallery.draw(PAGES / "images/gallery")
     shutil.rmtree(SITE, ignore_errors=True)
     application = Sphinx(
         srcdir=PAGES,

@@ -15,6 +15,7 @@ from inferbench.cli.commands import COMMANDS, registry_with_commands
 from inferbench.cli.guard import disabled, guarded
 from inferbench.cli.spelling import message
 from inferbench.errors import InferBenchError, suggest
+from inferbench.text import visible
 
 __all__ = ["app", "run"]
 
@@ -140,5 +141,5 @@ def _run(given: list[str], debug: bool) -> int:
 
 
 def _say(message: str) -> int:
-    print(f"inferbench: {message}", file=sys.stderr)
+    print(f"inferbench: {visible(message)}", file=sys.stderr)
     return 2

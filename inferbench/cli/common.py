@@ -15,10 +15,10 @@ import click
 from inferbench import files
 from inferbench._version import DISTRIBUTION
 from inferbench.cli.commands import registry_with_commands
+from inferbench.cli.formats import asked_by_suffix, renderer
 from inferbench.cli.guard import answers
 from inferbench.discovery.registry import Registry
-from inferbench.errors import Fault, InferBenchError, suggest
-from inferbench.records.interfaces import Renderer
+from inferbench.errors import Fault, InferBenchError
 from inferbench.records.system import SystemName
 from inferbench.report.model import Report
 from inferbench.specs.options import read_option
@@ -35,13 +35,12 @@ __all__ = [
     "out_option",
     "output_options",
     "point_options",
+    "asked_by_suffix",
     "problems_line",
     "renderer",
     "terminal_width",
 ]
 
-# What the extension of `--out` asks for, where no --format does.
-SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown"}
 BATCH = "Sequences at once; max takes the largest batch that fits."
 # Where a context keeps whether `--force` was given.
 _FORCE = "inferbench.force"
@@ -200,7 +199,7 @@ def out_option(
             callback=_remember,
             help="Replace the file of --out.",
         )
-        return click.option("--out", metavar=metavar, help=help, callback=_look if look else None)(
+        return click.option("-o", "--out", metavar=metavar, help=help, callback=_look if look else None)(
             force(command)
         )
 
@@ -306,33 +305,20 @@ def emit(report: Report, form: str, out: str | None, registry: Registry) -> None
         InferBenchError: Unknown format; file not writable.
     """
     if out is not None and form == "table":
-        form = SUFFIXES.get(Path(out).suffix.lower(), form)
+        form = asked_by_suffix(out, registry) or form
     writer, written = renderer(form, registry), _with_changes(_with_plugins(report))
+    if writer.draws and not report.figures:
+        raise InferBenchError.at("--format", f"'{form}' draws pictures", "inferbench plot draws some")
     # The core's own formats ask whether they write to a terminal; others' prints are kept from the answer.
     ours = registry.entries("renderers")[form].owner == DISTRIBUTION
     with redirect_stdout(answers() if ours else sys.stderr):
         text = writer.render(written, terminal_width())
-    if out is None:
+    if out is not None:
+        write_file(Path(out), text)
+    elif isinstance(text, str):
         answers().write(text)
     else:
-        write_file(Path(out), text)
-
-
-def renderer(form: str, registry: Registry) -> Renderer:
-    """Find what renders a format; a command that writes files asks before it does.
-
-    Raises:
-        InferBenchError: Unknown format.
-    """
-    from inferbench.report.render import RENDERERS
-
-    registry.bring("renderers", RENDERERS.values())
-    known = registry.names("renderers")
-    if form not in known:
-        remedy = suggest(form, known) or f"known are {', '.join(known)}"
-        raise InferBenchError.at("--format", f"unknown format '{form}'", remedy)
-    found: Renderer = registry.get("renderers", form)
-    return found
+        raise InferBenchError.at("--format", f"'{form}' is not for a screen", f"add --out picture.{form}")
 
 
 def _with_plugins(report: Report) -> Report:
@@ -357,7 +343,7 @@ def _with_changes(report: Report) -> Report:
     )
 
 
-def write_file(path: Path, text: str) -> None:
+def write_file(path: Path, text: str | bytes) -> None:
     """Write what `--out` names: a regular file whole or not at all, anything else in place.
 
     Raises:

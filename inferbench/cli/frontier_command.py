@@ -7,6 +7,7 @@ import rich_click
 
 from inferbench.cli import common
 from inferbench.face.frontier import frontier
+from inferbench.face.picture import picture
 
 __all__ = ["command"]
 
@@ -26,7 +27,9 @@ __all__ = ["command"]
 )
 @click.option("--slo-tpot", metavar="TIME", help="Longest time per token (20ms).")
 @click.option("--slo-ttft", metavar="TIME", help="Longest time to the first token (0.5 s).")
-@click.option("--plot", "image", metavar="FILE.png", help="Draw the frontiers (needs inferbench\\[plots]).")
+@click.option(
+    "--plot", "image", metavar="FILE.svg", help="Draw speed against throughput; inferbench plot has more."
+)
 @common.point_options(without=["axes"])
 @common.output_options(verbose=False)
 def command(
@@ -66,6 +69,6 @@ def command(
         registry=registry,
     )
     if image:
-        found.plot(image)
+        picture(found, "", registry).save(image)
     common.emit(found.report(), output.form, output.out, registry)
     common.problems_line(registry)

@@ -29,7 +29,7 @@ def command(
     Example: inferbench list chips
 
     KIND is one of chips, networks, stacks, systems, scenarios, suites, claims, architectures, workloads,
-    fabrics, power_models, metrics, importers, measurements, executors, renderers, commands, plugins.
+    fabrics, power_models, metrics, importers, measurements, executors, renderers, plots, commands, plugins.
     Listing parses no spec.
     """
     registry = common.the_registry()

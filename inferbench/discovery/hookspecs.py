@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from inferbench.records.chip import Chip
     from inferbench.records.executor import Executor
+    from inferbench.records.figure import Plot
     from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Renderer, Workload
     from inferbench.records.measurement import Importer
     from inferbench.records.network import Network
@@ -198,6 +199,12 @@ def inferbench_renderers() -> Iterable[Renderer]:
 
     .. versionadded:: 0.1
     """
+    return ()
+
+
+@hookspec
+def inferbench_plots() -> Iterable[Plot]:
+    """Yield kinds of pictures for `inferbench plot`: what is computed, and how it becomes a figure."""
     return ()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from inferbench.discovery.entries import Entry
 from inferbench.discovery.pools import INLINE, PROCESSES, Executor
 from inferbench.records.chip import Chip
+from inferbench.records.figure import Plot
 from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Renderer, Workload
 from inferbench.records.measurement import Importer
 from inferbench.records.network import Network
@@ -38,6 +39,7 @@ KINDS: dict[str, tuple[type | None, str]] = {
     "tables": (PublishedTable, "table"),
     "executors": (Executor, "executor"),
     "renderers": (Renderer, "renderer"),
+    "plots": (Plot, "plot"),
     "commands": (None, "command"),
 }
 IDEAL = Stack(

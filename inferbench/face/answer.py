@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from inferbench.face.frames import by_column, to_frame
 from inferbench.face.pages import page
 from inferbench.report.model import Report
+
+if TYPE_CHECKING:
+    from inferbench.face.picture import Picture
 
 __all__ = ["Answer"]
 
@@ -49,6 +52,19 @@ class Answer:
         from inferbench.report.render import RENDERERS
 
         return str(RENDERERS["table"].render(self.report(verbose), width))
+
+    def plot(self, name: str = "") -> Picture:
+        """Return a picture of it: shown by a notebook, saved with `save("name.svg")`.
+
+        Args:
+            name: Kind of picture (`inferbench list plots`); by default the one that suits this answer best.
+
+        Raises:
+            InferBenchError: No such picture of this answer; the plugin that draws is not installed.
+        """
+        from inferbench.face.picture import picture
+
+        return picture(self, name, getattr(self, "registry", None))
 
     def _repr_html_(self) -> str:
         return page(self.report())

@@ -12,7 +12,7 @@ from inferbench.face.answer import Answer
 from inferbench.face.asked import duration, find, listed, one_number, scenario_of, served
 from inferbench.model.choice import BEST, choose
 from inferbench.records.system import System, SystemName
-from inferbench.report.frontier import frontier_report, plot
+from inferbench.report.frontier import frontier_report
 from inferbench.report.model import Next, Report
 from inferbench.serving.frontier import Frontier
 from inferbench.serving.frontier import frontier as of_system
@@ -51,16 +51,6 @@ class Frontiers(Answer):
         """Name the network and the systems."""
         names = ", ".join(f"{one.system} ({one.count} points)" for one in self.systems)
         return f"of {self.asked.network.name}: {names}"
-
-    def plot(self, path: str) -> None:
-        """Draw the frontiers into an image file.
-
-        Raises:
-            InferBenchError: Without Matplotlib; a suffix it can't write; a file that can't be written.
-        """
-        traffic = self.asked.traffic
-        lengths = f"prompt {traffic.prompt:,.0f}, output {traffic.output:,.0f}"
-        plot(self.systems, f"{self.asked.network.title}, {lengths}", path)
 
 
 def frontier(

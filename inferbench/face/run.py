@@ -12,6 +12,7 @@ from inferbench.errors import InferBenchError, suggest
 from inferbench.face.asked import find, listed, one_phase, scenario_of, split_workload
 from inferbench.face.frames import by_column, to_frame
 from inferbench.face.pages import page
+from inferbench.face.picture import Picture, picture
 from inferbench.model.capacity import at_largest_batch
 from inferbench.model.choice import BEST, choose
 from inferbench.model.document import document, flatten
@@ -201,6 +202,10 @@ class InstalledView:
     def to_frame(self, run: Run, library: str | None) -> Any:
         """A data frame with a row per point."""
         return to_frame(by_column([flatten(row) for row in self.to_dict(run)["results"]]), library)
+
+    def plot(self, run: Run, name: str) -> Picture:
+        """A picture of the run."""
+        return picture(run, name, self.registry)
 
     def html(self, run: Run) -> str:
         """The grid's table as HTML."""

@@ -309,8 +309,12 @@ class Renderer:
 
     Attributes:
         name: As given to `--format`.
-        render: Report and width in columns to text.
+        render: Report and width in columns to text, or to bytes that only a file can take.
+        suffixes: Extensions of `--out` that ask for it, without the dot.
+        draws: Whether it draws `Report.figures`, and nothing else.
     """
 
     name: str
-    render: Callable[[Any, int], str]
+    render: Callable[[Any, int], str | bytes]
+    suffixes: tuple[str, ...] = ()
+    draws: bool = False

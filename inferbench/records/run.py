@@ -201,6 +201,10 @@ class Run:
         """
         return self._view().to_frame(self, library)
 
+    def plot(self, name: str = "") -> Any:
+        """Return a picture of the run, as every answer does."""
+        return self._view().plot(self, name)
+
     def _repr_html_(self) -> str | None:
         return self.view.html(self) if self.view else None
 
@@ -379,6 +383,9 @@ class View(Protocol):
 
     def to_frame(self, run: Run, library: str | None) -> Any:
         """The run as a data frame."""
+
+    def plot(self, run: Run, name: str) -> Any:
+        """A picture of the run."""
 
     def html(self, run: Run) -> str:
         """The run as a table of a notebook."""

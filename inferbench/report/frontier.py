@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from inferbench.errors import InferBenchError
 from inferbench.model.document import provenance
 from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.serving.frontier import PAIRS, Frontier, goodput, pareto
 from inferbench.serving.replica import Question
 from inferbench.units import show
 
-__all__ = ["SCHEMA", "frontier_report", "plot"]
+__all__ = ["SCHEMA", "frontier_report"]
 
 SCHEMA = "inferbench.frontier/1"
 APART = 1.1
@@ -254,53 +252,3 @@ def _document(
         "unknown": {one.system: dict(one.why) for one in found},
         "results": rows,
     }
-
-
-def plot(found: Sequence[Frontier], title: str, path: str) -> None:
-    """Draw the three frontiers, tokens per second and user across, into an image file.
-
-    Raises:
-        InferBenchError: Without Matplotlib; a suffix it can't write; a file that can't be written.
-    """
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-    except ImportError:
-        raise InferBenchError.of_argument(
-            "plot", "needs Matplotlib, which is not installed", "pip install 'inferbench-core[plots]'"
-        ) from None
-    figure = Figure(figsize=(12, 4), layout="constrained")
-    figure.suptitle(title)
-    names = ("tokens/s per chip", "own $ per million tokens", "J per token")
-    for axes, name, label in zip(figure.subplots(1, 3), PAIRS, names, strict=True):
-        for k, (one, marker) in enumerate(zip(found, "osv^D*XP<>" * len(found), strict=False)):
-            best = one.best(name) if one.count else np.empty(0, dtype=int)
-            if len(best):
-                axes.plot(
-                    one.points["tokens_per_s_per_user"][best],
-                    one.points[name][best],
-                    marker=marker,
-                    color=f"C{k % 10}",
-                    markersize=4,
-                    label=one.system,
-                )
-        axes.set(xlabel="tokens/s per user", ylabel=label, xscale="log", yscale="log")
-        axes.grid(alpha=0.3)
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            axis.set_minor_formatter(NullFormatter())
-        if axes.lines:
-            axes.legend(fontsize="small")
-    if Path(path).suffix.lstrip(".").lower() not in figure.canvas.get_supported_filetypes():
-        said = "is no kind of image that can be written"
-        raise InferBenchError.of_argument("plot", said, "name a file like frontier.png", path)
-    try:
-        figure.savefig(path, dpi=150)
-    except OSError as error:
-        raise InferBenchError.of_argument(
-            "plot",
-            f"can't be written: {error.strerror}",
-            "name a file in a folder you may write to",
-            path,
-        ) from None

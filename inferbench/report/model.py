@@ -8,6 +8,9 @@ from typing import Any
 
 import attrs
 
+from inferbench.records.figure import Figure
+from inferbench.text import all_visible, visible
+
 __all__ = ["Cell", "Next", "Report", "Table"]
 
 DASH = "–"
@@ -25,8 +28,8 @@ class Cell:
         unsure: Missing or not applicable.
     """
 
-    text: str
-    notes: tuple[str, ...] = ()
+    text: str = attrs.field(converter=visible)
+    notes: tuple[str, ...] = attrs.field(default=(), converter=all_visible)
     best: bool = False
     unsure: bool = False
 
@@ -45,13 +48,13 @@ class Table:
         legend: Unnumbered lines below: what marks mean, sources.
     """
 
-    title: str
+    title: str = attrs.field(converter=visible)
     columns: tuple[Cell, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    aside: str = ""
+    aside: str = attrs.field(default="", converter=visible)
     numeric: bool = False
-    notes: tuple[str, ...] = ()
-    legend: tuple[str, ...] = ()
+    notes: tuple[str, ...] = attrs.field(default=(), converter=all_visible)
+    legend: tuple[str, ...] = attrs.field(default=(), converter=all_visible)
 
 
 @attrs.frozen
@@ -101,6 +104,7 @@ class Report:
         rows: Flat records for CSV.
         next: What to do next, at most two commands.
         options: What `inferbench` is given before each of them: files of plugins.
+        figures: Pictures of the same, for renderers that draw.
     """
 
     tables: tuple[Table, ...]
@@ -108,6 +112,7 @@ class Report:
     rows: tuple[Mapping[str, Any], ...] = ()
     next: tuple[Next, ...] = ()
     options: tuple[str, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
     @property
     def after(self) -> str:

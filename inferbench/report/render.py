@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 
 from inferbench.records.interfaces import Renderer
 from inferbench.report.model import Cell, Report, Table
+from inferbench.text import visible
 
 __all__ = ["RENDERERS", "footnotes", "split_columns"]
 
@@ -202,10 +204,21 @@ def _csv_text(report: Report, width: int) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)
     if all(len(row) == len(columns) for row in report.rows):
-        writer.writerows(row.values() for row in report.rows)
+        writer.writerows([_inert(value) for value in row.values()] for row in report.rows)
     else:
-        writer.writerows([row.get(column) for column in columns] for row in report.rows)
+        writer.writerows([_inert(row.get(column)) for column in columns] for row in report.rows)
     return buffer.getvalue()
+
+
+_FORMULA = re.compile(r"[=+\-@\t\r|](?![\d.,]*(?:[eE][+-]?\d+)?$)")
+
+
+def _inert(value: object) -> object:
+    """Text that a spreadsheet would run as a formula gets an apostrophe before it; numbers stay."""
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _markdown_text(report: Report, width: int) -> str:
@@ -217,22 +230,30 @@ def _markdown_text(report: Report, width: int) -> str:
 def _markdown(table: Table) -> Iterator[str]:
     numbers = footnotes(table)
     if table.title:
-        yield f"### {table.title}" + (f" — {table.aside}" if table.aside else "")
+        yield f"### {_literal(table.title)}" + (f" — {_literal(table.aside)}" if table.aside else "")
         yield ""
-    yield _line(marked(cell, numbers) for cell in table.columns)
+    yield _line(_literal(marked(cell, numbers)) for cell in table.columns)
     yield _line("---" for _ in table.columns)
     for row in table.rows:
-        yield _line((f"**{marked(cell, numbers)}**" if cell.best else marked(cell, numbers)) for cell in row)
+        texts = ((_literal(marked(cell, numbers)), cell.best) for cell in row)
+        yield _line(f"**{text}**" if best else text for text, best in texts)
     yield ""
     for note, number in numbers.items():
-        yield f"{str(number).translate(_RAISED)} {note}  "
+        yield f"{str(number).translate(_RAISED)} {_literal(note)}  "
     for line in table.legend:
-        yield f"{line}  "
+        yield f"{_literal(line)}  "
     yield ""
 
 
 def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(cells) + " |"
+
+
+def _literal(text: str) -> str:
+    """Text that Markdown shows as it is: no HTML, link, image, code or line of its own."""
+    text = text.replace("&", "&amp;") if re.search(r"&#?\w+;", text) else text
+    text = text.replace("<", "&lt;").replace("](", "]\\(").replace("`", "\\`").replace("|", "\\|")
+    return " ".join(text.split("\n"))
 
 
 RENDERERS = {

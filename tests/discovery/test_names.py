@@ -13,7 +13,7 @@ from inferbench.discovery.registry import KINDS, installed
 
 CORE = Path(ib.__file__).parent
 # Kinds whose names are the core's own words, or words of data that nobody asks for by name.
-APART = ("commands", "renderers", "executors", "measurements", "claims", "tables")
+APART = ("commands", "renderers", "executors", "measurements", "claims", "tables", "plots")
 # Words that the core itself defines. A package's record of the same name means the same thing.
 OWN = {
     *(field.name for field in attrs.fields(ib.Measurement)),  # figures of a measured row: tpot_s, power_w

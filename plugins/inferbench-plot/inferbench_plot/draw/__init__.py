@@ -1,0 +1,1 @@
+"""The renderers: terminal, files, pages."""

@@ -1,0 +1,152 @@
+"""What all renderers share: palette, markers, ticks.
+
+The palette is Okabe and Ito's, made for colour-blind readers ("Color Universal Design", 2008), without its
+yellow, which is too pale for lines. In grey, markers and hatches tell apart what colours don't.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+import inferbench as ib
+
+__all__ = [
+    "GREY",
+    "HATCHES",
+    "LETTERS",
+    "MARKERS",
+    "PALETTE",
+    "SIGNS",
+    "colour",
+    "extent",
+    "marks",
+    "named",
+    "shade",
+    "ticks",
+    "written",
+]
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F5F00")
+GREY = "#5f5f5f"
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "|")
+SIGNS = "●■▲◆▼✚✖★◀|"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+HATCHES = ("", "////", "----", "xxxx", "\\\\", "||||", "++++", "//--")
+MOST_TICKS = 7
+LIGHT, DARK = (244, 248, 252), (8, 64, 129)
+_PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
+
+
+def colour(place: int) -> str:
+    """A place in the palette; -1 is grey, and places beyond the palette begin again."""
+    return GREY if place < 0 else PALETTE[place % len(PALETTE)]
+
+
+def shade(share: float) -> tuple[str, bool]:
+    """The shade of a share from 0 to 1, and whether text on it must be white."""
+    part = min(1.0, max(0.0, share)) ** 0.5  # most shares are small: their differences must show
+    mixed = [round(a + (b - a) * part) for a, b in zip(LIGHT, DARK, strict=True)]
+    return "#{:02x}{:02x}{:02x}".format(*mixed), part > 0.6
+
+
+def written(value: float, unit: str = "") -> str:
+    """A tick: few digits, an SI prefix, short units beside it.
+
+    Example:
+        >>> written(2.5e12, "OP/s"), written(0.005, "s"), written(400.0)
+        ('2.5T', '5 ms', '400')
+    """
+    if value == 0:
+        return "0"
+    power = max(-12, min(18, 3 * math.floor(math.log10(abs(value) * (1 + 1e-9)) / 3)))
+    if not unit and 1e-3 <= abs(value) < 1000:
+        return f"{value:.4g}"
+    text = f"{value / 10.0**power:.4g}"
+    prefix = _PREFIXES[power]
+    return f"{text} {prefix}{unit}" if 0 < len(unit) <= 2 else f"{text}{prefix}"
+
+
+def title(scale: ib.Scale) -> str:
+    """An axis's title; short units stand at the ticks."""
+    return f"{scale.label} ({scale.unit})" if len(scale.unit) > 2 else scale.label
+
+
+def ticks(low: float, high: float, log: bool) -> list[float]:
+    """Round values between two ends: at most seven.
+
+    Example:
+        >>> ticks(0.5, 200.0, True), ticks(0.0, 10.0, False)
+        ([1.0, 10.0, 100.0], [0.0, 2.0, 4.0, 6.0, 8.0, 10.0])
+    """
+    if not log:
+        rough = (high - low) / 5 or 1.0
+        size = 10.0 ** math.floor(math.log10(rough))
+        step = next(size * k for k in (1, 2, 2.5, 5, 10) if size * k >= rough * 0.999)
+        first = math.ceil(low / step - 1e-9)
+        return [round(k * step, 12) for k in range(first, math.floor(high / step + 1e-9) + 1)]
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for factors in ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)):
+        found = [f * 10.0**e for e in range(first, last + 1) for f in factors if low <= f * 10.0**e <= high]
+        if len(found) <= (4 if len(factors) > 1 else MOST_TICKS):
+            return found
+    stride = math.ceil(len(found) / MOST_TICKS)
+    return found[::stride]
+
+
+def extent(panel: ib.Panel, axis: str) -> tuple[float, float]:
+    """The ends of an axis: those given, else those of what is shown, with some room."""
+    scale = panel.x if axis == "x" else panel.y
+    if scale.names:
+        return -0.5, len(scale.names) - 0.5
+    values = np.asarray(list(_values(panel, axis)), dtype=np.float64)
+    values = values[np.isfinite(values) & ((values > 0) if scale.log else True)]
+    low, high = (float(values.min()), float(values.max())) if len(values) else (1.0, 10.0)
+    if scale.log:
+        low, high = (low / 1.25, high * 1.25) if high / low > 1.5 else (low / 2.0, high * 2.0)
+    else:
+        room = 0.06 * (high - low) or 1.0
+        low, high = low - room, high + room
+    return (
+        low if math.isnan(scale.low) else scale.low,
+        high if math.isnan(scale.high) else scale.high,
+    )
+
+
+def _values(panel: ib.Panel, axis: str) -> Iterator[float]:
+    """Everything that stands along an axis: intervals run along the one without names."""
+    along = "x" if panel.y.names else "y"
+    for layer in panel.layers:
+        if isinstance(layer, ib.Line | ib.Dots):
+            yield from layer.x if axis == "x" else layer.y
+            if isinstance(layer, ib.Line) and axis == "x":
+                yield from (*layer.low_x, *layer.high_x)
+            if axis == along:
+                yield from (*layer.low, *layer.high)
+        elif isinstance(layer, ib.Bars) and axis == along:
+            base = layer.base or (0.0,) * len(layer.values)
+            yield from (a + b for a, b in zip(layer.values, base, strict=True))
+            yield from (0.0, *layer.high)
+        elif isinstance(layer, ib.Rule) and layer.axis == axis:
+            yield layer.at
+
+
+def named(panel: ib.Panel) -> list[ib.Line | ib.Dots | ib.Bars]:
+    """Layers with a name, which a label or a legend must say."""
+    return [layer for layer in panel.layers if isinstance(layer, ib.Line | ib.Dots | ib.Bars) and layer.name]
+
+
+def marks(layer: ib.Line | ib.Dots) -> Iterator[tuple[float, float]]:
+    """The points of a layer that can be shown."""
+    for x, y in zip(layer.x, layer.y, strict=True):
+        if math.isfinite(x) and math.isfinite(y):
+            yield x, y
+
+
+def wrapped(texts: Sequence[str], width: int) -> list[str]:
+    """Texts folded to a width in characters."""
+    import textwrap
+
+    return [line for text in texts for line in (textwrap.wrap(text, width) or [""])]

@@ -1,0 +1,198 @@
+"""What the pictures show, against closed forms and published figures."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from inferbench_plot.figures.space import best_of
+
+import inferbench as ib
+
+pytestmark = pytest.mark.needs_plugins("networks/llama3-8b", "stacks/trtllm-1.3-b200")
+
+
+def compared(*systems: str, **more: object) -> ib.Comparison:
+    return ib.compare(systems, "llama3-8b/decode", **{"batch": [1], **more})
+
+
+def layers(figure: ib.Figure, kind: type) -> list:
+    return [layer for panel in figure.panels for layer in panel.layers if isinstance(layer, kind)]
+
+
+def test_the_ridge_of_a_b200_is_its_peak_over_its_bandwidth():
+    """4.5 POP/s dense fp8 over 8 TB/s: 562.5 operations per byte."""
+    figure = compared("b200").plot("roofline").figure
+    (ridge,) = [dots for dots in layers(figure, ib.Dots) if dots.texts and "OP/B" in dots.texts[0]]
+    assert ridge.x == (562.5,)
+    assert ridge.y == (4.5e15,)
+
+
+def test_no_point_of_a_roofline_lies_above_its_chip_s_ceilings():
+    figure = compared("b200", "h100-sxm", batch=[1, 64]).plot("roofline").figure
+    tops = {line.colour: line for line in layers(figure, ib.Line) if line.look == "solid" and line.name}
+    for dots in layers(figure, ib.Dots):
+        if dots.marker == 9:
+            continue
+        line = tops[dots.colour]
+        slope = line.y[1] / line.x[1]
+        for x, y in zip(dots.x, dots.y, strict=True):
+            assert y <= min(slope * x, max(line.y)) * (1 + 1e-9) or dots.small  # operators may lie in caches
+
+
+def test_what_does_not_fit_is_outlined_and_said_so():
+    run = ib.run("h100-sxm", "llama3-70b/decode", precision="bf16")
+    figure = run.plot("roofline").figure
+    hollow = [dots for dots in layers(figure, ib.Dots) if dots.hollow]
+    assert [text for dots in hollow for text in dots.texts] == ["H100 SXM decode: does not fit"]
+
+
+def test_the_parts_of_a_breakdown_are_the_whole():
+    run = ib.run("b200", "llama3-8b/decode", precision="fp8", batch=8)
+    time, joules = run.plot("breakdown").figure.panels
+    assert math.fsum(time.layers[0].values) == pytest.approx(run["tpot_s"].item(), rel=1e-9)
+    assert math.fsum(joules.layers[0].values) == pytest.approx(float(run.energy.joules.item()), rel=1e-9)
+
+
+def test_the_steps_of_the_factors_end_at_the_step():
+    run = ib.run("b200", "llama3-8b/decode", precision="fp8")
+    (panel,) = run.plot("factors").figure.panels
+    added, whole = panel.layers
+    assert math.fsum(added.values[1:]) == pytest.approx(whole.values[0], rel=1e-12)
+    # The time that arithmetic alone takes: useful operations over 4.5 POP/s.
+    assert added.values[-1] == pytest.approx(float(run.useful.item()) / 4.5e15, rel=1e-12)
+
+
+def test_cost_and_energy_add_up_to_the_metrics():
+    run = ib.run("b200", "llama3-8b/decode", precision="fp8")
+    for name, metric in (("cost", "usd_per_mtok"), ("energy", "joules_per_token")):
+        (panel,) = run.plot(name).figure.panels
+        assert sum(bars.values[0] for bars in panel.layers) == pytest.approx(run[metric].item(), rel=1e-9)
+
+
+def test_memory_is_a_share_of_the_capacity():
+    """Weights of 8.03 billion parameters at 8 bits, of 180 GB: four per cent and a half."""
+    weights = layers(compared("b200").plot("memory").figure, ib.Bars)[0]
+    assert weights.name == "weights"
+    assert 4.0 < weights.values[0] < 5.0
+
+
+@pytest.mark.parametrize(("apart", "spread"), [(0.0, 0.3), (0.3, 0.3), (1.0, 0.5)])
+def test_the_odds_of_two_are_the_normal_distribution_s(apart, spread):
+    """P(ln a > ln b) = Phi(d / (sqrt 2 s)) for equal errors s."""
+    one, other = np.array([math.exp(apart)]), np.array([1.0])
+    odds = best_of([one, other], [np.array([spread])] * 2)
+    exact = 0.5 * (1 + math.erf(apart / spread / 2.0))
+    assert odds[0][0] == pytest.approx(exact, abs=2e-3)
+    assert odds[0][0] + odds[1][0] == pytest.approx(1.0)
+
+
+def test_a_system_that_does_not_fit_is_best_nowhere():
+    odds = best_of([np.array([1.0]), np.array([np.nan])], [np.array([0.2])] * 2)
+    assert (odds[0][0], odds[1][0]) == (1.0, 0.0)
+
+
+def test_a_map_is_hatched_where_nobody_is_sure_to_be_the_best():
+    answer = ib.compare(["b200", "b200@ideal"], "llama3-8b/decode", batch=[1, 2], context=[512, 1024])
+    (heat, *_) = layers(answer.plot("space").figure, ib.Heat)
+    assert heat.names == ("B200", "B200")
+    assert all(value == 1.0 for row in heat.values for value in row)
+    assert all(one for row in heat.hatched for one in row)  # a bound is never sure to be the best
+
+
+def test_the_footer_says_software_grade_precision_sources_and_version():
+    for name in ("roofline", "breakdown", "factors", "memory", "energy", "cost"):
+        foot = " ".join(compared("b200").plot(name).figure.footer)
+        assert "trtllm-1.3-b200 (" in foot
+        assert "fp8" in foot
+        assert f"InferBench {ib.__version__}" in foot
+        assert "Specs: " in foot
+        assert "not cited" not in foot
+
+
+def test_a_frontier_has_its_band_its_bound_and_its_limit():
+    found = ib.frontier(["8xb200"], "llama3-8b", batch=[1, 16, 64], slo_tpot="20ms")
+    figure = found.plot().figure
+    expected, bound = layers(figure, ib.Line)
+    assert bound.look == "thin"
+    assert all(low < y < high for low, y, high in zip(expected.low, expected.y, expected.high, strict=True))
+    assert max(bound.x) > max(expected.x)
+    (limit,) = layers(figure, ib.Rule)
+    assert limit.at == 50.0
+
+
+def test_a_card_has_no_crown_and_all_four_metrics():
+    figure = ib.card(["b200"]).plot().figure
+    assert [panel.title.split(":")[0] for panel in figure.panels] == [
+        "useful TOPS per chip",
+        "useful TOPS per $/h",
+        "useful TOPS per watt at the wall",
+        "flexibility",
+    ]
+
+
+@pytest.mark.slow
+def test_parity_counts_what_lies_in_its_interval(cli, tmp_path):
+    path = tmp_path / "parity.json"
+    assert cli("plot", "parity", "h100-sxm", "--out", str(path))[0] == 0
+    data = json.loads(path.read_text())
+    dots = [layer for panel in data["panels"] for layer in panel["layers"] if layer["kind"] == "dots"]
+    for one in dots:
+        inside = sum(low <= x <= high for x, low, high in zip(one["x"], one["low"], one["high"], strict=True))
+        assert one["name"] == f"h100-sxm {inside}/{len(one['x'])}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("rofline", "b200"), "did you mean 'roofline'"),
+        (("nonsense", "b200"), "known are breakdown, card, cost, energy, factors, frontier"),
+        (("roofline",), "no system was named"),
+        (("roofline", "b200", "-o", "x.nosuch"), "no renderer writes '.nosuch'"),
+        (("roofline", "b200", "-o", "picture"), "has no extension"),
+        (("roofline", "b200", "-w", "nosuch"), "unknown network"),
+        (("roofline", "b200", "-w", "llama3-8b", "-o", "/nowhere/x.svg"), "can't be written"),
+        (("roofline", "b200", "-w", "llama3-8b", "--format", "png"), "is not for a screen"),
+        (("frontier", "b200"), "a frontier is of one network"),
+        (("space", "b200", "-w", "llama3-8b", "--batch", "1", "--context", "512"), "needs two axes"),
+        (("card", "b200", "-w", "llama3-8b/decode"), "a card is of a suite"),
+    ],
+)
+def test_bad_input_is_one_message(cli, arguments, message):
+    code, out, err = cli("plot", *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert "bug of InferBench" not in err
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf", "html", "json", "csv", "tex", "md"])
+def test_a_picture_is_written_in_the_format_of_its_name(cli, tmp_path, suffix):
+    path = tmp_path / f"x.{suffix}"
+    assert cli("plot", "memory", "b200", "-w", "llama3-8b/decode", "-o", str(path))[0] == 0
+    assert path.stat().st_size > 100
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_a_terminal_of_any_width_gets_its_picture(cli, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    code, out, _ = cli("plot", "roofline", "b200", "-w", "llama3-8b")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= int(columns)
+    assert "\x1b" not in out
+
+
+def test_drawing_in_a_terminal_imports_nothing_heavy(cli):
+    """In a process of its own: Matplotlib takes half a second."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from inferbench.cli.app import run;"
+        "run(['plot', 'memory', 'b200', '-w', 'llama3-8b/decode']);"
+        "print([m for m in ('matplotlib', 'plotly', 'jinja2', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip().endswith("[]")

@@ -1,0 +1,172 @@
+"""Every renderer shows hostile text as text, fits its place, and is told by its extension."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+
+import pytest
+from inferbench_plot.draw import files, latex, pages, terminal
+from inferbench_plot.draw.look import PALETTE, ticks, written
+
+import inferbench as ib
+
+HOSTILE = {
+    "script": "</script><script>alert(1)</script>",
+    "image": '"><img src=x onerror=alert(1)>',
+    "link": '<a href="javascript:alert(1)">x</a>',
+    "escape": "\x1b]0;owned\x07\x1b[31mred",
+    "turned": "\u202egnp.exe",
+    "dollars": r"$\frac{1}{0$ & 50% #1 _x_ \input{/etc/passwd}",
+    "markup": "[bold]loud[/bold]",
+    "long": "A" * 10_000,
+}
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def figure(text: str = "plain") -> ib.Figure:
+    """Every kind of layer, with a text in every place."""
+    dots = ib.Dots(text, [1.0, 2.0], [3.0, 4.0], [2.5, 3.5], [3.5, 4.5], texts=[text, ""], said=[text, text])
+    line = ib.Line(
+        text, [1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 5.0], [0.5, 1.0, 2.0, 4.0], [2.0, 3.0, 4.0, 6.0], colour=1
+    )
+    names = ib.Scale(names=(text, "other"))
+    bars = (
+        ib.Bars(text, [1.0, 2.0], texts=[text, ""], colour=0),
+        ib.Bars("b", [1.0, 1.0], [1.0, 2.0], [1.5, 2.5], [2.5, 3.5], colour=1),
+    )
+    heat = ib.Heat(
+        ((0.0, 1.0), (1.0, float("nan"))), (("90 %", "80 %"), ("70 %", "")), (text, "B"), ((True, False),) * 2
+    )
+    shares = ib.Heat(((0.1, 0.9), (0.5, float("nan"))), (("10", "90"), ("50", "")))
+    x = ib.Scale(text, "s", log=True)
+    panels = (
+        ib.Panel(
+            x,
+            ib.Scale(text, "OP/s", log=True),
+            (line, dots, ib.Rule(text, 2.0), ib.Rule("", axis="both")),
+            text,
+        ),
+        ib.Panel(ib.Scale(text, "J", low=0.0), names, bars, text),
+        ib.Panel(names, names, (heat,), text),
+        ib.Panel(names, names, (shares,), text),
+    )
+    return ib.Figure("f", text, panels, footer=(text,), notes=(text,))
+
+
+def report(text: str) -> ib.Report:
+    table = ib.Table(
+        text, (ib.Cell(""), ib.Cell(text)), ((ib.Cell(text), ib.Cell("1 %", (text,))),), text, legend=(text,)
+    )
+    return ib.Report((table,), figures=(figure(text),))
+
+
+class Page(HTMLParser):
+    """Elements, and attributes that act."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.acting: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.acting += [
+            f"{name}={value}"
+            for name, value in attrs
+            if name.startswith("on") or (name in ("href", "src") and "javascript:" in (value or ""))
+        ]
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_picture_in_a_file_shows_it_as_text(text):
+    drawn = files.renderer("svg").render(report(text), 0)
+    root = ElementTree.fromstring(drawn)
+    assert {"script", "image", "a"}.isdisjoint({node.tag.removeprefix(SVG) for node in root.iter()})
+    shown = " ".join(node.text or "" for node in root.iter(f"{SVG}text"))
+    assert ib.visible(text)[:8] in shown
+    assert root.find(f"{SVG}desc").text.startswith(ib.visible(text)[:20])
+    assert files.renderer("png").render(report(text), 0).startswith(b"\x89PNG")
+    assert files.renderer("pdf").render(report(text), 0).startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_page_gets_no_element_and_no_action_of_it(text):
+    drawn = pages.RENDERER.render(report(text), 0)
+    page = Page()
+    page.feed(drawn)
+    assert page.acting == []
+    assert page.tags.count("script") == 2
+    assert not {"img", "a", "iframe", "link"} & set(page.tags)
+    charts = json.loads(re.search(r"const CHARTS = (\[.*?\]);\nconst ink", drawn, re.S)[1])
+    assert len(charts) == 4
+    assert "<" not in json.dumps(charts)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_a_terminal_is_told_no_command_and_nothing_is_wider(text, width):
+    drawn = terminal.RENDERER.render(report(text), width)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", drawn)
+    assert max(map(len, drawn.splitlines())) <= width
+    assert ib.visible(text)[:8] in drawn
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_latex_gets_no_command_of_it(text):
+    drawn = latex.RENDERER.render(report(text), 0)
+    ours = {"begin", "end", "caption", "toprule", "midrule", "bottomrule", "par", "footnotesize", "textbf"}
+    ours |= {
+        "textbackslash",
+        "textasciicircum",
+        "textasciitilde",
+        "textless",
+        "textgreater",
+        "textquotedbl",
+        "ldots",
+        "textbar",
+    }
+    assert set(re.findall(r"\\([A-Za-z]+)", drawn)) <= ours
+    assert drawn.replace(r"\{", "").count("{") == drawn.replace(r"\}", "").count("}")
+
+
+def test_the_script_of_pages_is_the_package_s_and_nothing_is_loaded():
+    drawn = pages.RENDERER.render(report("plain"), 0)
+    assert "<script src" not in drawn
+    assert "default-src 'none'" in drawn
+    assert drawn.count("plotly.js v") >= 1
+
+
+def test_a_png_has_the_pixels_of_two_columns_at_most_and_words():
+    drawn = files.renderer("png").render(report("plain"), 0)
+    width, _ = struct.unpack(">II", drawn[16:24])
+    assert width == 1003  # 85 mm at 300 dots per inch
+    assert b"Description" in drawn
+
+
+def test_the_same_figure_is_the_same_file():
+    assert files.renderer("svg").render(report("a"), 0) == files.renderer("svg").render(report("a"), 0)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, WCAG 2.2."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_the_first_colours_stand_out_from_white_paper():
+    """Contrast of 3 to 1 is what WCAG asks of graphics; later colours come with markers."""
+    assert all(1.05 / (luminance(colour) + 0.05) >= 3.0 for colour in PALETTE[:3])
+
+
+def test_ticks_are_round_and_few():
+    for low, high in ((0.3, 7e15), (1.0, 40.0), (2e-6, 3e-5)):
+        found = ticks(low, high, True)
+        assert 1 <= len(found) <= 7
+        assert all(low <= value <= high for value in found)
+    assert [written(v, "s") for v in (1e-6, 0.25, 30.0)] == ["1 µs", "250 ms", "30 s"]
+    assert [written(v, "OP/s") for v in (1e12, 2.5e15)] == ["1T", "2.5P"]

@@ -1,0 +1,74 @@
+"""Text that means harm shows as text in every format of the core."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import pytest
+
+from inferbench.face.pages import page
+from inferbench.report.model import Cell, Report, Table
+from inferbench.report.render import RENDERERS
+
+HOSTILE = {
+    "script": "<script>alert(1)</script>",
+    "link": "[click](javascript:alert(1)) <javascript:alert(1)>",
+    "image": '"><img src=x onerror=alert(1)>',
+    "escape": "\x1b]0;owned\x07\x1b[31mred",
+    "turned": "\u202egnp.exe",
+    "markup": "[bold red]loud[/bold red] [link=file:///etc/passwd]x[/link]",
+    "formula": '=HYPERLINK("http://x","y")',
+    "command": "@SUM(1+1)*cmd|' /C calc'!A0",
+    "long": "A" * 10_000,
+}
+
+
+def of(text: str) -> Report:
+    table = Table(text, (Cell(""), Cell(text)), ((Cell(text), Cell("1", (text,))),), text, legend=(text,))
+    return Report((table,), {"name": text}, ({"name": text, "value": -1.5, "plus": "+3.5"},))
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_screen_is_told_no_command(text):
+    shown = RENDERERS["table"].render(of(text), 80)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown)
+    letters = re.sub(r"\s", "", shown)
+    for word in ("alert(1)", "[boldred]loud[/boldred]"):
+        if word in text.replace(" ", ""):
+            assert word in letters
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_markdown_holds_no_html_and_no_link(text):
+    shown = RENDERERS["markdown"].render(of(text), 80)
+    assert "<" not in shown
+    assert "](" not in shown
+    assert all(line.count("|") - line.count("\\|") in (0, 3) for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_spreadsheet_gets_no_formula_and_numbers_stay(text):
+    (row,) = csv.DictReader(io.StringIO(RENDERERS["csv"].render(of(text), 80)))
+    assert not row["name"].startswith(("=", "+", "-", "@", "\t", "|"))
+    assert (row["value"], row["plus"]) == ("-1.5", "+3.5")
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_notebook_gets_no_element_of_the_text(text):
+    shown = page(of(text))
+    tags = set(re.findall(r"<(/?\w+)", shown))
+    assert {tag.strip("/") for tag in tags} <= {
+        "h4",
+        "p",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "sup",
+        "ol",
+        "li",
+    }
