@@ -96,6 +96,7 @@ _HOMES = {
         "Dollars",
         "DollarsPerHour",
         "Fraction",
+        "WholeOrNone",
         "Hertz",
         "Joules",
         "JoulesPerByte",
@@ -280,4 +281,5 @@ if TYPE_CHECKING:
     from inferbench.units import SquareMetres as SquareMetres
     from inferbench.units import Unit as Unit
     from inferbench.units import Watts as Watts
+    from inferbench.units import WholeOrNone as WholeOrNone
     from inferbench.units import show as show

@@ -20,20 +20,26 @@ __all__ = [
     "Dollars",
     "DollarsPerHour",
     "DollarsPerKilowattHour",
+    "Factor",
     "Fraction",
     "GramsPerKilowattHour",
     "Hertz",
     "Joules",
     "JoulesPerByte",
     "JoulesPerOp",
+    "Least",
     "Metres",
     "OpsPerSecond",
     "Range",
     "Seconds",
+    "Share",
     "SquareMetres",
+    "Span",
     "Unit",
     "Watts",
+    "WholeOrNone",
     "YEAR",
+    "checked",
     "count",
     "parse",
     "show",
@@ -51,6 +57,7 @@ class Unit:
         meaning: What such a quantity is called in messages ("a bandwidth").
         zero: Whether 0 is allowed.
         top: Largest value allowed.
+        least: Smallest value allowed, where that is above 0.
     """
 
     symbol: str
@@ -58,6 +65,18 @@ class Unit:
     example: str
     zero: bool = False
     top: float = math.inf
+    least: float = 0.0
+
+
+@attrs.frozen
+class Least:
+    """The smallest whole number that a field may have, where that is not 1.
+
+    Attributes:
+        value: That number; 0 where it means that there are none.
+    """
+
+    value: int
 
 
 @attrs.frozen
@@ -84,6 +103,7 @@ class Range:
 
 Hertz = Annotated[float, Unit("Hz", "a frequency", "1.75 GHz")]
 ByteCount = Annotated[float, Unit("B", "a capacity", "180 GB")]
+WholeOrNone = Annotated[int, Least(0)]
 BytesPerSecond = Annotated[float, Unit("B/s", "a bandwidth", "8 TB/s")]
 OpsPerSecond = Annotated[float, Unit("OP/s", "a rate of operations", "2250 TOP/s")]
 Seconds = Annotated[float, Unit("s", "a time", "2 us", zero=True)]
@@ -99,6 +119,9 @@ DollarsPerKilowattHour = Annotated[float, Unit("USD/kWh", "a price of energy", "
 GramsPerKilowattHour = Annotated[float, Unit("g/kWh", "a carbon intensity", "400 g/kWh", zero=True)]
 Count = Annotated[float, Unit("", "a count", "132")]
 Deviation = Annotated[float, Unit("", "a relative deviation", "0.05", zero=True)]
+Factor = Annotated[float, Unit("", "a factor of at least 1", "1.25", least=1.0)]
+Share = Annotated[float, Unit("", "a fraction above 0 and up to 1", "0.85", top=1.0)]
+Span = Annotated[float, Unit("s", "a time", "3 years")]
 Fraction = Annotated[float, Unit("", "a fraction between 0 and 1", "0.85", zero=True, top=1.0)]
 
 _BINARY = re.compile(r"[KMGTP]i[A-Za-z]")
@@ -150,9 +173,9 @@ def parse(text: str | float, unit: Unit) -> float:
     if not isinstance(text, str):
         if unit.symbol:
             raise ValueError(f'{text} has no unit; {unit.meaning} is written like "{unit.example}"')
-        return _checked(float(text), str(text), unit)
+        return checked(float(text), str(text), unit)
     if (spelt := _spelt(text, unit)) is not None:
-        return _checked(spelt, f'"{text}"', unit)
+        return checked(spelt, f'"{text}"', unit)
     from quantiphy import InvalidNumber, Quantity
 
     if unit.symbol == "OP/s" and (match := _RATES.fullmatch(text.strip())):
@@ -167,7 +190,7 @@ def parse(text: str | float, unit: Unit) -> float:
     if symbol != unit.symbol and math.isfinite(value):
         is_a = _MEANINGS.get(symbol, f'in "{symbol}"')
         raise ValueError(f'"{text}" is {is_a}; {unit.meaning} is written like "{unit.example}"')
-    return _checked(value, f'"{text}"', unit)
+    return checked(value, f'"{text}"', unit)
 
 
 def _spelt(text: str, unit: Unit) -> float | None:
@@ -209,13 +232,25 @@ def count(text: str) -> float:
     return float(match["number"].replace("_", "")) * _BINARY_PREFIXES[match["prefix"].lower()]
 
 
-def _checked(value: float, text: str, unit: Unit) -> float:
+def checked(value: float, text: str, unit: Unit) -> float:
+    """Return a value that its unit allows.
+
+    Args:
+        value: SI.
+        text: How messages write it.
+        unit: With its limits.
+
+    Raises:
+        ValueError: Not finite, negative, zero where that can't be, or outside of the unit's limits.
+    """
     if not math.isfinite(value):
         raise ValueError(f'{text} is not finite; {unit.meaning} is written like "{unit.example}"')
     if value < 0:
         raise ValueError(f"{text} is negative; {unit.meaning} can't be below 0")
     if value == 0 and not unit.zero:
         raise ValueError(f"{text} is zero; {unit.meaning} must be above 0")
+    if value < unit.least:
+        raise ValueError(f"{text} is below {unit.least:g}; {unit.meaning} was expected")
     if value > unit.top:
         raise ValueError(f"{text} is above {unit.top:g}; {unit.meaning} was expected")
     return value

@@ -78,6 +78,8 @@ def written(hint: Any) -> str:
             if unit.symbol
             else f"{unit.meaning}, like `{unit.example}`"
         )
+    if origin is typing.Annotated:
+        return f"whole number of at least {args[1].value}"
     if origin is Literal:
         return "one of " + ", ".join(f'`"{arg}"`' for arg in args if arg != "")
     if origin in (typing.Union, types.UnionType):

@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 import attrs
 
+from inferbench.errors import raise_if
 from inferbench.records.facts import Fact, Source
 from inferbench.records.node import Node
+from inferbench.records.rules import broken, known_formats
 from inferbench.units import (
     ByteCount,
     BytesPerSecond,
@@ -156,7 +158,7 @@ class Chip:
     vendor: str
     architecture_type: str
     architecture: Any
-    peak: Mapping[str, float] = attrs.field(factory=dict)
+    peak: Mapping[str, OpsPerSecond] = attrs.field(factory=dict)
     memory: Mapping[str, MemoryLevel] = attrs.field(factory=dict)
     interconnect: Mapping[str, Link] = attrs.field(factory=dict)
     power: Power = Power()
@@ -166,6 +168,12 @@ class Chip:
     facts: Mapping[str, Fact] = attrs.field(factory=dict, eq=False)
     note: str = ""
     origin: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        faults = [*broken(self), *known_formats(self.peak)]
+        if attrs.has(type(self.architecture)):
+            faults += broken(self.architecture, "architecture")
+        raise_if(attrs.evolve(fault, where=f"{self.name}: {fault.where}") for fault in faults)
 
     @property
     def outermost(self) -> str:

@@ -6,13 +6,13 @@ not what people write (a filter of 3 x 3, causal attention), the class says it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import attrs
 import numpy as np
 
 from inferbench.errors import Fault, InferBenchError, suggest
-from inferbench.num import Array, Numeric
+from inferbench.num import Array, Mask, Numeric
 from inferbench.records.attention import Attention
 from inferbench.records.convolution import Conv2d
 from inferbench.records.op import Collective, Elementwise, Gemm, Op
@@ -54,6 +54,8 @@ class Kind:
         build: Columns (arrays of shape (1, rows)), precision and words to an operator.
         words: Text that says more, with its default: which collective.
         same: Numbers that are the same in all rows of one call, as the operator takes one value.
+        together: From columns to what numbers may not be beside each other: the number at fault, where,
+            and what was expected.
 
     Example:
         >>> op_kind("gemm").op({"m": 8.0, "n": 64.0, "k": 32.0}, Precision.of(["bf16"])).useful
@@ -65,6 +67,7 @@ class Kind:
     build: Callable[[Columns, Precision, Words], Op]
     words: Words = attrs.field(factory=dict)
     same: Sequence[str] = ()
+    together: Callable[[Columns], Iterable[tuple[str, Mask, str]]] | None = None
 
     def op(self, columns: Columns, precision: Precision, words: Words | None = None) -> Op:
         """Build an operator; numbers that are not given take their default."""
@@ -97,6 +100,11 @@ class Kind:
         }
         for name, values in full.items():
             _refuse_outside(name, values, self.fields[name].least)
+        for name, bad, expected in self.together(full) if self.together is not None else ():
+            if bad.any():
+                row = int(np.argmax(bad))
+                found = f"{full[name][row]:g} does not go with the other numbers (row {row + 1})"
+                raise InferBenchError.of_argument(name, found, f"{expected} was expected")
         return full
 
 
@@ -138,6 +146,15 @@ def _attention(c: Columns, precision: Precision, words: Words) -> Op:
         v_dim=c["head_dim"],
         cached=bool(np.any(causal > 0)),
     )
+
+
+def _attention_together(c: Columns) -> Iterator[tuple[str, Mask, str]]:
+    heads, kv_heads, queries, keys = (
+        np.asarray(c[name]) for name in ("heads", "kv_heads", "queries", "keys")
+    )
+    yield "kv_heads", heads % kv_heads != 0, "a number that divides heads"
+    causal = np.asarray(c["causal"]) > 0
+    yield "keys", causal & (keys < queries), "at least as many keys as queries, each of which sees itself,"
 
 
 def _elementwise(c: Columns, precision: Precision, words: Words) -> Op:
@@ -182,6 +199,7 @@ DESCRIBED: tuple[Kind, ...] = (
             "causal": _MAY_BE_ZERO,
         },
         _attention,
+        together=_attention_together,
     ),
     Kind("elementwise", {"elements": _WANTED, "reads": _MAY_BE_ZERO, "writes": _MAY_BE_ZERO}, _elementwise),
     Kind(

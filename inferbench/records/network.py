@@ -8,8 +8,10 @@ from typing import Any
 
 import attrs
 
+from inferbench.errors import raise_if
 from inferbench.records.facts import Fact, Source
-from inferbench.units import Count
+from inferbench.records.rules import broken
+from inferbench.units import Count, Deviation
 
 __all__ = ["Network", "Published"]
 
@@ -26,7 +28,7 @@ class Published:
 
     parameters: Count = math.nan
     active: Count = math.nan
-    rounding: float = 0.005
+    rounding: Deviation = 0.005
 
 
 @attrs.frozen(kw_only=True)
@@ -56,6 +58,12 @@ class Network:
     facts: Mapping[str, Fact] = attrs.field(factory=dict, eq=False)
     note: str = ""
     origin: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        faults = [*broken(self)]
+        if attrs.has(type(self.params)):
+            faults += broken(self.params, "network")
+        raise_if(attrs.evolve(fault, where=f"{self.name}: {fault.where}") for fault in faults)
 
 
 @attrs.frozen(kw_only=True)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated
 
 import attrs
 
 from inferbench.num import Numeric
 from inferbench.records.facts import Fact, Source
-from inferbench.units import Deviation, Fraction, Unit, Watts
+from inferbench.units import Deviation, Factor, Fraction, Watts
 
 __all__ = ["Node", "NodeFile"]
 
 NAN = math.nan
-Factor = Annotated[float, Unit("", "a factor of at least 1", "1.11")]
 
 
 @attrs.frozen(kw_only=True)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from inferbench.errors import InferBenchError
 from inferbench.num import Numeric, ceil_div
 from inferbench.records.precision import Precision
 from inferbench.records.system import Layout
@@ -80,6 +81,12 @@ class Op:
         if "kind" not in cls.__dict__:
             parent = cls.__mro__[1]
             cls.kind = parent.kind if parent is not Op and issubclass(parent, Op) else cls.__name__.lower()
+
+    def __attrs_post_init__(self) -> None:
+        for name, value in self.__dict__.items():
+            if type(value) is float and not value >= 0.0:
+                found, wanted = f"{value:g} is out of range", "a number of at least 0 was expected"
+                raise InferBenchError.at(f"{self.kind} {self.name}: {name}", found, wanted)
 
     @property
     def instances(self) -> Numeric:
@@ -199,6 +206,7 @@ class Gemm(Op):
     }
 
     def __attrs_post_init__(self) -> None:
+        Op.__attrs_post_init__(self)
         if self.held is None and "experts" in self.split:
             object.__setattr__(self, "held", self.count)
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import attrs
 import numpy as np
 
 from inferbench.num import Numeric
 from inferbench.records.facts import Fact, Source
+from inferbench.records.rules import Ruled
 from inferbench.records.system import System
 from inferbench.units import (
     DollarsPerKilowattHour,
-    Fraction,
+    Factor,
     GramsPerKilowattHour,
     Range,
-    Seconds,
-    Unit,
+    Share,
+    Span,
 )
 
 __all__ = ["HourlyCost", "Scenario", "ScenarioFile", "Suite", "SuiteFile", "SuitePoint", "SuiteSpace", "Term"]
@@ -65,11 +66,10 @@ _LACKING: Mapping[Term, str] = {
     Term.RESERVED_1Y: "no rate for one year",
     Term.RESERVED_3Y: "no rate for three years",
 }
-Factor = Annotated[float, Unit("", "a factor of at least 1", "1.25")]
 
 
 @attrs.frozen(kw_only=True)
-class Scenario:
+class Scenario(Ruled):
     """What an hour costs beside the chip.
 
     Attributes:
@@ -95,12 +95,12 @@ class Scenario:
 
     name: str
     title: str
-    depreciation: float
-    electricity: float
-    pue: float
-    system_factor: float
-    utilization: float
-    carbon_intensity: float = math.nan
+    depreciation: Span
+    electricity: DollarsPerKilowattHour
+    pue: Factor
+    system_factor: Factor
+    utilization: Share
+    carbon_intensity: GramsPerKilowattHour = math.nan
     facts: Mapping[str, Fact] = attrs.field(factory=dict, eq=False)
     note: str = ""
     origin: str = ""
@@ -203,11 +203,11 @@ class ScenarioFile:
     note: str = ""
     source: str = ""
     sources: Mapping[str, Source] = attrs.field(factory=dict)
-    depreciation: Seconds
+    depreciation: Span
     electricity: DollarsPerKilowattHour
     pue: Factor
     system_factor: Factor
-    utilization: Fraction
+    utilization: Share
     carbon_intensity: GramsPerKilowattHour = math.nan
 
 

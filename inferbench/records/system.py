@@ -47,6 +47,15 @@ class Layout:
     dp: int = 1
     ep: int = 1
 
+    def __attrs_post_init__(self) -> None:
+        for name in ("tp", "cp", "pp", "dp", "ep"):
+            degree = getattr(self, name)
+            if not isinstance(degree, int) or degree < 1:
+                found = f"{degree!r} is out of range"
+                raise InferBenchError.at(
+                    f"layout: {name}", found, "a whole number of at least 1 was expected"
+                )
+
     @property
     def chips(self) -> int:
         """Chips the layout takes."""
@@ -178,6 +187,14 @@ class System:
     chip: Chip
     count: int = 1
     layout: Layout | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.count, int) or not 1 <= self.count <= MOST_CHIPS:
+            found = f"{self.count!r} chips is out of range"
+            raise InferBenchError.at(self.chip.name, found, f"a system has 1 to {MOST_CHIPS:,} chips")
+        if self.layout is not None and self.layout.chips != self.count:
+            found = f"layout {self.layout} takes {self.layout.chips} chips, the system has {self.count}"
+            raise InferBenchError.at(self.chip.name, found, "make tp x cp x pp x dp equal to the count")
 
     def wall(self, watts: Numeric, limit: float = math.nan) -> Numeric:
         """Watts at the wall when the power model counts so many: the one definition that cost and

@@ -19,8 +19,9 @@ import attrs
 
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.facts import Basis, Fact, Source
+from inferbench.records.rules import least_of
 from inferbench.specs.written import Entry, example, hint_example, join, number, span, written_like
-from inferbench.units import Range, Unit, parse
+from inferbench.units import Least, Range, Unit, parse
 
 __all__ = ["Find", "Walked", "read_toml", "structure", "walk"]
 
@@ -215,7 +216,7 @@ class _Walker:
         values: dict[str, object] = {}
         for name, field in fields.items():
             if name in raw and name != "sources":
-                value = self.value(raw[name], hints[name], join(path, name))
+                value = self.value(raw[name], hints[name], join(path, name), least_of(field))
                 if value is not attrs.NOTHING:
                     values[name] = value
                 elif field.default is attrs.NOTHING:
@@ -224,13 +225,19 @@ class _Walker:
                 self.fault(join(path, name), "missing key", f"add `{name}`{hint_example(hints[name])}")
         return values
 
-    def value(self, raw: Any, hint: Any, path: str) -> Any:
-        """Walk one value along its annotation; NOTHING where the default should stand."""
+    def value(self, raw: Any, hint: Any, path: str, least: int = 0) -> Any:
+        """Walk one value along its annotation; NOTHING where the default should stand.
+
+        Args:
+            least: Smallest whole number that it may be.
+        """
         origin, args = typing.get_origin(hint), typing.get_args(hint)
+        if origin is typing.Annotated and isinstance(args[1], Least):
+            return self.plain(raw, args[0], path, args[1].value)
         if origin is typing.Annotated:
             return self.quantity(raw, args[1], path, ranged=args[0] is Range)
         if hint in (int, float):
-            return self.plain(raw, hint, path)
+            return self.plain(raw, hint, path, least)
         if origin is Literal:
             return self.choice(raw, args, path)
         if hint in (str, bool):
@@ -246,7 +253,7 @@ class _Walker:
         if origin is tuple:
             return self.sequence(raw, args, path)
         if origin in (typing.Union, types.UnionType):
-            return self.value(raw, _member(raw, args), path)
+            return self.value(raw, _member(raw, args), path, least)
         return raw
 
     def mapping(self, raw: object, hint: object, path: str) -> Any:
@@ -330,7 +337,7 @@ class _Walker:
         self.facts[path] = Fact(path, result, unit.symbol, entry.source, entry.note, date=entry.date)
         return result
 
-    def plain(self, raw: Any, hint: type, path: str) -> Any:
+    def plain(self, raw: Any, hint: type, path: str, least: int) -> Any:
         """Walk a bare int or float, possibly cited."""
         entry = self.entry(raw, path)
         if entry is None:
@@ -347,8 +354,8 @@ class _Walker:
             found = float(str(value)) if known else math.nan
         except (TypeError, ValueError, OverflowError):
             found = math.nan
-        if not math.isfinite(found) or (hint is int and (found != int(found) or found < 0)):
-            kind = "a whole number of at least 0" if hint is int else "a finite number"
+        if not math.isfinite(found) or (hint is int and (found != int(found) or found < least)):
+            kind = f"a whole number of at least {least}" if hint is int else "a finite number"
             self.fault(path, f"{value!r} is not {kind}", written_like(path, "4"))
             return attrs.NOTHING
         result: Any = int(found) if hint is int else found

@@ -128,7 +128,7 @@ def test_a_server_by_its_file():
             'fixed = "1 kW"\nfactor = 1.1',
             "fixed watts are of a node of so many chips\n  write chips_per_node = 8",
         ),
-        ("fixed_of_tdp = 0.3", "r.toml: factor: missing key\n  add `factor`, for example `1.11`"),
+        ("fixed_of_tdp = 0.3", "r.toml: factor: missing key\n  add `factor`, for example `1.25`"),
     ],
 )
 def test_a_server_that_says_too_little(text, said):
@@ -259,7 +259,7 @@ def test_ranges(text, low, high):
             '"4 [bench]"',
             "4.5",
             (
-                "x1.toml: architecture.units: 4.5 is not a whole number of at least 0\n"
+                "x1.toml: architecture.units: 4.5 is not a whole number of at least 1\n"
                 '  write units = 4, or { missing = "why" } where it is not known'
             ),
         ),
@@ -267,7 +267,7 @@ def test_ranges(text, low, high):
             '"4 [bench]"',
             "-4",
             (
-                "x1.toml: architecture.units: -4 is not a whole number of at least 0\n"
+                "x1.toml: architecture.units: -4 is not a whole number of at least 1\n"
                 '  write units = 4, or { missing = "why" } where it is not known'
             ),
         ),

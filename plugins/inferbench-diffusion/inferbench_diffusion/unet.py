@@ -52,7 +52,7 @@ class UNetParams:
     attention_heads: tuple[int, ...] = attrs.field(validator=_levels)
     down_transformers: tuple[tuple[int, ...], ...] = attrs.field(validator=_levels)
     up_transformers: tuple[tuple[int, ...], ...] = attrs.field(validator=_levels)
-    mid_transformers: int
+    mid_transformers: ib.WholeOrNone
     cross_attention_dim: int
     pixels: int
     steps: int = 50

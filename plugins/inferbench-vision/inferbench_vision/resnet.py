@@ -19,7 +19,7 @@ class ResNetParams:
     embedding_size: int = 64
     reduction: int = 4
     num_channels: int = 3
-    num_labels: int = 1000
+    num_labels: ib.WholeOrNone = 1000
 
 
 class ResNet(ib.Workload):

@@ -21,7 +21,7 @@ class ViTParams:
     patch_size: int
     image_size: int = 224
     num_channels: int = 3
-    num_labels: int = 1000
+    num_labels: ib.WholeOrNone = 1000
 
 
 class ViT(ib.Workload):
