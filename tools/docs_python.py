@@ -11,6 +11,7 @@ import attrs
 from docs_formats import GENERATED
 
 import inferbench as ib
+from inferbench.units import Least
 
 SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "Example")
 HEADINGS = {"Args": "Arguments", "Attributes": "Fields"}
@@ -171,6 +172,8 @@ def groups() -> dict[str, list[str]]:
 def unit(name: str) -> str:
     """One line for a type that says a unit, or for a constant."""
     metadata = getattr(getattr(ib, name), "__metadata__", ())
+    if metadata and isinstance(metadata[0], Least):
+        return f"| `{name}` | a whole number of at least {metadata[0].value} | none | `2` |"
     if metadata:
         one = metadata[0]
         return f"| `{name}` | {one.meaning} | {one.symbol or 'none'} | `{one.example}` |"
