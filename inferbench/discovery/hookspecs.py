@@ -204,7 +204,10 @@ def inferbench_renderers() -> Iterable[Renderer]:
 
 @hookspec
 def inferbench_plots() -> Iterable[Plot]:
-    """Yield kinds of pictures for `inferbench plot`: what is computed, and how it becomes a figure."""
+    """Yield kinds of pictures for `inferbench plot`: what is computed, and how it becomes a figure.
+
+    .. versionadded:: 0.1
+    """
     return ()
 
 
