@@ -17,7 +17,7 @@ from inferbench.evidence.variants import regime
 from inferbench.num import Array, Mask, Numeric
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
-from inferbench.records.measurement import Measurement
+from inferbench.records.measurement import EXPERTS, Measurement
 from inferbench.records.op import Op
 from inferbench.records.precision import FORMATS, Precision
 from inferbench.records.stack import Stack
@@ -246,7 +246,7 @@ def _sort(row: Measurement, registry: Registry) -> Sort | str:
         point = Precision.of([name]).points[0]
     except InferBenchError:
         return f"in {row.precision}, which is no precision of ours"
-    if row.op == "moe" and exponent(str(row.extra.get("distribution", ""))) is None:
+    if row.op == EXPERTS and exponent(str(row.extra.get("distribution", ""))) is None:
         return f"routed as '{row.extra['distribution']}', which is not known"
     spelled, suffix = row.precision, "" if name in PLAIN else name
     variant = _variant(row)
@@ -259,7 +259,7 @@ def _sort(row: Measurement, registry: Registry) -> Sort | str:
 
 
 def _variant(row: Measurement) -> str:
-    return "gemm.experts" if row.op == "moe" else regime(row)
+    return "gemm.experts" if row.op == EXPERTS else regime(row)
 
 
 def _kernel(
@@ -334,7 +334,7 @@ def _group(row: Measurement) -> str:
         return f"{axes['heads']:g} heads, {axes['kv_heads']:g} of keys, width {axes['head_dim']:g}"
     if row.op == "collective":
         return f"{axes['payload']:g} bytes"
-    if row.op != "moe":  # another batch of the same shape would vouch for a row that is left out
+    if row.op != EXPERTS:  # another batch of the same shape would vouch for a row that is left out
         return ", ".join(f"{name} {value:g}" for name, value in axes.items() if name not in ("batch", "m"))
     return (
         f"hidden {axes['hidden']:g}, inner {axes['inter']:g}, {axes['topk']:g} of {axes['experts']:g} experts"

@@ -15,7 +15,7 @@ from inferbench.discovery.registry import Registry
 from inferbench.errors import Fault, InferBenchError
 from inferbench.num import Array, Mask, Numeric
 from inferbench.records.chip import Chip
-from inferbench.records.measurement import Measurement
+from inferbench.records.measurement import EXPERTS, Measurement
 from inferbench.records.op import Gemm
 from inferbench.records.precision import Precision
 from inferbench.records.stack import Stack
@@ -75,7 +75,7 @@ def layer_rows(
     for row in rows:
         routing = str(row.extra.get("distribution", ""))
         if exponent(routing) is None:
-            raise InferBenchError.at("moe", f"routed as '{routing}', which is not known", "use balanced")
+            raise InferBenchError.at(EXPERTS, f"routed as '{routing}', which is not known", "use balanced")
     ops = expert_layer(columns, Precision.of([precision], (-1, 1)), rows)
     formats = cost(ops[0], chip, registry)[1]
     ideal = registry.stack("ideal")
@@ -97,7 +97,7 @@ def layer_rows(
 def _column(rows: Sequence[Measurement], name: str) -> Array:
     values = np.array([[row.axes.get(name, 1.0 if name in ("tp", "ep") else np.nan) for row in rows]])
     if not np.all(values >= 1.0):
-        fault = Fault("moe", f"{name} must be given", f"add the column {name}", code="missing-field")
+        fault = Fault(EXPERTS, f"{name} must be given", f"add the column {name}", code="missing-field")
         raise InferBenchError([fault])
     return values
 

@@ -13,7 +13,7 @@ from inferbench.model.exchange import exchange
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
 from inferbench.records.kinds import Kind, op_kind, op_kinds
-from inferbench.records.measurement import Measurement
+from inferbench.records.measurement import EXPERTS, Measurement
 from inferbench.records.op import Collective, Op
 from inferbench.records.placement import Footprint, Graph, Site
 from inferbench.records.precision import Precision
@@ -82,7 +82,7 @@ def _experts(
 
 
 # A layer of experts is several operators of one measured row; every other kind describes itself.
-LAYERS: Mapping[str, Builder] = {"moe": _experts}
+LAYERS: Mapping[str, Builder] = {EXPERTS: _experts}
 
 
 def builder(op: str) -> Builder | None:

@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 
 from inferbench.calibration.priors import LeftOut, Prior
+from inferbench.records.measurement import DECODE, GENERATE
 
 __all__ = ["stack_text"]
 
 # Phases of language models that run one token at a time; all others take the other figure.
-STEPWISE = ("decode", "generate")
+STEPWISE = (DECODE, GENERATE)
 
 
 def stack_text(prior: Prior, title: str, missed: Sequence[LeftOut], on: str, command: str, date: str) -> str:

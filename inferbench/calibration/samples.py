@@ -8,12 +8,13 @@ import attrs
 import numpy as np
 
 from inferbench.num import Array
+from inferbench.records.measurement import DECODE, PREFILL
 from inferbench.records.run import Run
 
 __all__ = ["ENGINES", "PHASES", "Sample", "sample"]
 
 ENGINES = ("memory", "compute", "network")
-PHASES = ("decode", "prefill")
+PHASES = (DECODE, PREFILL)
 """Kinds of steps that err apart: one token at a time, and all else."""
 
 

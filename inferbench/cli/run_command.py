@@ -63,6 +63,6 @@ def command(
         ),
     )
     if explain:
-        report = attrs.evolve(report, tables=(*report.tables, explanation(run, explain)))
+        report = attrs.evolve(report, tables=(*report.tables, explanation(run, explain, registry.metrics())))
     common.emit(report, output.form, output.out, registry)
     common.problems_line(registry)

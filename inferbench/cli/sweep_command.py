@@ -10,7 +10,7 @@ import rich_click
 from inferbench.cli import common
 from inferbench.cli.progress import Progress
 from inferbench.face.sweep import sweep
-from inferbench.space.winners import Equal
+from inferbench.space.winners import TOKENS, Equal
 
 __all__ = ["command"]
 
@@ -65,10 +65,9 @@ __all__ = ["command"]
 )
 @click.option(
     "--metric",
-    default="tokens",
+    default=TOKENS,
     show_default=True,
-    type=click.Choice(["tokens", "useful_tops"]),
-    help="Quantity by which systems are ranked, with -v.",
+    help="Quantity by which systems are ranked, with -v: tokens, or a metric of useful operations.",
 )
 @click.option(
     "--equal",
@@ -132,6 +131,6 @@ def command(
             kept = f"what was finished is kept in {out}; the same command goes on from there"
             print(f"inferbench: {kept}", file=sys.stderr)
         raise
-    detailed = verbose or (metric, equal) != ("tokens", "cost")
+    detailed = verbose or (metric, equal) != (TOKENS, "cost")
     common.emit(found.report(detailed), form, None, registry)
     common.problems_line(registry)

@@ -34,6 +34,7 @@ from inferbench.errors import Fault, InferBenchError, closest
 from inferbench.records.chip import Chip
 from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Workload
 from inferbench.records.network import Network
+from inferbench.records.roles import ROLES, Role
 from inferbench.records.run import Metric
 from inferbench.records.stack import Stack
 from inferbench.specs import assemble
@@ -363,6 +364,11 @@ class Registry:
         return sorted(
             (self.get("metrics", name) for name in self.names("metrics")), key=lambda m: (m.order, m.name)
         )
+
+    def roles(self) -> dict[Role, Metric]:
+        """The metric of each role, in the order of `ROLES`; of two with one role the first on screens."""
+        known = {metric.role: metric for metric in reversed(self.metrics()) if metric.role}
+        return {role: known[role] for role in ROLES if role in known}
 
     def with_records(self, kind: str, records: Iterable[Any]) -> Registry:
         """Return a copy in which records take the places of those of their names; this one stays as it is.

@@ -15,7 +15,7 @@ from inferbench.evidence.broken import broken_json
 from inferbench.evidence.importing import read_measurements
 from inferbench.model.choice import cited
 from inferbench.records.chip import Chip
-from inferbench.records.measurement import Condition, Measurement
+from inferbench.records.measurement import GENERATE, LANGUAGE, Condition, Measurement
 from inferbench.records.network import Network
 from inferbench.records.precision import PrecisionName
 from inferbench.records.stack import Stack
@@ -24,15 +24,12 @@ from inferbench.specs.figures import Target, settled, targets
 
 __all__ = ["Situation", "Target", "read_rows", "situate", "targets"]
 
-LANGUAGE = ("decode", "prefill", "generate")
 # Conditions under which a step does other work than the modelled one.
 OTHER_WORK: Mapping[Condition, str] = {
     Condition.QUANTISED_CACHE: "keys and values are stored in fewer bits",
     Condition.SPECULATIVE: "speculative decoding",
     Condition.DISAGGREGATED: "prompts and steps run on different chips",
 }
-# A whole image is measured with all that its pipeline runs; options a workload doesn't have are left out.
-WHOLE = {"image": ("cfg", "text_encoder", "vae"), "video": ("cfg", "text_encoder")}
 
 
 def read_rows(
@@ -144,7 +141,7 @@ def _incomplete(m: Measurement) -> tuple[str, str] | None:
         needed = (
             *(() if m.queueing else ("batch",)),
             "context",
-            *(("output",) if m.phase == "generate" else ()),
+            *(("output",) if m.phase == GENERATE else ()),
         )
         missing = [name for name in needed if math.isnan(m.axes.get(name, math.nan))]
         if missing:
@@ -193,16 +190,4 @@ def _options(m: Measurement, network: Network | None, registry: Registry) -> dic
     assert network is not None
     if "options" in m.extra:
         return dict(m.extra["options"])
-    known = {field.name for field in attrs.fields(registry.workload(network.type).options)}
-    options: dict[str, object] = {}
-    for name in WHOLE.get(m.phase, ()):
-        if name in known and _described(name, network):
-            options[name] = True
-    return options
-
-
-def _described(option: str, network: Network) -> bool:
-    """Whether a network's spec has what an option would add."""
-    if option == "text_encoder":
-        return bool(getattr(network.params, "text_encoders", ()))
-    return option != "vae" or getattr(network.params, "vae", "other") != "other"
+    return dict(registry.workload(network.type).measured_with(network, m.phase))

@@ -18,7 +18,19 @@ from inferbench.specs.ranges import Axis, points_of
 from inferbench.units import Unit
 from inferbench.units import parse as quantity
 
-__all__ = ["duration", "find", "listed", "one_number", "one_phase", "scenario_of", "served", "split_workload"]
+__all__ = [
+    "duration",
+    "example_chips",
+    "example_workload",
+    "find",
+    "listed",
+    "one_number",
+    "one_phase",
+    "phases_of",
+    "scenario_of",
+    "served",
+    "split_workload",
+]
 
 T = TypeVar("T")
 _TIME = Unit("s", "a time", "20 ms", zero=True)
@@ -57,8 +69,37 @@ def scenario_of(known: Registry, name: str | None) -> Scenario | None:
     return find("scenario", name, lambda one: known.get("scenarios", one)) if name else None
 
 
-def split_workload(workload: str) -> tuple[str, str]:
+def example_chips(known: Registry, count: int = 1) -> list[str]:
+    """Chips that are installed, for what a message proposes."""
+    return known.names("chips")[:count] or ["CHIP"]
+
+
+def example_workload(known: Registry | None, network: str = "") -> str:
+    """A phase of a network, or else the first point of an installed suite, for what a message proposes."""
+    if known is None:
+        return f"{network or 'NETWORK'}/PHASE"
+    if network:
+        phases = phases_of(network, known)
+        return f"{network}/{phases[0] if phases else 'PHASE'}"
+    suites = (known.get("suites", name) for name in known.names("suites"))
+    point = next((one for suite in suites for one in suite.points), None)
+    return f"{point.network}/{point.phase}" if point else "NETWORK/PHASE"
+
+
+def phases_of(network: str, known: Registry) -> list[str]:
+    """Phases of a network; none where no network has this name."""
+    try:
+        return [one.name for one in known.workload(known.network(network).type).phases]
+    except InferBenchError:
+        return []
+
+
+def split_workload(workload: str, known: Registry | None = None) -> tuple[str, str]:
     """Split `network/phase`.
+
+    Args:
+        workload: As written.
+        known: Where an example is taken from.
 
     Raises:
         InferBenchError: There is no slash in it.
@@ -66,7 +107,7 @@ def split_workload(workload: str) -> tuple[str, str]:
     name, _, phase = workload.rpartition("/")
     if not name:
         found = "a workload is written network/phase"
-        remedy = f"for example {workload or 'llama3-70b'}/decode"
+        remedy = f"for example {example_workload(known, workload)}"
         raise InferBenchError.of_argument("workload", found, remedy, workload)
     return name, phase
 
@@ -77,7 +118,7 @@ def one_phase(workload: str, known: Registry) -> tuple[Network, Phase]:
     Raises:
         InferBenchError: Either is not known.
     """
-    name, phase = split_workload(workload)
+    name, phase = split_workload(workload, known)
     network = find("workload", name, known.network)
     phases = {one.name: one for one in known.workload(network.type).phases}
     if phase not in phases:
@@ -89,14 +130,15 @@ def one_phase(workload: str, known: Registry) -> tuple[Network, Phase]:
 def served(workload: str, known: Registry) -> Network:
     """Look up a network that has prompts and tokens; a phase beside its name is refused."""
     name, _, phase = workload.rpartition("/")
-    if name and phase in ("prefill", "decode", "generate"):
+    if name and phase in phases_of(name, known):
         found = "serving has all phases at once"
         raise InferBenchError.of_argument("workload", found, "", workload, workload=name)
     network = find("workload", workload, known.network)
-    phases = [one.name for one in known.workload(network.type).phases]
-    if not {"prefill", "decode"} <= set(phases):
-        found = f"{network.title} has no prompts and tokens to serve: its phases are {', '.join(phases)}"
-        remedy = "name a language model, for example llama3-70b"
+    serves = known.workload(network.type)
+    if serves.of_role("prompt") is None or serves.of_role("token") is None:
+        phases = ", ".join(one.name for one in serves.phases)
+        found = f"{network.title} has no prompts and tokens to serve: its phases are {phases}"
+        remedy = f"name a language model, for example {example_workload(known).rpartition('/')[0]}"
         raise InferBenchError.of_argument("workload", found, remedy, workload)
     return network
 

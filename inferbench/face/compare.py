@@ -11,7 +11,7 @@ import numpy as np
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
-from inferbench.face.asked import find, listed
+from inferbench.face.asked import example_chips, find, listed
 from inferbench.face.run import evaluated
 from inferbench.model.capacity import smallest_system
 from inferbench.model.choice import BEST, IDEAL, ForeignStack
@@ -175,7 +175,7 @@ def compare(
     known = registry or installed()
     named = listed(systems)
     if not named:
-        raise InferBenchError.of_argument("systems", "no system was named", systems=["b200"])
+        raise InferBenchError.of_argument("systems", "no system was named", systems=example_chips(known))
     works = _works(known, suite, workload, precision, axes)
     settings: dict[str, object] = {
         "stack": stack,

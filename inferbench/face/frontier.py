@@ -9,7 +9,7 @@ import attrs
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
-from inferbench.face.asked import duration, find, listed, one_number, scenario_of, served
+from inferbench.face.asked import duration, example_chips, find, listed, one_number, scenario_of, served
 from inferbench.model.choice import BEST, choose
 from inferbench.records.system import System, SystemName
 from inferbench.report.frontier import frontier_report
@@ -100,7 +100,7 @@ def frontier(
     known = registry or installed()
     named = [SystemName.parse(name) for name in listed(systems)]
     if not named:
-        raise InferBenchError.of_argument("systems", "no system was named", systems=["8xb200"])
+        raise InferBenchError.of_argument("systems", "no system was named", systems=example_chips(known))
     limits = duration(slo_tpot, "slo_tpot"), duration(slo_ttft, "slo_ttft")
     question = Question(
         network=served(workload, known),
@@ -125,7 +125,8 @@ def _found(question: Question, name: SystemName, stack: str) -> Frontier:
     """The frontier of a system under its own software, which stands in its name where it was written."""
     known = question.registry
     system = System(find("systems", name.chip, known.chip), name.count or 1, name.layout)
-    work = question.network, ("prefill", "decode"), question.precisions, known, system.count
+    phases = [one.name for one in known.workload(question.network.type).phases if one.role]
+    work = question.network, phases, question.precisions, known, system.count
     if name.stack:
         chosen = choose(name.stack, system.chip, *work)
     else:

@@ -102,7 +102,7 @@ def evaluated(
     breakdown: bool,
 ) -> Run:
     """Do what `run` does, without remarks: `compare` adds them to the runs that it keeps."""
-    split_workload(workload)
+    split_workload(workload, known)
     one, own = _system(system, known)
     network, the_phase = one_phase(workload, known)
     phase = the_phase.name

@@ -163,7 +163,8 @@ def _software(
     named: SystemName, stack: str, size: System, network: Network, precision: str, known: Registry
 ) -> Choice:
     """The software that the system names, or the one for those that name none."""
-    work = network, ("prefill", "decode"), precision, known, size.count
+    phases = [one.name for one in known.workload(network.type).phases if one.role]
+    work = network, phases, precision, known, size.count
     if named.stack:
         return choose(named.stack, size.chip, *work)
     return find("stack", stack, lambda one: choose(one, size.chip, *work, where=one))

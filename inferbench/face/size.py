@@ -10,7 +10,7 @@ import attrs
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, suggest
 from inferbench.face.answer import Answer
-from inferbench.face.asked import duration, find, listed, one_number, one_phase, scenario_of
+from inferbench.face.asked import duration, example_chips, find, listed, one_number, one_phase, scenario_of
 from inferbench.model.choice import BEST, choose
 from inferbench.records.interfaces import Phase
 from inferbench.records.network import Network
@@ -131,7 +131,7 @@ def size(
     )
     names = listed(chips)
     if not names:
-        raise InferBenchError.of_argument("chips", "no chip was named", chips=["b200", "h200"])
+        raise InferBenchError.of_argument("chips", "no chip was named", chips=example_chips(known, 2))
     sized = tuple(_sized(demand, _bare(name), stack) for name in names)
     return Sizing(sized, demand, {name: str(points_of(values, name)) for name, values in axes.items()})
 
@@ -141,7 +141,7 @@ def _limits(workload: str, phase: Phase, limits: Mapping[str, float]) -> tuple[f
     mine = _LIMITS[phase.latency]
     give: Mapping[str, str] = {mine: "20ms"}
     for name, value in limits.items():
-        extra = name == "ttft" and phase.latency == "tpot_s"
+        extra = name == "ttft" and phase.role == "token"
         if math.isfinite(value) and name != mine and not extra:
             found, remedy = f"{workload} has no such time", "its limit is {give}"
             raise InferBenchError.of_argument(name, found, remedy, **{mine: None})
@@ -149,7 +149,7 @@ def _limits(workload: str, phase: Phase, limits: Mapping[str, float]) -> tuple[f
             raise InferBenchError.of_argument(name, "0 s is no limit that can be met", **{name: "20ms"})
     if not math.isfinite(limits[mine]):
         raise InferBenchError.of_argument(mine, "no limit was given", **give)
-    return limits[mine], limits["ttft"] if mine == "tpot" else math.inf
+    return limits[mine], limits["ttft"] if phase.role == "token" else math.inf
 
 
 def _axes(known: Registry, network: Network, phase: Phase, given: Mapping[str, Axis]) -> dict[str, float]:
@@ -177,7 +177,8 @@ def _sized(demand: Demand, name: SystemName, stack: str) -> Sized:
     """Size one chip under its own software."""
     known = demand.registry
     chip = find("chips", name.chip, known.chip)
-    phases = [demand.phase, *(["prefill"] if math.isfinite(demand.first) else [])]
+    reads = known.workload(demand.network.type).of_role("prompt")
+    phases = [demand.phase, *([reads.name] if reads and math.isfinite(demand.first) else [])]
     work = demand.network, phases, demand.precision, known
     if name.stack:
         chosen = choose(name.stack, chip, *work)

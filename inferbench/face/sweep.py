@@ -21,7 +21,7 @@ from inferbench.report.model import Report
 from inferbench.report.space import space_data, space_report
 from inferbench.report.sweeps import COLUMNS, counted, summary
 from inferbench.space.flexibility import COORDINATES, DEFINITIONS, Space, densified, flexibility
-from inferbench.space.winners import Equal, winners
+from inferbench.space.winners import TOKENS, Equal, ranked_by, winners
 from inferbench.specs.ranges import Axis, Points, parse, points_of
 from inferbench.sweeping import execute
 from inferbench.sweeping.columns import Columns
@@ -64,7 +64,7 @@ class Sweep(Answer):
     @property
     def space(self) -> Space:
         """All points as arrays over systems and points."""
-        return _space(self.parts)
+        return _space(self.parts, self.registry)
 
     def flexibility(
         self, definition: str = "peak", threshold: float = 0.5, phase: str | None = None
@@ -85,7 +85,7 @@ class Sweep(Answer):
         shares = flexibility(self.space, DEFINITIONS[definition], threshold, phase)
         return dict(zip(self.space.systems, shares.tolist(), strict=True))
 
-    def winners(self, metric: str = "tokens", equal: Equal = "cost") -> dict[str, float]:
+    def winners(self, metric: str = TOKENS, equal: Equal = "cost") -> dict[str, float]:
         """Return the share of the space in which each system is the best; NaN where it can't be compared.
 
         Args:
@@ -129,7 +129,10 @@ class Sweep(Answer):
         }
         denser = plan(attrs.evolve(self.plan.request, axes=axes), self.registry)
         doubled = (
-            _space([_kept(part) for part in execute.in_memory(denser, self.registry)])
+            _space(
+                [_kept(part, self.registry) for part in execute.in_memory(denser, self.registry)],
+                self.registry,
+            )
             if denser.size <= LARGEST_SUMMARY
             else None
         )
@@ -156,7 +159,7 @@ def sweep(
     scheduler: str | None = None,
     memory: str | float = "512 MB",
     yes: bool = False,
-    metric: str = "tokens",
+    metric: str = TOKENS,
     equal: Equal = "cost",
     watch: Watch = lambda done, total: None,
     registry: Registry | None = None,
@@ -198,6 +201,7 @@ def sweep(
     """
     known = registry or installed()
     _refuse_without_place(known, out, executor, workers, scheduler)
+    _refuse_unranked(known, metric)
     request = _request(
         known,
         listed(systems),
@@ -213,16 +217,29 @@ def sweep(
         memory=_bytes(memory),
     )
     made = plan(request, known)
-    parallel = out is not None and made.size > PARALLEL_FROM and _cores() > 1
-    name = executor or ("processes" if parallel else "inline")
+    name = executor or _executor(made, out)
     ask(made, known, None if out is None else str(out), 1 if name == "inline" else workers or _cores(), yes)
     if out is None:
-        parts = tuple(_kept(part) for part in execute.in_memory(made, known, watch))
+        parts = tuple(_kept(part, known) for part in execute.in_memory(made, known, watch))
         return Sweep(made, parts, None, metric, equal, known)
     opening = ExecutorOptions(workers, scheduler)
     done = execute.sweep(made, known, str(out), executor=name, opening=opening, watch=watch)
-    read = () if made.size > LARGEST_SUMMARY else (columns(done.path, list(COLUMNS)),)
+    read = () if made.size > LARGEST_SUMMARY else (columns(done.path, _columns(known)),)
     return Sweep(made, read, done.path, metric, equal, known)
+
+
+def _executor(made: Plan, out: str | Path | None) -> str:
+    """What a sweep runs in where nobody says: processes pay where it is large and several can run."""
+    return "processes" if out is not None and made.size > PARALLEL_FROM and _cores() > 1 else "inline"
+
+
+def _refuse_unranked(known: Registry, metric: str) -> None:
+    """Refuse a metric that is no rate of the whole system, before anything is evaluated."""
+    rates = ranked_by(known.roles())
+    if metric not in rates:
+        found = f"systems are not ranked by '{metric}'"
+        remedy = suggest(metric, rates) or f"they are by {', '.join(rates)}"
+        raise InferBenchError.of_argument("metric", found, remedy)
 
 
 def _refuse_without_place(
@@ -298,9 +315,15 @@ def _axes_of(workload: str, known: Registry) -> set[str]:
     return {axis for one in phases if one.name == phase for axis in one.axes}
 
 
-def _kept(part: Columns) -> dict[str, Array]:
-    return {name: part.values(name) for name in COLUMNS if name in part.order}
+def _columns(known: Registry) -> list[str]:
+    """What a summary reads of every point."""
+    return [*COLUMNS, *(metric.name for metric in known.roles().values())]
 
 
-def _space(parts: Sequence[Mapping[str, Array]]) -> Space:
-    return Space.of_columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+def _kept(part: Columns, known: Registry) -> dict[str, Array]:
+    return {name: part.values(name) for name in _columns(known) if name in part.order}
+
+
+def _space(parts: Sequence[Mapping[str, Array]], known: Registry) -> Space:
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Space.of_columns(joined, known.roles())

@@ -7,7 +7,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import attrs
 import numpy as np
@@ -56,12 +56,15 @@ class Phase:
         item: What it yields: `token`, `image`.
         axes: Axis name to default value; axes not listed are errors. `batch` is the one that data
             parallelism and pipeline microbatches divide.
+        role: What serving takes it for: `prompt` reads prompts of `context` tokens, `token` writes one more
+            token of every sequence. A workload that has both can be served.
     """
 
     name: str
     latency: str
     item: str
     axes: Mapping[str, float]
+    role: Literal["", "prompt", "token"] = ""
 
 
 class Workload(ABC):
@@ -84,6 +87,23 @@ class Workload(ABC):
     @abstractmethod
     def items(self, network: Network, at: Point, phase: str) -> Numeric:
         """Items that one step yields, all sequences together: tokens of a decode step = batch."""
+
+    @classmethod
+    def of_role(cls, role: Literal["prompt", "token"]) -> Phase | None:
+        """The phase that serving takes for reading prompts, or for writing tokens; None if it has none."""
+        return next((one for one in cls.phases if one.role == role), None)
+
+    def measured_with(self, network: Network, phase: str) -> Mapping[str, object]:
+        """Options under which published figures of a phase are measured: all that a pipeline runs.
+
+        Args:
+            network: Whose spec says what there is: text encoders, a decoder.
+            phase: Name.
+
+        Returns:
+            Option to value; empty where the defaults are what is measured.
+        """
+        return {}
 
     def defaults(self, network: Network, phase: str) -> Mapping[str, float]:
         """Axes of a phase with their default values; a network may have its own (steps, image size)."""

@@ -10,7 +10,23 @@ from typing import Any, Literal
 
 import attrs
 
-__all__ = ["Boundary", "Condition", "Importer", "Measurement"]
+__all__ = [
+    "DECODE",
+    "EXPERTS",
+    "GENERATE",
+    "LANGUAGE",
+    "PREFILL",
+    "Boundary",
+    "Condition",
+    "Importer",
+    "Measurement",
+]
+
+# Phases of language models, as files of measurements call them.
+PREFILL, DECODE, GENERATE = "prefill", "decode", "generate"
+LANGUAGE = (DECODE, PREFILL, GENERATE)
+EXPERTS = "moe"
+"""Kind of a measured row of a whole layer of experts: routing and products of several operators."""
 
 
 class Condition(StrEnum):

@@ -15,14 +15,12 @@ from inferbench.records.energy import Energy
 from inferbench.records.grid import Grid
 from inferbench.records.network import Network
 from inferbench.records.placement import Footprint, Reason
+from inferbench.records.roles import SCREENS, Chain, Role
 from inferbench.records.scenario import HourlyCost, Scenario
 from inferbench.records.stack import Stack
 from inferbench.records.system import Layout, System
 
-__all__ = ["SCREENS", "Metric", "OpRow", "Run", "View"]
-
-# Screens that a metric may show on: the answer of `compare`, its table of all rows, `run`, and `frontier`.
-SCREENS = frozenset({"answer", "compare", "run", "frontier"})
+__all__ = ["Metric", "OpRow", "Run", "View"]
 
 
 @attrs.frozen(eq=False)
@@ -272,9 +270,7 @@ class Run:
     @property
     def cost(self) -> HourlyCost:
         """US dollars per hour on every term; without a scenario the listed rates alone."""
-        if self.scenario is None:
-            return HourlyCost.of_rates(self.system)
-        return self.scenario.cost(self.system, self.energy.watts, self.energy.limit)
+        return HourlyCost.under(self.scenario, self.system, self.energy.watts, self.energy.limit)
 
     @property
     def unknown(self) -> str:
@@ -339,6 +335,8 @@ class Metric:
             `<name>_high` in JSON.
         spread: Run to low and high factor of what it takes from ranges in specs (a price), beside the
             interval; None: nothing.
+        role: What scores over a space take it for, of `ROLES`.
+        chain: Which chain of formulas `run --explain` prints for it; None: none.
     """
 
     name: str
@@ -353,6 +351,8 @@ class Metric:
     kind: Literal["number", "fraction", "text"] = "number"
     interval: Literal["time", "power", "energy", "rate", "per_energy"] | None = None
     spread: Callable[[Run], tuple[Any, Any]] | None = None
+    role: Role | None = None
+    chain: Chain | None = None
 
     def shows(self, screen: str, verbose: bool = False) -> bool:
         """Whether a screen shows it, without `-v` or with it."""

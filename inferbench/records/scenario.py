@@ -170,6 +170,20 @@ class HourlyCost:
             missing={term: f"{_LACKING[term]}: {chip.missing(term.path)}" for term in Term},
         )
 
+    @classmethod
+    def under(
+        cls, scenario: Scenario | None, system: System, watts: Numeric, limit: float = math.nan
+    ) -> HourlyCost:
+        """What a system costs under a scenario; without one what is listed.
+
+        Args:
+            scenario: Economics; None: no ownership is known.
+            system: With its chip's prices and node.
+            watts: Mean power of all its chips, broadcastable.
+            limit: Watts at most of one chip where the spec has none.
+        """
+        return cls.of_rates(system) if scenario is None else scenario.cost(system, watts, limit)
+
     def of(self, term: Term, end: End = "mid") -> Any:
         """Dollars per hour on a term, shaped as the watts for a purchase; NaN where not known."""
         if term is Term.PURCHASE:

@@ -149,12 +149,12 @@ class SystemName:
         if sign and (not stack.strip() or "@" in stack):
             found = "'@' stands twice" if stack.strip() else "no software stands after '@'"
             raise InferBenchError.at(
-                written, found, f"write one stack, like {text.strip() or 'b200'}@best or @ideal"
+                written, found, f"write one stack, like {text.strip() or 'CHIP'}@best or @ideal"
             )
         match = _SYSTEM.fullmatch(text)
         if match is None or re.fullmatch("[0-9]+x", match["chip"]):
             shown = text if text.isprintable() and text.strip() else repr(text)
-            raise InferBenchError.at(shown, "no system", "write it like b200, 8xh100 or 8xh100:tp4pp2")
+            raise InferBenchError.at(shown, "no system", "write it like CHIP, 8xCHIP or 8xCHIP:tp4pp2")
         layout = Layout.parse(match["layout"], text) if match["layout"] else None
         count = _count(match["count"]) if match["count"] else (layout.chips if layout else None)
         if count is not None and not 1 <= count <= MOST_CHIPS:

@@ -2,55 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 
 from inferbench.errors import InferBenchError, suggest
-from inferbench.records.run import Run
+from inferbench.records.roles import Chain
+from inferbench.records.run import Metric, Run
 from inferbench.records.scenario import Term
 from inferbench.report.model import Cell, Table
 from inferbench.units import show
 
-__all__ = ["TOPICS", "explanation"]
+__all__ = ["explanation", "topics"]
 
-PAGES = {
+PAGES: Mapping[Chain, str] = {
     "time": "docs/explanation/concepts.md",
     "energy": "docs/explanation/power.md",
     "cost": "docs/explanation/numbers.md",
 }
-TOPICS = {
-    "tpot": "time",
-    "ttft": "time",
-    "latency": "time",
-    "utilization": "time",
-    "joules_per_token": "energy",
-    "power": "energy",
-    "usd_per_mtok": "cost",
-    "usd_per_hour": "cost",
-}
 Line = tuple[str, str, str]
 
 
-def explanation(run: Run, topic: str) -> Table:
+def topics(metrics: Iterable[Metric]) -> dict[str, Chain]:
+    """Say which chain explains a metric, by its name with and without its unit: `tpot_s`, `tpot`.
+
+    Example:
+        >>> topics([Metric("wait_s", "wait", "s", "lower", lambda run: 0.0, chain="time")])
+        {'wait': 'time', 'wait_s': 'time'}
+    """
+    found: dict[str, Chain] = {}
+    for metric in metrics:
+        if metric.chain is not None:
+            bare = metric.name.removesuffix(f"_{metric.unit.lower()}") if metric.unit else metric.name
+            found |= dict.fromkeys((bare, metric.name), metric.chain)
+    return found
+
+
+def explanation(run: Run, topic: str, metrics: Iterable[Metric]) -> Table:
     """Explain a number of the first point of a run.
 
     Args:
         run: Finished run.
-        topic: One of `TOPICS`.
+        topic: Name of a metric that declares its chain.
+        metrics: Those installed.
 
     Raises:
         InferBenchError: Unknown topic.
     """
-    if topic not in TOPICS:
-        raise InferBenchError.of_argument(
-            "explain",
-            f"'{topic}' has no explanation",
-            suggest(topic, TOPICS) or f"known are {', '.join(TOPICS)}",
-        )
+    known = topics(metrics)
+    if topic not in known:
+        remedy = suggest(topic, known) or f"known are {', '.join(known)}"
+        raise InferBenchError.of_argument("explain", f"'{topic}' has no explanation", remedy)
     index = next(run.points())[1]
     lines = _time(run, index)
-    if TOPICS[topic] == "energy":
+    if known[topic] == "energy":
         lines = [*lines[-1:], *_energy(run, index)]
-    elif TOPICS[topic] == "cost":
+    elif known[topic] == "cost":
         lines = [*lines[-1:], *_cost(run, index)]
     fit = (
         () if bool(run.values(run.feasible)[index]) else ("it does not fit: the chain ignores the capacity",)
@@ -58,7 +65,7 @@ def explanation(run: Run, topic: str) -> Table:
     rows = tuple((Cell(name), Cell(formula), Cell(value)) for name, formula, value in lines)
     heads = (Cell(""), Cell("is"), Cell("here"))
     return Table(
-        f"{topic} at the first point", heads, rows, legend=(*fit, f"derived in {PAGES[TOPICS[topic]]}")
+        f"{topic} at the first point", heads, rows, legend=(*fit, f"derived in {PAGES[known[topic]]}")
     )
 
 

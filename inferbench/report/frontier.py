@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from inferbench.model.document import provenance
+from inferbench.records.run import Metric
 from inferbench.report.model import DASH, Cell, Next, Report, Table
-from inferbench.serving.frontier import PAIRS, Frontier, goodput, pareto
+from inferbench.serving.frontier import Frontier, goodput, pareto
+from inferbench.serving.points import PAIRS, QUANTITIES, TABLE, Points, Quantity
 from inferbench.serving.replica import Question
 from inferbench.units import show
 
@@ -19,17 +21,6 @@ __all__ = ["SCHEMA", "frontier_report"]
 
 SCHEMA = "inferbench.frontier/1"
 APART = 1.1
-_COLUMNS = (
-    ("tokens/s per user", "tokens_per_s_per_user", ""),
-    ("tokens/s per chip", "tokens_per_s_per_chip", ""),
-    ("users", "users", ""),
-    ("first token", "ttft_s", "s"),
-    ("per token", "tpot_s", "s"),
-    ("own $/Mtok", "usd_per_mtok", ""),
-    ("on demand $/Mtok", "usd_per_mtok_cloud", ""),
-    ("J/token", "joules_per_token", "J"),
-    ("P:D", "prompt_chips_per_token_chip", ""),
-)
 _LEGEND = (
     (
         "Tokens are output tokens. P:D: prefill chips per decode chip at balance. Bold: Pareto-optimal among"
@@ -64,31 +55,34 @@ def _unbeaten(found: Sequence[Frontier]) -> list[set[int]]:
     if not sum(sizes):
         return [set() for _ in found]
     speed, rate = (
-        np.concatenate([np.asarray(one.points[name], dtype=np.float64) for one in found])
-        for name in ("tokens_per_s_per_user", "tokens_per_s_per_chip")
+        np.concatenate([np.asarray(values, dtype=np.float64) for values in column])
+        for column in (
+            [one.points.tokens_per_s_per_user for one in found],
+            [one.points.tokens_per_s_per_chip for one in found],
+        )
     )
     best = pareto(speed, rate)
     starts = np.cumsum([0, *sizes])
     return [{int(i - low) for i in best if low <= i < high} for low, high in pairwise(starts)]
 
 
-def how(points: Mapping[str, Any], i: int) -> str:
+def how(points: Points, i: int) -> str:
     """Policy and layout of a point, as a reader writes it."""
-    copies, prompts = int(points["replicas"][i]), int(points["prompt_replicas"][i])
-    layout = points["layout"][i]
-    if points["policy"][i] == "disaggregated":
-        return f"disaggregated {prompts}×{points['prompt_layout'][i]} + {copies}×{layout}"
-    size = float(points["chunk"][i])
+    copies, prompts = int(points.replicas[i]), int(points.prompt_replicas[i])
+    layout = points.layout[i]
+    if prompts:
+        return f"{points.policy[i]} {prompts}×{points.prompt_layout[i]} + {copies}×{layout}"
+    size = float(points.chunk[i])
     chunk = "" if math.isnan(size) else f" {size:,.0f}"
-    return f"{points['policy'][i]}{chunk} {copies}×{layout}"
+    return f"{points.policy[i]}{chunk} {copies}×{layout}"
 
 
-def _cell(one: Frontier, name: str, unit: str, i: int, best: bool = False) -> Cell:
-    value = float(one.points[name][i])
+def _cell(one: Frontier, what: Quantity | Metric, i: int, best: bool = False) -> Cell:
+    value = float(one.points[what.name][i])
     if math.isnan(value):
-        why = one.why.get(name, "")
+        why = one.why.get(what.name, "")
         return Cell(DASH, (f"{one.system}: {why}",) if why else (), unsure=True)
-    return Cell(show(value, unit), best=best)
+    return Cell(show(value, what.unit), best=best)
 
 
 def _system_table(one: Frontier, unbeaten: set[int]) -> Table:
@@ -96,24 +90,21 @@ def _system_table(one: Frontier, unbeaten: set[int]) -> Table:
     shown: list[int] = []
     last = (math.inf, 0.0)
     for i in one.best():
-        here = (float(one.points["tokens_per_s_per_user"][i]), float(one.points["tokens_per_s_per_chip"][i]))
+        here = (float(one.points.tokens_per_s_per_user[i]), float(one.points.tokens_per_s_per_chip[i]))
         if last[0] / here[0] >= APART or here[1] / max(last[1], 1e-300) >= APART:
             shown.append(int(i))
             last = here
-    several = len(set(one.points["precision"].tolist())) > 1
+    several = len(set(one.points.precision.tolist())) > 1
     rows = []
     for i in shown:
-        label = how(one.points, i) + (f" {one.points['precision'][i]}" if several else "")
+        label = how(one.points, i) + (f" {one.points.precision[i]}" if several else "")
         rows.append(
             (
                 Cell(label),
-                *(
-                    _cell(one, name, unit, i, i in unbeaten and k < 2)
-                    for k, (_, name, unit) in enumerate(_COLUMNS)
-                ),
+                *(_cell(one, what, i, i in unbeaten and k < 2) for k, what in enumerate(TABLE)),
             )
         )
-    heads = (Cell(""), *(Cell(title) for title, _, _ in _COLUMNS))
+    heads = (Cell(""), *(Cell(what.title) for what in TABLE))
     aside = f"{len(one.best())} of {one.count} points are on the frontier"
     return Table(one.system, heads, tuple(rows), aside, numeric=True, notes=one.notes, legend=_LEGEND)
 
@@ -155,25 +146,21 @@ def _figure_rows(found: Sequence[Frontier], picked: Sequence[int | None]) -> lis
     """A row per figure of the points picked; the highest throughput is marked if every system has one."""
     rows = []
     rates = [
-        float(one.points["tokens_per_s_per_chip"][i])
+        float(one.points.tokens_per_s_per_chip[i])
         for one, i in zip(found, picked, strict=True)
         if i is not None
     ]
     top = max(rates, default=math.nan) if len(rates) == len(found) > 1 else math.nan
     declared = {metric: None for one in found for metric in one.metrics}
-    for title, name, unit in (
-        ("goodput, tokens/s per chip", "tokens_per_s_per_chip", ""),
-        ("requests/s", "requests_per_s", ""),
-        ("power", "power_w", "W"),
-        *_COLUMNS[:1],
-        *_COLUMNS[2:],
-        *((metric.title, metric.name, metric.unit) for metric in declared),
-    ):
+    speed, rate, *others = TABLE
+    beside = [one for one in QUANTITIES if one.title and one not in TABLE]
+    shown: tuple[Quantity | Metric, ...] = (rate, *beside, speed, *others, *declared)
+    for what in shown:
         cells = [
-            Cell(DASH, unsure=True) if i is None else _cell(one, name, unit, i, one.points[name][i] == top)
+            Cell(DASH, unsure=True) if i is None else _cell(one, what, i, one.points[what.name][i] == top)
             for one, i in zip(found, picked, strict=True)
         ]
-        rows.append(_row(title, cells))
+        rows.append(_row(f"goodput, {what.title}" if what is rate else what.title, cells))
     return rows
 
 
@@ -185,14 +172,13 @@ def _why_not(one: Frontier, limits: tuple[float, float]) -> str:
     """Why a system has no point within the limits."""
     if not one.count:
         return "; ".join(f"{reason} ({count})" for reason, count in one.infeasible.items()) or "no layout"
-    least = {name: float(np.min(one.points[name])) for name in ("tpot_s", "ttft_s")}
     said = [
-        f"{title} is {show(least[name], 's')} at the least"
-        for name, title, limit in (
-            ("tpot_s", "time per token", limits[0]),
-            ("ttft_s", "first token", limits[1]),
+        f"{title} is {show(least, 's')} at the least"
+        for least, title, limit in (
+            (float(np.min(one.points.tpot_s)), "time per token", limits[0]),
+            (float(np.min(one.points.ttft_s)), "first token", limits[1]),
         )
-        if least[name] > limit
+        if least > limit
     ]
     return "; ".join(said) or "each limit can be met, but not both at once"
 
@@ -201,9 +187,9 @@ def _rows(one: Frontier, unbeaten: set[int]) -> Iterator[dict[str, Any]]:
     """One record per feasible point; `pareto` names the quantities against which it is on the system's
     frontier.
     """
-    fronts = {name: set(one.best(name).tolist()) for name in PAIRS}
+    fronts = {pair.name: set(one.best(pair.name).tolist()) for pair in PAIRS}
     for i in range(one.count):
-        values = {name: _plain(column[i]) for name, column in one.points.items()}
+        values = {name: _plain(one.points[name][i]) for name in one.points}
         yield {
             "system": one.system,
             "chips": one.chips,

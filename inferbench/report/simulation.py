@@ -6,16 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import attrs
 import numpy as np
 
 from inferbench.model.document import provenance
-from inferbench.records.scenario import Term
+from inferbench.records.scenario import HourlyCost
 from inferbench.records.system import System
 from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.intervals import ends_text
 from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.serving.outcome import STATISTICS, TIMES
+from inferbench.serving.points import ABOUT, MONEY
 from inferbench.serving.simulate import Simulated
 from inferbench.units import show
 
@@ -140,15 +140,11 @@ def _dollars(found: Simulated) -> dict[str, tuple[str, float]]:
     """Dollars per million output tokens at the mean power, owned and rented."""
     run, one = found.run, found.found
     system = System(found.plan.system.chip, found.plan.system.count)
-    spent = attrs.evolve(run, system=system, energy=attrs.evolve(run.energy, watts=np.asarray(one.watts)))
-    cost = spent.cost
-    names = {
-        "usd_per_mtok": ("own $/Mtok", Term.PURCHASE),
-        "usd_per_mtok_cloud": ("on demand $/Mtok", Term.ON_DEMAND),
-    }
+    cost = HourlyCost.under(run.scenario, system, np.asarray(one.watts), run.energy.limit)
     return {
-        key: (title, float(np.ravel(cost.per_million(term, one.tokens_per_s))[0]))
-        for key, (title, term) in names.items()
+        what.name: (what.title, float(np.ravel(cost.per_million(what.term, one.tokens_per_s))[0]))
+        for what in MONEY
+        if what.term is not None and what.per != "hour"
     }
 
 
@@ -204,12 +200,12 @@ def _record(found: Simulated) -> dict[str, Any]:
     figures = {
         "requests_per_s": one.requests_per_s,
         "tokens_per_s": one.tokens_per_s,
-        "tokens_per_s_per_chip": one.tokens_per_s / plan.system.count,
+        ABOUT.tokens_per_s_per_chip.name: one.tokens_per_s / plan.system.count,
         "goodput_requests_per_s": one.good * one.requests_per_s,
         "good": one.good,
         "chance": found.chance(),
         "power_w": one.watts,
-        "joules_per_token": one.watts / one.tokens_per_s,
+        ABOUT.joules_per_token.name: one.watts / one.tokens_per_s,
         **{key: value for key, (_, value) in _dollars(found).items()},
         "capacity_requests_per_s": found.capacity,
         "batch_mean": one.batch,

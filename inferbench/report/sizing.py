@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import attrs
 import numpy as np
 
 from inferbench.model.document import provenance
@@ -73,7 +74,8 @@ def _lines(demand: Demand) -> list[Line]:
     """Row titles, how a cell is written (None: not known), the figure by which the best is marked, and the
     spec's key.
     """
-    step = {"decode": "time per token", "prefill": "time to first token"}.get(demand.phase, "latency")
+    phases = {one.name: one.latency for one in demand.registry.workload(demand.network.type).phases}
+    step = {"tpot_s": "time per token", "ttft_s": "time to first token"}.get(phases[demand.phase], "latency")
 
     def dollars(which: int) -> Callable[[Option], str | None]:
         return lambda option: None if math.isnan(option.dollars[which]) else show(option.dollars[which])
@@ -139,10 +141,7 @@ def _record(one: Sized, option: Option | None, which: str) -> dict[str, Any]:
         "batch_per_copy": option.batch,
         "seconds": option.seconds,
         "first_token_alone_s": _plain(option.first),
-        "items_per_s": option.rate,
-        "power_w": _plain(option.watts),
-        "usd_per_hour": _plain(option.dollars[0]),
-        "usd_per_hour_cloud": _plain(option.dollars[1]),
+        **{name: _plain(value) for name, value in attrs.asdict(option.totals).items()},
     }
 
 

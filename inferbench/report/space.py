@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from inferbench.space.flexibility import (
     share_by,
     thinned,
 )
-from inferbench.space.winners import TERMS, Equal, Winners, comparable, dominated, winners
+from inferbench.space.winners import TERMS, TOKENS, Equal, Winners, comparable, dominated, winners
 from inferbench.sweeping.unknown import Unknown
 from inferbench.units import show
 
@@ -39,7 +39,7 @@ _WEIGHTS = (
 def space_report(
     space: Space,
     doubled: Space | None = None,
-    metric: str = "tokens",
+    metric: str = TOKENS,
     equal: Equal = "cost",
     why: Unknown = NONE,
 ) -> tuple[Table, ...]:
@@ -56,9 +56,7 @@ def space_report(
     Raises:
         InferBenchError: A metric the space hasn't.
     """
-    tables = (
-        [_figures(space, why)] if {"useful_tops", "usd_per_hour", "wall_power_w"} <= set(space.values) else []
-    )
+    tables = [_figures(space, why)] if space.has("utilization", "useful", "cost", "power") else []
     tables += [_readings(space), _sensitivity(space, doubled)]
     if {"batch", "context"} <= set(space.axes):
         tables += [_map(space, row) for row in range(len(space.systems))]
@@ -70,21 +68,20 @@ def space_report(
     return tuple(tables)
 
 
-_FIGURES = {
-    "useful_tops": "useful TOPS",
-    "useful_tops_per_usd_per_hour": "useful TOPS per $/h, ownership",
-    "useful_tops_per_w": "useful TOPS per W (wall)",
-    "flexibility": "flexibility",
-}
-
-
-_DIVIDED: Mapping[str, Equal] = {"useful_tops_per_usd_per_hour": "cost", "useful_tops_per_w": "power"}
+# What the rows of the four figures divide by; the first divides by nothing, the last is no rate.
+_DIVIDED: tuple[tuple[str, Equal | None], ...] = (
+    ("", None),
+    (" per $/h, ownership", "cost"),
+    (" per W (wall)", "power"),
+)
 
 
 def _figures(space: Space, why: Unknown) -> Table:
     """The four figures of merit, with the place of every system."""
     rows = []
-    for name, values in figures(space).items():
+    title = space.metrics["useful"].title
+    lines = [*((f"{title}{by}", equal) for by, equal in _DIVIDED), ("flexibility", None)]
+    for (line, equal), values in zip(lines, figures(space).values(), strict=True):
         known = np.where(np.isnan(values), -np.inf, values)
         cells = []
         for system, value in zip(space.systems, values, strict=True):
@@ -92,9 +89,9 @@ def _figures(space: Space, why: Unknown) -> Table:
             text = (
                 DASH
                 if np.isnan(value)
-                else (_percent(float(value)).text if name == "flexibility" else show(float(value)))
+                else (_percent(float(value)).text if line == lines[-1][0] else show(float(value)))
             )
-            said = why.get((system, _DIVIDED[name])) if name in _DIVIDED and np.isnan(value) else None
+            said = why.get((system, equal)) if equal is not None and np.isnan(value) else None
             cells.append(
                 Cell(
                     text if np.isnan(value) else f"{text} ({place})",
@@ -103,7 +100,7 @@ def _figures(space: Space, why: Unknown) -> Table:
                     unsure=bool(np.isnan(value)),
                 )
             )
-        rows.append((Cell(_FIGURES[name]), *cells))
+        rows.append((Cell(line), *cells))
     legend = ("In brackets the place among the systems listed.",)
     return Table(
         "Four figures of merit",
@@ -222,14 +219,15 @@ def _winners(space: Space, found: Winners, metric: str, equal: Equal, why: Unkno
         title,
         _heads(space),
         tuple(rows),
-        f"most {_metric(metric)}, {_TERMS[equal]}",
+        f"most {_metric(space, metric)}, {_TERMS[equal]}",
         numeric=True,
         notes=tuple(notes),
     )
 
 
-def _metric(metric: str) -> str:
-    return {"tokens": "tokens (or other items) per second", "useful_tops": "useful TOPS"}.get(metric, metric)
+def _metric(space: Space, metric: str) -> str:
+    titles = {one.name: one.title for one in space.metrics.values()}
+    return {TOKENS: "tokens (or other items) per second", **titles}.get(metric, metric)
 
 
 def gap_notes(found: Winners, row: int, why: str) -> tuple[str, ...]:
@@ -324,13 +322,13 @@ def _terms(space: Space) -> Sequence[Equal]:
 
 
 def _won(space: Space, equal: Equal, why: Unknown) -> dict[str, Any]:
-    found = winners(space, "tokens", equal)
+    found = winners(space, TOKENS, equal)
     shares = {
         name: None if np.isnan(share) else float(share)
         for name, share in zip(space.systems, found.known_shares, strict=True)
     }
     return {
-        "metric": "tokens",
+        "metric": TOKENS,
         "equal": equal,
         "shares": shares,
         "nobody": found.nobody,

@@ -12,7 +12,7 @@ from inferbench.discovery.registry import Registry
 from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.report.space import dominated_notes, gap_notes
 from inferbench.space.flexibility import DEFINITIONS, Space, flexibility
-from inferbench.space.winners import TERMS, comparable, winners
+from inferbench.space.winners import TERMS, TOKENS, comparable, winners
 from inferbench.sweeping.plan import Plan
 from inferbench.sweeping.unknown import Unknown, unknown
 from inferbench.units import show
@@ -28,14 +28,8 @@ COLUMNS = (
     "batch",
     "context",
     "feasible",
-    "utilization",
-    "useful_tops",
-    "wall_power_w",
-    "usd_per_hour",
-    "tokens_per_s_per_chip",
-    "items_per_s",
 )
-"""What a summary reads of every point."""
+"""What a summary reads of every point, beside the metrics that have roles."""
 
 _HEAD = {
     "system": "system",
@@ -61,7 +55,7 @@ def summary(
         path: Where all points were written.
     """
     together = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    space = Space.of_columns(together)
+    space = Space.of_columns(together, registry.roles())
     return _report(plan, _rows(space, unknown(plan, registry, space)), path, _dominated(space))
 
 
@@ -73,7 +67,7 @@ def _dominated(space: Space) -> tuple[str, ...]:
         note
         for equal in TERMS
         if comparable(space, equal)
-        for note in dominated_notes(space, winners(space, "tokens", equal), equal)
+        for note in dominated_notes(space, winners(space, TOKENS, equal), equal)
     )
 
 
@@ -82,7 +76,7 @@ def _rows(space: Space, why: Unknown) -> list[dict[str, Any]]:
     known.
     """
     shares = {"feasible": space.feasible.mean(axis=1)}
-    if {"utilization", "useful_tops"} <= set(space.values):
+    if space.has("utilization", "useful"):
         shares["flexibility_peak"] = flexibility(space, DEFINITIONS["peak"])
         shares["flexibility_best"] = flexibility(space, DEFINITIONS["best"])
     rows: list[dict[str, Any]] = [
@@ -96,7 +90,7 @@ def _rows(space: Space, why: Unknown) -> list[dict[str, Any]]:
     for equal in TERMS:
         if len(space.systems) < 2 or not comparable(space, equal):
             continue
-        found, name = winners(space, "tokens", equal), f"wins_equal_{equal}"
+        found, name = winners(space, TOKENS, equal), f"wins_equal_{equal}"
         for at, (row, share) in enumerate(zip(rows, found.known_shares, strict=True)):
             row[name] = None if np.isnan(share) else float(share)
             if gaps := gap_notes(found, at, why.get((row["system"], equal), "")):

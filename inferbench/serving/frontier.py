@@ -15,21 +15,22 @@ import numpy as np
 from inferbench.discovery.registry import Registry
 from inferbench.num import Array, Column, Indices, Mask, Numeric
 from inferbench.records.run import Metric, Run
-from inferbench.records.scenario import Term
+from inferbench.records.scenario import HourlyCost, Term
 from inferbench.records.system import System
+from inferbench.serving.points import ABOUT, MONEY, PAIRS, QUANTITIES, Points
 from inferbench.serving.replica import Question, Replica
 from inferbench.serving.replicas import MOST, layouts_of, loads, per_byte, replicas_of
 from inferbench.serving.steady_state import Service, chunked, disaggregated, interleaved
 
-__all__ = ["declared", "PAIRS", "Frontier", "frontier", "goodput", "pareto"]
+__all__ = ["Frontier", "declared", "frontier", "goodput", "pareto"]
 
-PAIRS = ("tokens_per_s_per_chip", "usd_per_mtok", "joules_per_token")
-"""What tokens per second and user are set against."""
-
-TERMS = {Term.PURCHASE: "", Term.ON_DEMAND: "_cloud"}
-"""Terms that a frontier shows to the end of their columns."""
-
-_LOWER = {"usd_per_mtok", "usd_per_mtok_cloud", "joules_per_token"}
+# What keeps a point out, the last that applies: it doesn't keep up, or something doesn't fit.
+REFUSED = (
+    "",
+    "prompts don't keep up with this load",
+    "a prompt's processing doesn't fit",
+    "the cache of all sequences doesn't fit",
+)
 
 
 @attrs.frozen(eq=False)
@@ -40,7 +41,7 @@ class Frontier:
         system: Its name.
         stack: Name of its software.
         chips: Their number.
-        points: Column to array of equal length; NaN where not known.
+        points: Columns of equal length.
         why: Column to the reason where it is not known anywhere.
         infeasible: Reason to number of points left out.
         notes: What a reader must know.
@@ -50,7 +51,7 @@ class Frontier:
 
     system: str
     chips: int
-    points: Mapping[str, Column]
+    points: Points
     why: Mapping[str, str]
     infeasible: Mapping[str, int]
     notes: tuple[str, ...] = ()
@@ -60,11 +61,16 @@ class Frontier:
     @property
     def count(self) -> int:
         """Number of feasible points."""
-        return len(self.points["tpot_s"])
+        return len(self.points)
 
-    def best(self, against: str = PAIRS[0]) -> Indices:
-        """Indices of the points that no other beats, the highest tokens per second and user first."""
-        return pareto(self.points["tokens_per_s_per_user"], self.points[against], against in _LOWER)
+    def best(self, against: str = PAIRS[0].name) -> Indices:
+        """Indices of the points that no other beats, the highest tokens per second and user first.
+
+        Args:
+            against: Column that tokens per second and user are set against.
+        """
+        lower = next((one.lower for one in QUANTITIES if one.name == against), False)
+        return pareto(self.points.tokens_per_s_per_user, self.points[against], lower)
 
 
 def pareto(speed: Array, value: Array, lower: bool = False) -> Indices:
@@ -84,10 +90,10 @@ def pareto(speed: Array, value: Array, lower: bool = False) -> Indices:
 
 def goodput(found: Frontier, tpot: float, ttft: float) -> int | None:
     """Index of the point of highest throughput within both limits (seconds, infinite for none), or None."""
-    good = np.flatnonzero((found.points["tpot_s"] <= tpot) & (found.points["ttft_s"] <= ttft))
+    good = np.flatnonzero((found.points.tpot_s <= tpot) & (found.points.ttft_s <= ttft))
     if not len(good):
         return None
-    return int(good[np.argmax(found.points["tokens_per_s_per_chip"][good])])
+    return int(good[np.argmax(found.points.tokens_per_s_per_chip[good])])
 
 
 def frontier(asked: Question, system: System) -> Frontier:
@@ -103,37 +109,32 @@ def frontier(asked: Question, system: System) -> Frontier:
     refusals |= unfit
     blocks = [block for one in replicas for block in _alone(asked, system, one)]
     blocks += _apart(asked, system, replicas)
-    names = list(blocks[0]) if blocks else list(_EMPTY)
-    columns = {
-        name: np.concatenate([block[name] for block in blocks]) if blocks else np.empty(0) for name in names
-    }
-    reasons = columns.pop("reason")
-    good = reasons == ""
-    why = {reason: int(np.sum(reasons == reason)) for reason in dict.fromkeys(reasons[~good].tolist())}
-    points = {name: values[good] for name, values in columns.items()}
+    columns = (
+        {name: np.concatenate([block.columns[name] for block in blocks]) for name in blocks[0].columns}
+        if blocks
+        else {}
+    )
+    refused = np.concatenate([block.refused for block in blocks]) if blocks else np.empty(0, dtype=int)
+    left_out = dict.fromkeys(refused[refused > 0].tolist())
+    why = {REFUSED[code]: int(np.sum(refused == code)) for code in left_out}
+    points = Points.of({name: values[refused == 0] for name, values in columns.items()})
     unknown = _unknown(replicas[0].decode) if replicas else {}
     own = tuple(declared(asked.registry, replicas[0].decode)) if replicas else ()
     notes, name = _notes(asked, system, replicas), asked.stack.name
     return Frontier(str(system), system.count, points, unknown, {**refusals, **why}, notes, own, name)
 
 
-_EMPTY = (
-    "policy",
-    "layout",
-    "prompt_layout",
-    "precision",
-    "batch",
-    "tokens_per_s_per_user",
-    "tokens_per_s_per_chip",
-    "tpot_s",
-    "ttft_s",
-    "usd_per_mtok",
-    "joules_per_token",
-    "reason",
-)
+@attrs.frozen(eq=False)
+class _Block:
+    """Points of one layout and policy over all loads, and by which rule some are left out: 0 for none, else
+    a place in `REFUSED`.
+    """
+
+    columns: Mapping[str, Column]
+    refused: Indices
 
 
-def _alone(asked: Question, system: System, one: Replica) -> Iterator[dict[str, Column]]:
+def _alone(asked: Question, system: System, one: Replica) -> Iterator[_Block]:
     """Points of equal replicas that process prompts and tokens alike: interleaved, and chunked per size of
     piece.
     """
@@ -157,7 +158,7 @@ def _alone(asked: Question, system: System, one: Replica) -> Iterator[dict[str, 
         yield _columns(asked, system, one, served, copies * watts, extra, names, room)
 
 
-def _apart(asked: Question, system: System, replicas: Sequence[Replica]) -> list[dict[str, Column]]:
+def _apart(asked: Question, system: System, replicas: Sequence[Replica]) -> list[_Block]:
     """Points with some replicas for prompts and the others for tokens, as few for prompts as keep up."""
     blocks = []
     for prompts in _worth(replicas):
@@ -181,7 +182,7 @@ def _worth(replicas: Sequence[Replica]) -> list[Replica]:
     ]
 
 
-def _split(asked: Question, system: System, prompts: Replica, tokens: Replica) -> dict[str, Column]:
+def _split(asked: Question, system: System, prompts: Replica, tokens: Replica) -> _Block:
     steps, traffic = tokens.plain, asked.traffic
     ratio = (prompts.plain.occupancy * prompts.layout.chips) / (
         traffic.steps * steps.decode / steps.batch * tokens.layout.chips
@@ -242,7 +243,7 @@ def _columns(
     extra: Mapping[str, Numeric],
     names: tuple[str, str, str],
     room: tuple[Mask, Mask],
-) -> dict[str, Column]:
+) -> _Block:
     """One flat array per quantity; loads slowest, precisions fastest."""
     shape = (len(asked.batches), len(asked.precisions))
 
@@ -252,38 +253,29 @@ def _columns(
     tokens = served.rate * asked.traffic.output
     numbers = {
         **_declared(asked, one.decode),
-        "batch": one.batch,
-        "users": served.users,
-        "requests_per_s": served.rate,
-        "ttft_s": served.ttft,
-        "tpot_s": served.tpot,
-        "tokens_per_s_per_user": 1.0 / served.tpot,
-        "tokens_per_s": tokens,
-        "tokens_per_s_per_chip": tokens / system.count,
-        "power_w": watts,
-        "joules_per_token": watts / tokens,
+        ABOUT.batch.name: one.batch,
+        ABOUT.users.name: served.users,
+        ABOUT.requests_per_s.name: served.rate,
+        ABOUT.ttft_s.name: served.ttft,
+        ABOUT.tpot_s.name: served.tpot,
+        ABOUT.tokens_per_s_per_user.name: 1.0 / served.tpot,
+        ABOUT.tokens_per_s.name: tokens,
+        ABOUT.tokens_per_s_per_chip.name: tokens / system.count,
+        ABOUT.power_w.name: watts,
+        ABOUT.joules_per_token.name: watts / tokens,
         **extra,
-        **_dollars(asked, system, one.decode, watts, tokens, shape),
+        **_dollars(asked, system, one.decode, watts, tokens),
     }
     size = shape[0] * shape[1]
     texts = {
-        name: np.full(size, text, dtype=object)
-        for name, text in zip(("policy", "layout", "prompt_layout"), names, strict=True)
+        field.name: np.full(size, text, dtype=object)
+        for field, text in zip((ABOUT.policy, ABOUT.layout, ABOUT.prompt_layout), names, strict=True)
     }
-    precision = np.tile(np.array(asked.precisions, dtype=object), shape[0])
-    reason = np.full(size, "", dtype=object)
-    for text, fine in (
-        ("prompts don't keep up with this load", served.sustained),
-        ("a prompt's processing doesn't fit", room[1]),
-        ("the cache of all sequences doesn't fit", room[0]),
-    ):
-        reason[flat(fine) == 0] = text
-    return {
-        **texts,
-        "precision": precision,
-        **{name: flat(values) for name, values in numbers.items()},
-        "reason": reason,
-    }
+    texts[ABOUT.precision.name] = np.tile(np.array(asked.precisions, dtype=object), shape[0])
+    refused = np.zeros(size, dtype=np.int64)
+    for code, fine in enumerate((served.sustained, room[1], room[0]), start=1):
+        refused[flat(fine) == 0] = code
+    return _Block({**texts, **{name: flat(values) for name, values in numbers.items()}}, refused)
 
 
 def declared(registry: Registry, run: Run) -> list[Metric]:
@@ -299,28 +291,29 @@ def _declared(asked: Question, decode: Run) -> dict[str, Column]:
 
 
 def _dollars(
-    asked: Question, system: System, decode: Run, watts: Numeric, tokens: Numeric, shape: tuple[int, int]
-) -> dict[str, Column]:
+    asked: Question, system: System, decode: Run, watts: Numeric, tokens: Numeric
+) -> dict[str, Numeric]:
     """Dollars per hour and per million output tokens, owned and rented on demand, at the mean power."""
-    spent = attrs.evolve(
-        decode, system=System(system.chip, system.count), energy=attrs.evolve(decode.energy, watts=watts)
-    )
-    cost = spent.cost
-    found: dict[str, Column] = {}
-    for term, end in TERMS.items():
-        found[f"usd_per_hour{end}"] = np.broadcast_to(cost.of(term), shape)
-        found[f"usd_per_mtok{end}"] = np.broadcast_to(cost.per_million(term, tokens), shape)
-    return found
+    cost = HourlyCost.under(asked.scenario, System(system.chip, system.count), watts, decode.energy.limit)
+    return {
+        one.name: cost.of(one.term) if one.per == "hour" else cost.per_million(one.term, tokens)
+        for one in MONEY
+        if one.term is not None
+    }
 
 
 def _unknown(run: Run) -> dict[str, str]:
     """Why power or money isn't known, per column."""
     spent = run.energy.why if np.all(np.isnan(np.asarray(run.energy.watts))) else ""
-    why = {f"usd_per_mtok{end}": run.cost.why(term) for term, end in TERMS.items()}
-    if run.scenario is None:
-        why["usd_per_mtok"] = "needs an economic scenario"
-    why["usd_per_mtok"] = why["usd_per_mtok"] or spent
-    why["joules_per_token"] = spent
+    why = {}
+    for one in MONEY:
+        if one.term is None or one.per == "hour":
+            continue
+        why[one.name] = run.cost.why(one.term)
+        if one.term is Term.PURCHASE:
+            unpriced = "needs an economic scenario" if run.scenario is None else why[one.name]
+            why[one.name] = unpriced or spent
+    why[ABOUT.joules_per_token.name] = spent
     return {name: text for name, text in why.items() if text}
 
 

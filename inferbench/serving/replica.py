@@ -8,7 +8,7 @@ usual one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import attrs
 import numpy as np
@@ -69,7 +69,9 @@ class Mixed(Workload):
         names = {op.name for op in alone}
         times = np.ceil(self.prompt / self.chunk)
         one = at.replace(batch=np.ones_like(at["batch"]), context=np.asarray(self.prompt))
-        for op in self.inner.graph(network, one, "prefill", self.pieces):
+        reads = self.inner.of_role("prompt")
+        assert reads is not None
+        for op in self.inner.graph(network, one, reads.name, self.pieces):
             if isinstance(op, Attention):
                 yield attrs.evolve(op, name=f"chunk.{op.name}", repeat=op.repeat / times)
             elif op.name not in names:
@@ -110,12 +112,14 @@ class Question:
     ignore_capacity: bool = False
     open_ended: bool = False
 
-    def case(self, system: System, phase: str, **options: Any) -> Case:
-        """Look up what a run needs."""
+    def case(self, system: System, role: Literal["prompt", "token"], **options: Any) -> Case:
+        """Look up what a run of the phase of a role needs."""
+        phase = self.registry.workload(self.network.type).of_role(role)
+        assert phase is not None
         return prepare(
             system,
             self.network,
-            phase,
+            phase.name,
             stack=self.stack,
             registry=self.registry,
             options={**self.options, **options},
@@ -180,7 +184,7 @@ def replica(asked: Question, chip: Chip, layout: Layout) -> Replica:
         InferBenchError: A layout that an operator refuses; a network that has no prefill and decode.
     """
     traffic, system = asked.traffic, System(chip, layout.chips, layout)
-    case = asked.case(system, "decode")
+    case = asked.case(system, "token")
     decode = _run(case, layout, asked.batches, traffic.context, asked.precisions)
     prompt, whole = _prompt(asked, system, layout)
     lanes = _lanes(case, asked, layout)
@@ -236,11 +240,11 @@ def _prompt(asked: Question, system: System, layout: Layout) -> tuple[Run, bool]
     """
     depth = _depth(layout)
     depths = [1.0] if depth == 1 else [1.0, depth]
-    run = _run(asked.case(system, "prefill"), layout, depths, asked.traffic.prompt, asked.precisions)
+    run = _run(asked.case(system, "prompt"), layout, depths, asked.traffic.prompt, asked.precisions)
     if bool(np.asarray(run.feasible).all()) or not _chunks(asked, system):
         return run, True
     size = max(asked.chunks)
-    chunked = asked.case(system, "prefill", chunk=size)
+    chunked = asked.case(system, "prompt", chunk=size)
     return _run(chunked, layout, depths, asked.traffic.prompt, asked.precisions), False
 
 

@@ -23,7 +23,7 @@ MOST = 2.0**17
 
 def layouts_of(asked: Question, system: System) -> tuple[list[Layout], dict[str, int]]:
     """Layouts of a replica that hold the network with one sequence; how many don't."""
-    case = asked.case(System(system.chip), "decode")
+    case = asked.case(System(system.chip), "token")
     one = _point(asked, [1.0])
     whole = case.graph(one.at)
     experts, context = any("experts" in op.split for op in whole), partition.attends(whole)
@@ -50,7 +50,7 @@ def _fits(asked: Question, system: System, layout: Layout, grid: Grid) -> Any:
     """Where a replica holds the sequences; a layout that an operator refuses is told why later."""
     if asked.ignore_capacity:
         return np.ones(grid.shape, dtype=bool)
-    mine = asked.case(System(system.chip, layout.chips, layout), "decode")
+    mine = asked.case(System(system.chip, layout.chips, layout), "token")
     try:
         return fits(mine, grid, layout)
     except InferBenchError:

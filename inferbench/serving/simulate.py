@@ -183,7 +183,7 @@ def layout_for(asked: Question, system: System, requests: Requests) -> Layout:
     loads = [float(requests.users)] if requests.users else (2.0 ** np.arange(10)).tolist()
     context = float(requests.prompt.mean() + 0.5 * requests.output.mean())
     run = evaluate(
-        asked.case(system, "decode"), Grid.of({"batch": loads, "context": [context]}, asked.precisions)
+        asked.case(system, "token"), Grid.of({"batch": loads, "context": [context]}, asked.precisions)
     )
     fine = run.values(run.feasible)[:, 0, 0]
     chosen = run.values(run.layout)[:, 0, 0]
@@ -283,7 +283,7 @@ def _replayed(
         return replay(requests, tables[0], plan.rules, watch)
     rules = attrs.evolve(plan.rules, policy="prompts"), attrs.evolve(plan.rules, policy="tokens")
     chips = min(plan.layout.chips, plan.prompts[1].chips)
-    moved = cache_bytes(plan.asked, plan.asked.case(System(plan.system.chip), "decode"))
+    moved = cache_bytes(plan.asked, plan.asked.case(System(plan.system.chip), "token"))
     each = float(np.ravel(moved)[0]) / plan.asked.traffic.prompt
     return apart(requests, *tables, rules, each * per_byte(plan.system, chips), watch)
 

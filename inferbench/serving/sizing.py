@@ -25,7 +25,7 @@ from inferbench.records.chip import Chip
 from inferbench.records.grid import Grid
 from inferbench.records.network import Network
 from inferbench.records.run import Run
-from inferbench.records.scenario import Scenario, Term
+from inferbench.records.scenario import HourlyCost, Scenario, Term
 from inferbench.records.stack import Stack
 from inferbench.records.system import MOST_CHIPS, Layout, System
 from inferbench.units import show
@@ -82,6 +82,22 @@ class Demand:
         )
 
 
+@attrs.frozen
+class Totals:
+    """What a whole system yields and takes; NaN where not known.
+
+    Attributes:
+        items_per_s: Tokens or other items per second, all users together.
+        power_w: Mean watts of all chips while they work.
+        usd_per_hour, usd_per_hour_cloud: Owned, and rented on demand.
+    """
+
+    items_per_s: float
+    power_w: float
+    usd_per_hour: float
+    usd_per_hour_cloud: float
+
+
 @attrs.frozen(eq=False)
 class Option:
     """One way to meet a demand.
@@ -118,6 +134,11 @@ class Option:
         """Items (tokens, images) per second, all users together."""
         each = float(np.squeeze(self.run.values(self.run.items))) / self.batch
         return self.users * each / self.seconds
+
+    @property
+    def totals(self) -> Totals:
+        """Rate, power and prices of the whole system."""
+        return Totals(self.rate, self.watts, *self.dollars)
 
     @property
     def price(self) -> tuple[bool, float, int]:
@@ -280,7 +301,9 @@ def _largest(demand: Demand, chip: Chip, layout: Layout) -> tuple[float | None, 
 
 def _first(demand: Demand, chip: Chip, layout: Layout) -> float:
     """Seconds to process one prompt of the demand's context, alone on a copy."""
-    case = demand.case(System(chip, layout.chips, layout), "prefill")
+    reads = demand.registry.workload(demand.network.type).of_role("prompt")
+    assert reads is not None
+    case = demand.case(System(chip, layout.chips, layout), reads.name)
     grid = Grid.of({"batch": [1.0], "context": [demand.axes.get("context", 2048.0)]}, [demand.precision])
     run = evaluate(case, grid, [layout])
     return float(np.squeeze(run.values(run.seconds)))
@@ -292,10 +315,9 @@ def _option(demand: Demand, chip: Chip, layout: Layout) -> Option:
     alone = System(chip, copy.chips, copy)
     run = evaluate(demand.case(alone), demand.grid([batch]), [copy])
     system = System(chip, layout.chips, layout)
-    spent = attrs.evolve(
-        run, system=system, energy=attrs.evolve(run.energy, watts=layout.replicas * run.energy.watts)
-    )
-    dollars = [float(np.squeeze(run.values(spent.cost.of(term)))) for term in (Term.PURCHASE, Term.ON_DEMAND)]
+    watts = layout.replicas * run.energy.watts
+    cost = HourlyCost.under(demand.scenario, system, watts, run.energy.limit)
+    dollars = [float(np.squeeze(run.values(cost.of(term)))) for term in (Term.PURCHASE, Term.ON_DEMAND)]
     first = _first(demand, chip, copy) if np.isfinite(demand.first) else np.nan
     return Option(system, demand.users, batch, run, first, (dollars[0], dollars[1]))
 

@@ -57,7 +57,9 @@ class Joint(Workload):
             yield op if isinstance(op, Attention) or op.unit == "head" else joint
         names = {op.name for op in alone}
         one = at.replace(batch=np.ones_like(at["batch"]), context=tokens)
-        for op in self.inner.graph(network, one, "prefill", options):
+        reads = self.inner.of_role("prompt")
+        assert reads is not None
+        for op in self.inner.graph(network, one, reads.name, options):
             if isinstance(op, Attention):
                 yield attrs.evolve(op, name=f"prompt.{op.name}")
             elif op.name not in names:
@@ -267,7 +269,7 @@ def tabulate(asked: Question, chip: Chip, layout: Layout, span: Span, reserve: f
         InferBenchError: A layout that an operator refuses; weights that don't fit; a time that is not known.
     """
     system = System(chip, layout.chips, layout)
-    case = asked.case(system, "decode")
+    case = asked.case(system, "token")
     ranks = float(layout.dp)
     batches = (
         [ranks * b for b in _batches(max(np.ceil(span.batch / ranks), 2.0))]
@@ -343,7 +345,7 @@ def _prompts(
 ) -> Run:
     """Prompts of so many new tokens behind `past` positions, `lanes` of them together."""
     more = {"cached": past} if past else {}
-    case = asked.case(system, "prefill", **more)
+    case = asked.case(system, "prompt", **more)
     lengths = past + np.asarray(tokens)
     return evaluate(case, Grid.of({"batch": [float(lanes)], "context": lengths}, asked.precisions), [layout])
 

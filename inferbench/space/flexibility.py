@@ -14,6 +14,7 @@ import numpy as np
 
 from inferbench.errors import InferBenchError
 from inferbench.num import Array, Column, Indices, Mask, Numeric
+from inferbench.records.roles import ROLES, Role
 from inferbench.records.run import Metric, Run
 from inferbench.records.system import System
 
@@ -32,14 +33,6 @@ __all__ = [
 
 LABELS = ("network", "phase", "precision")
 COORDINATES = ("batch", "context")
-NEEDED = (
-    "utilization",
-    "useful_tops",
-    "wall_power_w",
-    "usd_per_hour",
-    "tokens_per_s_per_chip",
-    "items_per_s",
-)
 
 
 @attrs.frozen(eq=False)
@@ -52,11 +45,13 @@ class Space:
         axes: Axis to the coordinate of every point, each of shape (points,): text for `network`, `phase` and
             `precision`, float64 for the others.
         feasible: Boolean, (systems, points).
-        values: Quantity to float64, (systems, points); NaN where infeasible or not known.
+        values: Metric's name to float64, (systems, points); NaN where infeasible or not known.
+        metrics: Role to the metric that plays it.
 
     Example:
+        >>> mfu = Metric("mfu", "MFU", "", "higher", lambda run: 0.0, role="utilization")
         >>> space = Space(("a", "b"), np.ones((2, 1)), {"batch": np.array([1.0, 2.0])}, np.ones((2, 2), bool),
-        ...               {"utilization": np.array([[0.4, 0.6], [0.1, 0.2]])})
+        ...               {"mfu": np.array([[0.4, 0.6], [0.1, 0.2]])}, {"utilization": mfu})
         >>> space.count, passes(space, DEFINITIONS["peak"]).tolist()
         (2, [[False, True], [False, False]])
     """
@@ -66,6 +61,22 @@ class Space:
     axes: Mapping[str, Column]
     feasible: Mask
     values: Mapping[str, Array]
+    metrics: Mapping[Role, Metric] = attrs.field(factory=dict)
+
+    def has(self, *roles: Role) -> bool:
+        """Whether it has the quantities of some roles."""
+        return all(role in self.metrics and self.metrics[role].name in self.values for role in roles)
+
+    def of(self, role: Role) -> Array:
+        """Values of the metric of a role, (systems, points).
+
+        Raises:
+            InferBenchError: No installed metric has the role, or its column is not there.
+        """
+        if not self.has(role):
+            found = f"no metric is the {role} of a system: {ROLES[role]}"
+            raise InferBenchError.at(role, found, "pip install inferbench-metrics")
+        return self.values[self.metrics[role].name]
 
     @property
     def count(self) -> int:
@@ -86,11 +97,12 @@ class Space:
         )
 
     @classmethod
-    def of_columns(cls, columns: Mapping[str, Column]) -> Space:
+    def of_columns(cls, columns: Mapping[str, Column], metrics: Mapping[Role, Metric]) -> Space:
         """Build from flat columns, one row per system and point: what a sweep's Parquet holds.
 
         Args:
-            columns: `system`, `chips`, `feasible`, coordinates, and the quantities by their JSON names.
+            columns: `system`, `chips`, `feasible`, coordinates, and metrics by their names.
+            metrics: Which of them are taken, by their roles.
 
         Raises:
             InferBenchError: Systems that don't cover the same points.
@@ -112,23 +124,24 @@ class Space:
         feasible = np.asarray(columns["feasible"], dtype=bool)[where]
         values = {
             name: np.where(feasible, np.asarray(columns[name], dtype=np.float64)[where], np.nan)
-            for name in NEEDED
+            for name in (metric.name for metric in metrics.values())
             if name in columns
         }
         chips = np.asarray(columns["chips"], dtype=np.float64)[where[:, :1]]
-        return cls(systems, chips, {name: axis[where[0]] for name, axis in axes.items()}, feasible, values)
+        taken = {name: axis[where[0]] for name, axis in axes.items()}
+        return cls(systems, chips, taken, feasible, values, metrics)
 
     @classmethod
-    def of_runs(cls, runs: Sequence[Run], metrics: Sequence[Metric]) -> Space:
+    def of_runs(cls, runs: Sequence[Run], metrics: Mapping[Role, Metric]) -> Space:
         """Build from runs: every system on the same workloads over the same grids.
 
         Args:
             runs: In any order.
-            metrics: Installed figures of merit; those in `NEEDED` are taken.
+            metrics: Of `Registry.roles`.
         """
-        wanted = [metric for metric in metrics if metric.name in NEEDED]
-        parts = [_columns(run, wanted) for run in runs]
-        return cls.of_columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        parts = [_columns(run, list(metrics.values())) for run in runs]
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return cls.of_columns(joined, metrics)
 
 
 def _aligned(systems: Sequence[str], names: Column, key: Indices) -> list[Indices]:
@@ -251,13 +264,13 @@ def passes(space: Space, definition: Definition, threshold: float = 0.5) -> Mask
     """Which points pass, (systems, points); an infeasible or unknown point fails.
 
     Args:
-        space: With `utilization` or `useful_tops`.
+        space: With utilization and useful operations.
         definition: What the useful TOPS are compared with.
         threshold: Fraction that must be exceeded.
     """
     if not definition.best:
-        return above(space.values["utilization"], threshold)
-    useful = np.where(space.feasible, space.values["useful_tops"], np.nan)
+        return above(space.of("utilization"), threshold)
+    useful = np.where(space.feasible, space.of("useful"), np.nan)
     return above(useful, threshold * _best(space, useful, definition.within))
 
 
@@ -348,12 +361,15 @@ def figures(space: Space) -> dict[str, Array]:
 
     A figure taken at the best point is what a vendor would quote; NaN where nothing fits or a price is not
     known.
+
+    Returns:
+        Keys are the name of the metric of useful operations, alone and with what divides it.
     """
-    useful = space.values["useful_tops"]
+    useful, name = space.of("useful"), space.metrics["useful"].name
     rates = {
-        "useful_tops": useful,
-        "useful_tops_per_usd_per_hour": useful / space.values["usd_per_hour"],
-        "useful_tops_per_w": useful / space.values["wall_power_w"],
+        name: useful,
+        f"{name}_per_usd_per_hour": useful / space.of("cost"),
+        f"{name}_per_w": useful / space.of("power"),
     }
     best = {name: np.where(np.isnan(values), -np.inf, values).max(axis=1) for name, values in rates.items()}
     found = {name: np.where(np.isinf(values), np.nan, values) for name, values in best.items()}

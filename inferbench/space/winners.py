@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import attrs
@@ -9,9 +10,22 @@ import numpy as np
 
 from inferbench.errors import InferBenchError, suggest
 from inferbench.num import Array, Indices, Mask
+from inferbench.records.roles import Role
+from inferbench.records.run import Metric
 from inferbench.space.flexibility import Space, above
 
-__all__ = ["TERMS", "Dominated", "Equal", "Winners", "comparable", "dominated", "quantity", "winners"]
+__all__ = [
+    "TERMS",
+    "Dominated",
+    "Equal",
+    "Winners",
+    "TOKENS",
+    "comparable",
+    "divisor",
+    "dominated",
+    "ranked_by",
+    "winners",
+]
 
 Equal = Literal["chips", "power", "cost", "nothing"]
 
@@ -44,64 +58,67 @@ class Winners:
         return np.where(self.unknown + self.alone < 1, self.shares, np.nan)
 
 
+TOKENS = "tokens"
+"""What systems are ranked by unless another metric is named: items per second of the whole system."""
 TERMS: tuple[Equal, ...] = ("chips", "power", "cost")
 """On what terms a sweep compares."""
 
-_TERMS = {"chips": None, "power": "wall_power_w", "cost": "usd_per_hour"}
+_TERMS: Mapping[Equal, Role] = {"power": "power", "cost": "cost"}
 
 
-def winners(space: Space, metric: str = "tokens", equal: Equal = "cost") -> Winners:
+def winners(space: Space, metric: str = TOKENS, equal: Equal = "cost") -> Winners:
     """Find the best system at every point.
 
     Args:
         space: The points.
-        metric: `tokens` (per second; images and other items where a step yields those), `useful_tops`, or any
-            other quantity of the space, higher is better.
+        metric: `tokens` (per second; images and other items where a step yields those), or the name of a
+            metric of the space, higher is better.
         equal: What a rate is divided by: chips, watts at the wall, dollars per hour of ownership, or
             nothing. A quantity that isn't a rate of the whole system is compared as it is.
 
     Raises:
         InferBenchError: A quantity that the space hasn't; a fraction under equal something.
     """
-    known = ("tokens", *space.values)
+    known = (TOKENS, *space.values)
     if metric not in known:
         raise InferBenchError.of_argument(
             "metric",
             f"unknown metric '{metric}'",
             suggest(metric, known) or f"known are {', '.join(known)}",
         )
-    if metric == "tokens":
+    if metric == TOKENS:
         scores = _items(space)
     else:
         scores = space.values[metric]
-    if metric not in ("tokens", "useful_tops") and equal != "nothing":
+    if metric not in ranked_by(space.metrics) and equal != "nothing":
         found = f"'{metric}' is no rate to divide by {equal}"
         raise InferBenchError.of_argument("equal", found, "use it with {give}", equal="nothing")
     if equal == "chips":
         scores = scores / space.chips
     elif equal != "nothing":
-        scores = scores / space.values[str(_TERMS[equal])]
+        scores = scores / space.of(_TERMS[equal])
     return _ranked(np.where(space.feasible, scores, np.nan), space.feasible)
 
 
-def quantity(equal: Equal) -> str:
-    """Name the quantity that rates are divided by: `usd_per_hour` for cost; empty for chips and nothing."""
-    return _TERMS.get(equal) or ""
+def ranked_by(metrics: Mapping[Role, Metric]) -> tuple[str, ...]:
+    """Name the rates of the whole system that may be divided by chips, watts or dollars: `tokens` first."""
+    return (TOKENS, *(metric.name for role, metric in metrics.items() if role == "useful"))
+
+
+def divisor(equal: Equal) -> Role | None:
+    """The role of the quantity that rates are divided by; None for chips and nothing."""
+    return _TERMS.get(equal)
 
 
 def _items(space: Space) -> Array:
     """Items per second of the whole system: tokens where it yields tokens."""
-    tokens = space.values["tokens_per_s_per_chip"] * space.chips
-    return (
-        np.where(np.isnan(tokens), space.values["items_per_s"], tokens)
-        if "items_per_s" in space.values
-        else tokens
-    )
+    tokens = space.of("tokens") * space.chips
+    return np.where(np.isnan(tokens), space.of("items"), tokens) if space.has("items") else tokens
 
 
 def comparable(space: Space, equal: Equal) -> bool:
     """Whether the space has the quantities that tokens per second on these terms need."""
-    return {"tokens_per_s_per_chip", _TERMS.get(equal) or "tokens_per_s_per_chip"} <= set(space.values)
+    return space.has("tokens", _TERMS.get(equal, "tokens"))
 
 
 def _ranked(scores: Array, feasible: Mask) -> Winners:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from inferbench.records.measurement import Condition, Measurement
+from inferbench.records.measurement import DECODE, GENERATE, PREFILL, Condition, Measurement
 
 __all__ = ["LOOP", "STEADY", "Target", "left_out", "settled", "targets"]
 
@@ -103,14 +103,14 @@ def _figures(m: Measurement) -> Iterator[Target]:
         for name, value in m.axes.items()
         if name not in ("concurrency", "request_rate", "in_flight")
     }
-    if m.phase == "generate":
+    if m.phase == GENERATE:
         prompt = {name: value for name, value in axes.items() if name != "output"}
         middle = {**prompt, "context": prompt.get("context", math.nan) + axes.get("output", math.nan) / 2.0}
-        yield from _some(m.ttft_s, "ttft_s", "prefill", prompt)
-        yield from _some(m.tpot_s, "tpot_s", "decode", middle)
-        yield from _some(m.latency_s, "latency_s", "generate", axes)
-    elif m.phase in ("prefill", "decode"):
-        name = "ttft_s" if m.phase == "prefill" else "tpot_s"
+        yield from _some(m.ttft_s, "ttft_s", PREFILL, prompt)
+        yield from _some(m.tpot_s, "tpot_s", DECODE, middle)
+        yield from _some(m.latency_s, "latency_s", GENERATE, axes)
+    elif m.phase in (PREFILL, DECODE):
+        name = "ttft_s" if m.phase == PREFILL else "tpot_s"
         own = getattr(m, name)
         yield from _some(m.latency_s if math.isnan(own) else own, name, m.phase, axes)
     else:
@@ -128,7 +128,7 @@ def _in_loop(m: Measurement, target: Target) -> Target | None:
     """A figure of a server under load, if it is comparable: a step whose batch was measured, or is bounded by
     the loop.
     """
-    if target.phase != "decode":
+    if target.phase != DECODE:
         return None
     if "batch" in m.axes:
         return attrs.evolve(target, regime=STEADY)

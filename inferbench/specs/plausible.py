@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from inferbench.errors import Fault, InferBenchError
-from inferbench.records.measurement import Condition, Measurement
+from inferbench.records.measurement import DECODE, GENERATE, LANGUAGE, Condition, Measurement
 from inferbench.records.system import Layout
 
 __all__ = ["doubts", "faults"]
@@ -21,9 +21,8 @@ FIGURES = ("latency_s", "ttft_s", "tpot_s", "tokens_per_s", "power_w", "energy_j
 # mistaken.
 STEP = (10e-6, 60.0)
 FIRST = (20e-6, 3600.0)
-LANGUAGE = ("decode", "prefill", "generate")
 PLAUSIBLE = (
-    ("a decode step", "latency_s", STEP, ("decode",)),
+    ("a decode step", "latency_s", STEP, (DECODE,)),
     ("a time per output token", "tpot_s", STEP, LANGUAGE),
     ("a time to first token", "ttft_s", FIRST, LANGUAGE),
 )
@@ -92,7 +91,7 @@ def _axis(row: Measurement, name: str, value: float) -> str:
     if math.isnan(value):
         return ""
     # A step after the first token of an empty prompt holds half a token on average.
-    least = 0.0 if name == "context" and row.phase == "decode" else 1.0
+    least = 0.0 if name == "context" and row.phase == DECODE else 1.0
     if name in COUNTS and not (least <= value < math.inf and value > 0.0):
         return f"{name} is {value:g}; at least 1 was expected"
     if not 0.0 <= value < math.inf or (name in RATES and value == 0.0):
@@ -136,7 +135,7 @@ def doubts(rows: Iterable[Measurement]) -> list[Fault]:
             )
             remedy = "check whether the file gives seconds, milliseconds or nanoseconds"
             found.append(Fault(hits[0].source, said, remedy))
-    return [*found, *_apart([row for row in timed if row.phase == "generate"])]
+    return [*found, *_apart([row for row in timed if row.phase == GENERATE])]
 
 
 def _apart(rows: Sequence[Measurement]) -> list[Fault]:

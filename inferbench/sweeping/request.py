@@ -104,7 +104,7 @@ def workloads(patterns: Sequence[str], registry: Registry) -> tuple[str, ...]:
         name, _, phase = pattern.rpartition("/")
         if not name:
             raise InferBenchError.at(
-                pattern, "a workload is written network/phase", "for example llama3-70b/decode"
+                pattern, "a workload is written network/phase", f"for example {pattern}/PHASE"
             )
         if not any(mark in name for mark in "*?["):
             found.append(pattern)

@@ -8,8 +8,9 @@ import numpy as np
 
 from inferbench.discovery.registry import Registry
 from inferbench.errors import UnsupportedOp
+from inferbench.records.run import Metric
 from inferbench.space.flexibility import Space, label
-from inferbench.space.winners import TERMS, Equal, comparable, quantity, winners
+from inferbench.space.winners import TERMS, TOKENS, Equal, comparable, divisor, winners
 from inferbench.sweeping.plan import Plan
 from inferbench.sweeping.work import Bench
 
@@ -36,17 +37,16 @@ def unknown(plan: Plan, registry: Registry, space: Space) -> Unknown:
     for equal in TERMS if len(space.systems) > 1 else ():
         if not comparable(space, equal):
             continue
-        for row in np.flatnonzero(winners(space, "tokens", equal).unknown == 1):
-            missing = quantity(equal)
-            known = not missing or not np.isnan(space.values[missing][row]).all()
-            name = "tokens_per_s_per_chip" if known else missing
-            found[space.systems[row], equal] = _why(bench, space.systems[row], name)
+        for row in np.flatnonzero(winners(space, TOKENS, equal).unknown == 1):
+            missing = divisor(equal)
+            known = missing is None or not np.isnan(space.of(missing)[row]).all()
+            role = "tokens" if missing is None or known else missing
+            found[space.systems[row], equal] = _why(bench, space.systems[row], space.metrics[role])
     return found
 
 
-def _why(bench: Bench, system: str, name: str) -> str:
+def _why(bench: Bench, system: str, metric: Metric) -> str:
     """The reason a metric gives at the first point of a work that has one."""
-    metric = next(one for one in bench.metrics if one.name == name)
     for number, work in enumerate(bench.plan.works):
         if label(work.system) != system:
             continue

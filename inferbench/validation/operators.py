@@ -14,7 +14,7 @@ from inferbench.errors import InferBenchError
 from inferbench.evidence.matching import Situation
 from inferbench.model.operators import OpResult, between, cost_rows
 from inferbench.records.kinds import op_kind
-from inferbench.records.measurement import Measurement
+from inferbench.records.measurement import EXPERTS, Measurement
 from inferbench.specs.figures import Target, targets
 from inferbench.validation.rows import KINDS, Row, bare
 from inferbench.validation.rules import boundary_mismatch, operator_rule
@@ -96,7 +96,7 @@ def _row(
 def _costed(rows: Sequence[Measurement], s: Situation, registry: Registry) -> tuple[OpResult | Layers, Any]:
     """What the model says of operators, and their floor in seconds."""
     chip = s.system.chip
-    if s.op == "moe":
+    if s.op == EXPERTS:
         layers = layer_rows(rows, s.precision, chip, s.stack, registry)
         return layers, layers.ideal
     columns = _columns(rows, s.op)

@@ -207,7 +207,7 @@ class TestMixedStep:
     def test_weights_are_read_once_for_both(self):
         """A mixed step holds the network once, and does the products of all its rows."""
         asked = question("llama3-70b", Traffic(prompt=1024.0, output=160.0), (8.0,))
-        case = asked.case(system("8xb200:tp8"), "decode")
+        case = asked.case(system("8xb200:tp8"), "token")
         grid = Grid.of({"batch": [8.0], "context": [1104.0]}, ["fp8"])
         mixed = attrs.evolve(
             case, workload=Mixed(case.workload, 1024.0, 256.0, structured(case.workload, {"chunk": 256.0}))

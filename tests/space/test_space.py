@@ -31,6 +31,20 @@ from inferbench.space.winners import Dominated, dominated, winners
 PAGE = Path(__file__).resolve().parents[2] / "docs/explanation/flexibility.md"
 
 
+# What the values of a space that is made by hand stand for.
+METRICS = {
+    role: ib.Metric(name, name, "", "higher", lambda run: math.nan, role=role)
+    for role, name in (
+        ("utilization", "utilization"),
+        ("useful", "useful_tops"),
+        ("power", "wall_power_w"),
+        ("cost", "usd_per_hour"),
+        ("tokens", "tokens_per_s_per_chip"),
+        ("items", "items_per_s"),
+    )
+}
+
+
 def made(useful: Any, *, peak: float = 10.0, feasible: Any = None, **more: Any) -> Space:
     """A space of systems by (2 phases x 2 batches), from useful TOPS and one peak."""
     useful = np.asarray(useful, dtype=np.float64)
@@ -45,7 +59,7 @@ def made(useful: Any, *, peak: float = 10.0, feasible: Any = None, **more: Any) 
         name: np.where(fits, np.asarray(value, dtype=np.float64), np.nan) for name, value in values.items()
     }
     names = tuple("abcdef"[: useful.shape[0]])
-    return Space(names, np.ones((useful.shape[0], 1)), axes, fits, hidden)
+    return Space(names, np.ones((useful.shape[0], 1)), axes, fits, hidden, METRICS)
 
 
 class TestFlexibility:
@@ -213,7 +227,7 @@ class TestFromRuns:
             for system in systems
             for phase in ("prefill", "decode")
         ]
-        return Space.of_runs(runs, installed().metrics())
+        return Space.of_runs(runs, installed().roles())
 
     def test_points_stand_where_they_belong(self):
         space = self.space("b200", "h100-sxm")
@@ -237,7 +251,7 @@ class TestFromRuns:
             ib.run("h100-sxm", "llama3-70b/decode", batch=[1, 4], stack="ideal"),
         ]
         with pytest.raises(InferBenchError, match="h100-sxm: covers other points than b200"):
-            Space.of_runs(runs, installed().metrics())
+            Space.of_runs(runs, installed().roles())
 
 
 def gaming_file(folder: Path) -> str:
@@ -282,7 +296,7 @@ class TestThePage:
             for size in (1, 8, 70, 200)
             for phase in ("prefill", "decode")
         ]
-        scores = figures(Space.of_runs(runs, known.metrics()))
+        scores = figures(Space.of_runs(runs, known.roles()))
         assert np.argmax(scores[figure]) == 4
         for other in set(scores) - {figure}:
             assert scores[other][4] < scores[other][:4].min(), other

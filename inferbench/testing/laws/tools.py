@@ -12,7 +12,8 @@ import numpy as np
 from inferbench.errors import InferBenchError
 from inferbench.records.executor import ExecutorOptions
 from inferbench.records.measurement import Measurement
-from inferbench.records.run import SCREENS, Run
+from inferbench.records.roles import SCREENS
+from inferbench.records.run import Run
 from inferbench.testing.laws.law import Broken, Subject, law
 from inferbench.testing.laws.sample import sample_runs
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar
 
 import attrs
 
 import inferbench as ib
 from inferbench_diffusion.builder import OpBuilder, Options, units
 from inferbench_diffusion.parts import decode, encode
+
+STEP = "denoise"
+"""The phase of one denoising step; another one is the whole of it, named like its item."""
 
 
 @attrs.frozen
@@ -43,6 +47,8 @@ class Sampler(ib.Workload):
     """
 
     options = Options
+    decodes: ClassVar[bool] = True
+    """Whether its decoder to pixels is modelled."""
 
     def graph(self, network: ib.Network, at: ib.Point, phase: str, options: Options) -> Iterator[ib.Op]:
         """Yield the operators of one step, or of whole images."""
@@ -53,7 +59,7 @@ class Sampler(ib.Workload):
         )
         passes = 2.0 if options.cfg else 1.0
         latent = self.latent(network, at, phase, batch * passes)
-        if phase == "denoise":
+        if phase == STEP:
             yield from self.step(network, builder, latent)
             return
         if options.text_encoder:
@@ -91,6 +97,18 @@ class Sampler(ib.Workload):
         own = {name: float(getattr(network.params, name)) for name in axes if name != "batch"}
         return {**axes, **own}
 
+    def measured_with(self, network: ib.Network, phase: str) -> Mapping[str, object]:
+        """Say what a whole image or video is measured with: guidance, text encoders, the decoder."""
+        if phase == STEP:
+            return {}
+        params = network.params
+        there = {
+            "cfg": True,
+            "text_encoder": bool(params.text_encoders),
+            "vae": self.decodes and params.vae != "other",
+        }
+        return {name: True for name, has in there.items() if has}
+
     def items(self, network: ib.Network, at: ib.Point, phase: str) -> ib.Numeric:
         """Images, or latents of images that one step advances."""
         return self.axis(at, network, phase, "batch")
@@ -106,6 +124,6 @@ class Sampler(ib.Workload):
 def phases(item: str, axes: Mapping[str, float], steps: float) -> tuple[ib.Phase, ...]:
     """Return `denoise` and the whole of it, named like its item."""
     return (
-        ib.Phase("denoise", "latency_s", "step", {"batch": 1.0, **axes}),
+        ib.Phase(STEP, "latency_s", "step", {"batch": 1.0, **axes}),
         ib.Phase(item, "latency_s", item, {"batch": 1.0, **axes, "steps": steps}),
     )

@@ -19,6 +19,8 @@ class Film(Sampler):
     Latent frames are (frames - 1) / vae_frames + 1: the first frame stands alone.
     """
 
+    decodes = False
+
     def latent(self, network: ib.Network, at: ib.Point, phase: str, batch: ib.Numeric) -> Latent:
         """Return the shape of the latents of videos."""
         net = network.params

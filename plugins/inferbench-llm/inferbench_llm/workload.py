@@ -16,8 +16,8 @@ from inferbench_llm.sweep import Sweep
 __all__ = ["PHASES", "Transformer", "context_warnings", "items", "passes", "sweeps"]
 
 PHASES = (
-    ib.Phase("decode", "tpot_s", "token", {"batch": 1.0, "context": 2048.0}),
-    ib.Phase("prefill", "ttft_s", "token", {"batch": 1.0, "context": 2048.0}),
+    ib.Phase("decode", "tpot_s", "token", {"batch": 1.0, "context": 2048.0}, role="token"),
+    ib.Phase("prefill", "ttft_s", "token", {"batch": 1.0, "context": 2048.0}, role="prompt"),
     ib.Phase("generate", "latency_s", "token", {"batch": 1.0, "context": 2048.0, "output": 128.0}),
 )
 _DEFAULTS = {phase.name: phase.axes for phase in PHASES}

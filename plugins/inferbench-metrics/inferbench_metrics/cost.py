@@ -64,6 +64,7 @@ def _of_term(term: ib.Term) -> Callable[[ib.Run], bool]:
 def _per_hour(term: ib.Term, end: End) -> ib.Metric:
     key, order, _ = KEYS[term]
     suffix, said, shift = ENDS[end]
+    owned = term is ib.Term.PURCHASE and end == "mid"
     return ib.Metric(
         f"usd_per_hour{key}{suffix}",
         f"{term.said}, $/h{said}",
@@ -73,6 +74,8 @@ def _per_hour(term: ib.Term, end: End) -> ib.Metric:
         lambda run: _why(run, term),
         _of_term(term),
         order + shift,
+        role="cost" if owned else None,
+        chain="cost" if owned else None,
     )
 
 
@@ -102,6 +105,7 @@ def _per_mtok(term: ib.Term, end: End) -> ib.Metric:
         order + shift,
         interval="time" if end == "mid" else None,
         spread=_range(term),
+        chain="cost" if term is ib.Term.PURCHASE and end == "mid" else None,
     )
 
 

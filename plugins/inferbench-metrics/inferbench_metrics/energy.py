@@ -57,10 +57,25 @@ def _wall_token_why(run: ib.Run) -> str:
 
 METRICS = (
     ib.Metric(
-        "power_w", "power", "W", "lower", lambda run: run.energy.watts, _why, order=70, interval="power"
+        "power_w",
+        "power",
+        "W",
+        "lower",
+        lambda run: run.energy.watts,
+        _why,
+        order=70,
+        interval="power",
+        chain="energy",
     ),
     ib.Metric(
-        "wall_power_w", "power at the wall", "W", "lower", lambda run: run.wall_watts, wall_why, order=270
+        "wall_power_w",
+        "power at the wall",
+        "W",
+        "lower",
+        lambda run: run.wall_watts,
+        wall_why,
+        order=270,
+        role="power",
     ),
     ib.Metric(
         "joules_per_token",
@@ -72,6 +87,7 @@ METRICS = (
         applies=yields_tokens,
         order=71,
         interval="energy",
+        chain="energy",
     ),
     ib.Metric(
         "joules_per_item",

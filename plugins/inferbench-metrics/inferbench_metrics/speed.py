@@ -61,6 +61,7 @@ METRICS = (
         applies=lambda run: run.latency == "ttft_s",
         order=10,
         interval="time",
+        chain="time",
     ),
     ib.Metric(
         "tpot_s",
@@ -72,6 +73,7 @@ METRICS = (
         applies=lambda run: run.latency == "tpot_s",
         order=11,
         interval="time",
+        chain="time",
     ),
     ib.Metric(
         "latency_s",
@@ -82,6 +84,7 @@ METRICS = (
         applies=lambda run: run.latency == "latency_s",
         order=12,
         interval="time",
+        chain="time",
     ),
     ib.Metric(
         "tokens_per_s_per_user",
@@ -104,6 +107,7 @@ METRICS = (
         applies=yields_tokens,
         order=21,
         interval="rate",
+        role="tokens",
     ),
     ib.Metric(
         "items_per_s",
@@ -114,6 +118,7 @@ METRICS = (
         applies=lambda run: not yields_tokens(run),
         order=22,
         interval="rate",
+        role="items",
     ),
     ib.Metric("ridge_point", "ridge point", "OP/B", "none", lambda run: run.ridge, order=40),
     ib.Metric(
@@ -133,6 +138,8 @@ METRICS = (
         order=50,
         kind="fraction",
         interval="rate",
+        role="utilization",
+        chain="time",
     ),
     ib.Metric(
         "algorithm",
@@ -204,5 +211,6 @@ METRICS = (
         lambda run: useful_rate(run) / 1e12,
         order=60,
         interval="rate",
+        role="useful",
     ),
 )
