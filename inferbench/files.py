@@ -9,7 +9,7 @@ from pathlib import Path
 
 from inferbench.errors import InferBenchError
 
-__all__ = ["refuse_existing", "write"]
+__all__ = ["has_content", "refuse_existing", "write"]
 
 # Below these stand devices and open files of this process: what a shell passes for `>(...)` or `/dev/stdout`.
 _OPEN = ("/dev/", "/proc/")
@@ -29,8 +29,7 @@ def refuse_existing(path: str | Path, force: bool, argument: str = "out") -> Non
     Example:
         >>> refuse_existing("nowhere/run.json", force=False)
     """
-    target = Path(path)
-    if force or _is_open(target) or not target.is_file() or not target.stat().st_size:
+    if force or not has_content(path):
         return
     raise InferBenchError.of_argument(
         argument,
@@ -39,6 +38,12 @@ def refuse_existing(path: str | Path, force: bool, argument: str = "out") -> Non
         str(path),
         force=True,
     )
+
+
+def has_content(path: str | Path) -> bool:
+    """Whether a regular file stands there that has something in it."""
+    target = Path(path)
+    return not _is_open(target) and target.is_file() and target.stat().st_size > 0
 
 
 def write(path: str | Path, data: str | bytes | memoryview) -> None:

@@ -27,6 +27,7 @@ FOLDER = "docs/reference/schemas"
 SAMPLES = """
 inferbench run h100-sxm llama3-8b/decode --stack vllm-h100 --batch 1,64,8192
 inferbench run b200 vit-l/forward --option head=false --axis pixels=224,448
+inferbench run h100-sxm llama3-8b/decode --stack vllm-h100 -v --set power.tdp=600W
 inferbench compare b200 groq-lpu tpu-v5p -w llama3-70b/decode -w llama3-8b/prefill
 inferbench op h100-sxm gemm --m 1,128 --n 8192 --k 8192
 inferbench op h200 elementwise --elements 4096
@@ -48,6 +49,8 @@ inferbench show qwen3-8b
 inferbench show simt
 inferbench show tpot_s
 inferbench list
+inferbench list chips
+inferbench list stacks
 inferbench list --coverage
 inferbench doctor
 inferbench plugins

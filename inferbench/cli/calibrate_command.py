@@ -120,7 +120,7 @@ WORDS = (
     help="Fit what ships again, from the tables that ship, and say whether it is the same: a stack, energies"
     " as linear/h100-sxm, or `all`. Exit code 1 where one is not.",
 )
-@click.option("--format", "form", default="table", show_default=True, help="table, json, csv or markdown.")
+@click.option("--format", "form", default="table", show_default=True, help=common.FORMATS)
 @click.option("-v", "--verbose", is_flag=True, help="Show every parameter, with its standard error.")
 def command(fitting: Fitting, written: Written, shipped: tuple[str, ...], form: str, verbose: bool) -> None:
     """Fit a stack's kernels, or what whole steps add to them, and score it on rows left out.

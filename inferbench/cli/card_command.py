@@ -7,7 +7,6 @@ import rich_click
 
 from inferbench.cli import common
 from inferbench.face.card import card
-from inferbench.model.choice import BEST
 
 __all__ = ["command"]
 
@@ -15,16 +14,9 @@ __all__ = ["command"]
 @click.command("card", cls=rich_click.RichCommand)
 @click.argument("systems", nargs=-1, required=True, metavar="SYSTEM…")
 @click.option("--suite", default="reference", show_default=True, help="Whose workloads and space to take.")
-@click.option(
-    "--stack",
-    default=BEST,
-    show_default=True,
-    metavar="best|ideal|NAME",
-    help="Software where SYSTEM names none.",
-)
-@click.option("--scenario", default="reference", show_default=True, help="Economics.")
+@common.point_options(without=["batch", "context", "axes", "precision", "options", "ignore_capacity"])
 @common.output_options()
-def command(systems: tuple[str, ...], suite: str, stack: str, scenario: str, output: common.Output) -> None:
+def command(systems: tuple[str, ...], suite: str, asked: common.Asked, output: common.Output) -> None:
     """Show useful TOPS, cost efficiency, energy efficiency and flexibility together.
 
     Example: inferbench card b200 mi300x tpu-v6e 576xgroq-lpu
@@ -33,7 +25,7 @@ def command(systems: tuple[str, ...], suite: str, stack: str, scenario: str, out
     stands below it. Flexibility is a share of a fixed space of workloads: where the system delivers at least
     half of the best rate per dollar, or per watt, of a fixed set of reference systems.
     """
-    registry = common.the_registry()
-    found = card(systems, suite=suite, stack=stack, scenario=scenario, registry=registry)
+    registry = common.what_if(common.the_registry(), asked, systems)
+    found = card(systems, suite=suite, stack=asked.stack, scenario=asked.scenario, registry=registry)
     common.emit(found.report(output.verbose), output.form, output.out, registry)
     common.problems_line(registry)

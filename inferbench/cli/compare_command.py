@@ -40,7 +40,7 @@ def command(
     decode at the largest batch that fits, prefill of 2,048 tokens. A chip written without a count that
     can't hold the network is shown as the smallest system that can. -v has all rows.
     """
-    registry = common.what_if(common.the_registry(), systems, asked.changes)
+    registry = common.what_if(common.the_registry(), asked, systems, workloads)
     found = compare(
         systems,
         workloads,

@@ -6,6 +6,7 @@ import click
 import rich_click
 
 from inferbench.cli import common
+from inferbench.errors import InferBenchError
 from inferbench.face.explain import explain
 
 __all__ = ["command"]
@@ -17,7 +18,7 @@ __all__ = ["command"]
 @click.option("--measured", metavar="TIME", help="What was measured, for SYSTEM NETWORK/PHASE: '8.4 ms'.")
 @click.option("--row", default=1, show_default=True, help="Which row of the measurement's file.")
 @click.option("--result", default=1, show_default=True, help="Which result of RUN.json.")
-@common.point_options(without=["changes"])
+@common.point_options()
 @common.output_options(verbose=False)
 def command(
     first: str,
@@ -35,7 +36,13 @@ def command(
     With RUN.json, what `run --format json` wrote, and a file of measurements also the gap between the two,
     as factors of work, algorithm, hardware and software.
     """
+    recorded = first.endswith(".json")
     registry = common.the_registry()
+    if not recorded:
+        registry = common.what_if(registry, asked, (first,), (second,))
+    elif asked.facts:
+        remedy = "give it to the inferbench run that writes the file"
+        raise InferBenchError.of_argument("changes", "a run that was written keeps its facts", remedy)
     found = explain(
         first,
         second,

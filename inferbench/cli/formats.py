@@ -8,21 +8,34 @@ from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
 from inferbench.records.interfaces import Renderer
 
-__all__ = ["SUFFIXES", "asked_by_suffix", "renderer"]
+__all__ = ["FORMATS", "asked_by_suffix", "renderer"]
 
-# What the extension of `--out` asks for, where no --format does.
-SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown"}
+FORMATS = "table, json, csv, markdown, latex, html or parquet."
 
 
-def asked_by_suffix(out: str, registry: Registry) -> str:
-    """Name the format that a file's extension asks for; empty if nobody writes such files."""
-    suffix = Path(out).suffix.lower()
-    if suffix in SUFFIXES:
-        return SUFFIXES[suffix]
-    for name in registry.names("renderers"):
-        if suffix.lstrip(".") in registry.get("renderers", name).suffixes:
-            return name
-    return ""
+def asked_by_suffix(out: str, registry: Registry, drawn: bool = False) -> str:
+    """Name the format that a file's extension asks for; the core's own go first, a picture to who draws it.
+
+    Raises:
+        InferBenchError: Nobody writes such files.
+    """
+    from inferbench.report.render import RENDERERS
+
+    registry.bring("renderers", RENDERERS.values())
+    suffix = Path(out).suffix.lower().lstrip(".")
+    names = [*RENDERERS, *(name for name in registry.names("renderers") if name not in RENDERERS)]
+    by_end: dict[str, str] = {}
+    for name in names:
+        for end in registry.get("renderers", name).suffixes:
+            if drawn and registry.get("renderers", name).draws:
+                by_end[end] = name
+            by_end.setdefault(end, name)
+    if suffix not in by_end:
+        known = ", ".join(f".{end}" for end in sorted(by_end) if end)
+        raise InferBenchError.at(
+            "--out", f"no format is written to '*.{suffix}'", f"end it in {known}, or add --format"
+        )
+    return by_end[suffix]
 
 
 def renderer(form: str, registry: Registry) -> Renderer:

@@ -51,7 +51,7 @@ def command(
     load are tried, up to the largest that fits. --batch lists the sequences that decode together on a
     replica instead, --context is the prompt's length.
     """
-    registry = common.what_if(common.the_registry(), systems, asked.changes)
+    registry = common.what_if(common.the_registry(), asked, systems, (network,))
     found = frontier(
         systems,
         network,

@@ -47,15 +47,13 @@ def _flag(name: str) -> str:
     metavar="FILE",
     help="Rows to cost: columns are the field names, and `precision` if it varies.",
 )
-@click.option("--precision", metavar="bf16,…", help="Number formats (default bf16).")
-@click.option("--stack", default="ideal", show_default=True, help="Software where CHIP has no @NAME.")
+@common.point_options(without=["batch", "context", "axes", "scenario", "options", "ignore_capacity"])
 @common.output_options()
 def command(
     chip: str,
     kind: str,
     table: str | None,
-    precision: str | None,
-    stack: str,
+    asked: common.Asked,
     output: common.Output,
     **given: str | None,
 ) -> None:
@@ -65,12 +63,12 @@ def command(
 
     KIND is gemm, attention, conv2d, elementwise, collective, or any kind that a package defines.
     """
-    registry = common.the_registry()
+    registry = common.what_if(common.the_registry(), asked, (chip,))
     found = op(
         chip,
         kind,
-        precision=common.names(precision) or ["bf16"],
-        stack=stack,
+        precision=common.names(asked.precision) or ["bf16"],
+        stack=asked.stack,
         csv=table,
         registry=registry,
         **{name: text for name, text in given.items() if text is not None},

@@ -21,7 +21,7 @@ __all__ = ["command"]
 @click.command("query", cls=rich_click.RichCommand)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("sql")
-@click.option("--format", "form", default="table", show_default=True, help="table, json, csv or markdown.")
+@click.option("--format", "form", default="table", show_default=True, help=common.FORMATS)
 @common.out_option()
 def command(
     file: Path,

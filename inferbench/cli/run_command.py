@@ -40,7 +40,7 @@ def command(
     nearest that was measured (`--stack ideal` asks for the bound). NETWORK may be the path of a Hugging Face
     config.json.
     """
-    registry = common.what_if(common.the_registry(), (system,), asked.changes)
+    registry = common.what_if(common.the_registry(), asked, (system,), (workload,))
     run = run_once(
         system,
         workload,

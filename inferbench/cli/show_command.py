@@ -19,6 +19,7 @@ from inferbench.records.stack import Curve, Stack
 from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.report.plugins import KINDS as PLUGINS
 from inferbench.report.plugins import plugin_report
+from inferbench.report.stacks import fit_tables
 from inferbench.units import Range, show
 
 __all__ = ["command"]
@@ -32,7 +33,7 @@ LEGEND = "● datasheet or published  ◐ measured  ○ estimate  – missing"
 @click.command("show", cls=rich_click.RichCommand)
 @click.argument("name")
 @click.option("--kind", type=click.Choice(KINDS), help="Where a name stands for several records.")
-@common.output_options(verbose=False)
+@common.output_options()
 def command(
     name: str,
     kind: str | None,
@@ -44,7 +45,8 @@ def command(
     Example: inferbench show b200
 
     Missing numbers stand in place. NAME may be the path of a Hugging Face config.json. A name that
-    several records have (`reference`) shows the first; the others are named below it.
+    several records have (`reference`) shows the first; the others are named below it. A stack leads with what
+    it was fitted on and how well; -v adds all its numbers.
     """
     registry = common.the_registry()
     kinds = [kind] if kind else kinds_of(registry, name)
@@ -55,31 +57,42 @@ def command(
     entry = registry.entries(kind).get(getattr(record, "name", name))
     owner = f"{entry.owner} {entry.version}" if entry else "file"
     others = (Next("show", (name, "--kind", other)) for other in kinds[1:])
-    following = (*others, _following(record, kind, registry))
-    build = plugin_report if kind in PLUGINS else _spec_report
-    common.emit(build(record, kind, owner, following), output.form, output.out, registry)
+    following = (*others, *_following(record, kind, registry))
+    if kind in PLUGINS:
+        report = plugin_report(record, kind, owner, following)
+    else:
+        report = _spec_report(record, kind, owner, following, output.verbose)
+    common.emit(report, output.form, output.out, registry)
     common.problems_line(registry)
 
 
-def _following(record: Any, kind: str, registry: Registry) -> Next:
+def _following(record: Any, kind: str, registry: Registry) -> tuple[Next, ...]:
     if kind == "chips":
-        return Next("compare", (record.name,))
+        return (Next("compare", (record.name,)),)
     if kind == "networks":
         chip = next(iter(registry.names("chips")), "CHIP")
-        return Next("compare", (chip, "-w", f"{record.name}/PHASE"))
+        return (Next("compare", (chip, "-w", f"{record.name}/PHASE")),)
     if kind in PLUGINS:
-        return Next("list", ("--coverage" if kind == "architectures" else kind,))
-    return Next("list")
+        return (Next("list", ("--coverage" if kind == "architectures" else kind,)),)
+    if kind == "stacks":
+        chip = next(iter((*record.domain.chips, *registry.names("chips"))), "CHIP")
+        beside = () if record.ideal else (f"{chip}@ideal",)
+        return Next("compare", (f"{chip}@{record.name}", *beside)), Next(arguments=("-v",))
+    return (Next("list"),)
 
 
-def _spec_report(record: Any, kind: str, owner: str, following: tuple[Next, ...]) -> Report:
+def _spec_report(record: Any, kind: str, owner: str, following: tuple[Next, ...], verbose: bool) -> Report:
     facts = list(getattr(record, "facts", {}).values())
     if isinstance(record, Stack):
         facts += list(entry_facts(record))
     aside = f"{kind.removesuffix('s')} · {owner}"
     rows = [_row(fact) for fact in facts]
+    tables: tuple[Table, ...] = (_table(record, facts, aside) if facts else _plain(record, aside),)
+    if isinstance(record, Stack):
+        lead = fit_tables(record, aside, verbose)
+        tables = (*lead, attrs.evolve(tables[0], title="every number", aside="")) if verbose else lead
     return Report(
-        (_table(record, facts, aside) if facts else _plain(record, aside),),
+        tables,
         {"schema": "inferbench.spec/1", "kind": kind, "name": record.name, "facts": rows},
         tuple(rows),
         following,

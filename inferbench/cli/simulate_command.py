@@ -117,7 +117,7 @@ def command(
     Continuous batching with prompts in pieces, a paged cache, preemption and prefixes; every step is costed
     by the model under the system's software.
     """
-    registry = common.what_if(common.the_registry(), [system], asked.changes)
+    registry = common.what_if(common.the_registry(), asked, (system,), (workload,))
     with progress_bar("requests") as tick:
         found = simulate(
             system,

@@ -20,7 +20,7 @@ __all__ = ["command"]
     "--ttft", metavar="TIME", help="Longest time to the first token of a prompt alone; prefill needs it."
 )
 @click.option("--latency", metavar="TIME", help="Longest step of any other phase.")
-@common.point_options(without=["batch", "changes"])
+@common.point_options(without=["batch"])
 @common.output_options(verbose=False)
 def command(
     workload: str,
@@ -39,10 +39,11 @@ def command(
     Every layout is tried: tensor and pipeline parallelism, and as many copies as the users need. Prompts that
     arrive meanwhile are not counted: see inferbench frontier for those.
     """
-    registry = common.the_registry()
+    named = common.names(chips, "chips") or ()
+    registry = common.what_if(common.the_registry(), asked, named, (workload,))
     found = size(
         workload,
-        common.names(chips, "chips") or (),
+        named,
         users,
         tpot=tpot,
         ttft=ttft,

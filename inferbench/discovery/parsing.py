@@ -13,7 +13,14 @@ from inferbench.specs import assemble
 from inferbench.specs.assemble_stack import stack_from
 from inferbench.specs.measurement_sets import set_from
 
-__all__ = ["Known", "parsed"]
+__all__ = ["FILES", "Known", "parsed"]
+
+FILES: dict[str, Callable[[bytes, str, str], Any]] = {
+    "scenarios": assemble.scenario_from,
+    "suites": assemble.suite_from,
+    "systems": assemble.node_from,
+}
+"""Kinds whose files need no other record to be read; a name that ends in .toml is the path of one."""
 
 
 class Known(Protocol):
@@ -50,10 +57,6 @@ def parsed(kind: str, entry: Entry, registry: Known) -> Any:
         return assemble.network_from(text, entry.name, where, registry.workload)
     if kind == "stacks":
         return stack_from(text, entry.name, where, registry.stack)
-    build: dict[str, Callable[[bytes, str, str], Any]] = {
-        "measurements": set_from,
-        "scenarios": assemble.scenario_from,
-        "suites": assemble.suite_from,
-        "systems": assemble.node_from,
-    }
-    return build[kind](text, entry.name, where) if kind in build else entry.file
+    if kind == "measurements":
+        return set_from(text, entry.name, where)
+    return FILES[kind](text, entry.name, where) if kind in FILES else entry.file

@@ -29,7 +29,7 @@ from inferbench.discovery.border import fixed, quiet
 from inferbench.discovery.entries import Entry, Problem, near_hook, said, spec_file
 from inferbench.discovery.kinds import ANY, BROUGHT, KINDS, expanded
 from inferbench.discovery.ownership import Choice, Trust, needs_newer_core, settled, trust
-from inferbench.discovery.parsing import parsed
+from inferbench.discovery.parsing import FILES, parsed
 from inferbench.errors import Fault, InferBenchError, closest
 from inferbench.records.chip import Chip
 from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Workload
@@ -78,6 +78,7 @@ class Registry:
         self.seconds: dict[str, float] = {}
         self.deprecated: list[Problem] = []
         self.printed: list[tuple[str, str, str]] = []
+        self.changes: dict[str, dict[str, str]] = {}
         self._entries: dict[str, dict[str, Entry]] = {}
         self._records: dict[tuple[str, str], tuple[Entry, Any]] = {}
         self._aliases: dict[str, dict[str, str]] | None = None
@@ -256,12 +257,14 @@ class Registry:
         return self._aliases
 
     def get(self, kind: str, name: str) -> Any:
-        """Return a record by name or alias.
+        """Return a record by name or alias; a scenario, a suite or a system from the path of a TOML file too.
 
         Raises:
             InferBenchError: Unknown name (with the closest spelling and what is installed), or a faulty file.
         """
         entries = self.entries(kind)
+        if kind in FILES and name.endswith(".toml") and name not in entries:
+            return FILES[kind](spec_file(name), Path(name).stem, name)
         ours = name if name in entries else self.alias(kind, name)
         entry = entries.get(ours) or entries.get(ours.lower())
         if entry is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from inferbench.face.frames import by_column, to_frame
-from inferbench.face.pages import page
+from inferbench.report.export import html_tables
 from inferbench.report.model import Report
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Answer:
         return picture(self, name, getattr(self, "registry", None))
 
     def _repr_html_(self) -> str:
-        return page(self.report())
+        return html_tables(self.report())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.summary()}>"

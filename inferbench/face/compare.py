@@ -11,7 +11,7 @@ import numpy as np
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
-from inferbench.face.asked import example_chips, find, listed
+from inferbench.face.asked import example_chips, find, listed, one_phase
 from inferbench.face.run import evaluated
 from inferbench.model.capacity import smallest_system
 from inferbench.model.choice import BEST, IDEAL, ForeignStack
@@ -22,13 +22,12 @@ from inferbench.records.run import Run
 from inferbench.records.scenario import Suite
 from inferbench.records.system import System, SystemName
 from inferbench.report.answer import Block, answer
+from inferbench.report.following import run_words
 from inferbench.report.model import Next, Report
 from inferbench.report.runs import comparison
 from inferbench.specs.ranges import Axis
 
 __all__ = ["Column", "Comparison", "Work", "compare"]
-
-PRECISION = ("fp8",)
 
 
 @attrs.frozen
@@ -92,7 +91,7 @@ class Comparison(Answer):
             for work, columns in zip(self.works, self.columns, strict=True)
         ]
         following = (
-            Next("run", (self.systems[0], self.works[0].workload, "-v")),
+            Next("run", (*run_words(self.columns[0][0].run), "-v")),
             Next(arguments=("-v",)),
         )
         long = comparison(groups, self.registry, verbose, following)
@@ -154,7 +153,8 @@ def compare(
         systems: `b200`, `8xtpu-v5p`, `8xh100:tp4pp2`, `h100@vllm`, …
         workload: `network/phase`, one or several; None takes the suite.
         suite: Named list of workload points.
-        precision: One name or several; by default the suite's, and fp8 for workloads.
+        precision: One name or several; by default the suite's; for workloads what the network is
+            published in, else bf16.
         stack: Software of the systems that name none, as for `run`.
         scenario: Economics.
         options: The workload's options, `{"kv": False}`.
@@ -197,7 +197,7 @@ def _works(
 ) -> tuple[Work, ...]:
     workloads, precisions = listed(workload), listed(precision)
     if workloads:
-        return tuple(Work("", one, precisions or PRECISION, axes) for one in workloads)
+        return tuple(Work("", one, precisions or _published(known, one), axes) for one in workloads)
     named: Suite = find("suite", suite, lambda name: known.get("suites", name))
     return tuple(
         Work(
@@ -208,6 +208,12 @@ def _works(
         )
         for point in named.points
     )
+
+
+def _published(known: Registry, workload: str) -> tuple[str, ...]:
+    """The precision that a network is published in, else bf16: what `run` takes too."""
+    network, _ = one_phase(workload, known)
+    return (network.precision or "bf16",)
 
 
 def _column(known: Registry, name: str, work: Work, settings: Mapping[str, Any]) -> Column:

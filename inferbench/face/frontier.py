@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -43,8 +44,11 @@ class Frontiers(Answer):
     def report(self, verbose: bool = False) -> Report:
         """Return what each system yields within the limits, and a table of its frontier."""
         first = SystemName.parse(self.systems[0].system).chip
-        limits = ("--tpot", "20ms", "--users", "200", "--chips", first)
-        following = Next("size", (f"{self.asked.network.name}/decode", *limits))
+        limit = f"{self.limits[0] * 1e3:g}ms" if math.isfinite(self.limits[0]) else "20ms"
+        length = f"{self.asked.traffic.prompt + self.asked.traffic.output:.0f}"
+        limits = ("--tpot", limit, "--users", "200", "--chips", first)
+        point = ("--context", length, "--precision", self.asked.precisions[0])
+        following = Next("size", (f"{self.asked.network.name}/decode", *limits, *point))
         return frontier_report(self.systems, self.asked, self.limits, following)
 
     def summary(self) -> str:

@@ -13,10 +13,11 @@ from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
 from inferbench.face.asked import find, listed
-from inferbench.model.choice import choose
+from inferbench.model.choice import BEST, choose
 from inferbench.model.operators import OpResult, cost_rows, product_rows
 from inferbench.num import Array
 from inferbench.records.chip import Chip
+from inferbench.records.choice import Choice
 from inferbench.records.kinds import Kind, op_kind
 from inferbench.records.stack import Stack
 from inferbench.records.system import SystemName
@@ -34,18 +35,23 @@ class OpTable(Answer):
     Attributes:
         kind: Of the operators.
         chip: The chip.
-        stack: Software.
+        choice: Software, and why this one.
         results: Rows, one group per precision and per value of what one call must have in common.
     """
 
     kind: str
     chip: Chip
-    stack: Stack
+    choice: Choice
     results: tuple[OpResult, ...]
+
+    @property
+    def stack(self) -> Stack:
+        """The software."""
+        return self.choice.stack
 
     def report(self, verbose: bool = False) -> Report:
         """Return one table with a row per operator."""
-        return operators_report(self.chip, self.stack, self.kind, self.results, verbose)
+        return operators_report(self.chip, self.choice, self.kind, self.results, verbose)
 
     def summary(self) -> str:
         """Name the kind, the chip and the software."""
@@ -58,7 +64,7 @@ def op(
     kind: str,
     *,
     precision: str | Sequence[str] = "bf16",
-    stack: str = "ideal",
+    stack: str = BEST,
     csv: str | Path | None = None,
     registry: Registry | None = None,
     **fields: float | Sequence[float] | str,
@@ -69,7 +75,8 @@ def op(
         chip: Name of a chip, perhaps with its software: `h100@vllm`.
         kind: `gemm`, `attention`, `conv2d`, or any other that the core or a plugin defines.
         precision: One name or several.
-        stack: Software of a chip that names none: a stack, its TOML file, a family or `best`.
+        stack: Software of a chip that names none: `best` (the nearest that was measured), `ideal`, a stack,
+            its TOML file or a family.
         csv: File of rows: columns are the field names, and `precision` if it varies.
         registry: Of plugins; everything installed by default.
         **fields: Numbers (`m=[1, 128]`, `n=8192`, …) and words (`collective="all_gather"`).
@@ -79,7 +86,7 @@ def op(
 
     Example:
         >>> import inferbench as ib
-        >>> table = ib.op("h100-sxm", "gemm", m=[1, 128], n=8192, k=8192)
+        >>> table = ib.op("h100-sxm@ideal", "gemm", m=[1, 128], n=8192, k=8192)
         >>> [row["bound"] for row in table.to_dict()["rows"]]
         ['memory.hbm', 'memory.hbm']
     """
@@ -89,18 +96,18 @@ def op(
     formats = [known.alias("precisions", name) for name in listed(precision)]
     work = the_chip, None, "op", formats, known
     if parsed.stack:
-        the_stack = choose(parsed.stack, *work, kind=kind).stack
+        choice = choose(parsed.stack, *work, kind=kind)
     else:
-        the_stack = find("stack", stack, lambda name: choose(name, *work, where=name, kind=kind)).stack
+        choice = find("stack", stack, lambda name: choose(name, *work, where=name, kind=kind))
     words = {name: str(value) for name, value in fields.items() if name in named.words}
     numbers = {name: values for name, values in fields.items() if name not in named.words}
     columns, of_row = _read_csv(Path(csv), named) if csv else (_given(numbers), None)
     results = [
-        cost_rows(kind, part, known.alias("precisions", name), the_chip, the_stack, known, words)
+        cost_rows(kind, part, known.alias("precisions", name), the_chip, choice.stack, known, words)
         for name, rows in _groups(columns, of_row, listed(precision))
         for part in _same(named, rows)
     ]
-    return OpTable(kind, the_chip, the_stack, tuple(results))
+    return OpTable(kind, the_chip, choice, tuple(results))
 
 
 def _given(fields: Mapping[str, float | Sequence[float] | str]) -> dict[str, Array]:

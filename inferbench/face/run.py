@@ -11,7 +11,6 @@ from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, suggest
 from inferbench.face.asked import find, listed, one_phase, scenario_of, split_workload
 from inferbench.face.frames import by_column, to_frame
-from inferbench.face.pages import page
 from inferbench.face.picture import Picture, picture
 from inferbench.model.capacity import at_largest_batch
 from inferbench.model.choice import BEST, choose
@@ -25,6 +24,7 @@ from inferbench.records.grid import Grid
 from inferbench.records.network import Network
 from inferbench.records.run import Metric, Run
 from inferbench.records.system import System, SystemName
+from inferbench.report.export import html_tables
 from inferbench.report.runs import grid_report
 from inferbench.specs.ranges import MOST_LISTED, Axis, Points, points_of
 
@@ -209,7 +209,7 @@ class InstalledView:
 
     def html(self, run: Run) -> str:
         """The grid's table as HTML."""
-        return page(grid_report(run, self.registry, False, ()))
+        return html_tables(grid_report(run, self.registry, False, ()))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _here, ()

@@ -15,6 +15,7 @@ from inferbench.model.choice import BEST, choose
 from inferbench.records.interfaces import Phase
 from inferbench.records.network import Network
 from inferbench.records.system import SystemName
+from inferbench.report.following import axis_words
 from inferbench.report.model import Next, Report
 from inferbench.report.sizing import sizing_report
 from inferbench.serving.sizing import Demand, Sized
@@ -57,10 +58,10 @@ class Sizing(Answer):
         best = next((one.fewest for one in self.chips if one.fewest is not None), None)
         if best is None:
             return Next("list", ("chips",))
-        context = ("--context", self.given["context"]) if "context" in self.given else ()
         work = f"{self.demand.network.name}/{self.demand.phase}"
-        batch = ("--batch", str(self.demand.users), *context, "--precision", self.demand.precision)
-        return Next("run", (f"{best.system}:{best.system.layout}", work, *batch))
+        batch, axes = ("--batch", str(self.demand.users)), axis_words(self.demand.axes)
+        system = f"{best.system}:{best.system.layout}@{best.run.stack.name}"
+        return Next("run", (system, work, *batch, *axes, "--precision", self.demand.precision))
 
 
 def size(

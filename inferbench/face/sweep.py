@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -117,6 +118,12 @@ class Sweep(Answer):
             return to_frame(lists(self.path), library)
         whole = {name: np.concatenate([part[name] for part in self.parts]) for name in self.parts[0]}
         return to_frame({name: values.tolist() for name, values in whole.items()}, library)
+
+    def rows(self) -> tuple[dict[str, Any], ...]:
+        """Return every point as a flat record, as far as the summary reads it; unknown numbers are None."""
+        whole = {name: np.concatenate([part[name] for part in self.parts]).tolist() for name in self.parts[0]}
+        lists = zip(*whole.values(), strict=True)
+        return tuple({name: _or_none(value) for name, value in zip(whole, row, strict=True)} for row in lists)
 
     def _detailed(self, report: Report) -> Report:
         """Add readings, sensitivity (the axes listed twice as densely too), maps, winners."""
@@ -318,6 +325,10 @@ def _axes_of(workload: str, known: Registry) -> set[str]:
 def _columns(known: Registry) -> list[str]:
     """What a summary reads of every point."""
     return [*COLUMNS, *(metric.name for metric in known.roles().values())]
+
+
+def _or_none(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _kept(part: Columns, known: Registry) -> dict[str, Array]:

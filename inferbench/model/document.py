@@ -36,7 +36,7 @@ def document(runs: Iterable[Run], metrics: list[Metric], registry: Registry) -> 
 
 
 def provenance(runs: list[Run], registry: Registry) -> dict[str, Any]:
-    """Packages with versions, and the hash of every spec the runs rest on."""
+    """Packages with versions, the hash of every spec the runs rest on, and what was changed of them."""
     packages = {DISTRIBUTION: __version__, **dict(sorted(registry.plugins.values()))}
     specs: dict[str, str] = {}
     for run in runs:
@@ -55,6 +55,7 @@ def provenance(runs: list[Run], registry: Registry) -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scenario": next((run.scenario.name for run in runs if run.scenario), None),
+        **({"changes": registry.changes} if registry.changes else {}),
     }
 
 

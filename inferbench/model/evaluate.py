@@ -153,6 +153,7 @@ def _fields(done: Pass) -> dict[str, Numeric]:
         **memory,
         **energy,
         **{f"busy {engine}": seconds for engine, seconds in done.busy.items()},
+        **{f"cause {name}": seconds for name, seconds in done.causes.items()},
     }
 
 
@@ -238,10 +239,10 @@ def _feasible(
     return feasible, reasons
 
 
-def _busy(merged: dict[str, Numeric]) -> dict[str, Array]:
-    """Seconds per engine among the fields of the layouts chosen."""
-    names = [name for name in merged if name.startswith("busy ")]
-    return {name.removeprefix("busy "): np.asarray(merged[name], dtype=np.float64) for name in names}
+def _group(merged: dict[str, Numeric], group: str) -> dict[str, Array]:
+    """Seconds per engine, or per cause, among the fields of the layouts chosen."""
+    names = [name for name in merged if name.startswith(f"{group} ")]
+    return {name.removeprefix(f"{group} "): np.asarray(merged[name], dtype=np.float64) for name in names}
 
 
 def _run(
@@ -249,7 +250,6 @@ def _run(
 ) -> Run:
     first, merged = best.first, best.fields
     energy = _merged_energy(best)
-    busy = _busy(merged)
     site = _whole_chip(case)
     rate = site.rate_at(grid.at.precision)  # not of an operator: parts may be stored otherwise
     home = next(iter(first.chain["placement"].homes.values()), case.chip.outermost)
@@ -276,7 +276,8 @@ def _run(
         ridge=rate / site.bandwidth(home),
         items=np.asarray(items, dtype=np.float64),
         batch=np.asarray(at["batch"], dtype=np.float64),
-        busy=busy,
+        busy=_group(merged, "busy"),
+        causes=_group(merged, "cause"),
         energy=energy,
         feasible=feasible,
         reasons=reasons,

@@ -11,6 +11,7 @@ import numpy as np
 
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, blamed_on
+from inferbench.model.causes import LAUNCH, idle_seconds
 from inferbench.model.exchange import exchange
 from inferbench.model.intervals import ISOLATED, ends, energy_spreads, longest
 from inferbench.num import Array
@@ -28,6 +29,8 @@ from inferbench.specs.options import power_under, structured_tuning
 
 __all__ = ["OpResult", "between", "cost_rows"]
 
+_IDEAL = Stack(name="ideal", title="ideal")
+
 
 @attrs.frozen(eq=False)
 class OpResult:
@@ -38,11 +41,12 @@ class OpResult:
         precision: Name of the precision.
         seconds: Under the stack.
         cost: Busy parts, exposed parts, counts, details.
-        bound: Engine with the longest busy time.
+        bound: What most of the time goes to: an engine, or `launch`.
         utilization: Useful operations over the peak times seconds; NaN for what computes nothing.
         energy: Of one execution.
         error: Log standard error of `seconds`; NaN where the stack was not fitted on such operators.
         inside: 1 where a row lies in the box of operators in which the stack was fitted, else 0.
+        model: Seconds on ideal software: what the hardware alone takes.
         power_error, energy_error: Log standard error of watts and of joules; NaN where not known.
         limit: Watts at most; NaN where not published.
     """
@@ -60,6 +64,7 @@ class OpResult:
     inside: Array
     power_error: Array
     energy_error: Array
+    model: Array
     limit: float = math.nan
 
     def between(self, of: str) -> tuple[Array, Array]:
@@ -119,7 +124,7 @@ def cost_rows(
     else:
         cost = architecture.cost(op, site)
     seconds = _rows(stack.time(cost, op, formats), rows)
-    fitted = _rows(stack.kernel_error(op, formats), rows)
+    fitted = _rows(stack.fit.step if stack.grade else stack.kernel_error(op, formats), rows)
     error = np.where(fitted > 0, fitted, np.nan)
     energy, seconds = _energy(cost, seconds, op, chip, stack, formats, registry)
     of_power, of_energy = energy_spreads(error, energy, energy.parts.get("idle", np.nan), chip.power.tdp)
@@ -127,6 +132,7 @@ def cost_rows(
     useful = _rows(op.useful, rows)
     utilization = np.where(useful > 0, useful / (rate * seconds), np.nan)
     flat = _flat(cost, rows)
+    launch = np.zeros(rows) if stack.ideal else _rows(idle_seconds(stack, cost, op, formats), rows)
     return OpResult(
         full,
         precision,
@@ -134,13 +140,14 @@ def cost_rows(
         useful,
         _rows(op.bytes.total, rows),
         flat,
-        _bounds(flat, rows),
+        _bounds(flat, launch, seconds),
         utilization,
         energy,
         error,
         np.asarray(_rows(stack.covers(op, formats), rows)),
         np.asarray(of_power),
         np.asarray(of_energy),
+        _rows(_IDEAL.time(cost, op), rows),
         limit=chip.power.tdp,
     )
 
@@ -226,12 +233,15 @@ def _energy(
     return flat, seconds * throttle
 
 
-def _bounds(cost: Cost, rows: int) -> list[str]:
+def _bounds(cost: Cost, launch: Array, seconds: Array) -> list[str]:
+    """What most of each row's time goes to."""
     names = [*cost.busy, *(f"exposed.{name}" for name in cost.exposed)]
     if not names:
-        return [""] * rows
+        return [""] * len(seconds)
     stacked = np.stack([*cost.busy.values(), *cost.exposed.values()])
-    return [names[i] for i in np.argmax(stacked, axis=0)]
+    engines = [names[i] for i in np.argmax(stacked, axis=0)]
+    waits = (launch > 0) & (launch > seconds - launch)
+    return [LAUNCH if wait else engine for wait, engine in zip(waits, engines, strict=True)]
 
 
 def product_rows(axes: Mapping[str, Sequence[float] | Array]) -> dict[str, Array]:

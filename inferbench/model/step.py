@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from inferbench.errors import blamed_on
-from inferbench.model import partition
+from inferbench.model import causes, partition
 from inferbench.model.bound import step_bound
 from inferbench.model.case import Case
 from inferbench.model.exchange import exchange
@@ -50,6 +50,7 @@ class Pass:
     rows: tuple[OpRow, ...]
     chain: Mapping[str, Any]
     log_error: Numeric = np.nan
+    causes: Mapping[str, Numeric] = attrs.field(factory=dict)
 
 
 def _site(case: Case, graph: Graph, layout: Layout) -> Site:
@@ -94,17 +95,20 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     plain = charged if bare is site else _StepCost(case, bare, formats).charge_all(graph, cut.count)
     model = _step(plain.model, cut, case.layers, passes, plain.sent[0])
     bound_seconds = np.minimum(_bound(plain, cut.count, passes), model)
-    seconds = model
+    seconds = chip = model
     if not case.stack.ideal:
         seconds = _step(charged.seconds, cut, case.layers, passes, charged.sent[1])
         seconds = case.stack.overlap_across.shorten(seconds, bound_seconds / model)
         starts = case.workload.passes(case.network, at, case.phase.name, case.options)
+        chip = seconds
         seconds = case.stack.host.add(
             seconds, charged.kernels * passes, starts, ceil_div(at["batch"], layout.dp)
         )
     silicon = passes * plain.solo / cut.count
     actions = _all_chips(charged, at, layout, passes)
+    unthrottled = seconds
     energy, model, seconds = _power(case, at, actions, formats, model, seconds)
+    blamed = causes.whole(charged.causes, chip, unthrottled, energy.throttle) if charged.causes else {}
     fits, reasons = (
         (np.asarray(True), ()) if case.ignore_capacity else (site.placement.fits, site.placement.reasons)
     )
@@ -126,6 +130,7 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
         tuple(charged.rows),
         {"stages": cut, "microbatches": passes, "placement": site.placement, "actions": actions},
         log_error(case, at, charged.error),
+        blamed,
     )
 
 
@@ -201,6 +206,7 @@ class _StepCost:
         self.seconds: dict[str, Numeric] = dict(self.model)
         self.solo: Numeric = 0.0
         self.busy: dict[str, Numeric] = {}
+        self.causes: dict[str, Numeric] = {}
         self.useful: Numeric = 0.0
         self.rate: Numeric = np.nan
         self.weights: Numeric = 0.0
@@ -262,6 +268,10 @@ class _StepCost:
         self.model[op.unit] = self.model[op.unit] + model
         self.seconds[op.unit] = self.seconds[op.unit] + seconds
         self.kernels = self.kernels + repeat
+        launch: Numeric = 0.0
+        if not self.case.stack.ideal:
+            launch = causes.idle_seconds(self.case.stack, cost, op, self.formats)
+            causes.add(self.causes, cost, seconds, launch, repeat)
         if self.case.stack.fit.rows:
             own, shared = (
                 error(op, self.formats) for error in (self.case.stack.own_error, self.case.stack.shared_error)
@@ -295,6 +305,7 @@ class _StepCost:
                     {k: v * repeat for k, v in cost.exposed.items()},
                     model,
                     seconds,
+                    launch * repeat,
                 )
             )
 

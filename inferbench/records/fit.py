@@ -67,7 +67,7 @@ class FitPart:
             on.
         screened: Left out by the stated rules.
         error: MAPE with whole groups of rows left out (shapes, heads, networks); NaN where there is one
-            group.
+            group. All MAPE are in percent.
         error_rows: MAPE with random rows left out.
         error_all: MAPE with the screened rows scored as well.
         constant, roofline: MAPE of the two trivial predictors: a constant, the roofline alone.
@@ -139,7 +139,7 @@ class Fit:
         files: The files that they stand in.
         command: What fits them again.
         date: When.
-        error: MAPE on left-out rows.
+        error: MAPE on left-out rows, percent.
         kernel: Relative standard error of one kernel's time (log).
         kernels: The same by op kind, variant and precision, looked up like efficiencies.
         step: Relative standard error of a whole step beside the kernels' (log).

@@ -33,6 +33,7 @@ class OpRow:
         useful: Operations of the whole system.
         moved: Bytes of the whole system.
         busy: Engine to seconds.
+        launch: Seconds under the stack that it would take without work.
     """
 
     name: str
@@ -44,6 +45,7 @@ class OpRow:
     exposed: Mapping[str, Numeric]
     model: Numeric
     seconds: Numeric
+    launch: Numeric = 0.0
 
 
 @attrs.frozen(eq=False, kw_only=True, repr=False)
@@ -68,7 +70,9 @@ class Run:
         compulsory: Bytes the roofline counts.
         items: Tokens, images, … that a step yields, all sequences together.
         batch: Sequences in flight.
-        busy: Engine to seconds per step, for `bound`.
+        busy: Engine to seconds per step that it works; engines overlap.
+        causes: What the step's seconds go to: an engine has the time of the operators that it bounds, beside
+            `launch`, `host` and `power limit`; together they are `seconds`. Empty under ideal software.
         energy: What the power model said.
         log_error: Log standard error of `seconds`; NaN under a stack that was not fitted.
         power_log_error, energy_log_error: The same of mean power and of joules, errors of the time in them.
@@ -122,6 +126,7 @@ class Run:
     options: Mapping[str, Any] = attrs.field(factory=dict)
     notes: Mapping[str, str] = attrs.field(factory=dict)
     flags: Mapping[str, Mask] = attrs.field(factory=dict)
+    causes: Mapping[str, Array] = attrs.field(factory=dict)
     ops: tuple[OpRow, ...] = ()
     provenance: Mapping[str, Any] = attrs.field(factory=dict)
     chain: Mapping[str, Any] = attrs.field(factory=dict)
@@ -286,16 +291,18 @@ class Run:
         return f"{chip.title} lacks {', '.join(lacking) or 'a figure that its cost needs'}"
 
     @property
+    def binding(self) -> Mapping[str, Array]:
+        """Seconds by what they go to; under ideal software by engine."""
+        return self.causes or self.busy
+
+    @property
     def bound(self) -> Any:
-        """Name of the engine with the longest busy time, per point (object array); empty where a time is not
-        known.
+        """Name of the engine that bounds most of the time, or `launch`, `host`, `power limit`, per point
+        (object array); empty where a time is not known.
         """
-        names = list(self.busy)
+        names, parts = list(self.binding), self.binding.values()
         stacked = np.stack(
-            [
-                np.broadcast_to(np.asarray(self.busy[name], dtype=np.float64), self.grid.shape)
-                for name in names
-            ]
+            [np.broadcast_to(np.asarray(one, dtype=np.float64), self.grid.shape) for one in parts]
         )
         bound = np.array(names, dtype=object)[np.argmax(stacked, axis=0)]
         unknown = np.broadcast_to(np.isnan(np.asarray(self.seconds, dtype=np.float64)), self.grid.shape)

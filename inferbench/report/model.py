@@ -44,7 +44,7 @@ class Table:
         columns: Headers; the first heads the labels.
         rows: Each as long as `columns`; the first cell is the label.
         numeric: Whether cells are numbers to be aligned on the decimal.
-        notes: Footnotes that belong to no cell.
+        notes: Doubts about the table as a whole; they have no number, as no cell has their mark.
         legend: Unnumbered lines below: what marks mean, sources.
     """
 

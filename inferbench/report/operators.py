@@ -10,11 +10,12 @@ import numpy as np
 from inferbench.model.operators import OpResult
 from inferbench.num import Array
 from inferbench.records.chip import Chip
+from inferbench.records.choice import BOUND, CALIBRATED, CLASS, GRADES, TRANSFERRED, Choice
 from inferbench.records.kinds import op_kind
-from inferbench.records.stack import Stack
+from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.intervals import ends_text
+from inferbench.report.labels import engine_title
 from inferbench.report.model import DASH, Cell, Next, Report, Table
-from inferbench.report.runs import engine_title
 from inferbench.units import show
 
 __all__ = ["operators_report"]
@@ -23,29 +24,39 @@ MOST_SHOWN = 200
 
 
 def operators_report(
-    chip: Chip, stack: Stack, kind: str, results: Sequence[OpResult], verbose: bool
+    chip: Chip, choice: Choice, kind: str, results: Sequence[OpResult], verbose: bool
 ) -> Report:
     """Report operators of one kind on one chip.
 
     Args:
         chip: The chip.
-        stack: Software.
+        choice: Software, and why this one.
         kind: Of the operators.
         results: Rows, one group per precision and size of a collective.
         verbose: Whether to show the busy and the exposed parts.
     """
-    flat = [row for result in results for row in _flat(kind, result)]
-    table = _table(f"{kind} on {chip.title}", results, kind, verbose, f"stack: {stack.name}")
-    head = {"schema": "inferbench.op/1", "chip": chip.name, "stack": stack.name, "kind": kind}
+    flat = [row for result in results for row in _flat(kind, result, choice)]
+    aside = f"stack: {choice.stack.name}" + (f" · {choice.why}" if choice.grade == GRADES[CLASS] else "")
+    table = _table(f"{kind} on {chip.title}", results, kind, verbose, aside, choice)
+    head = {"schema": "inferbench.op/1", "chip": chip.name, "stack": choice.stack.name, "kind": kind}
+    head |= {"rests_on": choice.origin}
     after = (Next("show", (chip.name,)) if verbose else Next(arguments=("-v",), why="for the busy parts"),)
     return Report((table,), {**head, "rows": flat}, tuple(flat), after)
 
 
-def _flat(kind: str, result: OpResult) -> list[dict[str, Any]]:
+def _grade(result: OpResult, i: int, choice: Choice) -> str:
+    """What a row rests on: at best what the stack does, and less outside of its box."""
+    inside = bool(result.inside[i]) or choice.grade != GRADES[CALIBRATED]
+    return choice.grade if inside else GRADES[TRANSFERRED]
+
+
+def _flat(kind: str, result: OpResult, choice: Choice) -> list[dict[str, Any]]:
     columns: dict[str, list[Any]] = {name: values.tolist() for name, values in result.columns.items()}
     columns["precision"] = [result.precision] * len(result.seconds)
     columns |= {
+        "grade": [_grade(result, i, choice) for i in range(len(result.seconds))],
         "time_s": result.seconds.tolist(),
+        "ideal_s": result.model.tolist(),
         "useful_ops": result.useful.tolist(),
         "bytes": result.moved.tolist(),
     }
@@ -103,7 +114,7 @@ def _nulls(values: Array) -> list[float | None]:
 
 
 def _texts(
-    result: OpResult, i: int, details: Sequence[str], parts: Sequence[str], exposed: Sequence[str]
+    result: OpResult, i: int, details: Sequence[str], parts: Sequence[str], exposed: Sequence[str], grade: str
 ) -> list[str]:
     """What a row of the table says behind its label."""
     cost = result.cost
@@ -111,7 +122,11 @@ def _texts(
     time, power, energy = _figures(result, i)
     return [
         result.precision,
-        time,
+        *(
+            (f"{time} {SYMBOLS[grade]}", f"≥ {show(float(result.model[i]), 's')}")
+            if grade != GRADES[BOUND]
+            else (time,)
+        ),
         engine_title(result.bound[i]),
         DASH if np.isnan(used) else f"{show(100 * used)} %",
         *(f"{float(np.asarray(cost.detail[d])[i]):,.0f}" if d in cost.detail else DASH for d in details),
@@ -122,7 +137,9 @@ def _texts(
     ]
 
 
-def _table(title: str, results: Sequence[OpResult], kind: str, verbose: bool, aside: str) -> Table:
+def _table(
+    title: str, results: Sequence[OpResult], kind: str, verbose: bool, aside: str, choice: Choice
+) -> Table:
     varying = [
         name
         for name in op_kind(kind).fields
@@ -135,6 +152,7 @@ def _table(title: str, results: Sequence[OpResult], kind: str, verbose: bool, as
         "",
         "precision",
         "time",
+        *(() if choice.stack.ideal else ("hardware alone",)),
         "bound by",
         "utilization",
         *details,
@@ -147,7 +165,15 @@ def _table(title: str, results: Sequence[OpResult], kind: str, verbose: bool, as
     for result in results:
         for i in range(min(len(result.seconds), MOST_SHOWN - len(rows))):
             label = " · ".join(f"{name} {result.columns[name][i]:,.0f}" for name in varying)
-            rows.append(tuple(Cell(text) for text in [label, *_texts(result, i, details, parts, exposed)]))
+            rows.append(
+                tuple(
+                    Cell(text)
+                    for text in [
+                        label,
+                        *_texts(result, i, details, parts, exposed, _grade(result, i, choice)),
+                    ]
+                )
+            )
     total = sum(len(result.seconds) for result in results)
     notes = (
         (f"the first {MOST_SHOWN} of {total:,} rows; --format csv or json gives all",)
@@ -155,6 +181,7 @@ def _table(title: str, results: Sequence[OpResult], kind: str, verbose: bool, as
         else ()
     )
     why = tuple(dict.fromkeys(f"power: {r.energy.why}" for r in results if r.energy.why))
-    return Table(
-        title, tuple(Cell(head) for head in heads), tuple(rows), aside, numeric=True, notes=notes + why
-    )
+    grades = {_grade(result, i, choice) for result in results for i in range(len(result.seconds))}
+    legend = (grade_legend(grades),) if grades - {GRADES[BOUND]} else ()
+    heads_ = tuple(Cell(head) for head in heads)
+    return Table(title, heads_, tuple(rows), aside, numeric=True, notes=notes + why, legend=legend)

@@ -1,4 +1,4 @@
-"""The renderers the core brings: table (rich), json, csv, markdown."""
+"""The renderers the core brings: table (rich), json, csv, and those for other documents."""
 
 from __future__ import annotations
 
@@ -6,31 +6,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
 
 from inferbench.records.interfaces import Renderer
+from inferbench.report.export import EXPORTS
 from inferbench.report.model import Cell, Report, Table
+from inferbench.report.notes import RAISED, footnotes, marked
 from inferbench.text import visible
 
 __all__ = ["RENDERERS", "footnotes", "split_columns"]
-
-_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def footnotes(table: Table) -> dict[str, int]:
-    """Number the footnotes of a table in order of appearance; equal ones share a number."""
-    numbers: dict[str, int] = {}
-    for cell in (*table.columns, *(cell for row in table.rows for cell in row)):
-        for note in cell.notes:
-            numbers.setdefault(note, len(numbers) + 1)
-    for note in table.notes:
-        numbers.setdefault(note, len(numbers) + 1)
-    return numbers
-
-
-def marked(cell: Cell, numbers: dict[str, int]) -> str:
-    """The cell's text with its footnote marks."""
-    return cell.text + " ".join(str(numbers[note]).translate(_RAISED) for note in cell.notes)
 
 
 def align(texts: list[str]) -> list[str]:
@@ -161,10 +144,10 @@ def _print_table(console: object, table: Table) -> None:
         console.print(shown)
         console.print()
     for note, number in numbers.items():
-        console.print(f"{str(number).translate(_RAISED)} {note}", style="dim")
-    for legend in table.legend:
-        console.print(legend, style="dim")
-    if numbers or table.legend:
+        console.print(f"{str(number).translate(RAISED)} {note}", style="dim")
+    for remark in (*table.notes, *table.legend):
+        console.print(remark, style="dim")
+    if numbers or table.notes or table.legend:
         console.print()
 
 
@@ -221,44 +204,12 @@ def _inert(value: object) -> object:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def _markdown_text(report: Report, width: int) -> str:
-    return "\n".join(line for table in report.tables for line in _markdown(table)) + (
-        f"\nNext: `{report.after}`\n" if report.next else ""
+RENDERERS: dict[str, Renderer] = {
+    one.name: one
+    for one in (
+        Renderer("table", _table_text, ("", "txt")),
+        Renderer("json", _json_text, ("json",)),
+        Renderer("csv", _csv_text, ("csv",)),
+        *EXPORTS,
     )
-
-
-def _markdown(table: Table) -> Iterator[str]:
-    numbers = footnotes(table)
-    if table.title:
-        yield f"### {_literal(table.title)}" + (f" — {_literal(table.aside)}" if table.aside else "")
-        yield ""
-    yield _line(_literal(marked(cell, numbers)) for cell in table.columns)
-    yield _line("---" for _ in table.columns)
-    for row in table.rows:
-        texts = ((_literal(marked(cell, numbers)), cell.best) for cell in row)
-        yield _line(f"**{text}**" if best else text for text, best in texts)
-    yield ""
-    for note, number in numbers.items():
-        yield f"{str(number).translate(_RAISED)} {_literal(note)}  "
-    for line in table.legend:
-        yield f"{_literal(line)}  "
-    yield ""
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _literal(text: str) -> str:
-    """Text that Markdown shows as it is: no HTML, link, image, code or line of its own."""
-    text = text.replace("&", "&amp;") if re.search(r"&#?\w+;", text) else text
-    text = text.replace("<", "&lt;").replace("](", "]\\(").replace("`", "\\`").replace("|", "\\|")
-    return " ".join(text.split("\n"))
-
-
-RENDERERS = {
-    "table": Renderer("table", _table_text),
-    "json": Renderer("json", _json_text),
-    "csv": Renderer("csv", _csv_text),
-    "markdown": Renderer("markdown", _markdown_text),
 }

@@ -11,24 +11,16 @@ import numpy as np
 from inferbench.discovery.registry import Registry
 from inferbench.model.document import document, flatten, memory_of, reason_at
 from inferbench.records.run import Metric, Run
+from inferbench.report.breakdown import operator_rows, operators
 from inferbench.report.intervals import domain_text, interval_text
+from inferbench.report.labels import engine_title, named_options, point_title
 from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.units import show
 
-__all__ = ["comparison", "grid_report", "operators"]
+__all__ = ["comparison", "grid_report"]
 
 # What binds stands below the rates, above the metrics of this order.
 BOUND_ORDER = 30
-
-
-def engine_title(name: str) -> str:
-    """Write an engine as a reader knows it: `memory.hbm` is HBM, `compute.load` the loading of arrays."""
-    head, _, tail = name.partition(".")
-    if head == "memory":
-        return tail.upper()
-    if head == "exposed":
-        return f"{tail} (exposed)"
-    return f"{head} ({tail})" if tail else head
 
 
 def value_text(metric: Metric, value: float) -> str:
@@ -47,23 +39,6 @@ def _indent(metric: Metric) -> str:
         "layout_factor": "      × ",
     }
     return chain.get(metric.name, "") + metric.title.removeprefix("hardware: ")
-
-
-def point_title(run: Run, at: dict[str, Any], solved: bool) -> str:
-    """Headline of one point: network, phase, axes, precision."""
-    axes = [
-        f"{name} {value:,.0f}"
-        for name, value in at.items()
-        if name != "precision" and not (solved and name == "batch")
-    ]
-    if solved:
-        axes.insert(0, "largest batch that fits")
-    return " · ".join([run.network.title, run.phase, *axes, at["precision"], *named_options(run)])
-
-
-def named_options(run: Run) -> list[str]:
-    """Workload options that differ from their defaults, for a title."""
-    return [f"{name}={str(value).lower()}" for name, value in run.options.items()]
 
 
 def terms(runs: Sequence[Run]) -> str:
@@ -268,7 +243,10 @@ def grid_report(run: Run, registry: Registry, verbose: bool, next_: Sequence[Nex
     if verbose:
         tables += [_memory_table(run), operators(run)]
     data = document([run], metrics, registry)
-    return Report(tuple(tables), data, tuple(flatten(row) for row in data["results"]), tuple(next_))
+    flat = tuple(flatten(row) for row in data["results"])
+    if verbose and run.ops:
+        data["results"][0]["operators"] = operator_rows(run)
+    return Report(tuple(tables), data, flat, tuple(next_))
 
 
 def _memory_table(run: Run) -> Table:
@@ -322,46 +300,3 @@ def _power_note(metric: Metric, run: Run) -> tuple[str, ...]:
         np.isfinite(np.asarray(run.energy.watts, dtype=np.float64)).any()
     )
     return (run.energy.why,) if known and run.energy.estimated and run.energy.why else ()
-
-
-def operators(run: Run) -> Table:
-    """The per-operator breakdown of the first point."""
-    at, index = next(run.points())
-    total = float(run.values(run.seconds)[index])
-    heads = tuple(
-        Cell(text)
-        for text in ("operator", "kind", "repeat", "useful ops", "bytes", "busy", "bound by", "time", "share")
-    )
-    rows = []
-    for row in run.ops:
-        busy = {
-            name: pick(run, seconds, index)
-            for name, seconds in (*row.busy.items(), *((f"exposed.{k}", v) for k, v in row.exposed.items()))
-        }
-        bound = max(busy, key=lambda name: busy[name]) if busy else ""
-        parts = ", ".join(
-            f"{engine_title(name)} {show(seconds, 's')}" for name, seconds in busy.items() if seconds > 0
-        )
-        texts = (
-            row.name,
-            row.kind,
-            f"{pick(run, row.repeat, index):,.0f}",
-            show(pick(run, row.useful, index), "OP"),
-            show(pick(run, row.moved, index), "B"),
-            parts,
-            engine_title(bound),
-            show(pick(run, row.seconds, index), "s"),
-            f"{100 * pick(run, row.seconds, index) / total:.1f} %",
-        )
-        rows.append(tuple(Cell(text) for text in texts))
-    layout = run.layouts[int(run.values(run.layout)[index])]
-    title = f"operators of {point_title(run, at, False)} on {run.system}, one chip's share ({layout})"
-    note = (
-        () if run.ops else ("the layout is searched per point; name one (8xh100:tp8) to see its operators",)
-    )
-    return Table(title, heads, tuple(rows), notes=note)
-
-
-def pick(run: Run, array: Any, index: tuple[int, ...]) -> float:
-    """One point of an array."""
-    return float(run.values(array)[index])

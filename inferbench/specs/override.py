@@ -1,10 +1,10 @@
-"""A chip with other facts than its spec states."""
+"""A chip, or another record, with other facts than its spec states."""
 
 from __future__ import annotations
 
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -14,8 +14,10 @@ from inferbench.records.facts import Fact
 from inferbench.records.precision import FORMATS
 from inferbench.units import Range, Unit, parse
 
-__all__ = ["override"]
+__all__ = ["override", "override_table", "override_values"]
 
+Record = TypeVar("Record")
+GIVEN = "given in place of the spec's"
 EXAMPLE = 'write the whole key path, like "memory.hbm.bandwidth" = "8 TB/s"'
 TABLES = ("peak", "memory", "interconnect", "power", "price", "silicon")
 
@@ -51,6 +53,73 @@ def override(chip: Chip, facts: Mapping[str, str], where: str = "chip") -> Chip:
         known = {**chip.facts, path: attrs.evolve(fact, path=path)}
         chip = attrs.evolve(chip, **{head: table, "facts": known})
     return chip
+
+
+def override_table(record: Record, cls: type, facts: Mapping[str, str], where: str) -> Record:
+    """Return a record with other facts, typed by the class of its file; the one given does not change.
+
+    Args:
+        record: A scenario, a node: fields named like the keys of the file, and `facts`.
+        cls: The layout of its file: units stand there.
+        facts: Key to text with a unit.
+        where: What messages call the record.
+
+    Raises:
+        InferBenchError: Unknown key, wrong unit, text where a number was expected.
+    """
+    known: Any = record
+    hints = typing.get_type_hints(cls, include_extras=True)
+    for path, text in facts.items():
+        value, fact = _field(known, hints, path, text, f"{where}.{path}".rstrip("."))
+        known = attrs.evolve(known, **{path: value, "facts": {**known.facts, path: fact}})
+    return known  # type: ignore[no-any-return]
+
+
+def override_values(record: Record, facts: Mapping[str, str], where: str) -> Record:
+    """Return a record of plain numbers, words and units, as the parameters of a network, with other values.
+
+    Raises:
+        InferBenchError: As `override_table`; what a validator of the record says.
+
+    Example:
+        >>> import inferbench
+        >>> params = inferbench.installed().network("llama3-8b").params
+        >>> override_values(params, {"num_hidden_layers": "16"}, "network").num_hidden_layers
+        16
+    """
+    known: Any = record
+    hints = typing.get_type_hints(type(record), include_extras=True)
+    for path, text in facts.items():
+        at = f"{where}.{path}".rstrip(".")
+        value, _ = _field(known, hints, path, text, at)
+        try:
+            known = attrs.evolve(known, **{path: value})
+        except ValueError as error:
+            raise InferBenchError.at(at, str(error).partition("\n")[0]) from None
+    return known  # type: ignore[no-any-return]
+
+
+def _field(record: Any, hints: Mapping[str, Any], path: str, text: str, where: str) -> tuple[Any, Fact]:
+    """One field of a record as its type says: with a unit, or a plain number, word, true or false."""
+    names = [name for name in hints if hasattr(record, name) and name not in ("facts", "sources", "source")]
+    if path not in names:
+        remedy = (path and suggest(path, names)) or f"known are {', '.join(names)}"
+        raise InferBenchError.at(where, "unknown key", remedy)
+    hint = hints[path]
+    if typing.get_origin(hint) is typing.Annotated:
+        value, fact = _read(text, hint, where)
+        return value, attrs.evolve(fact, path=path)
+    kinds = [one for one in (typing.get_args(hint) or (hint,)) if isinstance(one, type)]
+    for kind in (bool, int, float, str):
+        if kind not in kinds:
+            continue
+        try:
+            value = {"true": True, "false": False}[text] if kind is bool else kind(text)
+        except (KeyError, ValueError):
+            continue
+        return value, Fact(path, value, note=GIVEN)
+    found, expected = f"'{text}' does not fit", " or ".join(kind.__name__ for kind in kinds)
+    raise InferBenchError.at(where, found, f"write a value of type {expected}" if expected else EXAMPLE)
 
 
 def _replaced(record: Any, hint: Any, path: Sequence[str], text: str, where: str) -> tuple[Any, Fact]:
@@ -99,4 +168,4 @@ def _read(text: str, hint: Any, where: str) -> tuple[Any, Fact]:
     except ValueError as error:
         raise InferBenchError.at(where, str(error)) from None
     found = Range(value, value) if kind is Range else value
-    return found, Fact("", found, unit.symbol, note="given in place of the spec's")
+    return found, Fact("", found, unit.symbol, note=GIVEN)

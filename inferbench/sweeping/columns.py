@@ -211,10 +211,10 @@ def _precisions(column: Text, grid: Grid) -> Column:
 
 
 def _bound(column: Text, run: Run) -> Column | int:
-    """Code of the engine with the longest busy time; the first of equals, as `Run.bound`."""
-    codes = column.many(list(run.busy))
+    """Code of what most of the time goes to; the first of equals, as `Run.bound`."""
+    codes = column.many(list(run.binding))
     longest: Array | None = None
-    for code, seconds in zip(codes, run.busy.values(), strict=True):
+    for code, seconds in zip(codes, run.binding.values(), strict=True):
         seconds = np.asarray(seconds, dtype=np.float64)
         if longest is None:
             longest, chosen = seconds, np.asarray(code)

@@ -288,8 +288,10 @@ def _basis(request: Request, works: Sequence[Work], registry: Registry) -> dict[
     for path in (
         *_files(registry),
         request.stack,
+        request.scenario,
         *(workload.rpartition("/")[0] for workload in request.workloads),
     ):
         if path.endswith((".toml", ".json", ".py")) and Path(path).is_file():
             specs[Path(path).name] = "sha256:" + hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    return {"packages": packages, "specs": specs}
+    changes = {"changes": registry.changes} if registry.changes else {}
+    return {"packages": packages, "specs": specs, **changes}

@@ -130,7 +130,7 @@ def test_message(toy_cli, args, said):
 
 @pytest.mark.parametrize(
     ("command", "option"),
-    [("list", "-v"), ("doctor", "-v"), ("show", "-v"), ("size", "--batch"), ("frontier", "--axis")],
+    [("list", "-v"), ("doctor", "-v"), ("show", "--batch"), ("size", "--batch"), ("frontier", "--axis")],
 )
 def test_options_that_would_change_nothing_are_not_there(toy_cli, command, option):
     code, out, err = toy_cli(command, option, "8")

@@ -82,3 +82,23 @@ def test_an_exponent_without_end_is_json_all_the_same(cli):
     code, out, _ = cli("show", "groq-2024", "--format", "json")
     assert code == 0
     assert "inf" in {fact["value"] for fact in json.loads(out)["facts"] if fact["key"].startswith("overlap")}
+
+
+@pytest.mark.needs_plugins("stacks/trtllm-1.3-b200")
+def test_a_stack_leads_with_what_it_was_fitted_on(cli):
+    code, out, _ = cli("show", "trtllm-1.3-b200")
+    assert code == 0
+    lines = out.splitlines()
+    assert len(lines) <= 70
+    assert "fitted on" in "\n".join(lines[:12])
+    assert "rows left out" in flat("\n".join(lines[:12]))
+    # Every number stands behind a flag, and in JSON.
+    assert len(cli("show", "trtllm-1.3-b200", "-v")[1].splitlines()) > 200
+    assert len(json.loads(cli("show", "trtllm-1.3-b200", "--format", "json")[1])["facts"]) > 200
+
+
+@pytest.mark.needs_plugins("stacks/class-simt")
+def test_a_prior_says_how_far_chips_and_versions_differ(cli):
+    out = flat(cli("show", "class-simt")[1])
+    assert "prior of a class of chips" in out
+    assert "chips between software rest" in out

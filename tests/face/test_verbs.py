@@ -23,7 +23,7 @@ def test_op(cli):
     assert table.to_dict() == data(
         cli, "op", "h100-sxm", "gemm", "--m", "1,128", "--n", "8192", "--k", "8192"
     )
-    assert repr(table) == "<OpTable of gemm on h100-sxm, stack ideal: 2 rows>"
+    assert repr(table) == "<OpTable of gemm on h100-sxm, stack trtllm-1.3: 2 rows>"
 
 
 def test_op_reads_rows_from_a_file(tmp_path):

@@ -25,13 +25,12 @@ def inferbench_plots() -> Iterator[ib.Plot]:
 
 @ib.hookimpl
 def inferbench_renderers() -> Iterator[ib.Renderer]:
-    """Yield what draws pictures, and tables for LaTeX."""
-    from inferbench_plot.draw import files, latex, pages, terminal
+    """Yield what draws pictures."""
+    from inferbench_plot.draw import files, pages, terminal
 
     yield terminal.RENDERER
     yield from (files.renderer(suffix) for suffix in ("png", "svg", "pdf"))
     yield pages.RENDERER
-    yield latex.RENDERER
 
 
 @ib.hookimpl

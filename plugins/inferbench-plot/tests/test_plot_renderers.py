@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 
 import pytest
-from inferbench_plot.draw import files, latex, pages, terminal
+from inferbench_plot.draw import files, pages, terminal
 from inferbench_plot.draw.look import PALETTE, ticks, written
 
 import inferbench as ib
@@ -113,24 +113,6 @@ def test_a_terminal_is_told_no_command_and_nothing_is_wider(text, width):
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", drawn)
     assert max(map(len, drawn.splitlines())) <= width
     assert ib.visible(text)[:8] in drawn
-
-
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_latex_gets_no_command_of_it(text):
-    drawn = latex.RENDERER.render(report(text), 0)
-    ours = {"begin", "end", "caption", "toprule", "midrule", "bottomrule", "par", "footnotesize", "textbf"}
-    ours |= {
-        "textbackslash",
-        "textasciicircum",
-        "textasciitilde",
-        "textless",
-        "textgreater",
-        "textquotedbl",
-        "ldots",
-        "textbar",
-    }
-    assert set(re.findall(r"\\([A-Za-z]+)", drawn)) <= ours
-    assert drawn.replace(r"\{", "").count("{") == drawn.replace(r"\}", "").count("}")
 
 
 def test_the_script_of_pages_is_the_package_s_and_nothing_is_loaded():

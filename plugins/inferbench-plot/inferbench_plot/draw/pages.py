@@ -364,4 +364,4 @@ def rendered(report: ib.Report, width: int) -> str:
     return re.sub("@[A-Z]+@", lambda match: parts.get(match[0], match[0]), page)
 
 
-RENDERER = ib.Renderer("html", rendered, ("html", "htm"), draws=True)
+RENDERER = ib.Renderer("interactive", rendered, ("html", "htm"), draws=True)

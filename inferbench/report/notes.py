@@ -1,0 +1,23 @@
+"""Footnotes of a table: their numbers and marks."""
+
+from __future__ import annotations
+
+from inferbench.report.model import Cell, Table
+
+__all__ = ["RAISED", "footnotes", "marked"]
+
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def footnotes(table: Table) -> dict[str, int]:
+    """Number the footnotes of a table in order of appearance; equal ones share a number."""
+    numbers: dict[str, int] = {}
+    for cell in (*table.columns, *(cell for row in table.rows for cell in row)):
+        for note in cell.notes:
+            numbers.setdefault(note, len(numbers) + 1)
+    return numbers
+
+
+def marked(cell: Cell, numbers: dict[str, int]) -> str:
+    """The cell's text with its footnote marks."""
+    return cell.text + " ".join(str(numbers[note]).translate(RAISED) for note in cell.notes)
