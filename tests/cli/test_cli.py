@@ -231,7 +231,7 @@ class TestInstalled:
         document = data(
             cli(
                 *("compare", "b200@ideal", "-w", "llama3-70b/decode", "-w", "llama3-70b/prefill"),
-                *("--format", "json"),
+                *("--precision", "fp8", "--format", "json"),
             )
         )
         assert list(document) == ["schema", "provenance", "results"]
