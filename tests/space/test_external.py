@@ -59,6 +59,106 @@ def test_taking_a_capability_away_never_raises_the_score(compute, bandwidth, cap
     assert after.fits <= before.fits
 
 
+# One chip of each architecture, each with the level of memory in which its weights live.
+BASES = ("b200", "gaudi-3", "corsair", "wse-3", "sn40l")
+
+
+def scaled(chip, peak=1.0, bandwidth=1.0, capacity=1.0, arrays=1.0, drop=()):
+    """A chip with other rates, at a fixed price and power: what it can do alone makes the difference."""
+    memory = {
+        name: attrs.evolve(level, bandwidth=level.bandwidth * bandwidth, capacity=level.capacity * capacity)
+        for name, level in chip.memory.items()
+    }
+    structure = chip.architecture
+    if hasattr(structure, "arrays"):
+        fewer = max(1, type(structure.arrays)(structure.arrays * arrays))
+        structure = attrs.evolve(structure, arrays=fewer)
+    return attrs.evolve(
+        chip,
+        peak={name: one * peak for name, one in chip.peak.items() if name not in drop},
+        memory=memory,
+        architecture=structure,
+        price=attrs.evolve(chip.price, purchase=ib.Range(20e3, 20e3)),
+        power=attrs.evolve(chip.power, tdp=500.0 if np.isnan(chip.power.tdp) else chip.power.tdp),
+    )
+
+
+@pytest.mark.needs_plugins(*(f"chips/{name}" for name in BASES), "power_models/linear", "suites/reference")
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    base=st.sampled_from(BASES),
+    grown=st.tuples(st.floats(0.3, 10.0), st.floats(0.3, 10.0), st.sampled_from([1.0, 10.0, 100.0])),
+    peak=st.sampled_from([1.0, 0.5, 0.1, 0.01]),
+    bandwidth=st.sampled_from([1.0, 0.5, 0.1]),
+    capacity=st.sampled_from([1.0, 0.5, 0.1]),
+    arrays=st.sampled_from([1.0, 0.5, 0.25]),
+    without=st.booleans(),
+)
+def test_the_law_holds_for_random_chips_of_every_architecture(
+    base, grown, peak, bandwidth, capacity, arrays, without
+):
+    """A random chip against the same with less of anything: arithmetic, memory, arrays, a number format."""
+    registry = ib.installed()
+    chip = scaled(registry.chip(base), *grown)
+    drop = sorted(chip.peak)[:1] if without and len(chip.peak) > 1 else ()
+    less = scaled(chip, peak, bandwidth, capacity, arrays, drop)
+    before, after = score(chip, registry), score(less, registry)
+    assert after.per_dollar <= before.per_dollar
+    assert after.per_watt <= before.per_watt
+    assert after.fits <= before.fits
+
+
+# Each is at least as good as the plain chip in three of the four metrics, and useless in the fourth.
+ADVERSARIES = {
+    "dear": ({"price": 100.0}, "dollar"),
+    "hot": ({"watts": 30.0}, "watt"),
+    "slow": ({"peak": 0.01, "bandwidth": 0.01, "price": 0.01, "watts": 0.01}, "tops"),
+    "narrow": ({"peak": 0.02, "bandwidth": 4.0, "capacity": 0.42}, "flexibility"),
+}
+
+
+def adversary(chip, name, peak=1.0, bandwidth=1.0, capacity=1.0, price=1.0, watts=1.0):
+    power, hbm = chip.power, chip.memory["hbm"]
+    return attrs.evolve(
+        chip,
+        name=name,
+        peak={each: one * peak for each, one in chip.peak.items()},
+        memory={
+            "hbm": attrs.evolve(hbm, bandwidth=hbm.bandwidth * bandwidth, capacity=hbm.capacity * capacity)
+        },
+        price=attrs.evolve(chip.price, purchase=chip.price.purchase.times(price), includes_system=True),
+        power=attrs.evolve(power, tdp=power.tdp * watts, idle=power.idle * watts, boundary="system"),
+    )
+
+
+@KNOWN
+def test_all_four_metrics_are_necessary():
+    """Leave any metric out, and a chip that nobody wants is as good as the best in all that is left."""
+    registry = ib.installed()
+    chip = registry.chip("b200")
+    made = [
+        adversary(chip, "plain"),
+        *(adversary(chip, name, **how) for name, (how, _) in ADVERSARIES.items()),
+    ]
+    found = ib.card([f"{one.name}@ideal" for one in made], registry=registry.with_records("chips", made))
+    works = [one["works"]["single-user decode"] for one in found.to_dict()["systems"]]
+    figures = {
+        one.name: {
+            "tops": work["useful_tops_per_chip_bound"],
+            "dollar": work["useful_tops_per_usd_hour_bound"],
+            "watt": work["useful_tops_per_watt_wall_bound"],
+            # Where money or power is what fails, flexibility is asked about the other of the two.
+            "flexibility": max(flexible.per_dollar, flexible.per_watt),
+        }
+        for one, work, flexible in zip(made, works, found.flexibility, strict=True)
+    }
+    plain = figures.pop("plain")
+    for name, (_, fails) in ADVERSARIES.items():
+        beside = {metric: value / plain[metric] for metric, value in figures[name].items()}
+        assert beside.pop(fails) < 0.5, name
+        assert min(beside.values()) > 0.6, name
+
+
 @KNOWN
 def test_a_chip_with_a_hundredth_of_its_arithmetic_loses_most_of_its_score():
     registry = ib.installed()
