@@ -31,6 +31,7 @@ from inferbench.errors import Fault, InferBenchError
 from inferbench.report.model import PROGRAM, Next, Report
 
 __all__ = [
+    "FORMATS",
     "Asked",
     "Output",
     "axes_from",

@@ -14,6 +14,7 @@ from inferbench.records.choice import CALIBRATED, GRADES, TRANSFERRED, Choice
 from inferbench.records.energy import Energy
 from inferbench.records.grid import Grid
 from inferbench.records.network import Network
+from inferbench.records.op_row import OpRow
 from inferbench.records.placement import Footprint, Reason
 from inferbench.records.roles import SCREENS, Chain, Role
 from inferbench.records.scenario import HourlyCost, Scenario
@@ -21,31 +22,6 @@ from inferbench.records.stack import Stack
 from inferbench.records.system import Layout, System
 
 __all__ = ["Metric", "OpRow", "Run", "View"]
-
-
-@attrs.frozen(eq=False)
-class OpRow:
-    """One operator of the breakdown: arrays over the grid, all of its executions together.
-
-    Attributes:
-        seconds: Under the stack.
-        model: Under the ideal stack.
-        useful: Operations of the whole system.
-        moved: Bytes of the whole system.
-        busy: Engine to seconds.
-        launch: Seconds under the stack that it would take without work.
-    """
-
-    name: str
-    kind: str
-    repeat: Numeric
-    useful: Numeric
-    moved: Numeric
-    busy: Mapping[str, Numeric]
-    exposed: Mapping[str, Numeric]
-    model: Numeric
-    seconds: Numeric
-    launch: Numeric = 0.0
 
 
 @attrs.frozen(eq=False, kw_only=True, repr=False)

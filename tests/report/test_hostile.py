@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from inferbench.face.pages import page
+from inferbench.report.export import html_tables as page
 from inferbench.report.model import Cell, Report, Table
 from inferbench.report.render import RENDERERS
 
@@ -72,3 +72,20 @@ def test_a_notebook_gets_no_element_of_the_text(text):
         "ol",
         "li",
     }
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_latex_gets_no_command_of_it(text):
+    shown = RENDERERS["latex"].render(of(text), 80).partition("\n")[2]
+    ours = {"begin", "end", "centering", "caption", "toprule", "midrule", "bottomrule", "par", "smallskip"}
+    ours |= {
+        "footnotesize",
+        "raggedright",
+        "textsuperscript",
+        "quad",
+        "textbf",
+        "textbackslash",
+        "ensuremath",
+    }
+    assert set(re.findall(r"\\([A-Za-z]+)", shown)) <= ours
+    assert shown.replace(r"\{", "").count("{") == shown.replace(r"\}", "").count("}")

@@ -1,0 +1,36 @@
+"""`OpRow`: one operator of a run's breakdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from inferbench.num import Numeric
+
+__all__ = ["OpRow"]
+
+
+@attrs.frozen(eq=False)
+class OpRow:
+    """One operator of the breakdown: arrays over the grid, all of its executions together.
+
+    Attributes:
+        seconds: Under the stack.
+        model: Under the ideal stack.
+        useful: Operations of the whole system.
+        moved: Bytes of the whole system.
+        busy: Engine to seconds.
+        launch: Seconds under the stack that it would take without work.
+    """
+
+    name: str
+    kind: str
+    repeat: Numeric
+    useful: Numeric
+    moved: Numeric
+    busy: Mapping[str, Numeric]
+    exposed: Mapping[str, Numeric]
+    model: Numeric
+    seconds: Numeric
+    launch: Numeric = 0.0
