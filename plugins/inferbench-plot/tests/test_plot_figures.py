@@ -15,7 +15,7 @@ pytestmark = pytest.mark.needs_plugins("networks/llama3-8b", "stacks/trtllm-1.3-
 
 
 def compared(*systems: str, **more: object) -> ib.Comparison:
-    return ib.compare(systems, "llama3-8b/decode", **{"batch": [1], **more})
+    return ib.compare(systems, "llama3-8b/decode", **{"batch": [1], "precision": "fp8", **more})
 
 
 def layers(figure: ib.Figure, kind: type) -> list:
