@@ -115,9 +115,10 @@ def _output(registry: ib.Registry, output: ib.Output) -> ib.Output:
     if output.form != "table":
         return output
     suffix = Path(place).suffix.lstrip(".").lower()
-    known = {"json": "json", "csv": "csv", "md": "markdown"}
+    known = {"json": "json", "csv": "csv", "md": "markdown", "tex": "latex"}
     for name in registry.names("renderers"):
-        known |= dict.fromkeys(registry.get("renderers", name).suffixes, name)
+        one = registry.get("renderers", name)
+        known |= dict.fromkeys(one.suffixes if one.draws else (), name)
     if suffix not in known:
         files = ", ".join(f".{one}" for one in known)
         found = (
