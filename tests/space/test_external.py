@@ -103,8 +103,8 @@ def test_the_law_holds_for_random_chips_of_every_architecture(
     drop = sorted(chip.peak)[:1] if without and len(chip.peak) > 1 else ()
     less = scaled(chip, peak, bandwidth, capacity, arrays, drop)
     before, after = score(chip, registry), score(less, registry)
-    assert after.per_dollar <= before.per_dollar
-    assert after.per_watt <= before.per_watt
+    assert not after.per_dollar > before.per_dollar  # not known where the chip's power is not
+    assert not after.per_watt > before.per_watt
     assert after.fits <= before.fits
 
 
