@@ -251,9 +251,8 @@ class Registry:
         """Foreign name to ours, by kind."""
         if self._aliases is None:
             names = {kind: self.entries(kind) for kind in KINDS if kind != "commands"}
-            self._aliases = read_aliases(
-                self.implementations("inferbench_aliases"), self.owner_of, names, self._problem
-            )
+            found = self.implementations("inferbench_aliases")
+            self._aliases = read_aliases(found, self.owner_of, names, self._problem)
         return self._aliases
 
     def get(self, kind: str, name: str) -> Any:
@@ -274,8 +273,8 @@ class Registry:
         key = (kind, entry.name)
         known = self._records.get(key)
         if known is None or known[0] is not entry:
-            record = fixed(parsed(kind, entry, self) if entry.record is None else entry.record)
-            known = self._records[key] = (entry, self._placed(record, entry) if kind == "chips" else record)
+            one = fixed(parsed(kind, entry, self) if entry.record is None else entry.record)
+            known = self._records[key] = (entry, self._placed(one, entry) if kind == "chips" else one)
         return known[1]
 
     def _placed(self, chip: Chip, entry: Entry) -> Chip:
@@ -347,12 +346,9 @@ class Registry:
 
     def power_model(self, chip: Chip) -> tuple[PowerModel | None, str]:
         """Return the most faithful power model that accepts a chip, or None and why each one declined."""
-        models = [self.get("power_models", name) for name in self.names("power_models")]
-        fitting = [
-            model
-            for model in models
-            if not model.architectures or chip.architecture_type in model.architectures
-        ]
+        models = (self.get("power_models", name) for name in self.names("power_models"))
+        kind = chip.architecture_type
+        fitting = [one for one in models if not one.architectures or kind in one.architectures]
         declined = []
         for model in sorted(fitting, key=lambda m: -m.fidelity):
             why = model.accepts(chip)
