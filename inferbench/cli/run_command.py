@@ -7,12 +7,16 @@ import click
 import rich_click
 
 from inferbench.cli import common
+from inferbench.errors import InferBenchError
 from inferbench.face.run import run as run_once
 from inferbench.report.chain import explanation
 from inferbench.report.model import Next
 from inferbench.report.runs import grid_report
 
 __all__ = ["command"]
+
+# Rows that are printed within seconds; each has some hundred cells in JSON.
+MOST_ROWS = 20_000
 
 
 @click.command("run", cls=rich_click.RichCommand)
@@ -53,6 +57,10 @@ def command(
         registry=registry,
         **common.axes_from(asked.batch, asked.context, asked.axes),
     )
+    if run.grid.size > MOST_ROWS:
+        found = f"{run.grid.size:,} points are too many for a table of run"
+        remedy = f"take at most {MOST_ROWS:,}, or inferbench sweep with --out space.parquet"
+        raise InferBenchError.at("grid", found, remedy)
     report = grid_report(
         run,
         registry,

@@ -223,7 +223,9 @@ def _column(known: Registry, name: str, work: Work, settings: Mapping[str, Any])
         settings = {**settings, "stack": parsed.stack}
 
     def of(system: str | System) -> Run:
-        return evaluated(system, work.workload, known, work.axes, precision=work.precisions, **settings)
+        return evaluated(
+            system, work.workload, known, work.axes, precision=work.precisions, most=MOST_BLOCKS, **settings
+        )
 
     try:
         run = of(name)
@@ -244,6 +246,10 @@ def _column(known: Registry, name: str, work: Work, settings: Mapping[str, Any])
         except InferBenchError as error:  # nothing to spread over: the chip alone stays, with the reason
             notes = (f"{run.system.chip.title}: {error.faults[0].found}",)
     return Column(with_remarks(run, known), notes)
+
+
+# A comparison prints a block per point.
+MOST_BLOCKS = 500
 
 
 def _foreign(

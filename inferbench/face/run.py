@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,9 @@ from inferbench.records.system import System, SystemName
 from inferbench.report.export import html_tables
 from inferbench.report.runs import grid_report
 from inferbench.specs.ranges import MOST_LISTED, Axis, Points, points_of
+
+# What a run keeps in memory and a reader waits seconds for: a hundred arrays of so many points.
+MOST_AT_ONCE = 1_000_000
 
 __all__ = ["InstalledView", "axes_of", "evaluated", "run"]
 
@@ -100,6 +104,7 @@ def evaluated(
     options: Mapping[str, Any] | None,
     ignore_capacity: bool,
     breakdown: bool,
+    most: int = MOST_AT_ONCE,
 ) -> Run:
     """Do what `run` does, without remarks: `compare` adds them to the runs that it keeps."""
     split_workload(workload, known)
@@ -121,10 +126,19 @@ def evaluated(
         breakdown=breakdown,
     )
     points = axes_of(case.workload.defaults(case.network, phase), axes, phase)
+    _refuse_many(math.prod(one.count for one in points.values()) * len(names), most)
     grid = Grid.of({name: values.values() for name, values in points.items()}, names)
     largest = "batch" in points and points["batch"].largest
     found = at_largest_batch(case, grid) if largest else evaluate(case, grid)
     return attrs.evolve(found, view=InstalledView(known))
+
+
+def _refuse_many(points: int, most: int) -> None:
+    """Refuse a grid that would fill memory or a screen for minutes, before it is evaluated."""
+    if points > most:
+        found = f"{points:,} points are too many at once; {most:,} are the most here"
+        remedy = "take fewer points of an axis, or inferbench sweep, which writes to disk"
+        raise InferBenchError.at("grid", found, remedy)
 
 
 def axes_of(defaults: Mapping[str, float], given: Mapping[str, Axis], phase: str) -> dict[str, Points]:

@@ -155,7 +155,9 @@ def test_without_any_plugin_it_says_what_to_install(cli, monkeypatch):
     code, out, err = cli("list")
     assert (code, err) == (0, "")
     assert "pip install 'inferbench-core[all]'" in out
-    assert cli("doctor")[0] == 0
+    code, out, err = cli("doctor")  # a core alone can do nothing, and that is what it says
+    assert (code, err) == (1, "")
+    assert "pip install 'inferbench-core[all]'" in " ".join(out.split())
 
 
 def test_an_unwritable_out_leaves_nothing(toy_cli, tmp_path):
@@ -330,3 +332,32 @@ def test_an_unknown_kind_of_operator_is_told_the_known_ones(toy_cli):
     assert (code, out) == (2, "")
     known = "kinds are gemm, attention, elementwise, collective, conv2d"
     assert err.startswith(f"inferbench: convolution: no such operator kind\n  {known}")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (
+            ("run", "toy-chip", "toy-net/decode"),
+            "100,000,000 points are too many at once; 1,000,000 are the most",
+        ),
+        (
+            ("compare", "toy-chip", "2xtoy-chip", "-w", "toy-net/decode"),
+            "points are too many at once; 500 are",
+        ),
+    ],
+)
+def test_a_grid_that_nobody_could_read_is_refused_before_it_is_computed(toy_cli, args, said):
+    code, out, err = toy_cli(*args, "--scenario", "toy", "--batch", "1:10000:+1", "--context", "1:10000:+1")
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "inferbench sweep" in err
+
+
+def test_a_table_has_no_million_rows(toy_cli):
+    code, out, err = toy_cli(
+        *("run", "toy-chip", "toy-net/decode", "--scenario", "toy"),
+        *("--batch", "1:200:+1", "--context", "1:200:+1"),
+    )
+    assert (code, out) == (2, "")
+    assert "40,000 points are too many for a table of run" in err
