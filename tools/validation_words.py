@@ -37,7 +37,7 @@ KERNEL_BARS = (
     ("trtllm-1.3-b200-block", "gemm", 12.0),
     ("trtllm-1.3-block", "gemm", 12.0),
     ("", "gemm.w", 12.0),
-    ("", "gemm.nvfp4", 12.0),
+    ("", "gemm.nvfp4", 9.0),
     ("trtllm-1.3-b200", "gemm", 9.0),
     ("", "gemm", 6.0),
     ("", "attention.context", 4.0),

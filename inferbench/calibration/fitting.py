@@ -23,14 +23,27 @@ __all__ = ["FOLDS", "Fitted", "fit", "stack_of"]
 FOLDS = 5
 # Residuals beyond about this much of a time count linearly, not squared: an odd row pulls less.
 ROBUST = 0.1
-# A parameter is fixed by the data if its standard error is below this share of it.
+# A parameter is fixed by the data if without it the sum of squares rises by more than so many times a row's
+# share: the square of its value over its standard error.
 LOOSE = 1.0
+# Those whose standard error is above this share of the value are tried.
+DOUBTED = 0.4
 # Directions whose singular value is below this share of the largest are noise of finite differences (about
 # 1e-8), and a parameter has a part in one from this on.
 RANK, WEIGHT = 1e-6, 1e-3
 # From this many residuals on their 90% quantile is not one of the few largest, which chance makes.
 MANY = 50
 SEED = 20_25
+# A search begins at the usual values and at this many points around them, each value up to so many times
+# larger or smaller. Few rows have many valleys, and cost little.
+STARTS, STARTS_OF_FEW, AROUND = 3, 8, 4.0
+# Searches from all of these are rough; the deepest few go on until nothing changes, since another processor's
+# rounding must not decide where they end.
+ROUGH = {"ftol": 1e-5, "xtol": 1e-5, "gtol": 1e-5, "max_nfev": 12}
+TIGHT = {"ftol": 1e-11, "xtol": 1e-10, "gtol": 1e-11, "max_nfev": 60}
+DEEPEST = 2
+# Sums of squares closer than this are the same: what comes first is taken.
+TIE = 1e-6
 
 
 @attrs.frozen(eq=False)
@@ -96,8 +109,8 @@ def stack_of(
 def fit(kernel: Kernel) -> Fitted:
     """Fit one kernel, and score it on rows left out by group and at random.
 
-    Parameters that the data can't fix are set to what says nothing, the loosest first, and the rest fitted
-    again.
+    Parameters that the data can't fix are set to what says nothing, that first without which the rest fits
+    best, and the rest fitted again.
 
     Raises:
         InferBenchError: Fewer than two rows per parameter, or fewer shapes than parameters, with which rows
@@ -107,15 +120,43 @@ def fit(kernel: Kernel) -> Fitted:
     used = kernel.fitted
     _enough(kernel, frees, int(used.sum()))
     defaults: list[str] = []
-    while True:
-        solution = _solve(kernel, frees, used)
-        loose = _loosest(frees, solution)
-        if loose is None or len(frees) == 1:
+    solution = _solve(kernel, frees, used, _around(frees, used))
+    while len(frees) > 1:
+        fits = [_without(kernel, frees, solution, name, used) for name in _loose(frees, solution)]
+        freedom = max(int(used.sum()) - len(frees), 1)
+        rises = [
+            freedom * (found.cost / max(solution.cost, 1e-300) - 1.0) / (len(frees) - len(rest))
+            for rest, found in fits
+        ]
+        if not rises or min(rises) >= LOOSE:
             break
-        dropped = {loose, *MEANINGLESS.get(loose, ())}
-        defaults += [free.path for free in frees if free.path in dropped]
-        frees = tuple(free for free in frees if free.path not in dropped)
+        rest, solution = next(
+            one for one, rise in zip(fits, rises, strict=True) if rise <= min(rises) + TIE * freedom
+        )
+        defaults += [free.path for free in frees if free not in rest]
+        frees = rest
     return _scored(kernel, frees, solution, tuple(defaults))
+
+
+def _without(
+    kernel: Kernel, frees: tuple[Free, ...], solution: _Solution, name: str, used: Mask
+) -> tuple[tuple[Free, ...], _Solution]:
+    """The fit without a parameter, and without those that mean nothing then."""
+    dropped = {name, *MEANINGLESS.get(name, ())}
+    kept = np.array([free.path not in dropped for free in frees])
+    if not kept.any():  # one of the last two: the other one is told as it is
+        kept = np.array([free.path != name for free in frees])
+    rest = tuple(free for free, stays in zip(frees, kept, strict=True) if stays)
+    starts = _around(rest, used)[: 1 + STARTS]
+    return rest, _solve(kernel, rest, used, (solution.values[kept], *starts))
+
+
+def _around(frees: Sequence[Free], used: Mask) -> tuple[Array, ...]:
+    """Where searches begin: the usual values, and points around them, the same every time."""
+    usual = np.array([free.start for free in frees])
+    count = STARTS_OF_FEW if used.sum() < MANY else STARTS
+    factors = AROUND ** np.random.default_rng(SEED).uniform(-1.0, 1.0, (count, len(frees)))
+    return (usual, *(usual * factors))
 
 
 # What means nothing without what was dropped.
@@ -150,35 +191,42 @@ def _enough(kernel: Kernel, frees: Sequence[Free], rows: int) -> None:
 @attrs.frozen(eq=False)
 class _Solution:
     """Values, their standard errors and correlation; `free` is each one's part in directions that nothing
-    fixes.
+    fixes; `cost` is half of the robust sum of squares.
     """
 
     values: Array
     deviations: Array
     correlation: Array
     free: Array
+    cost: float
 
 
-def _solve(kernel: Kernel, frees: Sequence[Free], used: Mask, start: Array | None = None) -> _Solution:
+def _solve(kernel: Kernel, frees: Sequence[Free], used: Mask, starts: Sequence[Array]) -> _Solution:
     """Minimise the robust sum of squared log ratios over the rows used; values in units of their starts
-    inside.
+    inside. Of several searches that end in different valleys the deepest counts.
     """
     least_squares = least_squares_of_scipy()
     scale = np.array([free.start for free in frees])
     low, high = (np.array([getattr(free, end) for free in frees]) / scale for end in ("low", "high"))
-    first = np.ones(len(frees)) if start is None else np.clip(start / scale, low, high)
     measured = np.log(kernel.measured[used])
 
     def residuals(x: Array) -> Array:
         logs: Array = np.log(_predict(kernel, frees, x * scale)[used]) - measured
         return logs
 
-    found = least_squares(residuals, first, bounds=(low, high), loss="soft_l1", f_scale=ROBUST, x_scale="jac")
+    how: dict[str, Any] = {"bounds": (low, high), "loss": "soft_l1", "f_scale": ROBUST, "x_scale": "jac"}
+    firsts = [np.clip(start / scale, low, high) for start in starts]
+    if len(firsts) > DEEPEST:
+        rough = [least_squares(residuals, first, **how, **ROUGH) for first in firsts]
+        firsts = [one.x for one in sorted(rough, key=lambda one: float(one.cost))[:DEEPEST]]
+    every = [least_squares(residuals, first, **how, **TIGHT) for first in firsts]
+    best = min(one.cost for one in every)
+    found = next(one for one in every if one.cost <= best * (1.0 + TIE))
     freedom = max(len(measured) - len(frees), 1)
-    return _spread(found.jac, found.x, scale, 2.0 * found.cost / freedom)
+    return _spread(found.jac, found.x, scale, float(found.cost), freedom)
 
 
-def _spread(jac: Array, x: Array, scale: Array, variance: float) -> _Solution:
+def _spread(jac: Array, x: Array, scale: Array, cost: float, freedom: int) -> _Solution:
     """Standard errors from the singular values of the derivatives by the parameters' logarithms.
 
     A direction along which nothing changes is fixed by nothing: whatever parameter has a part in it is
@@ -187,13 +235,13 @@ def _spread(jac: Array, x: Array, scale: Array, variance: float) -> _Solution:
     unit = np.where(x != 0, np.abs(x), 1.0)
     _, sizes, directions = np.linalg.svd(jac * unit, full_matrices=False)
     told = sizes > RANK * max(float(sizes.max()), 1e-300)
-    covariance = (directions[told].T / np.square(sizes[told])) @ directions[told] * variance
+    covariance = (directions[told].T / np.square(sizes[told])) @ directions[told] * 2.0 * cost / freedom
     free = np.linalg.norm(directions[~told], axis=0) if not told.all() else np.zeros(len(x))
     deviations = np.where(free > WEIGHT, np.inf, np.sqrt(np.maximum(np.diag(covariance), 0.0)))
     known = np.where(np.isfinite(deviations), deviations, 0.0)
     outer = np.outer(known, known)
     correlation = np.divide(covariance, outer, out=np.zeros_like(covariance), where=outer > 0)
-    return _Solution(x * scale, deviations * unit * scale, correlation, free)
+    return _Solution(x * scale, deviations * unit * scale, correlation, free, cost)
 
 
 def _predict(kernel: Kernel, frees: Sequence[Free], values: Sequence[float] | Array) -> Array:
@@ -205,19 +253,18 @@ def _tuned(named: Mapping[str, float]) -> dict[str, float]:
     return {table.partition(".")[2]: value for table, value in named.items() if table.startswith("tuning.")}
 
 
-def _loosest(frees: Sequence[Free], solution: _Solution) -> str | None:
-    """The parameter that the data fixes least, if it does not fix it; an efficiency may be fixed at its
-    end.
+def _loose(frees: Sequence[Free], solution: _Solution) -> list[str]:
+    """The parameters that the data may not fix; an efficiency may be fixed at its end.
+
+    Those that nothing fixes at all come alone if there are any: what else is loose may be so because of them.
     """
-    worst, name = (LOOSE, 0.0), None
-    for free, value, deviation, part in zip(
-        frees, solution.values, solution.deviations, solution.free, strict=True
-    ):
-        nothing = value <= 1e-3 * free.start and free.absent <= 0.0
-        loose = (np.inf, 1.0) if nothing else (deviation / max(abs(value), 1e-300), round(float(part), 2))
-        if loose > worst:
-            worst, name = loose, free.path
-    return name
+    loose, nothing = [], []
+    for free, value, deviation in zip(frees, solution.values, solution.deviations, strict=True):
+        if (value <= 1e-3 * free.start and free.absent <= 0.0) or not np.isfinite(deviation):
+            nothing.append(free.path)
+        elif deviation > DOUBTED * max(abs(value), 1e-300):
+            loose.append(free.path)
+    return nothing or loose
 
 
 def _scored(
@@ -293,7 +340,7 @@ def _left_out(kernel: Kernel, frees: Sequence[Free], solution: _Solution, folds:
         used = kernel.fitted & ~out
         if used.sum() < len(frees):
             continue
-        values = _solve(kernel, frees, used, solution.values).values
+        values = _solve(kernel, frees, used, (solution.values,)).values
         logs[out] = np.log(_predict(kernel, frees, values)[out] / kernel.measured[out])
     return logs
 

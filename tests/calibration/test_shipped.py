@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import attrs
+import numpy as np
 import pytest
 
 import inferbench as ib
+from inferbench.calibration.fitting import fit
+from inferbench.calibration.kernels import kernels
 from inferbench.calibration.shipped import Figure, fit_again, fitted_names
 from inferbench.errors import InferBenchError
+from inferbench.evidence.matching import read_rows
 
 pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench-core[calibrate]'")
 pytestmark = pytest.mark.needs_plugins(
@@ -58,6 +62,23 @@ def test_it_comes_out_of_the_shipped_tables_again(name):
     assert found.warnings == ()
     assert found.figures
     assert found.same, [(f.path, f.shipped, f.again) for f in found.moved]
+
+
+@pytest.mark.parametrize("key", ["collective.all_reduce.2", "collective.reduce_scatter.2"])
+def test_another_rounding_leads_to_the_same_fit(key, tmp_path):
+    """Launch and startup can stand for each other on these rows; which one stays is not left to the last
+    digit.
+    """
+    registry = ib.installed()
+    chip = registry.chip("b200")
+    rows = read_rows(registry.get("tables", "collectives").write(tmp_path), registry)
+    found, _ = kernels(rows, chip, registry, ["TRTLLM-2.29.2:NCCL"])
+    kernel = next(one for one in found if one.key == key)
+    noise = 1e-9 * np.random.default_rng(1).standard_normal(len(kernel.measured))
+    one, other = fit(kernel), fit(attrs.evolve(kernel, measured=kernel.measured * (1.0 + noise)))
+    assert [free.path for free in one.frees] == [free.path for free in other.frees]
+    assert one.seconds == pytest.approx(other.seconds, rel=0.01)
+    assert one.part.error == pytest.approx(other.part.error, rel=0.02)
 
 
 @pytest.mark.parametrize("name", ["vllm-h100", "groq-2024"])

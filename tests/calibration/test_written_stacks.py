@@ -17,7 +17,6 @@ from inferbench.evidence.matching import read_rows
 pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench-core[calibrate]'")
 pytestmark = pytest.mark.needs_plugins("importers/csv", "chips/h100-sxm", "architectures/simt")
 
-KERNELS = ("gemm.csv", "attention.csv", "encoder_attention.csv", "moe.csv", "collectives.csv")
 SHIPPED = (
     "trtllm-1.0",
     "trtllm-1.3",
@@ -207,7 +206,8 @@ def test_shipped_stacks_predict_each_kernel_by_its_own_parameters(published, nam
     stack = registry.stack(name)
     chip = registry.chip(stack.domain.chips[0])
     given = {"chip": chip.name}
-    found = [row for file in KERNELS for row in read_rows(published(file), registry, given=given)]
+    files = [file.name for file in stack.fit.files]
+    found = [row for file in files for row in read_rows(published(file), registry, given=given)]
     software = stack.software or ("TRTLLM-1.3",)
     spellings = ("fp8_block",) if name.endswith("-block") else ()
     some, _ = kernels(
