@@ -55,7 +55,8 @@ def energies_of(
 
 def _of_steps(recipe: Recipe, rows: Rows, chip: Chip, registry: Registry, labels: Labels) -> FittedStack:
     chips = [chip.name, *recipe.pool]
-    readings, left = readings_of(rows, chips, recipe.software, recipe.based_on or IDEAL, registry)
+    stack = recipe.based_on or IDEAL
+    readings, left = readings_of(rows, chips, recipe.software, stack, registry, recipe.precisions)
     found = fit_power(chip, readings, registry)
     networks = sorted({reading.network for reading in found.readings})
     files = files_of(recipe.files, [reading.file for reading in found.readings])

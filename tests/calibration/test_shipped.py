@@ -42,6 +42,7 @@ NAMES = [
     "xdit-b200",
     "xdit-h100",
     "linear/a100-sxm-40gb",
+    "linear/b200",
     "linear/h100-sxm",
 ]
 
@@ -109,7 +110,7 @@ def test_a_table_that_was_changed_is_told(monkeypatch):
     assert "llm_end_to_end.csv is another table" in fit_again("vllm-h100", registry).warnings[0]
 
 
-@pytest.mark.parametrize("name", ["ideal", "eager-kernels-h100", "class-any", "linear/b200"])
+@pytest.mark.parametrize("name", ["ideal", "eager-kernels-h100", "class-any", "linear/h200"])
 def test_what_was_not_fitted_says_what_was(name):
     with pytest.raises(InferBenchError, match="no command of calibrate says how it was fitted"):
         fit_again(name, ib.installed())

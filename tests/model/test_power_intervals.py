@@ -118,9 +118,9 @@ def test_a_searched_layout_has_the_spread_of_the_layout_named():
 def test_borrowed_figures_narrow_formats_and_unseen_rates_are_less_sure():
     known = run("trtllm-1.3", batch=16.0)
     own = first(known, known.energy.log_error)
-    assert math.exp(INTERVAL * own) < 1.25
+    assert math.exp(INTERVAL * own) < 1.35
     for other in (
-        run("trtllm-1.3", "b200", batch=16.0),
+        run("trtllm-1.3", "h200", batch=16.0),
         run("trtllm-1.3", batch=16.0, precision="fp8"),
         run("trtllm-1.3", phase="prefill"),
     ):
@@ -238,7 +238,7 @@ class TestKernelEnergies:
             ]
         ]
         assert watts[0] == watts[1]
-        assert kernel(stack, m=512, n=2048, k=8192)[0] != kernel(bare, m=512, n=2048, k=8192)[0]
+        assert kernel(stack, m=64, n=2048, k=8192)[0] != kernel(bare, m=64, n=2048, k=8192)[0]
 
     @pytest.mark.parametrize("other", [{"precision": "w4a16"}, {"chip": "h100-sxm"}])
     def test_where_nothing_was_read_the_chips_energies_hold(self, stack, bare, other):

@@ -23,7 +23,7 @@ def test_power_is_read_from_the_records_of_its_fits(page):
     """26 runs of two boards, 376 products and 505 prompts, as the tables have readings fit to use."""
     rows = {row[0].partition(",")[0]: row for row in page.power_bars(ib.installed())}
     assert {title: row[1] for title, row in rows.items()} == {
-        "language models": "26",
+        "language models": "132",
         "matrix products on B200": "376",
         "attention over prompts on B200": "505",
     }

@@ -12,6 +12,7 @@ __all__ = ["Figures", "given", "shipped", "steps_frees", "kernels_frees"]
 
 # Joules per byte that no board was seen to exceed; joules per operation likewise.
 MOST_BYTE, MOST_BYTE_ALONE, MOST_OP = 300e-12, 1000e-12, 50e-12
+START_OP = 1e-12
 _SOURCE = ib.Source(title="figures of the stack", basis="measured")
 
 
@@ -59,14 +60,24 @@ def steps_frees(chip: ib.Chip) -> tuple[ib.Free, ...]:
     energy of a byte making up for it.
 
     An operation takes no more than lets the board sustain the fastest rate that it was seen to sustain, or
-    else its peak, within its limit; a byte no less than the memory's devices alone.
+    else its peak, within its limit. A board whose own figures name no such rate has no such bound: decoding
+    spends more per operation than products do, and the limit cuts what exceeds it. A byte takes no less
+    than the memory's devices alone.
     """
     known, mine = resolve(chip), own().get(chip.name)
     rate = mine.sustained.value if mine and mine.sustained else chip.peak.get("bf16", math.nan)
-    most = (known.limit - known.baseline) / rate
+    most = (known.limit - known.baseline) / rate if mine is None or mine.sustained else MOST_OP
     least = classes().device.value
     return (
-        ib.Free("op", most / 2.0, 0.0, most, 0.0, "batches that do much arithmetic per byte", unit="J/OP"),
+        ib.Free(
+            "op",
+            min(most / 2.0, START_OP),
+            0.0,
+            most,
+            0.0,
+            "batches that do much arithmetic per byte",
+            unit="J/OP",
+        ),
         ib.Free(
             f"bytes.{chip.outermost}", 150e-12, least, MOST_BYTE, least, "steps of few sequences", unit="J/B"
         ),

@@ -84,7 +84,7 @@ class TestDeclared:
         assert not energy.estimated
 
     def test_what_ships_says_its_command(self):
-        assert set(Linear().fitted()) == {"a100-sxm-40gb", "h100-sxm"}
+        assert set(Linear().fitted()) == {"a100-sxm-40gb", "h100-sxm", "b200"}
         for chip, (fit, figures) in Linear().fitted().items():
             assert f"--chip {chip}" in fit.command
             assert {"op", "bytes.hbm", "log_error"} == set(figures)

@@ -76,10 +76,10 @@ def test_watts_are_counted_where_the_limit_is(boundary, said):
 
 
 def test_energies_are_not_lowered_to_fit_the_limit_in():
-    """A B200 at half of its bandwidth: 194 W and 4 TB/s x 134 pJ; at all of it the limit cuts."""
+    """A B200 at half of its bandwidth: 194 W and 4 TB/s x 137 pJ; at all of it the limit cuts."""
     memory = {"hbm": ib.MemoryLevel(180e9, 8e12)}
     b200 = attrs.evolve(chip("b200", 1000.0), memory=memory, peak={"bf16": 2250e12})
-    assert run(b200, {"bytes.hbm": 4e12}).watts == pytest.approx(194 + 536)
+    assert run(b200, {"bytes.hbm": 4e12}).watts == pytest.approx(194 + 548)
     full = run(b200, {"bytes.hbm": 8e12})
     assert full.watts == pytest.approx(1000.0)
     assert full.throttle == 1.0
@@ -246,7 +246,11 @@ def test_every_figure_is_cited_and_positive():
         assert figure.source.title
         assert figure.source.basis in ("datasheet", "measured", "estimate", "published")
         assert figure.value > 0 or figure.note
-    assert {name for name, record in own().items() if record.calibrated} == {"a100-sxm-40gb", "h100-sxm"}
+    assert {name for name, record in own().items() if record.calibrated} == {
+        "a100-sxm-40gb",
+        "h100-sxm",
+        "b200",
+    }
 
 
 def log_error(one, actions, seconds=1.0, formats=("bf16",), precision=BF16):
@@ -263,24 +267,24 @@ def test_within_the_fit_only_its_own_error_is_left():
 
 
 def test_what_decoding_never_did_is_unsure_in_proportion_to_its_share():
-    # 128 W and 400 TOP/s x 0.6925 pJ = 277 W of operations, two doublings beyond the 113 TOP/s of the fit:
+    # 128 W and 1,200 TOP/s x 1.641 pJ = 1,969 W of operations, two doublings beyond the 298 TOP/s of the fit:
     # wholly unsure.
-    assert log_error(H100, {"ops": 400e12}) == pytest.approx(math.hypot(0.08345, 276.8 / 404.8), rel=1e-3)
-    # Half a doubling beyond, half as unsure: 112.7 x sqrt(2) TOP/s, 110.4 W of 238.4 W.
-    assert log_error(H100, {"ops": 112.746e12 * math.sqrt(2)}) == pytest.approx(
-        math.hypot(0.08345, 0.5 * 110.4 / 238.4), rel=2e-3
+    assert log_error(H100, {"ops": 1200e12}) == pytest.approx(math.hypot(0.1718, 1969.2 / 2097.2), rel=1e-3)
+    # Half a doubling beyond, half as unsure: 297.7 x sqrt(2) TOP/s, 690.9 W of 818.9 W.
+    assert log_error(H100, {"ops": 297.689e12 * math.sqrt(2)}) == pytest.approx(
+        math.hypot(0.1718, 0.5 * 690.9 / 818.9), rel=2e-3
     )
 
 
 def test_few_operations_below_the_fit_matter_little():
-    # A tenth of the fit's lowest rate of operations: their 0.25 W of 414 W leave the error as it is.
-    assert log_error(H100, {"ops": 0.36e12, "bytes.hbm": 2e12}) == pytest.approx(0.08345, rel=1e-3)
+    # A tenth of the fit's lowest rate of operations: their 0.6 W of 415 W leave the error as it is.
+    assert log_error(H100, {"ops": 0.36e12, "bytes.hbm": 2e12}) == pytest.approx(0.1718, rel=1e-3)
 
 
 def test_a_narrow_format_is_unsure_by_its_share():
-    # 20 TOP/s in fp8 at 0.346 pJ: 6.9 W of 128 + 6.9 + 285.6 W, an operation unsure by a factor of e.
+    # 20 TOP/s in fp8 at 0.82 pJ: 16.4 W of 128 + 16.4 + 286.2 W, an operation unsure by a factor of e.
     found = log_error(H100, DECODING, formats=("fp8",))
-    assert found == pytest.approx(math.hypot(0.08345, 6.92 / 420.5), rel=1e-3)
+    assert found == pytest.approx(math.hypot(0.1718, 16.4 / 430.6), rel=1e-3)
 
 
 def test_figures_of_a_sibling_are_surer_than_those_of_a_class():
