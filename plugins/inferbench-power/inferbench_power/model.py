@@ -145,11 +145,11 @@ class Linear(ib.PowerModel):
         """Log standard error of mean power that the energies leave open at the step's true duration.
 
         In quadrature: the fit's own on left-out networks (0.13 to 0.18); 0.15 where the figures are a
-        sibling's, 0.25 where they are those of a class of process and memory; the class's error where the
-        limit is one of a class, as the baseline follows it; and for each action its share of the energy times how
-        unsure its energy is: of operations 1.0 in formats other than 16 bits, and up to 1.0 outside the
-        rates at which decoding was fitted (reached one doubling beyond), of bytes half of it there, 0.5 of
-        whatever no run has ever measured.
+        sibling's, 0.25 where they are those of a class of process and memory; the class's error where
+        the limit is one of a class, as the baseline follows it; and for each action its share of the
+        energy times how unsure its energy is: of operations 1.0 in formats other than 16 bits, and up
+        to 1.0 outside the rates at which decoding was fitted (reached one doubling beyond), of bytes
+        half of it there, 0.5 of whatever no run has ever measured.
 
         Args:
             counts: As `energy` was given it.
