@@ -223,7 +223,9 @@ def _runs(
     bare = attrs.evolve(s.stack, host=Host(), energy={})
     runs = []
     for stack in [at_share(bare, float(share)) for share in _nodes()] if shared else [bare]:
-        case = prepare(s.system, s.network, target.phase, stack=stack, registry=registry, options=s.options)
+        case = prepare(
+            s.system, s.network, target.phase, stack=stack, registry=registry, options=s.options, reserve=0
+        )
         runs.append(evaluate(case, grid))
     return runs, case, grid
 

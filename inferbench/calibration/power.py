@@ -138,7 +138,9 @@ def _reading(
     if s.network is None or target is None:
         return "of no whole step"
     try:
-        case = prepare(s.system, s.network, target.phase, stack=s.stack, registry=registry, options=s.options)
+        case = prepare(
+            s.system, s.network, target.phase, stack=s.stack, registry=registry, options=s.options, reserve=0
+        )
         axes = {**case.workload.defaults(s.network, target.phase), **target.axes}
         grid = Grid.of({name: [value] for name, value in axes.items()}, [s.precision])
         run = evaluate(case, grid)

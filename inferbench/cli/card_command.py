@@ -14,7 +14,9 @@ __all__ = ["command"]
 @click.command("card", cls=rich_click.RichCommand)
 @click.argument("systems", nargs=-1, required=True, metavar="SYSTEM…")
 @click.option("--suite", default="reference", show_default=True, help="Whose workloads and space to take.")
-@common.point_options(without=["batch", "context", "axes", "precision", "options", "ignore_capacity"])
+@common.point_options(
+    without=["batch", "context", "axes", "precision", "options", "ignore_capacity", "reserve"]
+)
 @common.output_options()
 def command(systems: tuple[str, ...], suite: str, asked: common.Asked, output: common.Output) -> None:
     """Show useful TOPS, cost efficiency, energy efficiency and flexibility together.

@@ -62,6 +62,7 @@ REPEATED = (
     "changes",
     "prices",
     "ignore_capacity",
+    "reserve",
 )
 # Where a context keeps whether `--force` was given.
 _FORCE = "inferbench.force"

@@ -47,7 +47,9 @@ def _flag(name: str) -> str:
     metavar="FILE",
     help="Rows to cost: columns are the field names, and `precision` if it varies.",
 )
-@common.point_options(without=["batch", "context", "axes", "scenario", "options", "ignore_capacity"])
+@common.point_options(
+    without=["batch", "context", "axes", "scenario", "options", "ignore_capacity", "reserve"]
+)
 @common.output_options()
 def command(
     chip: str,

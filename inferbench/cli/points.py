@@ -63,6 +63,7 @@ class Asked:
         scenario: Name of the economics.
         options: Of the workload, `kv=false`.
         ignore_capacity: Whether everything fits by decree.
+        reserve: Memory that the engine keeps for itself.
         changes: Other facts, `power.tdp=1.2kW`, `scenario.electricity=0.2USD/kWh`.
         prices: Other prices of the chips, `on_demand=2.5USD/h`.
     """
@@ -75,6 +76,7 @@ class Asked:
     scenario: str = "reference"
     options: tuple[str, ...] = ()
     ignore_capacity: bool = False
+    reserve: str | None = None
     changes: tuple[str, ...] = ()
     prices: tuple[str, ...] = ()
 
@@ -160,6 +162,9 @@ _POINTS: dict[str, Callable[[Command], Command]] = {
         help="What if: another price of all chips (on_demand=2.5USD/h, purchase=30kUSD).",
     ),
     "ignore_capacity": click.option("--ignore-capacity", is_flag=True, help="Pretend that everything fits."),
+    "reserve": click.option(
+        "--reserve", metavar="10%|8GB", help="Memory that the engine keeps for itself, of each chip."
+    ),
 }
 
 

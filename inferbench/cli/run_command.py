@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import attrs
 import click
+import numpy as np
 import rich_click
 
 from inferbench.cli import common
 from inferbench.errors import InferBenchError
 from inferbench.face.run import run as run_once
+from inferbench.records.run import Run
 from inferbench.report.chain import explanation
 from inferbench.report.model import Next
 from inferbench.report.runs import grid_report
@@ -53,6 +55,7 @@ def command(
         scenario=asked.scenario,
         options=common.options_of(asked.options),
         ignore_capacity=asked.ignore_capacity,
+        reserve=asked.reserve,
         breakdown=output.verbose,
         registry=registry,
         **common.axes_from(asked.batch, asked.context, asked.axes),
@@ -61,6 +64,7 @@ def command(
         found = f"{run.grid.size:,} points are too many for a table of run"
         remedy = f"take at most {MOST_ROWS:,}, or inferbench sweep with --out space.parquet"
         raise InferBenchError.at("grid", found, remedy)
+    _refuse_idle_ranks(run, system)
     report = grid_report(
         run,
         registry,
@@ -74,3 +78,12 @@ def command(
         report = attrs.evolve(report, tables=(*report.tables, explanation(run, explain, registry.metrics())))
     common.emit(report, output.form, output.out, registry)
     common.problems_line(registry)
+
+
+def _refuse_idle_ranks(run: Run, system: str) -> None:
+    """Refuse a layout that has more ranks than the batch has sequences, at every point that was asked for."""
+    reason = next((one for one in run.reasons if one.code == "ranks"), None)
+    if reason is not None and np.all(reason.where):
+        most, ranks = float(np.max(np.asarray(run.batch))), float(reason.numbers["bound_ranks"])
+        found = f"dp{ranks:.0f} has more ranks than the batch has sequences ({most:,.0f})"
+        raise InferBenchError.at(system, found, f"take --batch {ranks:.0f} or more, or fewer ranks")

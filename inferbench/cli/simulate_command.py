@@ -105,7 +105,7 @@ _SCHEDULING = [
 @click.argument("workload", metavar="NETWORK")
 @common.bundled("load", Load, _LOAD)
 @common.bundled("how", Scheduling, _SCHEDULING)
-@common.point_options(without=["batch", "context", "axes"])
+@common.point_options(without=["batch", "context", "axes", "reserve"])
 @common.output_options()
 def command(
     system: str, workload: str, load: Load, how: Scheduling, asked: common.Asked, output: common.Output

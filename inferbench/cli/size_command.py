@@ -53,6 +53,7 @@ def command(
         scenario=asked.scenario,
         options=common.options_of(asked.options),
         ignore_capacity=asked.ignore_capacity,
+        reserve=asked.reserve,
         registry=registry,
         **common.axes_from(asked.batch, asked.context, asked.axes),
     )

@@ -164,6 +164,7 @@ def command(
                 scenario=asked.scenario,
                 options=common.options_of(asked.options),
                 ignore_capacity=asked.ignore_capacity,
+                reserve=asked.reserve,
                 prefer=prefer,
                 out=placing.store,
                 executor=placing.executor,

@@ -12,6 +12,7 @@ from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
 from inferbench.face.asked import example_chips, find, listed, one_phase
+from inferbench.face.formats import OWN
 from inferbench.face.run import evaluated
 from inferbench.model.capacity import smallest_system
 from inferbench.model.choice import BEST, IDEAL, ForeignStack
@@ -111,10 +112,21 @@ class Comparison(Answer):
     def _title(self) -> str:
         """What all blocks share: networks and precisions."""
         networks = dict.fromkeys(columns[0].run.network.title for columns in self.columns)
-        formats = dict.fromkeys(name for work in self.works for name in work.precisions)
+        formats = dict.fromkeys(self._said(name) for work in self.works for name in work.precisions)
         contexts = {at.get("context") for columns in self.columns for at, _ in columns[0].run.points()}
         context = [f"context {one:,.0f}" for one in contexts if one is not None and len(contexts) == 1]
         return " · ".join([", ".join(networks), ", ".join(formats), *context])
+
+    def _said(self, name: str) -> str:
+        """A precision; of a name that means another format on each chip, which that is."""
+        if name not in OWN:
+            return name
+        chips: dict[str, dict[str, None]] = {}
+        for work, columns in zip(self.works, self.columns, strict=True):
+            for one in columns if name in work.precisions else ():
+                own = one.run.grid.precisions[work.precisions.index(name)]
+                chips.setdefault(own, {})[one.run.system.chip.title] = None
+        return ", ".join(f"{own} ({', '.join(titles)})" for own, titles in chips.items())
 
     def summary(self) -> str:
         """Name the systems and the work."""
@@ -140,6 +152,7 @@ def compare(
     scenario: str = "reference",
     options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
+    reserve: str | float | None = None,
     breakdown: bool = False,
     registry: Registry | None = None,
     **axes: Axis,
@@ -159,6 +172,8 @@ def compare(
         scenario: Economics.
         options: The workload's options, `{"kv": False}`.
         ignore_capacity: Pretend that everything fits.
+        reserve: Memory that the engine keeps for itself, `0.1` or `"8 GB"` of each chip; None: what it
+            usually keeps.
         breakdown: Keep a row per operator in each run.
         registry: Of plugins; everything installed by default.
         **axes: `batch=[1, 64]`, `context=2048`, …; they replace those of the suite.
@@ -182,6 +197,7 @@ def compare(
         "scenario": scenario,
         "options": options,
         "ignore_capacity": ignore_capacity,
+        "reserve": reserve,
         "breakdown": breakdown,
     }
     columns = tuple(tuple(_column(known, name, work, settings) for name in named) for work in works)

@@ -70,6 +70,7 @@ def explain(
     scenario: str = "reference",
     options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
+    reserve: str | float | None = None,
     registry: Registry | None = None,
     **axes: Axis,
 ) -> Explanation:
@@ -87,6 +88,8 @@ def explain(
         scenario: Economics.
         options: The workload's options.
         ignore_capacity: Pretend that everything fits.
+        reserve: Memory that the engine keeps for itself, `0.1` or `"8 GB"` of each chip; None: what it
+            usually keeps.
         registry: Of plugins; everything installed by default.
         **axes: `batch=4`, `context=2048`, ….
 
@@ -111,6 +114,7 @@ def explain(
         scenario=scenario,
         options=options,
         ignore_capacity=ignore_capacity,
+        reserve=reserve,
         breakdown=True,
         registry=known,
         **axes,

@@ -72,6 +72,7 @@ def frontier(
     scenario: str = "reference",
     options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
+    reserve: str | float | None = None,
     registry: Registry | None = None,
 ) -> Frontiers:
     """Set speed per user against throughput, cost and energy per token, in steady-state continuous batching.
@@ -90,6 +91,8 @@ def frontier(
         scenario: Economics.
         options: The workload's options.
         ignore_capacity: Pretend that everything fits.
+        reserve: Memory that the engine keeps for itself, `0.1` or `"8 GB"` of each chip; None: what it
+            usually keeps.
         registry: Of plugins; everything installed by default.
 
     Raises:
@@ -119,6 +122,7 @@ def frontier(
         registry=known,
         options=dict(options or {}),
         ignore_capacity=ignore_capacity,
+        reserve=reserve,
         open_ended=batch is None,
     )
     found = tuple(_found(question, one, stack) for one in named)

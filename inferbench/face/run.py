@@ -11,6 +11,7 @@ import attrs
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, suggest
 from inferbench.face.asked import find, listed, one_phase, scenario_of, split_workload
+from inferbench.face.formats import own_formats
 from inferbench.face.frames import by_column, to_frame
 from inferbench.face.picture import Picture, picture
 from inferbench.model.capacity import at_largest_batch
@@ -44,6 +45,7 @@ def run(
     scenario: str = "reference",
     options: Mapping[str, Any] | None = None,
     ignore_capacity: bool = False,
+    reserve: str | float | None = None,
     breakdown: bool = False,
     registry: Registry | None = None,
     **axes: Axis,
@@ -54,11 +56,14 @@ def run(
         system: `b200`, `8xh100`, `8xh100:tp4pp2`, with its software `b200@trtllm`, or a `System`.
         workload: `network/phase`; the network may be the path of a Hugging Face `config.json`.
         precision: One name or several: an axis. By default what the network is published in, else bf16.
+            `8bit` is the chip's own fastest format of 8 bits.
         stack: Software of a system that names none: a stack's name or TOML file, a family (`vllm`), `best`
             (the nearest that was measured) or `ideal` (the bound); a `Choice` that was made before.
         scenario: Economics.
         options: The workload's options, `{"kv": False}`.
         ignore_capacity: Pretend that everything fits.
+        reserve: Memory that the engine keeps for itself, `0.1` or `"8 GB"` of each chip; None: what it
+            usually keeps.
         breakdown: Keep a row per operator in `Run.ops`.
         registry: Of plugins; everything installed by default.
         **axes: `batch=[1, 8]`, `context=2048`, `batch="1:512:x2"`, …; `batch="max"` takes the largest that
@@ -87,6 +92,7 @@ def run(
         scenario=scenario,
         options=options,
         ignore_capacity=ignore_capacity,
+        reserve=reserve,
         breakdown=breakdown,
     )
     return with_remarks(found, known)
@@ -103,6 +109,7 @@ def evaluated(
     scenario: str,
     options: Mapping[str, Any] | None,
     ignore_capacity: bool,
+    reserve: str | float | None = None,
     breakdown: bool,
     most: int = MOST_AT_ONCE,
 ) -> Run:
@@ -112,7 +119,7 @@ def evaluated(
     network, the_phase = one_phase(workload, known)
     phase = the_phase.name
     precision = precision or network.precision or "bf16"
-    names = [known.alias("precisions", name) for name in listed(precision)]
+    names, own_names = own_formats(listed(precision), one.chip, known)
     choice = _choice(own, stack, one, network, phase, names, known)
     case = prepare(
         one,
@@ -123,6 +130,7 @@ def evaluated(
         options=options,
         scenario=scenario_of(known, scenario),
         ignore_capacity=ignore_capacity,
+        reserve=reserve,
         breakdown=breakdown,
     )
     points = axes_of(case.workload.defaults(case.network, phase), axes, phase)
@@ -130,7 +138,7 @@ def evaluated(
     grid = Grid.of({name: values.values() for name, values in points.items()}, names)
     largest = "batch" in points and points["batch"].largest
     found = at_largest_batch(case, grid) if largest else evaluate(case, grid)
-    return attrs.evolve(found, view=InstalledView(known))
+    return attrs.evolve(found, view=InstalledView(known), notes={**found.notes, **own_names})
 
 
 def _refuse_many(points: int, most: int) -> None:

@@ -77,6 +77,7 @@ def size(
     scenario: str = "reference",
     options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
+    reserve: str | float | None = None,
     registry: Registry | None = None,
     **axes: Axis,
 ) -> Sizing:
@@ -94,6 +95,8 @@ def size(
         scenario: Economics.
         options: The workload's options.
         ignore_capacity: Pretend that everything fits.
+        reserve: Memory that the engine keeps for itself, `0.1` or `"8 GB"` of each chip; None: what it
+            usually keeps.
         registry: Of plugins; everything installed by default.
         **axes: `context=8192`, …: one value each; `batch` is what is looked for.
 
@@ -129,6 +132,7 @@ def size(
         registry=known,
         options=dict(options or {}),
         ignore_capacity=ignore_capacity,
+        reserve=reserve,
     )
     names = listed(chips)
     if not names:

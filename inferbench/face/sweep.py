@@ -159,6 +159,7 @@ def sweep(
     scenario: str = "reference",
     options: Mapping[str, Any] | None = None,
     ignore_capacity: bool = False,
+    reserve: str | float | None = None,
     prefer: str = "latency",
     out: str | Path | None = None,
     executor: str | None = None,
@@ -183,6 +184,8 @@ def sweep(
         scenario: Economics.
         options: The workload's options.
         ignore_capacity: Pretend that everything fits.
+        reserve: Memory that the engine keeps for itself, `0.1` or `"8 GB"` of each chip; None: what it
+            usually keeps.
         prefer: Which layout is taken where several fit: `latency` or `throughput`.
         out: Where to write all points: `space.parquet` is one file, any other name a folder of chunks. A
             sweep that was interrupted goes on where it stopped.
@@ -207,8 +210,7 @@ def sweep(
         42
     """
     known = registry or installed()
-    _refuse_without_place(known, out, executor, workers, scheduler)
-    _refuse_unranked(known, metric)
+    _refuse(known, metric, out, executor, workers, scheduler)
     request = _request(
         known,
         listed(systems),
@@ -220,6 +222,7 @@ def sweep(
         scenario=scenario,
         options=dict(options or {}),
         ignore_capacity=ignore_capacity,
+        reserve=reserve,
         prefer=prefer,
         memory=_bytes(memory),
     )
@@ -227,17 +230,26 @@ def sweep(
     name = executor or _executor(made, out)
     ask(made, known, None if out is None else str(out), 1 if name == "inline" else workers or _cores(), yes)
     if out is None:
-        parts = tuple(_kept(part, known) for part in execute.in_memory(made, known, watch))
-        return Sweep(made, parts, None, metric, equal, known)
+        return Sweep(made, _in_memory(made, known, watch), None, metric, equal, known)
     opening = ExecutorOptions(workers, scheduler)
     done = execute.sweep(made, known, str(out), executor=name, opening=opening, watch=watch)
     read = () if made.size > LARGEST_SUMMARY else (columns(done.path, _columns(known)),)
     return Sweep(made, read, done.path, metric, equal, known)
 
 
+def _in_memory(made: Plan, known: Registry, watch: Watch) -> tuple[Mapping[str, Array], ...]:
+    return tuple(_kept(part, known) for part in execute.in_memory(made, known, watch))
+
+
 def _executor(made: Plan, out: str | Path | None) -> str:
     """What a sweep runs in where nobody says: processes pay where it is large and several can run."""
     return "processes" if out is not None and made.size > PARALLEL_FROM and _cores() > 1 else "inline"
+
+
+def _refuse(known: Registry, metric: str, *place: Any) -> None:
+    """Refuse what can be refused before anything is evaluated."""
+    _refuse_without_place(known, *place)
+    _refuse_unranked(known, metric)
 
 
 def _refuse_unranked(known: Registry, metric: str) -> None:

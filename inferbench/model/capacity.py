@@ -60,8 +60,8 @@ def largest_batch(case: Case, grid: Grid, layout: Layout) -> Array:
 def at_largest_batch(case: Case, grid: Grid) -> Run:
     """Evaluate every layout at its own largest batch and keep, point by point, the highest throughput."""
     best: Run | None = None
-    path = f"memory.{case.chip.outermost}.capacity"
-    if np.isnan(case.chip.memory[case.chip.outermost].capacity):
+    if np.isnan(case.chip.capacity):
+        path = f"memory.{case.chip.main}.capacity"
         lacks = f"{case.chip.name}.toml lacks {path} ({case.chip.missing(path)})"
         raise InferBenchError.of_argument("batch", f"the largest can't be found: {lacks}", batch=1)
     for layout in layouts_of(case, case.graph(grid.at)):
@@ -127,6 +127,7 @@ def smallest_system(run: Run, registry: Registry, options: Mapping[str, Any] | N
         registry=registry,
         options=options,
         scenario=run.scenario,
+        reserve=run.reserve,
     )
     largest = {name: [max(1.0, float(np.max(values)))] for name, values in run.grid.axes.items()}
     found = smallest_layout(case, Grid.of(largest, [run.grid.precisions[0]]))
@@ -139,8 +140,8 @@ def _sized(case: Case, layout: Layout) -> Case:
 
 def _depths(case: Case, grid: Grid, tp: int) -> Sequence[int]:
     """Numbers of stages worth trying for a degree: from the bytes' bound to a unit per stage."""
-    site, graph, *_ = placed(_sized(case, Layout(tp=tp)), grid.at, Layout(tp=tp))
-    has = site.chip.memory[site.chip.outermost].capacity
+    _, graph, *_ = placed(_sized(case, Layout(tp=tp)), grid.at, Layout(tp=tp))
+    has = case.room.capacity
     need = float(np.max(np.asarray(graph.footprint.weights + graph.footprint.state)))
     least = max(1, int(np.ceil(need / has)))
     return range(least, case.layers + 3)

@@ -15,6 +15,7 @@ from inferbench.records.grid import Point
 from inferbench.records.interfaces import Architecture, Phase, PowerModel, Workload
 from inferbench.records.network import Network
 from inferbench.records.op import Op
+from inferbench.records.reserve import Reserve
 from inferbench.records.scenario import Scenario
 from inferbench.records.stack import Stack
 from inferbench.records.system import System
@@ -34,6 +35,7 @@ class Case:
         layers: Layers that pipeline stages divide.
         fabric: Fabric plugin by name.
         ignore_capacity: Whether everything fits by decree.
+        reserve: Memory that the engine keeps for itself.
         breakdown: Whether to keep a row per operator.
         intervals: Whether to ask how far power may be off; sweeps, which write no intervals, don't.
         graphs: Graphs built already, by point; None to remember none.
@@ -53,6 +55,7 @@ class Case:
     layers: int
     registry: Registry
     ignore_capacity: bool = False
+    reserve: Reserve = attrs.field(factory=Reserve)
     breakdown: bool = False
     intervals: bool = True
     graphs: dict[Any, tuple[Op, ...]] | None = attrs.field(default=None, repr=False)
@@ -61,6 +64,15 @@ class Case:
     def chip(self) -> Chip:
         """The chip."""
         return self.system.chip
+
+    @property
+    def room(self) -> Chip:
+        """The chip with the memory that the engine leaves to weights, cache and activations."""
+        if not self.reserve:
+            return self.chip
+        level = self.chip.memory[self.chip.main]
+        left = attrs.evolve(level, capacity=level.capacity - self.reserve.of(level.capacity))
+        return attrs.evolve(self.chip, memory={**self.chip.memory, self.chip.main: left})
 
     @property
     def stack(self) -> Stack:
@@ -91,6 +103,7 @@ def prepare(
     options: Mapping[str, Any] | None = None,
     scenario: Scenario | None = None,
     ignore_capacity: bool = False,
+    reserve: Reserve | str | float | None = None,
     breakdown: bool = False,
 ) -> Case:
     """Look up the plugins that a system and a network name, and type the options.
@@ -104,6 +117,8 @@ def prepare(
         options: Of the workload.
         scenario: Economics.
         ignore_capacity: Whether everything fits by decree.
+        reserve: Memory that the engine keeps for itself, `0.1` or `"8 GB"` of each chip; None: what such
+            software usually keeps.
         breakdown: Whether to keep a row per operator.
 
     Raises:
@@ -140,8 +155,20 @@ def prepare(
         workload.layers(network),
         registry,
         ignore_capacity,
+        _reserve(reserve, stack, architecture),
         breakdown,
     )
+
+
+def _reserve(asked: Reserve | str | float | None, stack: Stack, architecture: Architecture) -> Reserve:
+    """What an engine keeps: what was asked for; else nothing under ideal software, what its stack says, or
+    what engines on such chips usually do.
+    """
+    if asked is not None:
+        return asked if isinstance(asked, Reserve) else Reserve.parse(asked)
+    if stack.host.reserve is not None:
+        return Reserve(stack.host.reserve)
+    return Reserve() if stack.ideal else Reserve(architecture.reserve)
 
 
 def _power(chip: Chip, stack: Stack, registry: Registry) -> tuple[PowerModel | None, str]:

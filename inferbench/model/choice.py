@@ -209,7 +209,7 @@ def _likeness(one: Chip, other: Chip) -> int:
         return ARCHITECTURE
     made, beside = one.silicon.year, other.silicon.year
     near = made == beside if made is None or beside is None else abs(made - beside) <= GENERATION
-    return SIBLING if one.outermost == other.outermost and near else VENDOR
+    return SIBLING if one.main == other.main and near else VENDOR
 
 
 def cited(registry: Registry, chip: Chip, software: str, phase: str) -> Stack | None:
@@ -322,7 +322,7 @@ def _apart(one: Chip, other: Chip) -> float:
 
 
 def _streamed(chip: Chip) -> float:
-    return chip.memory[chip.outermost].bandwidth
+    return chip.memory[chip.main].bandwidth
 
 
 def _work(asked: _Asked) -> Iterator[tuple[Op, float]]:

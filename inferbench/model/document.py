@@ -87,7 +87,7 @@ def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
     grade = run.grade
     bound, layout, feasible = run.values(run.bound), run.values(run.layout), run.values(run.feasible)
     flags = {name: run.values(mask) for name, mask in run.flags.items()}
-    memory = {name: run.values(column) for name, column in memory_of(run).items()}
+    memory = {name: run.values(column) for name, column in run.memory.items()}
     between = _between(run, metrics, columns)
     metric_of = {name: name for name in columns}
     metric_of |= {f"{name}_{end}": name for name in columns for end in ("low", "high")} | metric_of
@@ -127,21 +127,6 @@ def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
             "flags": [name for name, mask in flags.items() if bool(mask[index])],
             "notes": list(run.notes.values()),
         }
-
-
-def memory_of(run: Run) -> dict[str, Any]:
-    """Bytes per chip: what the fullest one must hold, by what it is, and what it has.
-
-    Activations are those of the largest operator; what an engine keeps for itself (graphs, workspaces) is
-    not counted.
-    """
-    return {
-        "weights_bytes": run.footprint.weights,
-        "cache_bytes": run.footprint.state,
-        "activations_bytes": run.footprint.activations,
-        "needed_bytes": run.held,
-        "capacity_bytes": run.system.chip.memory[run.system.chip.outermost].capacity,
-    }
 
 
 def _between(run: Run, metrics: list[Metric], columns: Mapping[str, Any]) -> dict[str, Any]:

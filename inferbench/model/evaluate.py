@@ -8,7 +8,7 @@ on ideal software; `bound_seconds`, beside it, lets them overlap.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -18,18 +18,19 @@ from inferbench.errors import InferBenchError
 from inferbench.model import partition
 from inferbench.model.case import Case, prepare
 from inferbench.model.intervals import MATERIAL, inside, step_log_errors, unlike
+from inferbench.model.refusal import idle_ranks, unfit, unsupported
 from inferbench.model.step import Pass, one_layout, placed
 from inferbench.num import Array, Indices, Mask, Numeric
 from inferbench.records.energy import Energy
 from inferbench.records.grid import Grid, Point
 from inferbench.records.op import ROLES, Op
 from inferbench.records.placement import Footprint, Placement, Reason, Site
-from inferbench.records.precision import FORMATS, WIDER
+from inferbench.records.precision import WIDER
 from inferbench.records.run import OpRow, Run
 from inferbench.records.system import Layout
 
 # Arrays that a run takes from the layout chosen at each point.
-_SHARED = ("seconds", "model", "bound_seconds", "roofline", "silicon", "compulsory", "held")
+_SHARED = ("seconds", "model", "bound_seconds", "roofline", "silicon", "compulsory", "held", "away")
 
 REMEMBERED = 20_000
 """Points up to which the graphs of all layouts are kept in memory."""
@@ -60,7 +61,7 @@ def evaluate(case: Case, grid: Grid, layouts: Sequence[Layout] | None = None, pr
         case, at, whole, layouts or layouts_of(case, whole), items if prefer == "throughput" else None
     )
     given = case.system.layout if not layouts else None
-    return _run(case, grid, whole, items, best, _idle_ranks(at, given))
+    return _run(case, grid, whole, items, best, idle_ranks(at, given))
 
 
 def layouts_of(case: Case, whole: Sequence[Op]) -> list[Layout]:
@@ -197,8 +198,8 @@ def _search(
 
 
 def _whole_chip(case: Case) -> Site:
-    """One chip with everything in its outermost memory: what peaks and ridge points are stated for."""
-    anywhere = Placement(dict.fromkeys(ROLES, case.chip.outermost), {})
+    """One chip with everything in its main memory: what peaks and ridge points are stated for."""
+    anywhere = Placement(dict.fromkeys(ROLES, case.chip.main), {})
     return Site(case.chip, Layout(), anywhere, None, lambda name: case.architecture.peak(case.chip, name))
 
 
@@ -215,16 +216,6 @@ def _merged_energy(best: Best) -> Energy:
     )
 
 
-def _idle_ranks(at: Point, layout: Layout | None) -> Reason | None:
-    """Why a layout that was asked for is refused where the batch has fewer sequences than it has ranks."""
-    if layout is None or layout.dp == 1:
-        return None
-    few = np.asarray(at["batch"]) < layout.dp
-    said = "dp{bound_ranks} has more ranks than the batch has sequences ({bound_batch})"
-    numbers = {"bound_ranks": float(layout.dp), "bound_batch": at["batch"]}
-    return Reason("ranks", said, numbers, few) if few.any() else None
-
-
 def _feasible(
     case: Case, whole: tuple[Op, ...], best: Best, rate: Numeric, site: Site, idle: Reason | None
 ) -> tuple[Mask, tuple[Reason, ...]]:
@@ -234,8 +225,11 @@ def _feasible(
     if idle:
         feasible = feasible & ~idle.where
     if not feasible.all():
-        unfit, unknown = _unfit(case, whole, best, ~fits), _unsupported(np.isfinite(rate), site.peak)
-        reasons = (*reasons, *unfit, *unknown)
+        small, unknown = (
+            unfit(case, whole, best.first.reasons, np.asarray(best.fields["held"]), ~fits),
+            unsupported(np.isfinite(rate), site.peak),
+        )
+        reasons = (*reasons, *small, *unknown)
     return feasible, reasons
 
 
@@ -252,7 +246,7 @@ def _run(
     energy = _merged_energy(best)
     site = _whole_chip(case)
     rate = site.rate_at(grid.at.precision)  # not of an operator: parts may be stored otherwise
-    home = next(iter(first.chain["placement"].homes.values()), case.chip.outermost)
+    home = next(iter(first.chain["placement"].homes.values()), case.chip.main)
     feasible, reasons = _feasible(case, whole, best, rate, site, idle)
     at = grid.at
     formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
@@ -287,8 +281,9 @@ def _run(
         log_error=log_error,
         power_log_error=of_power,
         energy_log_error=of_energy,
+        reserve=case.reserve,
         options=_named(case),
-        flags=_flags(case, at, energy, formats, strange),
+        flags=_flags(case, at, energy, formats, strange) | _spilled(merged["away"]),
         ops=best.rows,
         chain=first.chain,
     )
@@ -311,59 +306,6 @@ def _named(case: Case) -> dict[str, object]:
     return {name: value for name, value in pairs.items() if value != getattr(default, name)}
 
 
-def _unfit(case: Case, whole: tuple[Op, ...], best: Best, where: Mask) -> tuple[Reason, ...]:
-    """The architecture's own reasons, or for a plain lack of memory what the whole network needs."""
-    own = tuple(reason for reason in best.first.reasons if reason.code != "capacity")
-    if own or not where.any():
-        return own
-    total = _capacity(case, whole, where)
-    short = where & (np.asarray(total.numbers["need"]) > total.numbers["has"])
-    each = case.chip.memory[case.chip.outermost].capacity
-    uneven = Reason(
-        "share",
-        "the fullest chip needs {held:B} with activations, has {each:B}",
-        {"held": best.fields["held"], "each": each},
-        where & ~short,
-    )
-    return tuple(reason for reason in (attrs.evolve(total, where=short), uneven) if np.any(reason.where))
-
-
-def _capacity(case: Case, whole: tuple[Op, ...], where: Mask) -> Reason:
-    """Say what the whole network needs against all chips, and how many chips that is at the least."""
-    weights = sum(op.parameters * op.instances * op.precision.weights for op in whole)
-    state = sum(op.resident.state * op.instances for op in whole)
-    has = case.chip.memory[case.chip.outermost].capacity
-    numbers = {
-        "weights": weights,
-        "need": weights + state,
-        "has": has * case.system.count,
-        "bound": np.ceil(weights / has),
-        "bound_state": np.ceil((weights + state) / has),
-    }
-    cache = (
-        (" with KV cache,", ", {bound_state} with KV cache") if np.any(np.asarray(state) > 0) else (",", "")
-    )
-    template = (
-        f"needs {{need:B}}{cache[0]} has {{has:B}}: {{bound}} chips or more for the weights alone"
-        f" ({{weights:B}}){cache[1]}"
-    )
-    return Reason("capacity", template, numbers, where)
-
-
-def _unsupported(known: Mask, peak: Callable[[str], float]) -> tuple[Reason, ...]:
-    if known.all():
-        return ()
-    formats = ", ".join(name for name in FORMATS if np.isfinite(peak(name)))
-    return (
-        Reason(
-            "precision",
-            f"the chip has no format that computes this precision; it has {formats or 'none'}",
-            {},
-            ~known,
-        ),
-    )
-
-
 def _strange(case: Case, at: Point, best: Best) -> Mask:
     """Whether a step's operators leave the boxes they were fitted in."""
     if not case.stack.fit.rows:
@@ -376,12 +318,18 @@ def _strange(case: Case, at: Point, best: Best) -> Mask:
     return strange
 
 
+def _spilled(away: Numeric) -> dict[str, Mask]:
+    """Where something lives in a slower level of memory than the first; nothing if it does nowhere."""
+    beyond = np.asarray(away) > 0
+    return {"spilled": beyond} if beyond.any() else {}
+
+
 def _flags(case: Case, at: Point, energy: Energy, formats: tuple[str, ...], strange: Mask) -> dict[str, Mask]:
     """Masks of what a reader must know about a point."""
     points = at.precision.points
     fallback = [float(WIDER[p.compute][0] != name) for p, name in zip(points, formats, strict=True)]
     flags: dict[str, Mask] = {"precision-fallback": at.precision.along_axis(fallback) > 0}
-    capacity = case.chip.memory[case.chip.outermost].capacity
+    capacity = case.chip.capacity
     if case.ignore_capacity:
         flags["capacity-ignored"] = np.asarray(True)
     elif np.isnan(capacity):

@@ -221,7 +221,7 @@ def _roughly(op: Op, site: Site) -> Numeric:
     if isinstance(op, Collective):
         link = site.link(op.group)
         return 0.0 if link is None else op.payload / link.bandwidth
-    return np.maximum(op.useful / site.rate(op), op.bytes.total / site.bandwidth(site.chip.outermost))
+    return np.maximum(op.useful / site.rate(op), op.bytes.total / site.bandwidth(site.chip.main))
 
 
 def inside(case: Case, at: Point) -> Mask:

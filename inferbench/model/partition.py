@@ -222,7 +222,7 @@ def candidates(count: int, layers: int, widest: int, experts: bool, context: boo
     """All layouts of a number of chips worth trying.
 
     Degrees of tensor and context parallelism are powers of two, pipelines have up to a unit per stage, data
-    parallelism takes the rest. Context parallelism is not tried with pipelines.
+    parallelism takes the rest.
 
     Args:
         count: Chips.
@@ -238,7 +238,7 @@ def candidates(count: int, layers: int, widest: int, experts: bool, context: boo
         rest = count // tp
         for pp in (n for n in range(1, min(rest, layers + 2) + 1) if rest % n == 0):
             ranks = rest // pp
-            for cp in _powers(ranks) if context and pp == 1 else (1,):
+            for cp in _powers(ranks) if context else (1,):
                 if ranks % cp == 0:
                     each = Layout(tp=tp, cp=cp, pp=pp, dp=ranks // cp)
                     found += [attrs.evolve(each, ep=ep) for ep in _spreads(each, experts)]

@@ -11,6 +11,7 @@ from inferbench.discovery.registry import Registry
 from inferbench.records.run import Run
 from inferbench.records.system import Layout
 from inferbench.specs.options import structured, structured_tuning
+from inferbench.units import show
 
 __all__ = ["with_remarks"]
 
@@ -32,11 +33,31 @@ def with_remarks(run: Run, registry: Registry) -> Run:
     remarks = [
         *workload.remarks(run.network, options, used),
         *architecture.remarks(run.system.chip, structured_tuning(architecture, run.stack)),
+        *_spill_remarks(run),
         *_link_remarks(run, used, registry),
         *(f"{run.network.name}: {part} is not read; the figures leave it out" for part in run.network.unread),
     ]
     numbered = {f"remark-{i}": text for i, text in enumerate(remarks)}
     return attrs.evolve(run, notes={**run.notes, **unusual, **numbered})
+
+
+def _spill_remarks(run: Run) -> list[str]:
+    """That the fastest memory does not hold everything, and what lies behind it."""
+    if "spilled" not in run.flags or len(run.system.chip.tiers) == 1:
+        return []
+    first, *more = run.system.chip.tiers
+    spread = run.chain["placement"].spread if run.chain else {}
+    kinds = [
+        "cache" if kind == "state" else kind
+        for kind, shares in spread.items()
+        if any(np.any(np.asarray(shares.get(level, 0.0)) > 0) for level in more)
+    ]
+    most = show(float(np.max(np.asarray(run.away))), "B")
+    what = f" ({', '.join(kinds)})" if kinds else ""
+    return [
+        f"{run.system.chip.title}: up to {most} per chip{what} don't fit into memory.{first} and are read"
+        f" from {' and '.join(f'memory.{level}' for level in more)}"
+    ]
 
 
 def _link_remarks(run: Run, used: Sequence[Layout], registry: Registry) -> list[str]:

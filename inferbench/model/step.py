@@ -45,6 +45,7 @@ class Pass:
     energy: Energy
     fits: Mask
     held: Numeric
+    away: Numeric
     footprint: Footprint
     reasons: tuple[Reason, ...]
     rows: tuple[OpRow, ...]
@@ -55,7 +56,7 @@ class Pass:
 
 def _site(case: Case, graph: Graph, layout: Layout) -> Site:
     with blamed_on(f"{type(case.architecture).__module__}: {case.architecture.name}.place"):
-        placement = case.architecture.place(graph, case.chip, layout)
+        placement = case.architecture.place(graph, case.room, layout)
     chip, peak = case.chip, case.architecture.peak
     return Site(chip, layout, placement, case.tuning, lambda precision: peak(chip, precision))
 
@@ -125,6 +126,7 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
         energy,
         fits,
         held,
+        site.placement.away,
         graph.footprint,
         reasons,
         tuple(charged.rows),
@@ -159,9 +161,8 @@ def _bound(plain: _StepCost, stages: int, passes: Numeric) -> Numeric:
     """What no schedule of the layout's work beats."""
     if stages == 1:
         return step_bound(plain.engines, plain.chain)
-    again = (passes - 1.0) * plain.weights / plain.bandwidth  # weights that every further microbatch reads
-    busy = {
-        name: passes * seconds - again if name == plain.home else passes * seconds
+    busy = {  # without the weights that every further microbatch reads again
+        name: passes * seconds - (passes - 1.0) * plain.weights.get(name, 0.0)
         for name, seconds in plain.engines.items()
         if name.partition(".")[0] != "compute"
     }
@@ -174,8 +175,6 @@ def _roofline(whole: Sequence[Op], site: Site, chips: int) -> tuple[Numeric, Num
 
     Compulsory: weights and state once, and what enters or leaves the graph; no intermediates.
     """
-    homes = site.placement.homes
-    outer = site.chip.outermost
     total: Numeric = 0.0
     compulsory: Numeric = 0.0
     for op in whole:
@@ -184,11 +183,14 @@ def _roofline(whole: Sequence[Op], site: Site, chips: int) -> tuple[Numeric, Num
         for role, amount in (
             ("weights", touched.weights),
             ("state", touched.state),
-            ("graph", op.graph_bytes),
+            ("inputs", op.graph_bytes),
         ):
-            level = homes.get(role, None) if role != "graph" else homes.get("inputs", outer)
-            if level is not None and not (isinstance(amount, float) and amount == 0.0):
-                levels[level] = levels[level] + amount if level in levels else amount
+            if isinstance(amount, float) and amount == 0.0:
+                continue
+            shares = site.placement.shares(op, role) or ({} if role != "inputs" else {site.chip.main: 1.0})
+            for level, share in shares.items():
+                part = amount if isinstance(share, float) and share == 1.0 else amount * share
+                levels[level] = levels[level] + part if level in levels else part
         time: Numeric = op.useful / site.rate(op)
         for level, amount in levels.items():
             time = np.maximum(time, amount / site.bandwidth(level))
@@ -209,10 +211,7 @@ class _StepCost:
         self.causes: dict[str, Numeric] = {}
         self.useful: Numeric = 0.0
         self.rate: Numeric = np.nan
-        self.weights: Numeric = 0.0
-        level = site.placement.homes.get("weights", "")
-        self.home = f"memory.{level}"
-        self.bandwidth = site.bandwidth(level) if level else np.inf
+        self.weights: dict[str, Numeric] = {}
         self.chain: Any = 0.0
         self.actions: dict[str, Numeric] = {}
         self.shared: dict[str, Numeric] = {}
@@ -239,7 +238,9 @@ class _StepCost:
             if stages > 1 and not isinstance(op, Collective):
                 self.useful = self.useful + op.useful * op.repeat
                 self.rate = np.fmax(self.rate, self.site.rate(op))
-                self.weights = self.weights + op.bytes.weights * op.repeat
+                for level, share in self.site.placement.shares(op, "weights").items():
+                    read = op.bytes.weights * op.repeat * share / self.site.bandwidth(level)
+                    self.weights[f"memory.{level}"] = self.weights.get(f"memory.{level}", 0.0) + read
         if stages > 1:
             self.sent = self.send(graph)
         return self

@@ -28,6 +28,8 @@ from inferbench.units import (
 __all__ = ["Chip", "Link", "MemoryLevel", "Power", "Price", "Rental", "Silicon"]
 
 NAN = math.nan
+SMALLEST = 1e9
+"""Bytes below which a level beside a larger one is taken for a cache, where its file doesn't say."""
 UNKNOWN = Range(NAN, NAN)
 
 
@@ -37,11 +39,15 @@ class MemoryLevel:
 
     Attributes:
         capacity: Bytes of one chip.
-        bandwidth: Bytes per second that one chip reads or writes at most.
+        bandwidth: Bytes per second that one chip reads or writes at most; of the host's memory those of the
+            link to it.
+        cache: Whether it only holds copies, so that nothing lives there. Not given: it does if it holds less
+            than 1 GB beside a larger level.
     """
 
     capacity: ByteCount
     bandwidth: BytesPerSecond
+    cache: bool | None = None
 
 
 @attrs.frozen
@@ -132,6 +138,18 @@ class Silicon:
     year: int | None = None
 
 
+def _size(level: MemoryLevel) -> float:
+    return math.inf if math.isnan(level.capacity) else level.capacity
+
+
+def _rate(level: MemoryLevel) -> float:
+    return 0.0 if math.isnan(level.bandwidth) else level.bandwidth
+
+
+def _copies(level: MemoryLevel) -> bool:
+    return _size(level) < SMALLEST if level.cache is None else level.cache
+
+
 @attrs.frozen(kw_only=True)
 class Chip:
     """A chip as its maker describes it. NaN marks a figure nobody published; `facts` says why.
@@ -177,13 +195,35 @@ class Chip:
 
     @property
     def outermost(self) -> str:
-        """Name of the level with the largest capacity: where everything lives unless an architecture says
-        otherwise.
+        """Name of the level with the largest capacity.
 
         A capacity that is not published counts as the largest: it is the one that nobody can check against.
         """
-        sizes = {name: level.capacity for name, level in self.memory.items()}
-        return max(sizes, key=lambda name: math.inf if math.isnan(sizes[name]) else sizes[name])
+        return max(self.memory, key=lambda name: _size(self.memory[name]))
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """Names of the levels that data may live in, the fastest first; a bandwidth that nobody published
+        comes last.
+
+        Example:
+            >>> import inferbench
+            >>> inferbench.installed().chip("h100-sxm").tiers                  # the L2 is a cache
+            ('hbm',)
+        """
+        largest = self.outermost
+        found = [name for name, level in self.memory.items() if name == largest or not _copies(level)]
+        return tuple(sorted(found, key=lambda name: -_rate(self.memory[name])))
+
+    @property
+    def main(self) -> str:
+        """Name of the level where everything lives that fits, unless an architecture says otherwise."""
+        return self.tiers[0]
+
+    @property
+    def capacity(self) -> float:
+        """Bytes that all levels hold in which data may live; NaN where one of them is not published."""
+        return sum(self.memory[name].capacity for name in self.tiers)
 
     def missing(self, path: str) -> str:
         """Say why the number at a key path is not known; empty if it is."""

@@ -14,7 +14,7 @@ from inferbench.errors import InferBenchError
 from inferbench.num import Array, Indices, Mask, Numeric
 from inferbench.records.precision import Precision
 
-__all__ = ["Grid", "Point"]
+__all__ = ["Grid", "Point", "span"]
 
 
 @attrs.frozen(eq=False)
@@ -106,3 +106,15 @@ class Grid:
         """Broadcast to the full shape (a view), axes in the order given to `of` and precision last."""
         order = [self.dims.index(name) for name in (*self.axes, "precision")]
         return np.broadcast_to(np.asarray(values), self.shape).transpose(order)
+
+
+def span(values: Array) -> str:
+    """Write an axis: its only point, or the first, the last and how many.
+
+    Example:
+        >>> span(np.array([1.0, 2.0, 4.0]))
+        '1…4 (3)'
+    """
+    if len(values) == 1:
+        return f"{values[0]:,.0f}"
+    return f"{values[0]:,.0f}…{values[-1]:,.0f} ({len(values)})"

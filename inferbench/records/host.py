@@ -24,6 +24,8 @@ class Host:
         step: Once per pass over the network.
         sequence: Per sequence of the batch and pass: scheduling, sampling.
         kernel: Per kernel launched one by one (no CUDA graph).
+        reserve: Share of a chip's memory that the engine keeps from weights, cache and activations: graphs,
+            workspaces, fragments. None: what engines on such chips usually keep.
         overlap: Exponent p that joins the chip's time with the time to launch all kernels, `(t^p + (n
             kernel)^p)^(1/p)`.
         free: What measured steps may fix of it, by path.
@@ -51,6 +53,7 @@ class Host:
     sequence: Seconds = 0.0
     kernel: Seconds = 0.0
     overlap: Count = 6.0
+    reserve: Fraction | None = None
 
     def add(self, seconds: Numeric, kernels: Numeric, passes: Numeric, batch: Numeric) -> Numeric:
         """Return a step's duration with the host in it.

@@ -147,6 +147,8 @@ class Architecture(ABC):
     Attributes:
         usual: Fields of the tuning that `calibrate` takes where it is given none: how common kernels tile
             work. A stack that was fitted says them; `ideal` has none of it.
+        reserve: Share of the memory that engines on such chips keep for themselves, where a stack doesn't
+            say.
     """
 
     name: ClassVar[str]
@@ -154,6 +156,7 @@ class Architecture(ABC):
     params: ClassVar[type]
     tuning: ClassVar[type] = NoParams
     usual: ClassVar[Mapping[str, Any]] = {}
+    reserve: ClassVar[float] = 0.0
     impossible: ClassVar[Mapping[str, str]] = {}
 
     def peak(self, chip: Chip, precision: str) -> float:
@@ -161,8 +164,10 @@ class Architecture(ABC):
         return chip.peak.get(precision, float("nan"))
 
     def place(self, graph: Graph, chip: Chip, layout: Layout) -> Placement:
-        """Say where each role lives: everything in the outermost memory, with a hard capacity."""
-        return Placement.everything_in(chip.outermost, graph, chip)
+        """Say where each role lives: in the fastest memory that is no cache, and beyond its capacity in the
+        next slower one.
+        """
+        return Placement.over_tiers(graph, chip)
 
     def plan(self, ops: tuple[Op, ...], site: Site) -> Iterable[Op]:
         """Rewrite the operators before they are costed (fusion); identity here."""

@@ -12,12 +12,17 @@ import numpy as np
 
 from inferbench.num import Array, Mask, Numeric
 from inferbench.records.chip import Chip, Link
-from inferbench.records.op import ROLES, Op
+from inferbench.records.op import ROLES, Move, Op
 from inferbench.records.precision import WIDER, Precision
 from inferbench.records.system import Layout
 from inferbench.units import show
 
-__all__ = ["Footprint", "Graph", "Placement", "Reason", "Site"]
+__all__ = ["KINDS", "Footprint", "Graph", "Placement", "Reason", "Site"]
+
+
+# What lives in memory, in the order in which the fastest level is filled.
+KINDS = ("activations", "weights", "state", "experts", "tables")
+_TINY = 1e-300
 
 
 @lru_cache(maxsize=256)
@@ -114,6 +119,27 @@ class Graph:
     layers: int
 
 
+def kind_of(op: Op, role: str) -> str:
+    """Which of `KINDS` an operator's bytes in a role are."""
+    if role == "state":
+        return "state"
+    if role != "weights":
+        return "activations"
+    return "experts" if "experts" in op.split else "tables" if isinstance(op, Move) else "weights"
+
+
+def _amounts(graph: Graph) -> dict[str, Numeric]:
+    """Bytes that must be held of each of `KINDS`: weights in the proportion that the operators have."""
+    by_kind: dict[str, Numeric] = dict.fromkeys(KINDS, 0.0)
+    for op in graph.ops:
+        kind = kind_of(op, "weights")
+        by_kind[kind] = by_kind[kind] + op.parameters * op.precision.weights * op.instances
+    every = np.maximum(sum(by_kind.values()), _TINY)
+    needs = graph.footprint
+    weights = {kind: needs.weights * (amount / every) for kind, amount in by_kind.items()}
+    return {**weights, "activations": needs.activations, "state": needs.state}  # in the order of KINDS
+
+
 @attrs.frozen(eq=False)
 class Placement:
     """Where each role lives, and whether it fits.
@@ -122,6 +148,8 @@ class Placement:
         homes: Role (`weights`, `state`, `inputs`, `outputs`) to memory level; a role that is missing costs no
             traffic (weights at home in an in-memory-compute array are never read).
         held: Memory level to bytes needed there per chip.
+        spread: Kind of data (of `KINDS`) to memory level to the share of it that lives there, where not all
+            of it is at the home of its role.
         fits: Boolean array, broadcastable to the grid.
         reasons: Why not, where not.
     """
@@ -130,6 +158,49 @@ class Placement:
     held: Mapping[str, Numeric]
     fits: Any = True
     reasons: tuple[Reason, ...] = ()
+    spread: Mapping[str, Mapping[str, Numeric]] = attrs.field(factory=dict)
+
+    def shares(self, op: Op, role: str) -> Mapping[str, Numeric]:
+        """Memory level to the share of an operator's bytes in a role that come from it; empty: no traffic."""
+        home = self.homes.get(role)
+        if home is None:
+            return {}
+        return self.spread.get(kind_of(op, role), {home: 1.0}) if self.spread else {home: 1.0}
+
+    @property
+    def away(self) -> Numeric:
+        """Bytes per chip that live in another level than the first."""
+        return sum(list(self.held.values())[1:], 0.0)
+
+    @classmethod
+    def over_tiers(cls, graph: Graph, chip: Chip) -> Placement:
+        """Fill the levels of memory one after the other, the fastest first: what fits is never slowed by a
+        slower one.
+
+        What doesn't fit is spilled by rule, the last of `KINDS` first: tables of which single rows are
+        looked up, experts (of which a step reads some), the cache, other weights, activations. Each kind is
+        read in proportion from where it lies, all levels at the same time.
+        """
+        first, *more = chip.tiers
+        if not more or np.all(np.asarray(graph.footprint.total) <= chip.memory[first].capacity):
+            return cls.everything_in(first, graph, chip)
+        amounts = _amounts(graph)
+        held: dict[str, Numeric] = {}
+        spread: dict[str, dict[str, Numeric]] = {kind: {} for kind in amounts}
+        rest = dict(amounts)
+        for level in (first, *more):
+            size = chip.memory[level].capacity
+            room: Numeric = np.inf if np.isnan(size) or level == more[-1] else size
+            for kind, amount in amounts.items():
+                taken = np.minimum(rest[kind], room)
+                rest[kind], room = rest[kind] - taken, room - taken
+                held[level] = held.get(level, 0.0) + taken
+                none = 1.0 if level == first else 0.0  # nothing of a kind is where all of it would be
+                spread[kind][level] = np.where(amount > 0, taken / np.maximum(amount, _TINY), none)
+        need, has = graph.footprint.total, chip.capacity
+        fits = np.asarray(need) <= (np.inf if np.isnan(has) else has)
+        reason = Reason("capacity", "needs {need:B} per chip, has {has:B}", {"need": need, "has": has}, ~fits)
+        return cls(dict.fromkeys(ROLES, first), held, fits, () if fits.all() else (reason,), spread)
 
     @classmethod
     def everything_in(cls, level: str, graph: Graph, chip: Chip) -> Placement:
@@ -193,10 +264,13 @@ class Site:
     def traffic(self, op: Op) -> dict[str, Numeric]:
         """Bytes moved per memory level: each role at its home."""
         moved: dict[str, Numeric] = {}
-        for role, level in self.placement.homes.items():
+        for role in self.placement.homes:
             amount = getattr(op.bytes, role)
-            if not (isinstance(amount, float) and amount == 0.0):
-                moved[level] = moved[level] + amount if level in moved else amount
+            if isinstance(amount, float) and amount == 0.0:
+                continue
+            for level, share in self.placement.shares(op, role).items():
+                part = amount if isinstance(share, float) and share == 1.0 else amount * share
+                moved[level] = moved[level] + part if level in moved else part
         return moved
 
     def memory_time(self, op: Op) -> dict[str, Numeric]:

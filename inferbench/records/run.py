@@ -12,10 +12,11 @@ from inferbench.errors import InferBenchError, blamed_on, suggest
 from inferbench.num import Array, Indices, Mask, Numeric
 from inferbench.records.choice import CALIBRATED, GRADES, TRANSFERRED, Choice
 from inferbench.records.energy import Energy
-from inferbench.records.grid import Grid
+from inferbench.records.grid import Grid, span
 from inferbench.records.network import Network
 from inferbench.records.op_row import OpRow
 from inferbench.records.placement import Footprint, Reason
+from inferbench.records.reserve import Reserve, bytes_per_chip
 from inferbench.records.roles import SCREENS, Chain, Role
 from inferbench.records.scenario import HourlyCost, Scenario
 from inferbench.records.stack import Stack
@@ -53,9 +54,10 @@ class Run:
         log_error: Log standard error of `seconds`; NaN under a stack that was not fitted.
         power_log_error, energy_log_error: The same of mean power and of joules, errors of the time in them.
         feasible: Boolean mask.
-        held: Bytes that the fullest chip must hold.
+        held, away: Bytes that the fullest chip must hold; those of them beyond the first level of memory.
         footprint: The same by what it is: weights, cache (state), activations.
         reasons: Why not.
+        reserve: What the engine keeps for itself.
         options: Workload options that differ from their defaults (speculation, chunking, parts left out).
         layouts: Candidate layouts; `layout` indexes them point by point.
         view: What metrics, tables and documents are read through; `inferbench.run` gives it.
@@ -91,6 +93,7 @@ class Run:
     energy: Energy
     feasible: Mask
     held: Array
+    away: Array
     footprint: Footprint
     reasons: tuple[Reason, ...]
     layouts: tuple[Layout, ...]
@@ -99,6 +102,7 @@ class Run:
     log_error: Numeric = np.nan
     power_log_error: Numeric = np.nan
     energy_log_error: Numeric = np.nan
+    reserve: Reserve = attrs.field(factory=Reserve)
     options: Mapping[str, Any] = attrs.field(factory=dict)
     notes: Mapping[str, str] = attrs.field(factory=dict)
     flags: Mapping[str, Mask] = attrs.field(factory=dict)
@@ -189,7 +193,7 @@ class Run:
 
     def __repr__(self) -> str:
         fit = int(np.sum(np.broadcast_to(np.asarray(self.feasible), self.grid.shape)))
-        axes = ", ".join(f"{name} {_span(values)}" for name, values in self.grid.axes.items())
+        axes = ", ".join(f"{name} {span(values)}" for name, values in self.grid.axes.items())
         return (
             f"<Run {self.system} {self.network.name}/{self.phase}: {axes}; {', '.join(self.grid.precisions)};"
             f" stack {self.stack.name}; {fit} of {self.grid.size} points fit>"
@@ -242,6 +246,11 @@ class Run:
     def values(self, array: Numeric | Mask | Indices) -> Array | Mask | Indices:
         """Broadcast an array to the full grid, axes in the order the user gave, precision last."""
         return self.grid.full(array)
+
+    @property
+    def memory(self) -> dict[str, Numeric]:
+        """Bytes per chip, as `bytes_per_chip` counts them."""
+        return bytes_per_chip(self.footprint, self.held, self.reserve, self.system.chip)
 
     @property
     def wall_watts(self) -> Numeric:
@@ -372,9 +381,3 @@ class View(Protocol):
 
     def html(self, run: Run) -> str:
         """The run as a table of a notebook."""
-
-
-def _span(values: Array) -> str:
-    if len(values) == 1:
-        return f"{values[0]:,.0f}"
-    return f"{values[0]:,.0f}…{values[-1]:,.0f} ({len(values)})"

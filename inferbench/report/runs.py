@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from inferbench.discovery.registry import Registry
-from inferbench.model.document import document, flatten, memory_of, reason_at
+from inferbench.model.document import document, flatten, reason_at
 from inferbench.records.run import Metric, Run
 from inferbench.report.breakdown import operator_rows, operators
 from inferbench.report.intervals import domain_text, interval_text
@@ -96,7 +96,8 @@ def _comparison_table(
     rows += [row for metric, row in described.items() if metric.order < BOUND_ORDER]
     rows.append((Cell("bound by"), *(_bound_cell(run, index) for run in runs)))
     rows += [row for metric, row in described.items() if metric.order >= BOUND_ORDER]
-    headline = point_title(runs[0], at, solved)
+    formats = dict.fromkeys(run.grid.precisions[index[-1]] for run in runs)
+    headline = point_title(runs[0], {**at, "precision": "/".join(formats)}, solved)
     return Table(
         f"{headline}" + (f"  ({title})" if title and title != runs[0].phase else ""),
         tuple(head),
@@ -117,7 +118,7 @@ def _fits_row(runs: Sequence[Run], index: tuple[int, ...]) -> tuple[Cell, ...]:
     for run in runs:
         held, has = (
             float(run.values(run.held)[index]),
-            run.system.chip.memory[run.system.chip.outermost].capacity,
+            run.system.chip.capacity,
         )
         if bool(run.values(run.feasible)[index]):
             each = " each" if run.system.count > 1 else ""
@@ -134,7 +135,7 @@ def _fits_word(run: Run) -> tuple[str, tuple[str, ...]]:
     if "capacity-ignored" in run.flags:
         return "ignored", ()
     if "capacity-unknown" in run.flags:
-        path = f"memory.{chip.outermost}.capacity"
+        path = f"memory.{chip.main}.capacity"
         return "not known", (f"{chip.title} lacks {path} ({chip.missing(path)})",)
     return "yes", ()
 
@@ -254,9 +255,12 @@ def _memory_table(run: Run) -> Table:
     at, index = next(run.points())
     rows = tuple(
         (Cell(name.removesuffix("_bytes")), Cell(show(float(run.values(column)[index]), "B")))
-        for name, column in memory_of(run).items()
+        for name, column in run.memory.items()
     )
-    note = "activations of the largest operator; what an engine keeps for itself is not counted"
+    note = (
+        "activations of the largest operator; graphs, workspaces and pieces of prompts beside it lie in the"
+    )
+    note += " reserve" if run.reserve else " engine's reserve, which is not counted here (--reserve)"
     return Table(f"memory per chip, {point_title(run, at, False)}", (Cell(""), Cell("")), rows, notes=(note,))
 
 

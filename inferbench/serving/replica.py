@@ -110,6 +110,7 @@ class Question:
     registry: Registry
     options: Mapping[str, Any] = attrs.field(factory=dict)
     ignore_capacity: bool = False
+    reserve: str | float | None = None
     open_ended: bool = False
 
     def case(self, system: System, role: Literal["prompt", "token"], **options: Any) -> Case:
@@ -125,6 +126,7 @@ class Question:
             options={**self.options, **options},
             scenario=self.scenario,
             ignore_capacity=self.ignore_capacity,
+            reserve=self.reserve,
         )
 
 

@@ -61,6 +61,7 @@ class Demand:
     registry: Registry
     options: Mapping[str, Any] = attrs.field(factory=dict)
     ignore_capacity: bool = False
+    reserve: str | float | None = None
 
     def case(self, system: System, phase: str | None = None) -> Case:
         """Look up what a run needs."""
@@ -73,6 +74,7 @@ class Demand:
             options=self.options,
             scenario=self.scenario,
             ignore_capacity=self.ignore_capacity,
+            reserve=self.reserve,
         )
 
     def grid(self, batch: Sequence[float] | Array) -> Grid:
@@ -337,7 +339,7 @@ def _why(demand: Demand, case: Case, slowest: Sequence[tuple[float, Layout]], re
         return f"it can't compute {demand.precision}, or a step's working memory fits in no layout"
     if refusals:
         return refusals[0]
-    has = show(case.chip.memory[case.chip.outermost].capacity, "B")
+    has = show(case.room.capacity, "B")
     return (
         f"a chip holds {has}: too little even with one layer per pipeline stage and every head on a chip of"
         " its own"

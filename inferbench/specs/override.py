@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 import attrs
 
 from inferbench.errors import InferBenchError, suggest
-from inferbench.records.chip import Chip, ChipFile
+from inferbench.records.chip import Chip, ChipFile, MemoryLevel
 from inferbench.records.facts import Fact
 from inferbench.records.precision import FORMATS
 from inferbench.units import Range, Unit, parse
@@ -49,9 +50,11 @@ def override(chip: Chip, facts: Mapping[str, str], where: str = "chip") -> Chip:
         if head == "peak" and rest and rest[0] not in FORMATS:
             remedy = suggest(rest[0], FORMATS, models=False) or f"known: {', '.join(FORMATS)}"
             raise InferBenchError.at(at, "unknown number format", remedy)
+        chip = _with_level(chip, rest) if head == "memory" else chip
         table, fact = _replaced(getattr(chip, head), hints[head], rest, text, at)
         known = {**chip.facts, path: attrs.evolve(fact, path=path)}
         chip = attrs.evolve(chip, **{head: table, "facts": known})
+    _check_levels(chip, facts, where)
     return chip
 
 
@@ -120,6 +123,26 @@ def _field(record: Any, hints: Mapping[str, Any], path: str, text: str, where: s
         return value, Fact(path, value, note=GIVEN)
     found, expected = f"'{text}' does not fit", " or ".join(kind.__name__ for kind in kinds)
     raise InferBenchError.at(where, found, f"write a value of type {expected}" if expected else EXAMPLE)
+
+
+def _with_level(chip: Chip, path: Sequence[str]) -> Chip:
+    """The chip with one more level of memory, if the path names one whose spelling is close to none."""
+    if len(path) != 2 or path[0] in chip.memory or suggest(path[0], chip.memory):
+        return chip
+    return attrs.evolve(chip, memory={**chip.memory, path[0]: MemoryLevel(math.nan, math.nan)})
+
+
+def _check_levels(chip: Chip, facts: Mapping[str, str], where: str) -> None:
+    """Refuse a new level of memory of which only one figure is given."""
+    for name in dict.fromkeys(path.split(".")[1] for path in facts if path.startswith("memory.")):
+        for figure in ("capacity", "bandwidth"):
+            path = f"memory.{name}.{figure}"
+            if path not in chip.facts and path not in facts:
+                raise InferBenchError.at(
+                    f"{where}.memory.{name}",
+                    f"a level of memory without its {figure}",
+                    f"say {path} too, like --set {path}={'512GB' if figure == 'capacity' else '55GB/s'}",
+                )
 
 
 def _replaced(record: Any, hint: Any, path: Sequence[str], text: str, where: str) -> tuple[Any, Fact]:

@@ -20,7 +20,7 @@ from inferbench.space.flexibility import label
 from inferbench.sweeping.reasons import reasons
 from inferbench.sweeping.text import Text
 
-__all__ = ["COUNTS", "FLAGS", "HEAD", "TEXTS", "Columns", "Text", "fixed", "schema"]
+__all__ = ["COUNTS", "FLAGS", "HEAD", "MEMORY", "TEXTS", "Columns", "Text", "fixed", "schema"]
 
 # What stands before the metrics, in the order of the JSON results.
 HEAD = (
@@ -59,19 +59,27 @@ TEXTS = (
     "bound",
     "flags",
 )
+MEMORY = (
+    "weights_bytes",
+    "cache_bytes",
+    "activations_bytes",
+    "needed_bytes",
+    "reserve_bytes",
+    "capacity_bytes",
+)
 COUNTS = ("chips",)
 FLAGS = ("feasible",)
 
 
 def schema(axes: Sequence[str], metrics: Sequence[str]) -> tuple[str, ...]:
-    """All column names: the head, further axes, the metrics, the bound, the flags.
+    """All column names: the head, further axes, the metrics, the bound, the bytes per chip, the flags.
 
     Example:
         >>> schema(["batch", "context"], ["tpot_s"])[-3:]
-        ('tpot_s', 'bound', 'flags')
+        ('reserve_bytes', 'capacity_bytes', 'flags')
     """
     more = [axis for axis in axes if axis not in HEAD]
-    return (*HEAD, *more, *metrics, "bound", "flags")
+    return (*HEAD, *more, *metrics, "bound", *MEMORY, "flags")
 
 
 @attrs.define(eq=False)
@@ -111,10 +119,10 @@ class Columns:
 
     def known(self, name: str) -> Column:
         """Mask of the rows in which a number is known: finite, and of a metric only where the point is
-        feasible.
+        feasible; what a point needs is known where it doesn't fit too.
         """
         finite = np.isfinite(self.numbers[name])
-        return finite if name in self.axes else finite & self.feasible
+        return finite if name in self.axes or name in MEMORY else finite & self.feasible
 
     def values(self, name: str) -> Column:
         """One column as an array: texts spelled out, NaN where a number is not known."""
@@ -137,6 +145,8 @@ class Columns:
         self._coordinates(rows, run.grid)
         for metric in metrics:
             self._number(rows, shape, metric.name, metric.of(run))
+        for name, column in run.memory.items():
+            self._number(rows, shape, name, column)
         self._marks(rows, run, feasible)
         if not feasible.all():
             reasons(run, feasible, self.texts["reason_code"], self.texts["reason"], rows)

@@ -164,6 +164,7 @@ class Plan:
             options=self.request.options,
             scenario=self.scenario,
             ignore_capacity=self.request.ignore_capacity,
+            reserve=self.request.reserve,
         )
         return attrs.evolve(case, intervals=False)
 

@@ -60,6 +60,7 @@ class Request:
         scenario: Its name.
         options: Of the workload.
         ignore_capacity: Pretend that everything fits.
+        reserve: Memory that the engine keeps for itself; None: what it usually keeps.
         prefer: Which layout is taken where several fit: `latency` or `throughput`.
         memory: Bytes that one worker may use for a chunk.
 
@@ -76,6 +77,7 @@ class Request:
     scenario: str = "reference"
     options: Mapping[str, object] = attrs.field(factory=dict)
     ignore_capacity: bool = False
+    reserve: str | float | None = None
     prefer: str = "latency"
     memory: float = 512e6
 

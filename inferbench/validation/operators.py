@@ -69,7 +69,7 @@ def _row(
     kind = KINDS.get(target.metric, "time")
     value = float({"power": real.watts, "energy": real.joules, "time": real.seconds}[kind][k])
     trivial = {
-        "time": {"bandwidth": float(real.moved[k]) / chip.memory[chip.outermost].bandwidth},
+        "time": {"bandwidth": float(real.moved[k]) / chip.memory[chip.main].bandwidth},
         "power": {"tdp": chip.power.tdp},
         "energy": {},
     }[kind]

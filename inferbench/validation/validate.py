@@ -181,7 +181,9 @@ class _Predicted:
 def _predict(s: Situation, target: Target, registry: Registry) -> _Predicted | InferBenchError:
     try:
         assert s.network is not None
-        case = prepare(s.system, s.network, target.phase, stack=s.stack, registry=registry, options=s.options)
+        case = prepare(
+            s.system, s.network, target.phase, stack=s.stack, registry=registry, options=s.options, reserve=0
+        )
         axes = {**case.workload.defaults(s.network, target.phase), **target.axes}
         unknown = [name for name in target.axes if name not in case.phase.axes]
         if unknown:
@@ -225,7 +227,7 @@ def _streamed(case: Case, grid: Grid) -> tuple[float, float]:
     for op in case.graph(grid.at):
         moved = moved + op.bytes.weights * op.repeat
         kernels = kernels + op.repeat
-    bandwidth = case.chip.memory[case.chip.outermost].bandwidth * case.system.count
+    bandwidth = case.chip.memory[case.chip.main].bandwidth * case.system.count
     return float(np.asarray(moved).ravel()[0]) / bandwidth, float(np.asarray(kernels).ravel()[0])
 
 

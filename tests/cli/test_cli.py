@@ -258,6 +258,22 @@ class TestInstalled:
         run = ib.run("b200", "llama3-70b/decode", precision="fp8", stack="ideal")
         assert row["metrics"]["tpot_s"] == float(np.ravel(run.seconds)[0])
 
+    def test_ranks_without_a_sequence_are_one_message(self, cli):
+        code, out, err = cli("run", "4xh100:dp4", "llama3-8b/decode", "--batch", "1,2")
+        assert code == 2
+        assert "4xh100:dp4: dp4 has more ranks than the batch has sequences (2)" in err
+        assert "take --batch 4 or more" in err
+        assert not out
+        assert cli("run", "4xh100:dp4", "llama3-8b/decode", "--batch", "2,4")[0] == 0
+
+    def test_a_reserve_is_taken_off_and_a_bad_one_refused(self, cli):
+        code, out, _ = cli("run", "h100", "llama3-8b/decode", "--reserve", "8GB", "--format", "json")
+        assert code == 0
+        assert json.loads(out)["results"][0]["memory"]["reserve_bytes"] == 8e9
+        code, _, err = cli("run", "h100", "llama3-8b/decode", "--reserve", "lots")
+        assert code == 2
+        assert "--reserve" in err
+
     def test_compare_runs_the_suite_and_resizes_what_does_not_fit(self, cli):
         code, out, _ = cli("compare", "b200", "groq-lpu", "tpu-v5p", "--stack", "ideal")
         assert code == 0
@@ -268,7 +284,7 @@ class TestInstalled:
             "one chip holds 230 MB of the 70.9 GB needed: 307 chips or more for the weights alone, "
             "309 with KV cache, 336 in the smallest valid layout (tp8pp42)"
         ) in flat
-        assert "TPU v5p computes fp8 in bf16: it has no faster engine for it" in flat
+        assert "TPU v5p: 8 bits are int8, its fastest format of that width" in flat
 
     def test_list_names_packages(self, cli):
         entries = data(cli("list", "chips", "--format", "json"))["entries"]

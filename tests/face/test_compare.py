@@ -57,5 +57,5 @@ def test_it_gives_the_command_s_table_data_and_remarks(cli):
     line = ["compare", *systems, "-w", "llama3-70b/decode", "--batch", "1,64", "--stack", "ideal"]
     assert table.to_dict() == json.loads(cli(*line, "--format", "json")[1])
     assert table.table() == cli(*line)[1]
-    assert any("10 to 700 times lower" in note for note in table.notes)
+    assert any("7 to 400 times lower" in note for note in table.notes)
     assert all(note in cli(*line)[1].replace("\n", " ") for note in table.notes)

@@ -99,7 +99,7 @@ class TestFrames:
 class TestOnRealChips:
     def test_a_notebook_gets_the_remarks_of_the_screen(self):
         run = ib.run("336xgroq-lpu", "llama3-70b/decode", precision="fp8", stack="ideal")
-        assert any("10 to 700 times lower" in note for note in run.notes.values())
+        assert any("7 to 400 times lower" in note for note in run.notes.values())
 
     def test_an_interval_lies_around_its_metric(self):
         run = ib.run("h100-sxm", "llama3-8b/decode", stack="vllm-h100", batch=[1, 8, 64])

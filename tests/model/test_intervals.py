@@ -25,7 +25,7 @@ BF16 = ib.Precision.of(["bf16"])
 SITE = SimpleNamespace(
     rate=lambda op: 1e19,
     bandwidth=lambda level: 1e12,
-    chip=SimpleNamespace(outermost="hbm"),
+    chip=SimpleNamespace(main="hbm"),
     link=lambda n: None,
     computes_in=lambda name: name,
 )

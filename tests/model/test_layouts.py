@@ -76,6 +76,21 @@ def test_more_ranks_than_sequences_are_refused_with_the_reason():
     assert np.all(np.isfinite(done.values(done.seconds)))
 
 
+def test_a_search_shares_contexts_in_pipelines_too():
+    names = {str(one) for one in partition.candidates(8, 61, 128, experts=False)}
+    assert {"cp2pp4", "cp4pp2", "tp2cp2pp2", "cp8"} <= names
+
+
+def test_experts_held_twice_take_memory_and_nothing_else():
+    """DeepSeek-V3: 256 experts and 32 copies on 8 chips are 36 instead of 32 each, 58 layers of 44.04 M."""
+    asked = {"network": "deepseek-v3", "batch": 64, "context": 128, "precision": "fp8"}
+    plain, twice = (run("dp8ep8", **asked, options={"redundant": copies}) for copies in (0, 32))
+    more = float(np.squeeze(twice.footprint.weights - plain.footprint.weights))
+    assert more == pytest.approx(4 * 58 * 3 * 7168 * 2048, rel=1e-6)
+    assert twice.values(twice.seconds) == plain.values(plain.seconds)
+    assert twice.options == {"redundant": 32.0}
+
+
 def test_a_search_tries_attention_and_experts_apart():
     names = {str(one) for one in partition.candidates(8, 61, 128, experts=True)}
     assert {

@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 
 import inferbench as ib
-from inferbench.model.document import memory_of
 
 pytestmark = pytest.mark.needs_plugins("chips/h200")
 
 
 def at_first(run, name):
-    return float(run.values(memory_of(run)[name]).ravel()[0])
+    return float(run.values(run.memory[name]).ravel()[0])
 
 
 def test_weights_cache_and_capacity_of_one_chip():
@@ -40,6 +39,7 @@ def test_json_and_csv_have_the_bytes():
         "cache_bytes",
         "activations_bytes",
         "needed_bytes",
+        "reserve_bytes",
         "capacity_bytes",
     }  # the keys of the JSON contract
     assert result["memory"]["capacity_bytes"] == run.system.chip.memory["hbm"].capacity

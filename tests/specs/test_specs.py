@@ -189,7 +189,7 @@ def test_ranges(text, low, high):
             "capacity =",
             "qqq =",
             (
-                "x1.toml: memory.hbm.qqq: unknown key\n  known keys: capacity, bandwidth\n"
+                "x1.toml: memory.hbm.qqq: unknown key\n  known keys: capacity, bandwidth, cache\n"
                 'x1.toml: memory.hbm.capacity: missing key\n  add `capacity`, for example `"180 GB"`'
             ),
         ),

@@ -7,6 +7,7 @@ listed.
 from __future__ import annotations
 
 import inferbench as ib
+from inferbench_dataflow.model import crossing
 
 __all__ = ["CEREBRAS_2024", "GROQ_2023", "GROQ_2024", "PublishedRate"]
 
@@ -14,6 +15,19 @@ GROQ_BANDWIDTH = 80e12  # B/s per chip, "up to 80 TB/s": TechPowerUp on the Groq
 # s, estimate: "under 3 us end to end" over 10,440 chips (Abts et al., ISCA 2022) taken as four hops
 GROQ_HOP = 0.7e-6
 WAFER_BANDWIDTH = 21e15  # B/s: The Next Platform on the WSE-3, 14 March 2024
+WAFER_PEAK = 15.84e15  # op/s in 16 bits: estimate of the chip's file, 900,000 cores x 8 FMA x 2 x 1.1 GHz
+# s per layer of Llama 3.1 8B: crossings of the wafer (`crossing`), 900,000 cores with hops of 1 ns, for the
+# operations of its products and of attention to 2,048 positions (they take longer than their bytes)
+WAFER_CROSSINGS = sum(
+    float(crossing(operations / WAFER_PEAK, 2 * (900_000**0.5 - 1) * 1e-9))
+    for operations in (
+        2 * 4096 * 6144,
+        4 * 32 * 128 * 2048,
+        2 * 4096 * 4096,
+        2 * 4096 * 28_672,
+        2 * 14_336 * 4096,
+    )
+)
 
 
 @ib.frozen
@@ -28,7 +42,7 @@ class PublishedRate:
         bandwidth: Bytes per second of one chip's memory.
         chips: Chips that serve it; `layout` says whether that is published.
         tp: Chips that share a layer in the assumed layout.
-        hops: Seconds per layer that hardware needs for the hops of its two reductions.
+        hops: Seconds per layer that hardware needs: hops of its two reductions, crossings of the chip.
         layout: The assumed layout and where the chip count comes from.
         source: Who published it.
     """
@@ -125,7 +139,7 @@ CEREBRAS_2024 = PublishedRate(
     WAFER_BANDWIDTH,
     1,
     1,
-    0.0,
+    WAFER_CROSSINGS,
     "one wafer, as published",
     "cerebras.ai/blog/introducing-cerebras-inference-ai-at-instant-speed, 2024, 16-bit weights",
 )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inferbench_dataflow import Dataflow, DataflowParams, DataflowTuning
+from inferbench_dataflow.model import crossing
 
 import inferbench as ib
 
@@ -17,7 +18,7 @@ INT8 = ib.Precision.of(["int8"])
 SIZES = st.integers(min_value=1, max_value=20_000).map(float)
 
 
-def chip(bandwidth=80e12, peak=750e12, capacity=230e6, hop=0.7e-6, link=True):
+def chip(bandwidth=80e12, peak=750e12, capacity=230e6, hop=0.7e-6, link=True, **more):
     """A Groq-like chip; figures of its 2020 and 2024 vendor statements."""
     links = {"scale_up": ib.Link("switch", 240e9, 0.7e-6, 576)} if link else {}
     return ib.Chip(
@@ -25,7 +26,7 @@ def chip(bandwidth=80e12, peak=750e12, capacity=230e6, hop=0.7e-6, link=True):
         title="LPU",
         vendor="",
         architecture_type="dataflow",
-        architecture=DataflowParams(hop=hop),
+        architecture=DataflowParams(hop=hop, **more),
         peak={"int8": peak, "fp16": peak / 4},
         memory={"sram": ib.MemoryLevel(capacity, bandwidth)},
         interconnect=links,
@@ -111,6 +112,56 @@ def test_hops_are_the_fabrics_unless_there_is_none():
     assert MODEL.cost(op, site(chip(link=False))).exposed["hops"] == 0.0
     unknown = MODEL.cost(op, site(chip(link=False, hop=math.nan), ib.Layout(tp=8)))
     assert unknown.exposed["hops"] == 0.0
+
+
+def test_a_product_waits_for_its_operands_to_cross_its_region():
+    """A mesh of 100 x 100 cores and hops of 1 ns: 198 ns corner to corner. 4096 x 4096 INT8 weights take
+    0.2098 us on all cores, so all of them are taken and crossed once.
+    """
+    one = ib.Gemm(name="o", precision=INT8, m=1.0, n=4096.0, k=4096.0)
+    cost = MODEL.cost(one, site(chip(cores=10_000, core_hop=1e-9)))
+    assert float(np.squeeze(cost.exposed["crossing"])) == pytest.approx(198e-9, rel=1e-9)
+    # A thousand times the cores: of 6.3 us corner to corner a sixth of the cores is the best region.
+    large = MODEL.cost(one, site(chip(cores=10_000_000, core_hop=1e-9)))
+    whole, across = 0.20982e-6, 2 * (10_000_000**0.5 - 1) * 1e-9
+    share = (2 * whole / across) ** (2 / 3)
+    assert 0.15 < share < 0.18
+    assert float(np.squeeze(large.exposed["crossing"])) == pytest.approx(
+        whole / share + across * share**0.5 - whole, rel=1e-4
+    )
+
+
+def test_what_moves_alone_crosses_nothing_and_what_is_unknown_costs_nothing():
+    norm = ib.Elementwise(name="norm", precision=INT8, elements=4096.0)
+    assert "crossing" not in MODEL.cost(norm, site(chip(cores=10_000, core_hop=1e-9))).exposed
+    one = ib.Gemm(name="o", precision=INT8, m=1.0, n=4096.0, k=4096.0)
+    assert "crossing" not in MODEL.cost(one, site(chip(cores=10_000))).exposed
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    whole=st.floats(1e-12, 1e-3),
+    diameter=st.floats(1e-9, 1e-4),
+    share=st.floats(1e-6, 1.0),
+)
+def test_no_region_is_faster_than_the_one_that_is_charged(whole, diameter, share):
+    best = whole + float(crossing(whole, diameter))
+    assert best <= (whole / share + diameter * share**0.5) * (1 + 1e-9)
+    assert float(crossing(whole, diameter)) >= 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(whole=st.floats(1e-12, 1e-3), more=st.floats(1.0, 10.0), diameter=st.floats(1e-9, 1e-4))
+def test_more_work_is_never_faster(whole, more, diameter):
+    assert whole + crossing(whole, diameter) <= (whole * more + crossing(whole * more, diameter)) * (1 + 1e-9)
+
+
+def test_weights_are_installed_at_the_rate_that_is_known():
+    """4096 x 4096 INT8 weights at 9.2 TB/s take 1.82 us, longer than to read them."""
+    one = ib.Gemm(name="o", precision=INT8, m=1.0, n=4096.0, k=4096.0)
+    cost = MODEL.cost(one, site(chip(install=9.2e12)))
+    assert float(np.squeeze(cost.busy["compute.load"])) == pytest.approx(4096 * 4096 / 9.2e12)
+    assert cost.bound == "compute.load"
 
 
 def test_capacity_is_a_cliff():

@@ -34,7 +34,13 @@ def test_groq_of_2024_is_within_15_percent(system, network, context, published):
 def test_one_wafer_is_reproduced():
     settings = {"precision": "fp16", "context": 2048}
     assert rate("wse-3", "llama3.1-8b", stack="cerebras-2024", **settings) == pytest.approx(1800, rel=0.01)
-    assert rate("wse-3", "llama3.1-8b", **settings) > 500 * 1800
+    # crossing the wafer is hardware: of the waiting an eighth remains where software costs nothing
+    assert 5 * 1800 < rate("wse-3", "llama3.1-8b", **settings) < 10 * 1800
+
+
+def test_no_placement_on_a_wafer_beats_the_bound():
+    """WaferLLM (He et al., OSDI 2025) decodes Llama 3 8B at 2,700 tokens/s per user on a WSE-2."""
+    assert rate("wse-2", "llama3-8b", precision="fp16", context=2048) > 2700
 
 
 def test_a_network_too_big_for_the_chips_is_refused_with_the_numbers():

@@ -45,8 +45,12 @@ def _tokens(compute: Callable[[ib.Run], Any]) -> Callable[[ib.Run], Any]:
 def _bandwidth_use(run: ib.Run) -> Any:
     """Compulsory bytes per second over the memory bandwidth that homes them (MBU)."""
     placement = run.chain["placement"]
-    homes = set(placement.homes.values()) or {run.system.chip.outermost}
-    bandwidth = sum(run.system.chip.memory[level].bandwidth for level in homes)
+    homes = set(placement.homes.values()) or {run.system.chip.main}
+    bandwidth: Any = sum(run.system.chip.memory[level].bandwidth for level in homes)
+    if "spilled" in run.flags:  # the levels are read at the same time
+        every = {level for shares in placement.spread.values() for level in shares} | homes
+        more = sum(run.system.chip.memory[level].bandwidth for level in every - homes)
+        bandwidth = bandwidth + np.where(run.flags["spilled"], more, 0.0)
     return run.compulsory / (run.seconds * bandwidth * run.system.count)
 
 

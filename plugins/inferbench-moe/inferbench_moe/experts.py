@@ -65,7 +65,8 @@ class ExpertGemm(ib.Gemm):
         if layout.ep == 1:
             return mine
         uneven = self.route.imbalance
-        held = ib.ceil_div(self.route.experts, layout.ep) if self.spans_ranks(layout) else mine.held
+        spans, places = self.spans_ranks(layout), self.route.places
+        held = ib.ceil_div(places, layout.ep) if spans else places / layout.ep
         count = ib.maximum(mine.count, 1.0)
         return attrs.evolve(mine, m=mine.m * uneven, count=count, held=held, busiest=uneven)
 
@@ -74,9 +75,10 @@ class ExpertGemm(ib.Gemm):
         if layout.ep <= layout.tp and experts % layout.ep:
             said = f"{experts:g} experts do not divide over ep{layout.ep}"
             raise ib.InferBenchError.at(where, said, f"choose ep so that it divides {experts:g}")
-        if layout.ep > experts:
-            said = f"ep{layout.ep} has more chips than the {experts:g} experts of a layer"
-            raise ib.InferBenchError.at(where, said, f"choose ep up to {experts:g}")
+        if layout.ep > self.route.places:
+            said = f"ep{layout.ep} has more chips than the {self.route.places:g} experts of a layer"
+            remedy = f"choose ep up to {self.route.places:g}, or hold some twice: --option redundant=…"
+            raise ib.InferBenchError.at(where, said, remedy)
 
     def exchanges(self, layout: ib.Layout) -> Iterator[ib.Collective]:
         """Yield what chips exchange.

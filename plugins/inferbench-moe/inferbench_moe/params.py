@@ -100,6 +100,11 @@ def _ratio(_: object, attribute: attrs.Attribute[float], value: float) -> None:
         raise ValueError(f"{attribute.name} is {value:g}; a ratio between 1 and 1000 was expected")
 
 
+def _copies(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+    if not 0.0 <= value <= 1e4:
+        raise ValueError(f"{attribute.name} is {value:g}; a number between 0 and 10,000 was expected")
+
+
 @attrs.frozen(kw_only=True)
 class MoeOptions(Options):
     """Options of a language model, and how tokens spread over experts.
@@ -110,7 +115,11 @@ class MoeOptions(Options):
             that place experts by load, hot ones twice, reach under a power law of 1.2: at most 1.1 on nine
             of ten simulated steps on up to 32 chips (`moe_wide_ep` of inferbench-data, 288 places for 256
             experts). Without placement the same table has 1.4 on 8 chips and 2.6 on 32.
+        redundant: Experts of a layer that are held twice, on all expert-parallel chips together: 32 in
+            DeepSeek's prefill (technical report, arXiv 2412.19437, section 3.4). They take memory; what
+            they gain is what `imbalance` says.
     """
 
     routing: float = attrs.field(default=0.0, validator=_exponent)
     imbalance: float = attrs.field(default=1.1, validator=_ratio)
+    redundant: float = attrs.field(default=0.0, validator=_copies)

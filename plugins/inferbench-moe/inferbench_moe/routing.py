@@ -122,6 +122,7 @@ class Route:
         groups, allowed: Groups of experts, and how many of them a token may choose from; 1: no groups.
         exponent: Of the popularity's power law; 0: uniform.
         imbalance: Load of the busiest chip over the mean of an expert-parallel group.
+        redundant: Experts that such a group holds twice.
     """
 
     experts: float
@@ -130,6 +131,12 @@ class Route:
     allowed: float = 1.0
     exponent: float = 0.0
     imbalance: float = 1.0
+    redundant: float = 0.0
+
+    @property
+    def places(self) -> float:
+        """Experts that an expert-parallel group holds, copies included."""
+        return self.experts + self.redundant
 
     @classmethod
     def of(cls, params: MoeParams, options: MoeOptions) -> Route:
@@ -141,6 +148,7 @@ class Route:
             max(1.0, params.topk_group),
             options.routing,
             options.imbalance,
+            options.redundant,
         )
 
     def touched(self, tokens: ib.Numeric) -> ib.Numeric:

@@ -65,7 +65,7 @@ class Classes:
     """Estimates for chips without figures of their own: by process (nm, ascending), memory level and action.
 
     Attributes:
-        rates: `ops` (in 16 bits) and `bytes` (of the outermost memory) to the lowest and highest share of
+        rates: `ops` (in 16 bits) and `bytes` (of the main memory) to the lowest and highest share of
             the datasheet's rate at which the energies of any chip were fitted.
         log_error: Log standard error of the fits; what carrying them over adds is the model's rule.
         device: Joules per byte of the memory's devices alone: no byte of a board takes less.
@@ -243,7 +243,7 @@ def _rates(
     """
     full = {"ops": (rate, shares["ops"])}
     if chip.memory:
-        full[f"bytes.{chip.outermost}"] = (chip.memory[chip.outermost].bandwidth, shares["bytes"])
+        full[f"bytes.{chip.main}"] = (chip.memory[chip.main].bandwidth, shares["bytes"])
     return {
         action: (low * most, high * most)
         for action, (most, (low, high)) in full.items()

@@ -79,7 +79,7 @@ def steps_frees(chip: ib.Chip) -> tuple[ib.Free, ...]:
             unit="J/OP",
         ),
         ib.Free(
-            f"bytes.{chip.outermost}", 150e-12, least, MOST_BYTE, least, "steps of few sequences", unit="J/B"
+            f"bytes.{chip.main}", 150e-12, least, MOST_BYTE, least, "steps of few sequences", unit="J/B"
         ),
     )
 
@@ -92,7 +92,7 @@ def kernels_frees(chip: ib.Chip) -> tuple[ib.Free, ...]:
         ib.Free("baseline", low + 50.0, low, known.limit, low, "kernels that hardly load the chip", unit="W"),
         ib.Free("ops", 0.5e-12, 0.0, MOST_OP, 0.0, "large products", unit="J/OP"),
         ib.Free(
-            f"bytes.{chip.outermost}",
+            f"bytes.{chip.main}",
             150e-12,
             least,
             MOST_BYTE_ALONE,

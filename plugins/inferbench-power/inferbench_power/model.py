@@ -68,7 +68,7 @@ class Linear(ib.PowerModel):
         self._known: dict[int, tuple[ib.Chip, Coefficients]] = {}
 
     def frees(self, chip: ib.Chip, alone: bool = False) -> tuple[ib.Free, ...]:
-        """Joules per operation and per byte of the outermost memory; of kernels alone the baseline too."""
+        """Joules per operation and per byte of the main memory; of kernels alone the baseline too."""
         return kernels_frees(chip) if alone else steps_frees(chip)
 
     def under(self, chip: ib.Chip, figures: Figures) -> Linear:

@@ -6,13 +6,16 @@ import math
 from typing import Any
 
 import attrs
+import numpy as np
 
 import inferbench as ib
 
-__all__ = ["Params", "Simt", "Tuning"]
+__all__ = ["Params", "Simt", "Tuning", "exponentials_per_second"]
 
 # The level that all multiprocessors of a GPU share.
 CACHE = "l2"
+# Vector instructions per pair of a softmax, and per exponential computed in place of a special unit.
+SOFTMAX, EMULATED = 3.0, 6.0
 
 
 @attrs.frozen
@@ -22,6 +25,8 @@ class Params:
     Attributes:
         sms: Multiprocessors (NVIDIA SMs, AMD compute units) that work on tiles side by side.
         clock: Boost clock in Hz, for the record: the stored peaks already contain it.
+        exponentials: Exponentials per clock and multiprocessor of the special function units; not given:
+            softmax takes no time.
 
     Example:
         >>> Params(sms=132).sms
@@ -30,8 +35,11 @@ class Params:
 
     sms: int
     clock: ib.Hertz = math.nan
+    exponentials: int | None = None
 
     def __attrs_post_init__(self) -> None:
+        if self.exponentials is not None and self.exponentials < 1:
+            raise ValueError(f"exponentials is {self.exponentials}; expected at least 1 per clock")
         if self.sms < 1:
             raise ValueError(f"sms is {self.sms}; a GPU has at least 1 multiprocessor")
 
@@ -118,6 +126,7 @@ class Simt(ib.Architecture):
     name = "simt"
     title = "SIMT (GPU)"
     params = Params
+    reserve = 0.1  # what vLLM and TensorRT-LLM keep unless told otherwise
     tuning = Tuning
     # What fits TensorRT-LLM's fused attention on the H100 and B200 best among 64, 128 and 256 rows, and
     # widths of 64, 72 and 80 best among steps of 1, 16, 32 and 64 (docs/results/calibration.md); an
@@ -166,6 +175,10 @@ class Simt(ib.Architecture):
         rounded up, and half a tile of keys per row is computed and masked along a causal diagonal. One
         query per sequence is computed without padding.
 
+        Every pair takes an exponential. Where the special function units, helped by multiply-adds, are slower
+        than the matrix units, `compute.exp` is what they take. A stack that tiles attention was fitted on
+        kernels that include it.
+
         Where query heads don't share the reading of keys (`shares_keys = false`), one query of every head
         is a tile, and the keys and values of a group pass through the cache once per query head:
         `memory.l2 = state bytes * heads / kv_heads / bandwidth of l2`.
@@ -193,7 +206,7 @@ class Simt(ib.Architecture):
             )
             occupied = ib.where(op.queries > 1, occupied * _padding(op, tuning), op.useful)
             detail, waves = {"tiles": tiles}, tiles / site.chip.architecture.sms
-        cost = _cost(op, site, occupied, detail, waves)
+        cost = _with_exponentials(op, site, _cost(op, site, occupied, detail, waves))
         return cost if tuning.shares_keys else _read_by_each(op, site, cost, apart & (group > 1))
 
     def elementwise(self, op: ib.Elementwise, site: ib.Site) -> ib.Cost:
@@ -238,6 +251,43 @@ def _padding(op: ib.Attention, tuning: Tuning) -> ib.Numeric:
     group = op.heads / op.kv_heads
     rounded = ib.ceil_div(op.queries * group, rows) * rows / (op.queries * group)
     return (1.0 + masked / op.pairs) * rounded * (ib.ceil_div(op.keys, keys) * keys / op.keys)
+
+
+def exponentials_per_second(special: float, vector: float) -> float:
+    """Pairs of a softmax that a GPU takes per second.
+
+    A pair needs three vector instructions (scale and subtract, maximum, sum) and an exponential: one result
+    of a special function unit, or six instructions of a polynomial (range reduction, three multiply-adds,
+    exponent), as FlashAttention-4 mixes them.
+
+    Args:
+        special: Results of special function units per second.
+        vector: Vector instructions per second; NaN: special units only.
+
+    Example:
+        A B200: 148 x 16 x 1.965 GHz = 4.65 T/s, and 40 T instructions per second.
+
+        >>> round(exponentials_per_second(4.65e12, 40e12) / 1e12, 2)
+        7.54
+    """
+    if math.isnan(vector):
+        return special
+    mixed = (vector + EMULATED * special) / (SOFTMAX + EMULATED)
+    return mixed if mixed >= special else min(special, vector / SOFTMAX)
+
+
+def _with_exponentials(op: ib.Attention, site: ib.Site, cost: ib.Cost) -> ib.Cost:
+    """Add what the exponentials take where that is longer than the products."""
+    params: Params = site.chip.architecture
+    if params.exponentials is None or math.isnan(params.clock) or site.tuning.attention_rows:
+        return cost
+    special = params.sms * params.exponentials * params.clock
+    rate = exponentials_per_second(special, site.chip.peak.get("fp32", math.nan) / 2.0)
+    seconds = op.batch * op.heads * op.pairs / rate
+    longer = seconds > cost.busy["compute"]
+    if not np.any(longer):
+        return cost
+    return attrs.evolve(cost, busy={**cost.busy, "compute.exp": ib.where(longer, seconds, 0.0)})
 
 
 def _read_by_each(op: ib.Attention, site: ib.Site, cost: ib.Cost, apart: Any) -> ib.Cost:

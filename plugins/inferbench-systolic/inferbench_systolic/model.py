@@ -89,6 +89,7 @@ class Systolic(ib.Architecture):
     name = "systolic"
     title = "Systolic array"
     params = Params
+    reserve = 0.1  # what vLLM and TensorRT-LLM keep unless told otherwise
 
     def peak(self, chip: ib.Chip, precision: str) -> float:
         """Return the stored peak; without one, the arrays' own for their native format, else NaN."""
