@@ -12,10 +12,10 @@ from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
 from inferbench.face.asked import example_chips, find, listed, one_phase
-from inferbench.face.formats import OWN
 from inferbench.face.run import evaluated
 from inferbench.model.capacity import smallest_system
 from inferbench.model.choice import BEST, IDEAL, ForeignStack
+from inferbench.model.own_formats import OWN
 from inferbench.model.remarks import with_remarks
 from inferbench.records.choice import BOUND, GRADES
 from inferbench.records.placement import Reason

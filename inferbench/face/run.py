@@ -11,7 +11,6 @@ import attrs
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, suggest
 from inferbench.face.asked import find, listed, one_phase, scenario_of, split_workload
-from inferbench.face.formats import own_formats
 from inferbench.face.frames import by_column, to_frame
 from inferbench.face.picture import Picture, picture
 from inferbench.model.capacity import at_largest_batch
@@ -19,6 +18,7 @@ from inferbench.model.choice import BEST, choose
 from inferbench.model.document import document, flatten
 from inferbench.model.evaluate import evaluate, prepare
 from inferbench.model.intervals import factors
+from inferbench.model.own_formats import own_formats
 from inferbench.model.remarks import with_remarks
 from inferbench.num import Array
 from inferbench.records.choice import Choice

@@ -9,6 +9,7 @@ from typing import Any
 
 from inferbench.discovery.registry import Entry, Registry
 from inferbench.model.choice import BEST, choose
+from inferbench.model.own_formats import own_formats
 from inferbench.records.chip import Chip
 from inferbench.records.fit import Domain
 from inferbench.records.network import Network
@@ -47,7 +48,7 @@ def chip_row(chip: Chip, registry: Registry) -> Row:
     peaks = {name: float(architecture.peak(chip, name)) for name in EIGHT_BITS if name in chip.peak}
     fastest = max(peaks, key=lambda name: peaks[name], default=None)
     memory, price = chip.memory[chip.outermost], chip.price
-    chosen = choose(BEST, chip, *_asked(registry), registry)
+    chosen = choose(BEST, chip, *_asked(chip, registry), registry)
     return {
         "title": chip.title,
         "vendor": chip.vendor,
@@ -75,13 +76,14 @@ def _owned(entry: Entry) -> Row:
     return {"name": entry.name, "package": entry.owner, "version": entry.version}
 
 
-def _asked(registry: Registry) -> tuple[Network | None, str, str]:
-    """Network, phase and format by which software is chosen."""
+def _asked(chip: Chip, registry: Registry) -> tuple[Network | None, str, str]:
+    """Network, phase and format by which software for a chip is chosen."""
     if SUITE not in registry.entries("suites"):
         return None, "decode", "fp8"
     point = registry.get("suites", SUITE).points[0]
     known = point.network in registry.entries("networks")
-    return (registry.network(point.network) if known else None), point.phase, point.precision
+    own = own_formats([point.precision], chip, registry)[0][0]
+    return (registry.network(point.network) if known else None), point.phase, own
 
 
 def _known(value: float) -> float | None:

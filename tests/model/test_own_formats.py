@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.face.formats import own_formats
+from inferbench.model.own_formats import own_formats
 
 pytestmark = pytest.mark.needs_plugins(
     "chips/tpu-v5p", "chips/groq-lpu", "chips/a100-sxm-80gb", "suites/reference"
