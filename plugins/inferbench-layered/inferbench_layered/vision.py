@@ -44,12 +44,15 @@ class Vision:
         layers, hidden_size, num_attention_heads, intermediate_size: Of its transformer.
         gated_mlp: Three matrices in its feed-forward part instead of two.
         bias: Biases of all its matrices.
+        patch_bias: Whether the product of the patches has one too.
         norms_per_layer: 2, or 4 where results are normalised too.
         norm: `rms` has a scale per channel, `layer` a scale and a shift.
         qk_norm: Elements of the norms of queries and keys in a layer.
         patch_elements: Numbers of an image that make a patch.
         position_elements: Learned positions and other tables.
         patches: Patches of one image by default.
+        window: Patches that attend to each other in layers with windows; 0: all of an image's.
+        full_layers: Layers without windows, where there are windows.
         merge: Patches per token handed to the language model.
         projections: What turns patches into tokens.
 
@@ -67,6 +70,7 @@ class Vision:
     intermediate_size: ib.Count
     gated_mlp: bool = False
     bias: bool = False
+    patch_bias: bool = True
     norms_per_layer: ib.Count = 2.0
     norm: Literal["rms", "layer"] = "layer"
     qk_norm: Size = 0.0
@@ -74,6 +78,8 @@ class Vision:
     position_elements: Size = 0.0
     patches: ib.Count
     merge: ib.Count = 1.0
+    window: Size = 0.0
+    full_layers: Size = 0.0
     projections: Mapping[str, Projection] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -100,7 +106,14 @@ class Vision:
             yield ib.Move(name="vision", precision=precision, unit="embedding", elements=0.0, held=held)
 
     def _work(self, build: _Encoder) -> Iterator[ib.Op]:
-        yield build.gemm("patches", 1.0, self.hidden_size, self.patch_elements, held=self.position_elements)
+        yield build.gemm(
+            "patches",
+            1.0,
+            self.hidden_size,
+            self.patch_elements,
+            bias=self.bias and self.patch_bias,
+            held=self.position_elements,
+        )
         yield from build.layers()
         for name, projection in self.projections.items():
             yield build.projection(name, projection)
@@ -169,30 +182,39 @@ class _Encoder:
             reads=reads,
         )
 
+    def attention(self, name: str, copies: float, together: float) -> ib.Op:
+        """Return attention of patches to each other, so many `together`."""
+        heads = self.vision.num_attention_heads
+        head = self.vision.hidden_size / heads
+        return ib.Attention(
+            name=f"vision.{name}",
+            precision=self.precision,
+            repeat=copies,
+            copies=copies,
+            unit="embedding",
+            split=("heads",),
+            batch=self.images * self.vision.patches / together,
+            heads=heads,
+            kv_heads=heads,
+            queries=together,
+            keys=together,
+            pairs=together * together,
+            qk_dim=head,
+            v_dim=head,
+            cached=False,
+        )
+
     def layers(self) -> Iterator[ib.Op]:
         """Yield the transformer: an image's patches attend to each other."""
         v, layers, hidden = self.vision, self.vision.layers, self.vision.hidden_size
         scale = hidden * (2.0 if v.norm == "layer" else 1.0)
         yield self.elementwise("norm", v.norms_per_layer * layers, hidden, scale)
         yield self.gemm("qkv", layers, 3.0 * hidden, hidden, split=("n",), held=v.qk_norm * layers)
-        head = hidden / v.num_attention_heads
-        yield ib.Attention(
-            name="vision.attention",
-            precision=self.precision,
-            repeat=layers,
-            copies=layers,
-            unit="embedding",
-            split=("heads",),
-            batch=self.images,
-            heads=v.num_attention_heads,
-            kv_heads=v.num_attention_heads,
-            queries=v.patches,
-            keys=v.patches,
-            pairs=v.patches * v.patches,
-            qk_dim=head,
-            v_dim=head,
-            cached=False,
-        )
+        windowed = layers - v.full_layers if v.window else 0.0
+        if layers > windowed:
+            yield self.attention("attention", layers - windowed, v.patches)
+        if windowed:
+            yield self.attention("window_attention", windowed, min(v.window, v.patches))
         yield self.gemm("o", layers, hidden, hidden, split=("k",))
         inner = v.intermediate_size * (2.0 if v.gated_mlp else 1.0)
         yield self.gemm("up", layers, inner, hidden, split=("n",))

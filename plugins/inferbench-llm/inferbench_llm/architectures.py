@@ -50,6 +50,7 @@ _CLASSES: Mapping[str, str] = {
     "Phi3": "phi3",
     "Qwen2": "qwen2",
     "Qwen2Moe": "qwen2_moe",
+    "Qwen2_5_VL": "qwen2",
     "Qwen3": "qwen3",
     "Qwen3Moe": "qwen3_moe",
     "Qwen3Next": "qwen3_next",
@@ -65,7 +66,13 @@ _CLASSES: Mapping[str, str] = {
 _ENCODERS = ("vision_config", "audio_config", "speech_config", "encoder_config")
 _PURPOSES = ("ForCausalLM", "ForConditionalGeneration")
 # Model types that are another's form.
-_ALIASES: Mapping[str, str] = {"kimi_k2": "deepseek_v3", "kimi_k25": "deepseek_v3", "mistral3": "mistral"}
+_ALIASES: Mapping[str, str] = {
+    "kimi_k2": "deepseek_v3",
+    "kimi_k25": "deepseek_v3",
+    "mistral3": "mistral",
+    "qwen2_5_vl": "qwen2",
+    "qwen2_5_vl_text": "qwen2",
+}
 
 
 def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -244,7 +244,7 @@ def test_keys_of_another_structure_are_not_passed_over(key, value):
 
 @pytest.mark.needs_plugins
 def test_a_run_says_which_encoder_its_figures_leave_out(saved):
-    path = saved({"model_type": "mistral3", "vision_config": {"hidden_size": 1024}, "text_config": LLAMA})
+    path = saved({"model_type": "llava", "vision_config": {"hidden_size": 1024}, "text_config": LLAMA})
     assert ib.installed().network(path).unread == ("vision_config",)
     notes = ib.run("h100", f"{path}/decode", batch=1, context=1024).notes.values()
     assert f"{path}: vision_config is not read; the figures leave it out" in notes

@@ -63,6 +63,8 @@ _VISION: Mapping[str, Callable[[Config, float], Table]] = {
     "kimi_k25": vision.kimi_vision,
     "llama4": vision.llama_vision,
     "minimax_m3_vl": vision.minimax_vision,
+    "mistral3": vision.pixtral_vision,
+    "qwen2_5_vl": vision.qwen25_vision,
     "qwen3_5": vision.qwen_vision,
     "qwen3_5_moe": vision.qwen_vision,
     "qwen3_vl": vision.qwen_vision,

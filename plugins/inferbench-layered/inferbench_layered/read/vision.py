@@ -5,7 +5,15 @@ from __future__ import annotations
 from inferbench_layered.read.config import Config
 from inferbench_layered.read.parts import Table
 
-__all__ = ["gemma_vision", "kimi_vision", "llama_vision", "minimax_vision", "qwen_vision"]
+__all__ = [
+    "gemma_vision",
+    "kimi_vision",
+    "llama_vision",
+    "minimax_vision",
+    "pixtral_vision",
+    "qwen25_vision",
+    "qwen_vision",
+]
 
 _SIDE = 1024.0  # pixels of the square image that is the default where the resolution is free
 
@@ -40,6 +48,58 @@ def qwen_vision(vision: Config, text_width: float) -> Table:
                 "norm": round(norms * mergers),
             },
             "merge_down": {"inputs": joined, "outputs": out, "count": mergers, "bias": True},
+        },
+    }
+
+
+def qwen25_vision(vision: Config, text_width: float) -> Table:
+    """Read Qwen2.5-VL's encoder: windows in most layers, three matrices, two by two patches to a token."""
+    width, side = vision.count("hidden_size"), vision.count("patch_size")
+    across = vision.count("spatial_merge_size", default=2.0)
+    merge, joined = across**2, width * across**2
+    out = vision.count("out_hidden_size", default=text_width)
+    channels = vision.count("in_chans", "in_channels", default=3.0)
+    full = vision.values.get("fullatt_block_indexes") or []
+    return {
+        "layers": vision.count("depth"),
+        "hidden_size": width,
+        "num_attention_heads": vision.count("num_heads"),
+        "intermediate_size": vision.count("intermediate_size"),
+        "gated_mlp": True,
+        "bias": True,
+        "patch_bias": False,
+        "norm": "rms",
+        "patch_elements": channels * vision.count("temporal_patch_size", default=2.0) * side**2,
+        "patches": (_SIDE // (side * across) * across) ** 2,
+        "window": (vision.count("window_size", default=112.0) / side) ** 2,
+        "full_layers": float(len(full)),
+        "merge": merge,
+        "projections": {
+            "merge_up": {"inputs": joined, "outputs": joined, "bias": True, "norm": width},
+            "merge_down": {"inputs": joined, "outputs": out, "bias": True},
+        },
+    }
+
+
+def pixtral_vision(vision: Config, text_width: float) -> Table:
+    """Read Mistral 3's encoder (Pixtral): no biases, three matrices, two by two patches joined to a token."""
+    width, side = vision.count("hidden_size"), vision.count("patch_size")
+    merge = 4.0
+    return {
+        "layers": vision.count("num_hidden_layers"),
+        "hidden_size": width,
+        "num_attention_heads": vision.count("num_attention_heads"),
+        "intermediate_size": vision.count("intermediate_size"),
+        "gated_mlp": True,
+        "norm": "rms",
+        "patch_elements": vision.count("num_channels", default=3.0) * side**2,
+        "position_elements": width,  # the norm before the first layer
+        "patches": (_SIDE // (side * 2.0) * 2.0) ** 2,
+        "merge": merge,
+        "projections": {
+            "merge": {"inputs": width * merge, "outputs": width, "norm": width},
+            "project_up": {"inputs": width, "outputs": text_width},
+            "project_down": {"inputs": text_width, "outputs": text_width},
         },
     }
 
