@@ -47,14 +47,14 @@ def chip_row(chip: Chip, registry: Registry) -> Row:
     architecture = registry.architecture(chip.architecture_type)
     peaks = {name: float(architecture.peak(chip, name)) for name in EIGHT_BITS if name in chip.peak}
     fastest = max(peaks, key=lambda name: peaks[name], default=None)
-    memory, price = chip.memory[chip.outermost], chip.price
+    memory, price = chip.memory[chip.main], chip.price
     chosen = choose(BEST, chip, *_asked(chip, registry), registry)
     return {
         "title": chip.title,
         "vendor": chip.vendor,
         "architecture": chip.architecture_type,
         "year": chip.silicon.year,
-        "memory": chip.outermost,
+        "memory": chip.main,
         "memory_bytes": _known(memory.capacity),
         "bandwidth_bytes_per_s": _known(memory.bandwidth),
         "peak_8_bit_ops_per_s": peaks.get(fastest) if fastest else None,

@@ -358,7 +358,7 @@ def _room(run: Run, asked: Question, span: Span, reserve: float) -> float:
     if asked.ignore_capacity:
         return np.inf
     chip, held = run.system.chip, _at(run, run.held)
-    level = chip.memory[chip.outermost]
+    level = chip.memory[chip.main]
     contexts, batches = np.asarray(run.grid.axes["context"]), np.asarray(run.grid.axes["batch"])
     at_mean = np.array([np.interp(span.mean, contexts, row) for row in held])
     each = (at_mean[-1] - at_mean[0]) / (batches[-1] - batches[0])

@@ -78,9 +78,7 @@ def steps_frees(chip: ib.Chip) -> tuple[ib.Free, ...]:
             "batches that do much arithmetic per byte",
             unit="J/OP",
         ),
-        ib.Free(
-            f"bytes.{chip.main}", 150e-12, least, MOST_BYTE, least, "steps of few sequences", unit="J/B"
-        ),
+        ib.Free(f"bytes.{chip.main}", 150e-12, least, MOST_BYTE, least, "steps of few sequences", unit="J/B"),
     )
 
 
