@@ -30,6 +30,11 @@ PAGES = ROOT / "build/pages"
 SITE = ROOT / "build/site"
 # Where files outside docs/ stand in the site.
 OUTSIDE = "repository"
+# What the front page of results compares: one system of each maker and architecture that holds 70B.
+CATALOGUE = (
+    *("b200", "h200", "h100-sxm", "mi355x", "8xtpu-v5p", "8xtpu-v6e"),
+    *("576xgroq-lpu", "gaudi-3", "16xsn40l", "2xwse-3"),
+)
 # A relative target of a Markdown link or image, without its anchor.
 LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)(?P<target>[^)#\s]+)")
 SETTINGS: dict[str, Any] = {
@@ -117,6 +122,15 @@ def stage() -> None:
             shutil.copyfile(path, target)
 
 
+def catalogue(folder: Path) -> int:
+    """Write the site of the shipped catalogue: one chip of each kind at the reference suite."""
+    from inferbench_site.build import site
+
+    import inferbench as ib
+
+    return site(ib.installed(), CATALOGUE, folder)
+
+
 def build() -> int:
     """Write the site; 0 if nothing was wrong."""
     stage()
@@ -136,6 +150,8 @@ def build() -> int:
         parallel=2,
     )
     application.build()
+    pages = catalogue(SITE / "catalogue")
+    print(f"{SITE.relative_to(ROOT)}/catalogue/index.html: {pages} pages")
     print(f"{SITE.relative_to(ROOT)}/index.html: {len(application.env.all_docs)} pages")
     return application.statuscode
 

@@ -33,6 +33,7 @@ SYMBOLS = (
 )
 PATTERNS = ("", "/", ".", "x", "\\", "+", "|", "-")
 PANEL = 420
+MOST_TEXTS = 10
 
 
 def script() -> bytes:
@@ -85,8 +86,11 @@ def chart(panel: ib.Panel) -> dict[str, Any]:
             data += _heat(layer, panel)
         else:
             _rule(layer, panel, shapes, notes)
+    _uncrowd(data)
     rows = len(panel.y.names)
+    keys = sum(bool(trace.get("showlegend")) for trace in data)
     height = max(160, 44 * rows + 110) if rows else PANEL
+    height += 22 * (keys // 3) if keys > 1 else 0
     layout = {
         "height": height,
         "barmode": "overlay",
@@ -94,7 +98,7 @@ def chart(panel: ib.Panel) -> dict[str, Any]:
         "margin": {"l": 60, "r": 16, "t": 12, "b": 48},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "showlegend": sum(bool(trace.get("showlegend")) for trace in data) > 1,
+        "showlegend": keys > 1,
         "legend": {"orientation": "h", "y": -0.2, "x": 0},
         "xaxis": _axis(panel, "x"),
         "yaxis": _axis(panel, "y"),
@@ -102,6 +106,16 @@ def chart(panel: ib.Panel) -> dict[str, Any]:
         "annotations": notes,
     }
     return {"data": data, "layout": layout}
+
+
+def _uncrowd(data: list[dict[str, Any]]) -> None:
+    """Where many points have texts, the pointer shows them: a page has one, and paper has not."""
+    having = [trace for trace in data if trace.get("mode") == "markers+text"]
+    if sum(len(trace["text"]) for trace in having) > MOST_TEXTS:
+        for trace in having:
+            trace["mode"] = "markers"
+            trace["hovertext"] = trace.pop("text")
+            trace["hoverinfo"] = "text+x+y"
 
 
 def _axis(panel: ib.Panel, which: str) -> dict[str, Any]:

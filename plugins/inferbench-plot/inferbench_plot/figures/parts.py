@@ -188,13 +188,14 @@ def energy(answer: ib.Comparison | ib.Run) -> ib.Figure:
 
     def parts(at: At) -> Parts:
         items = at.of(at.run.items)
-        return {engine_of(name): at.of(value) / items for name, value in at.run.energy.parts.items()}
+        split = {engine_of(name): at.of(value) / items for name, value in at.run.energy.parts.items()}
+        return split or {"not split": at.of(at.run.energy.joules) / items}
 
     item = points[0].run.item if points else "item"
-    ends = [at.ends("joules_per_token") for at in points]
-    known = [at for at in points if at.run.energy.parts]
+    known = [at for at in points if math.isfinite(at.of(at.run.energy.joules))]
+    ends = [at.ends("joules_per_token") for at in known]
     figure = _stacked_figure("energy", known, parts, f"energy per {item}", "J", ends)
-    lacking = dict.fromkeys(system_name(at.run) for at in points if not at.run.energy.parts)
+    lacking = dict.fromkeys(system_name(at.run) for at in points if at not in known)
     notes = (f"No power is known of {', '.join(lacking)}.",) if lacking else ()
     boundary = ", ".join(dict.fromkeys(at.run.energy.boundary for at in known))
     return _noted(figure, (f"Counted at the {boundary}.", *notes))

@@ -1,0 +1,123 @@
+"""What stands in the files of a site, and what is refused before anything is written."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+pytestmark = pytest.mark.needs_plugins(
+    "networks/llama3-8b", "chips/h100-sxm", "plots/roofline", "suites/reference"
+)
+
+
+class Page(HTMLParser):
+    """Elements of a page, its links, and attributes that act."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.acting: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("href", "src"):
+                self.links.append(value or "")
+            if name.startswith("on"):
+                self.acting.append(f"{tag} {name}")
+
+
+def pages(folder):
+    return sorted(folder.rglob("*.html"))
+
+
+def test_every_link_of_a_site_leads_somewhere_and_nothing_is_loaded_from_outside(site, board):
+    for folder in (site, board):
+        assert len(pages(folder)) >= 5
+        for path in pages(folder):
+            for link in Page(path.read_text("utf-8")).links:
+                if link.startswith(("https://", "http://", "#")):
+                    continue
+                assert (path.parent / link).resolve().exists(), (path, link)
+
+
+def test_hostile_texts_make_no_element_no_action_and_no_link(site, board):
+    for folder in (site, board):
+        for path in pages(folder):
+            page = Page(path.read_text("utf-8"))
+            assert page.acting == []
+            assert "img" not in page.tags
+            assert "iframe" not in page.tags
+            assert not [
+                link for link in page.links if link.lower().startswith(("javascript:", "data:", "vbscript:"))
+            ]
+            assert len(re.findall(r"<script(?![^>]*application/json)", path.read_text("utf-8"))) == 1
+            assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", path.read_text("utf-8"))
+
+
+def test_downloads_hold_the_same_numbers(site):
+    document = json.loads((site / "data/results.json").read_text())
+    rows = list(csv.DictReader((site / "data/results.csv").read_text().splitlines()))
+    assert len(rows) == len(document["results"]) == 6
+    for row, result in zip(rows, document["results"], strict=True):
+        assert float(row["utilization"]) == result["metrics"]["utilization"]
+    assert (site / "data/results.tex").read_text().startswith(r"\begin{table}")
+
+
+def test_a_board_has_an_api_with_its_schema(board):
+    jsonschema = pytest.importorskip("jsonschema")
+    document = json.loads((board / "api/records.json").read_text())
+    jsonschema.validate(document, json.loads((board / "api/schema.json").read_text()))
+    assert [one["name"] for one in document["records"]] == ["good", "bad"]
+    assert [one["whole"] for one in document["records"]] == [True, False]
+    stored = json.loads((board / "api" / document["records"][0]["file"]).read_text())
+    assert stored["results"] == document["records"][0]["results"]
+
+
+def test_a_tampered_record_is_marked_on_its_board(board):
+    assert "changed since it was made" in (board / "index.html").read_text("utf-8")
+    assert "its hash is another" in (board / "records/bad.html").read_text("utf-8")
+    assert "as it was made" in (board / "records/good.html").read_text("utf-8")
+
+
+def test_a_site_is_small(site):
+    assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < 15e6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("b200", "--out", "FULL"), "the folder is not empty"),
+        (("b200", "--out", "FULL/x"), "is a file"),
+        (("nosuch", "--out", "NEW"), "unknown chip"),
+        (("b200", "x.json", "--out", "NEW"), "of systems or of records, not of both"),
+        (("x.json", "--out", "NEW"), "can't be read"),
+        (("FULL/x.json", "--out", "NEW"), "is not 'inferbench.record/1'"),
+    ],
+)
+def test_bad_input_is_one_message_and_writes_nothing(cli, tmp_path, arguments, message):
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "x").write_text("mine")
+    (full / "x.json").write_text('{"schema": "inferbench.record/7"}')
+    given = [one.replace("FULL", str(full)).replace("NEW", str(tmp_path / "new")) for one in arguments]
+    code, out, err = cli("report", *given)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert not (tmp_path / "new").exists()
+    assert (full / "x").read_text() == "mine"
+
+
+def test_jinja_is_loaded_where_it_is_used(cli):
+    import subprocess
+    import sys
+
+    code = "import sys, inferbench as ib; ib.installed().names('commands'); print('jinja2' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,164 @@
+"""The pages in a real browser: no errors, no requests, charts with marks, tables that sort, keys, print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.needs_plugins(
+    "networks/llama3-8b", "chips/h100-sxm", "plots/roofline", "suites/reference"
+)
+
+
+@contextmanager
+def opened(browser: Any, path: Any, width: int = 1280, scheme: str = "light") -> Iterator[Any]:
+    """A page, and that nothing went wrong on it: no message, no dialog, no request but for its own files."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on(
+        "console",
+        lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None,
+    )
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("dialog", lambda dialog: (wrong.append(f"dialog {dialog.message}"), dialog.dismiss()))
+    page.on(
+        "request",
+        lambda r: (
+            wrong.append(f"request {r.url[:80]}")
+            if not r.url.startswith(("file:", "data:", "blob:"))
+            else None
+        ),
+    )
+    page.on("requestfailed", lambda request: wrong.append(f"failed {request.url[:80]}"))
+    page.goto(path.as_uri())
+    yield page
+    assert page.evaluate("window.hacked") is None
+    assert wrong == []
+    context.close()
+
+
+def every(folder):
+    return sorted(folder.rglob("*.html"))
+
+
+def test_every_page_loads_without_errors_and_its_charts_have_their_marks(browser, site, board):
+    for path in (*every(site), *every(board)):
+        with opened(browser, path) as page:
+            page.evaluate("drawAll()")
+            for chart in page.query_selector_all(".chart"):
+                for plot in chart.query_selector_all(".plot"):
+                    assert plot.query_selector("svg.main-svg"), path
+                marks = chart.query_selector_all(".point, .bars path, .js-line, .hm image, .errorbar")
+                assert marks, (path, chart.get_attribute("data-chart"))
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("width", [390, 1920])
+def test_no_page_scrolls_sideways(browser, site, width):
+    for name in ("index.html", "compare.html", "methodology.html"):
+        with opened(browser, site / name, width) as page:
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_heading_sorts_by_number_with_missing_values_last(browser, site):
+    with opened(browser, site / "compare.html") as page:
+        head = page.locator("th", has_text="tokens/s per chip").locator("button")
+        column = page.locator("th", has_text="tokens/s per chip").evaluate("e => e.cellIndex")
+        head.click()
+        rows = "[...document.querySelectorAll('#comparison tbody tr')]"
+        read = f"{rows}.map(r => r.cells[{column}].dataset.sort)"
+        up = [float(value) for value in page.evaluate(read)]
+        assert up == sorted(up)
+        head.focus()
+        page.keyboard.press("Enter")
+        assert [float(value) for value in page.evaluate(read)] == sorted(up, reverse=True)
+        assert page.locator("th[aria-sort=descending]").count() == 1
+
+
+def test_words_and_boxes_filter_rows(browser, site):
+    rows = "[...document.querySelectorAll('#comparison tbody tr')]"
+    shown = f"{rows}.filter(r => !r.hidden).map(r => r.textContent)"
+    with opened(browser, site / "compare.html") as page:
+        page.fill("[data-filter=comparison]", "H100 prefill")
+        (row,) = page.evaluate(shown)
+        assert "h100-sxm" in row
+        assert page.locator("#comparison-count").text_content() == "1 of 6 rows"
+        page.fill("[data-filter=comparison]", "")
+        page.uncheck("[data-choose=comparison] >> nth=0")
+        assert len(page.evaluate(shown)) == 4
+
+
+def test_hostile_texts_are_read_as_they_are(browser, site):
+    (path,) = [path for path in (site / "chips").glob("*.html") if "h100" not in path.name]
+    with opened(browser, path) as page:
+        page.evaluate("drawAll()")
+        assert page.locator("h1").text_content().startswith("</title><script>window.hacked = 1")
+        assert "onerror=" in page.locator(".lead").text_content()
+        assert page.locator("script:not([type])").count() == 2  # the page's own, and Plotly
+        assert page.locator("a[href^=javascript]").count() == 0
+        assert page.locator("img").count() == 0
+
+
+def test_keys_reach_the_content_first_and_the_theme_turns(browser, site):
+    with opened(browser, site / "index.html") as page:
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "main"
+        before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        page.click(".theme")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+        assert page.get_attribute(".theme", "aria-pressed") == "true"
+
+
+def test_paper_has_no_navigation_and_all_tables(browser, site):
+    with opened(browser, site / "index.html") as page:
+        page.emulate_media(media="print")
+        assert not page.is_visible("nav")
+        assert page.is_visible("main table")
+
+
+def test_a_phone_has_a_menu(browser, site):
+    with opened(browser, site / "index.html", 390) as page:
+        assert not page.is_visible("nav")
+        page.click(".menu summary")
+        assert page.is_visible("nav")
+
+
+def test_a_page_answers_within_a_second(browser, site):
+    times = []
+    for _ in range(3):
+        with opened(browser, site / "index.html") as page:
+            page.wait_for_load_state("load")
+            times.append(
+                page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
+            )
+    assert min(times) < 1000.0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_violation(browser, site, board, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    names = ["index.html", "compare.html", "methodology.html", "downloads.html"]
+    chip = next(path for path in (site / "chips").glob("*.html") if "h100" in path.name)
+    work = next((site / "workloads").glob("*.html"))
+    for path in (
+        *(site / name for name in names),
+        chip,
+        work,
+        board / "index.html",
+        board / "records/good.html",
+    ):
+        with opened(browser, path, scheme=scheme) as page:
+            page.evaluate("drawAll()")
+            found = axe.run(page, options={"preload": False}).response["violations"]
+            serious = [
+                (one["id"], one["nodes"][0]["html"][:120])
+                for one in found
+                if one["impact"] in ("serious", "critical")
+            ]
+            assert serious == [], path.name
