@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ def site(
     book.write("methodology.html", "methodology.html", "Methodology", stacks=_stacks(found))
     if validation:
         _validation(book, known)
-    downloads(book, found.to_dict(), rows, _latex(known, found))
+    downloads(book, found.to_dict(), rows, _latex(found))
     return book.pages
 
 
@@ -287,9 +288,12 @@ def _validation(book: Book, known: ib.Registry) -> None:
     )
 
 
-def _latex(known: ib.Registry, found: ib.Comparison) -> str:
-    renderer: ib.Renderer = known.get("renderers", "latex")
-    return str(renderer.render(found.report(), 0))
+def _latex(found: ib.Comparison) -> str:
+    """The answers for a paper, by the renderer of the command line."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "results.tex"
+        ib.write_report(found.report(), ib.Output("latex", str(path), False))
+        return path.read_text("utf-8")
 
 
 def downloads(book: Book, document: dict[str, Any], rows: Sequence[dict[str, Any]], latex: str = "") -> None:
