@@ -19,7 +19,7 @@ from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
 from inferbench.records.measurement import EXPERTS, Measurement
 from inferbench.records.op import Op
-from inferbench.records.precision import FORMATS, Precision
+from inferbench.records.precision import FORMATS, Precision, stored
 from inferbench.records.stack import Stack
 from inferbench.records.trust import WIDEST_GROUP
 
@@ -250,7 +250,7 @@ def _sort(row: Measurement, registry: Registry) -> Sort | str:
         return f"routed as '{row.extra['distribution']}', which is not known"
     spelled, suffix = row.precision, "" if name in PLAIN else name
     variant = _variant(row)
-    if row.op == "attention" and width in FORMATS and FORMATS[width] != FORMATS[point.kv]:
+    if row.op == "attention" and width in FORMATS and FORMATS[width] != stored(point.kv):
         bits = f"kv{8 * FORMATS[width]:g}"
         name, suffix, spelled = f"w16a16{bits}", bits, f"{row.precision} with KV in {width}"
         if point.activations not in PLAIN:

@@ -18,6 +18,12 @@ __all__ = ["command"]
 @click.option("--measured", metavar="TIME", help="What was measured, for SYSTEM NETWORK/PHASE: '8.4 ms'.")
 @click.option("--row", default=1, show_default=True, help="Which row of the measurement's file.")
 @click.option("--result", default=1, show_default=True, help="Which result of RUN.json.")
+@click.option(
+    "--chip", metavar="8xh200:tp8", help="Chip, or whole system, of a measurement that doesn't say it."
+)
+@click.option("--network", help="Network of a measurement that doesn't say it.")
+@click.option("--software", help="Software of a measurement that doesn't say it.")
+@click.option("--figure", metavar="tpot", help="Which time of the measurement: ttft, tpot or latency.")
 @common.point_options()
 @common.output_options(verbose=False)
 def command(
@@ -26,6 +32,10 @@ def command(
     measured: str | None,
     row: int,
     result: int,
+    chip: str | None,
+    network: str | None,
+    software: str | None,
+    figure: str | None,
     asked: common.Asked,
     output: common.Output,
 ) -> None:
@@ -49,7 +59,11 @@ def command(
         measured=measured,
         row=row,
         result=result,
-        precision=common.names(asked.precision) or ["bf16"],
+        precision=common.names(asked.precision),
+        chip=chip,
+        network=network,
+        software=software,
+        figure=figure,
         stack=None if asked.stack == "best" else asked.stack,
         scenario=asked.scenario,
         options=common.options_of(asked.options),

@@ -26,7 +26,9 @@ PATIENCE = 2.0
     "--stack", default=None, help="Score all rows by this stack instead of the one fitted for each."
 )
 @click.option("--importer", default=None, help="Read the files with this importer instead of asking each.")
-@click.option("--chip", default=None, help="Chip of rows that don't say it.")
+@click.option(
+    "--chip", default=None, metavar="8xh200:tp8", help="Chip, or whole system, of rows that don't say it."
+)
 @click.option("--network", default=None, help="Network of rows that don't say it.")
 @click.option("--software", default=None, help="Software of rows that don't say it.")
 @click.option("--precision", default=None, help="Number format of rows that don't say it.")

@@ -39,14 +39,16 @@ def read_measurements(
         registry: Where the importers are; doubtful units are added to its `warnings`.
         importer: Name of the importer to use; empty: ask each.
         given: Fields of `Measurement` that the file leaves empty (`chip`, `network`, `software`, `layout`,
-            `precision`, and in `axes` single axes); what the file says stays.
+            `precision`, and in `axes` single axes); what the file says stays. `chips` and `layout` are taken
+            where the file gives neither.
 
     Returns:
         Rows in the file's order, at least one; SI units.
 
     Raises:
         InferBenchError: The file can't be read, no importer knows it (each with why it declined), it is cut
-            short, or rows have times that are zero, negative or not finite (every such row).
+            short, or every row has times that are zero, negative or not finite. A bad row among good ones
+            stays without figures: `refused` has the reason under `row`.
 
     Example:
         >>> read_measurements("bench.json", ib.installed(), given={"chip": "h100-sxm"})     # doctest: +SKIP
@@ -59,11 +61,21 @@ def read_measurements(
         raise InferBenchError.at(
             str(file), f"'{chosen.name}' found no measurement in it", "give a file with at least one result"
         )
-    faults = [fault for row in rows for fault in faults_of(row)]
-    if faults:
-        raise InferBenchError(_shortened(faults, str(file)))
-    registry.warnings.extend(doubts(rows))
-    return rows
+    judged = [_judged(row) for row in rows]
+    if all(faults for _, faults in judged):
+        raise InferBenchError(_shortened([fault for _, faults in judged for fault in faults], str(file)))
+    registry.warnings.extend(doubts([row for row, faults in judged if not faults]))
+    return tuple(row for row, _ in judged)
+
+
+def _judged(row: Measurement) -> tuple[Measurement, list[Fault]]:
+    """A row and its faults; one that has any is kept without its figures, with the reason."""
+    faults = list(faults_of(row))
+    if not faults:
+        return row, []
+    why = "; ".join(fault.found for fault in faults)
+    bare = Measurement(source=row.source, chip=row.chip, refused={"row": (math.nan, why)})
+    return attrs.evolve(bare, software=row.software, network=row.network, phase=row.phase), faults
 
 
 def _head(file: Path) -> str:
@@ -126,6 +138,10 @@ def _with(row: Measurement, given: Mapping[str, Any]) -> Measurement:
         if name not in known:
             raise InferBenchError.at(name, "no field of a measurement", suggest(name, known))
     missing = {name: value for name, value in given.items() if getattr(row, name) == ""}
+    if "chips" in given and (row.chips > 1 or row.layout):
+        missing.pop("layout", None)
+    elif "chips" in given:
+        missing["chips"] = given["chips"]
     axes = {} if row.op or row.phase == "log" else given.get("axes", {})
     more = {name: value for name, value in axes.items() if math.isnan(row.axes.get(name, math.nan))}
     return attrs.evolve(row, **missing, axes={**row.axes, **more}) if missing or more else row

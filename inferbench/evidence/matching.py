@@ -13,6 +13,7 @@ from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.evidence.broken import broken_json
 from inferbench.evidence.importing import read_measurements
+from inferbench.evidence.names import checkpoint, chip_of, network_of
 from inferbench.model.choice import cited
 from inferbench.records.chip import Chip
 from inferbench.records.measurement import GENERATE, LANGUAGE, Condition, Measurement
@@ -62,6 +63,7 @@ class Situation:
     Attributes:
         inside: For an operator: whether chip and precision are in the stack's box.
         key: Measurements of equal keys are predicted together.
+        said: What was taken where the row doesn't say it.
     """
 
     system: System
@@ -72,6 +74,7 @@ class Situation:
     options: Mapping[str, object]
     inside: bool
     key: object
+    said: tuple[str, ...] = ()
 
 
 def situate(m: Measurement, registry: Registry, stack: str | None = None) -> Situation | tuple[str, str]:
@@ -90,9 +93,9 @@ def situate(m: Measurement, registry: Registry, stack: str | None = None) -> Sit
     if refused:
         return refused
     try:
-        chip = registry.chip(m.chip)
-        network = None if m.op else registry.network(m.network)
-        precision = _precision(m, registry)
+        chip = chip_of(m.chip, registry)
+        network = None if m.op else network_of(m.network, registry, _parameters(m))
+        precision, said = _precision(m, network, registry)
         system = _system(chip, m)
     except InferBenchError as error:
         return "name", _misnamed(error)
@@ -108,14 +111,16 @@ def situate(m: Measurement, registry: Registry, stack: str | None = None) -> Sit
     inside = (not domain.chips or chip.name in domain.chips) and (
         not domain.precisions or precision in domain.precisions
     )
-    said = (m.extra.get("variant"), m.extra.get("distribution"))
-    variant = (*said, m.axes.get("group"), tuple(sorted(m.axes))) if m.op else ()
+    kind = (m.extra.get("variant"), m.extra.get("distribution"))
+    variant = (*kind, m.axes.get("group"), tuple(sorted(m.axes))) if m.op else ()
     key = (str(system), m.network, m.op, chosen.name, precision, tuple(sorted(options.items())), variant)
-    return Situation(system, network, m.op, chosen, precision, options, inside, key)
+    return Situation(system, network, m.op, chosen, precision, options, inside, key, (said,) if said else ())
 
 
 def _refused(m: Measurement) -> tuple[str, str] | None:
     """What keeps a row out before any name is looked up."""
+    if "row" in m.refused:
+        return "damaged", m.refused["row"][1]
     if m.phase == "log":
         return "incomplete", "a power log knows no work"
     if m.phase == "part":
@@ -139,7 +144,7 @@ def _incomplete(m: Measurement) -> tuple[str, str] | None:
     if m.phase in LANGUAGE:
         # Under load the batch is judged figure by figure.
         needed = (
-            *(() if m.queueing else ("batch",)),
+            *(() if m.queueing or "concurrency" in m.axes else ("batch",)),
             "context",
             *(("output",) if m.phase == GENERATE else ()),
         )
@@ -176,14 +181,32 @@ def _system(chip: Chip, m: Measurement) -> System:
     return System(chip, m.chips, None if m.chips == 1 else layout)
 
 
-def _precision(m: Measurement, registry: Registry) -> str:
-    """Our name of a row's format; a cache of fewer bits than 16-bit operands is part of it."""
-    ours = registry.alias("precisions", m.precision) if m.precision else "bf16"
+def _precision(m: Measurement, network: Network | None, registry: Registry) -> tuple[str, str]:
+    """Our name of a row's format, and what it rests on where the row itself doesn't say it.
+
+    A cache of fewer bits than 16-bit operands is part of it.
+    """
+    said = ""
+    ours = registry.alias("precisions", m.precision) if m.precision else ""
+    if not ours and network is None:
+        ours = "bf16"
+    elif not ours:
+        assert network is not None
+        named = checkpoint(m.network).precision
+        ours = named or network.precision or "bf16"
+        whence = "the checkpoint's name" if named else "the format that the network is published in"
+        said = f"precision not said: {ours}, {whence}"
     cache = registry.alias("precisions", str(m.extra.get("kv_dtype", "")))
     if ours in ("bf16", "fp16") and cache == "fp8":
         ours = "w16a16kv8"
     PrecisionName.parse(ours)
-    return ours
+    return ours, said
+
+
+def _parameters(m: Measurement) -> float | None:
+    """Parameters of the network, where the source counts them."""
+    count = m.extra.get("model_n_params")
+    return float(count) if isinstance(count, int | float) and count > 0 else None
 
 
 def _options(m: Measurement, network: Network | None, registry: Registry) -> dict[str, Any]:

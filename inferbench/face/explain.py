@@ -14,7 +14,9 @@ from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import Fault, InferBenchError
 from inferbench.evidence.matching import Situation, read_rows, situate, targets
 from inferbench.face.answer import Answer
+from inferbench.face.asked import listed, one_number
 from inferbench.face.run import run
+from inferbench.face.validate import given_of
 from inferbench.model.choice import BEST
 from inferbench.model.document import SCHEMA
 from inferbench.records.measurement import Measurement
@@ -65,8 +67,12 @@ def explain(
     measured: str | float | None = None,
     row: int = 1,
     result: int = 1,
-    precision: str | Sequence[str] = "bf16",
+    precision: str | Sequence[str] | None = None,
     stack: str | None = None,
+    chip: str | None = None,
+    network: str | None = None,
+    software: str | None = None,
+    figure: str | None = None,
     scenario: str = "reference",
     options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
@@ -82,9 +88,11 @@ def explain(
         measured: What was measured on the system, seconds or text like `8.4 ms`.
         row: Which row of the file of measurements, counted from 1.
         result: Which result of the run's JSON, counted from 1.
-        precision: Of the workload on the system.
+        precision: Of the workload on the system, bf16 if none is given; of a measurement that doesn't say it.
         stack: Software; by default the nearest that was measured, for a row of measurements that of its
             software.
+        chip, network, software: Of a measurement that doesn't say it; a chip may be a system (`8xh200:tp8`).
+        figure: Which time of the measurement: `ttft`, `tpot` or `latency`; the first by default.
         scenario: Economics.
         options: The workload's options.
         ignore_capacity: Pretend that everything fits.
@@ -104,12 +112,15 @@ def explain(
     """
     known = registry or installed()
     if str(first).endswith(".json") or Path(first).is_file():
-        return _against_a_run(Path(first), str(second), row, result, known, stack)
+        named = {"chip": chip, "network": network, "software": software, "precision": _one(precision)}
+        given = given_of(named, known) | ({"axes": one_each(axes)} if axes else {})
+        m = _measurement(str(second), row, known, given)
+        return _against_a_run(_result(Path(first), result), m, known, stack, figure)
     seconds = _time(measured)
     found = run(
         str(first),
         str(second),
-        precision=precision,
+        precision=precision or "bf16",
         stack=stack or BEST,
         scenario=scenario,
         options=options,
@@ -123,12 +134,23 @@ def explain(
     return Explanation(one, warnings=tuple(_far(one, Fault("", "", argument="measured"))))
 
 
+def _one(precision: str | Sequence[str] | None) -> str | None:
+    """The precision of a measurement, which has one."""
+    names = listed(precision)
+    if len(names) > 1:
+        raise InferBenchError.of_argument("precision", "a measurement has one precision", "", ",".join(names))
+    return names[0] if names else None
+
+
+def one_each(axes: Mapping[str, Axis]) -> dict[str, float]:
+    """Axes of a measurement, one number each."""
+    return {name: one_number(value, name, 1.0) for name, value in axes.items()}
+
+
 def _against_a_run(
-    file: Path, measurements: str, row: int, result: int, known: Registry, stack: str | None
+    predicted: Mapping[str, Any], m: Measurement, known: Registry, stack: str | None, figure: str | None
 ) -> Explanation:
-    predicted = _result(file, result)
-    m = _measurement(measurements, row, known)
-    one = measured_split(m, known, stack)
+    one = measured_split(m, known, stack, figure)
     warnings = (*_loop(m), *_far(one, Fault(m.source, "")))
     return Explanation(one, gap(predicted, one), differences(predicted, m, known, stack), warnings)
 
@@ -186,8 +208,8 @@ def _result(file: Path, number: int) -> Mapping[str, Any]:
     return found_result
 
 
-def _measurement(file: str, row: int, known: Registry) -> Measurement:
-    rows = read_rows(file, known)
+def _measurement(file: str, row: int, known: Registry, given: Mapping[str, object]) -> Measurement:
+    rows = read_rows(file, known, "", given)
     if not 1 <= row <= len(rows):
         raise InferBenchError.of_argument("row", f"{row} of {len(rows)} rows", "count from 1")
     return rows[row - 1]

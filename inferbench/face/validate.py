@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,18 @@ from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.evidence.importing import NAMES, renamed
 from inferbench.evidence.matching import read_rows
+from inferbench.evidence.names import chip_of, network_of
 from inferbench.face.answer import Answer
 from inferbench.face.asked import find
 from inferbench.records.measurement import Measurement
+from inferbench.records.precision import PrecisionName
+from inferbench.records.system import SystemName
 from inferbench.report.model import Report
 from inferbench.report.validation import validation_report
 from inferbench.validation.validate import Row, doubts
 from inferbench.validation.validate import validate as of_sets
 
-__all__ = ["Validation", "digests_of", "from_files", "shipped", "validate"]
+__all__ = ["Validation", "digests_of", "from_files", "given_of", "shipped", "validate"]
 
 Sets = dict[str, Sequence[Measurement]]
 
@@ -72,7 +76,7 @@ def validate(
         files: Anything an importer reads; none: every measurement set that is installed.
         stack: Scores all rows; None: the stack fitted for each row's chip and software.
         importer: Reads the files; None: ask each.
-        chip, network, software, precision: Of rows that don't say it.
+        chip, network, software, precision: Of rows that don't say it. A chip may be a system: `8xh200:tp8`.
         axes: Of rows that don't say it, `{"context": 1024}`.
         rename: Name in the files to the one that it means.
         watch: Called with the rows that are done, and all.
@@ -88,7 +92,7 @@ def validate(
         [0.97, 1.04]
     """
     known = registry or installed()
-    given = _given({"chip": chip, "network": network, "software": software, "precision": precision}, known)
+    given = given_of({"chip": chip, "network": network, "software": software, "precision": precision}, known)
     if axes:
         given["axes"] = {name: float(value) for name, value in axes.items()}
     named = (str(files),) if isinstance(files, str | Path) else tuple(str(one) for one in files)
@@ -114,13 +118,40 @@ def _read(
     return {labels[file]: rows for file, rows in sets.items()}, by_label, tuple(copies(digests))
 
 
-def _given(names: Mapping[str, str | None], known: Registry) -> dict[str, Any]:
+def given_of(names: Mapping[str, str | None], known: Registry) -> dict[str, Any]:
     """What was given for rows that don't say it; its names are known, whether or not a row needs them."""
     given: dict[str, Any] = {name: value for name, value in names.items() if value}
-    for name, look in (("chip", known.chip), ("network", known.network)):
-        if name in given:
-            find(name, given[name], look)
+    if "chip" in given:
+        given |= _system(given["chip"], known)
+    if "network" in given:
+        find("network", given["network"], lambda one: network_of(one, known))
+    if "precision" in given:
+        PrecisionName.parse(known.alias("precisions", given["precision"]))
     return given
+
+
+def _system(written: str, known: Registry) -> dict[str, Any]:
+    """Chip, number of chips and layout of rows that say none: `8xh200:tp8`."""
+    if find("chip", written, lambda one: _is_chip(one, known)):
+        return {"chip": written}
+    system = SystemName.parse(written)
+    find("chip", system.chip, lambda one: chip_of(one, known))
+    given: dict[str, Any] = {"chip": system.chip}
+    if system.count is not None:
+        given["chips"] = system.count
+    if system.layout is not None:
+        given["layout"] = str(system.layout)
+    return given | ({"software": system.stack} if system.stack else {})
+
+
+def _is_chip(name: str, known: Registry) -> bool:
+    """Whether a name is a chip's, whatever signs it has."""
+    try:
+        return chip_of(name, known) is not None
+    except InferBenchError:
+        if not re.match(r"\d+x|.*[:@]", name):
+            raise
+        return False
 
 
 def shipped(known: Registry) -> Sets:

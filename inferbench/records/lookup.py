@@ -11,7 +11,7 @@ import numpy as np
 
 from inferbench.num import Array, Numeric, curve
 from inferbench.records.op import Op
-from inferbench.records.precision import FORMATS, PrecisionName
+from inferbench.records.precision import PrecisionName, stored
 from inferbench.records.variants import Names
 
 __all__ = ["Curve", "Efficiency", "Lookup", "Table", "entry"]
@@ -80,7 +80,7 @@ def entry(table: Table, names: Names, point: PrecisionName, computed: str, defau
         default: Where there is no entry.
     """
     for name in names:
-        width = (f"{name}.kv{8 * FORMATS[point.kv]:g}",) if name.startswith("attention") else ()
+        width = (f"{name}.kv{8 * stored(point.kv):g}",) if name.startswith("attention") else ()
         for key in (f"{name}.{point.name}", *width, f"{name}.{computed}", name):
             if key in table:
                 return table[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +12,7 @@ import numpy as np
 from inferbench.errors import InferBenchError, suggest
 from inferbench.num import Array
 
-__all__ = ["FORMATS", "WIDER", "Precision", "PrecisionName"]
+__all__ = ["FORMATS", "WIDER", "Precision", "PrecisionName", "stored"]
 
 # Stored bytes per element. Block-scaled formats carry scales, one of 8 bits per 32 or 16 elements. Groups
 # of integers (int4g128) carry one of 16 bits and a zero point of 4 bits, groups of 32 no zero point.
@@ -54,10 +55,26 @@ WIDER: Mapping[str, tuple[str, ...]] = {
     "int4g128": ("int4", "int8", "bf16", "fp16"),
 }
 
+# Mixed files of quantised weights (GGUF) have a mean width of their own: `q4.89`, bits per element.
+_MEAN = re.compile(r"q(\d{1,2}(?:\.\d{1,3})?)")
+
+
+def stored(name: str) -> float:
+    """Bytes per stored element of a format; NaN where it is none.
+
+    Example:
+        >>> stored("fp8"), stored("q4.5"), stored("magic")
+        (1.0, 0.5625, nan)
+    """
+    mean = _MEAN.fullmatch(name)
+    return float(mean[1]) / 8.0 if mean and 1.0 <= float(mean[1]) <= 32.0 else FORMATS.get(name, math.nan)
+
+
 _BITS = {"4": "int4", "8": "int8", "16": "bf16"}
 _PAIR = re.compile(r"^w(4|8|16)a(8|16)(?:kv(8|16))?$")
 _APART = re.compile(
-    r"^(?:w(?P<weights>[a-z0-9]+?)a(?P<activations>[a-z0-9]+?)|(?P<all>[a-z0-9]+?))(?:kv(?P<kv>[a-z0-9]+))?$"
+    r"^(?:w(?P<weights>q[0-9.]+|[a-z0-9]+?)a(?P<activations>[a-z0-9]+?)|(?P<all>[a-z0-9]+?))"
+    r"(?:kv(?P<kv>q[0-9.]+|[a-z0-9]+))?$"
 )
 _FLOATS = {"8": "fp8", "16": "bf16"}
 
@@ -69,6 +86,7 @@ class PrecisionName:
     A bare format name (`fp8`) means all three in that format; `w4a16` stores weights in 4 bits and keeps
     activations and KV cache in bf16, computing in bf16; `kv8` may be appended. Any formats may stand there:
     `wint4g128a16`, `nvfp4kv8` (an fp8 cache) or `fp8kv16`; products are computed in that of activations.
+    `wq4.89a16` has weights of 4.89 bits in the mean, as mixed files have.
 
     Example:
         >>> PrecisionName.parse("w4a16").kv, PrecisionName.parse("nvfp4kv8").kv
@@ -106,7 +124,7 @@ class PrecisionName:
             return None
         words = (found["weights"] or found["all"], found["activations"] or found["all"])
         weights, activations, kv = (_FLOATS.get(word, word) for word in (*words, found["kv"] or words[1]))
-        if not {weights, activations, kv} <= set(FORMATS):
+        if activations not in FORMATS or math.isnan(stored(weights) + stored(kv)):
             return None
         return cls(name, weights, activations, kv, activations)
 
@@ -135,7 +153,7 @@ class Precision:
         """
         points = tuple(PrecisionName.parse(name) for name in names)
         columns = (
-            np.array([FORMATS[getattr(point, role)] for point in points], dtype=np.float64).reshape(shape)
+            np.array([stored(getattr(point, role)) for point in points], dtype=np.float64).reshape(shape)
             for role in ("weights", "activations", "kv")
         )
         return cls(points, *columns)
@@ -157,12 +175,12 @@ class Precision:
         points = []
         for point in self.points:
             if point.name == name:
-                wide = FORMATS[weights] > FORMATS[point.activations]
+                wide = stored(weights) > stored(point.activations)
                 used = {"activations": weights, "compute": weights} if wide else {}
                 point = attrs.evolve(point, weights=weights, **used)
             points.append(point)
         columns = [
-            self.along_axis([FORMATS[getattr(point, role)] for point in points])
+            self.along_axis([stored(getattr(point, role)) for point in points])
             for role in ("weights", "activations", "kv")
         ]
         return Precision(tuple(points), *columns)

@@ -33,9 +33,11 @@ ALL = (
     " MAPE with the rows that a rule keeps out, their number in brackets."
 )
 LOAD = (
-    "Closed loop, steady state: a step at the requests in flight; the prompts that run between steps are left"
-    " out."
+    "Requests under load are replayed where lengths and load are known; else a step at the requests in flight"
+    " stands for them."
 )
+# What figures are called in labels, where it isn't their name without the unit.
+SHORT = {"tokens_per_s": "rate"}
 OUTSIDE = "Outside the box in which the stack was fitted."
 RENAMES = "A name that means another: --rename 'OLD=NEW'."
 
@@ -98,7 +100,12 @@ def _fitted(group: Sequence[Score]) -> str:
 def _line(s: Score, verbose: bool, common: str) -> tuple[Cell, ...]:
     # Under load every point is outside: no stack was fitted on it.
     notes = (LOAD,) if s.regime else (OUTSIDE,) if s.domain == "extrapolated" else ()
-    parts = (s.network, s.phase, s.metric.rpartition("_")[0], "" if common else s.precision)
+    parts = (
+        s.network,
+        s.phase.removeprefix("generate ") if s.regime else s.phase,
+        SHORT.get(s.metric, s.metric.rpartition("_")[0]),
+        "" if common else s.precision,
+    )
     label = " ".join(part for part in parts if part)
     bias = DASH if math.isnan(s.bias) else f"{'+' if s.bias >= 0 else ''}{percent(s.bias)}"
     texts = [str(s.n), percent(s.mape), _trivial(s), percent(s.median), bias, percent(s.coverage)]

@@ -13,11 +13,18 @@ import attrs
 
 from inferbench.records.measurement import DECODE, GENERATE, PREFILL, Condition, Measurement
 
-__all__ = ["LOOP", "STEADY", "Target", "left_out", "settled", "targets"]
+__all__ = ["LOOP", "OPEN", "STEADY", "Target", "left_out", "served", "settled", "targets"]
 
 # Regimes that are never mixed with batches which start and end together.
-LOOP, STEADY = "closed loop", "steady state"
+LOOP, STEADY, OPEN = "closed loop", "steady state", "open loop"
 TIMES = ("latency_s", "ttft_s", "tpot_s")
+# Rules of figures that a source gives and that must not be used; others are of power.
+CODES: Mapping[str, str] = {
+    "tokens_per_s": "rate-only",
+    "items_per_s": "rate-only",
+    "row": "damaged",
+    **dict.fromkeys(TIMES, "not-comparable"),
+}
 # How far apart two spellings of one figure may be.
 SAME = 0.01
 UNKNOWN_BATCH = "the batch is what the scheduler makes of them"
@@ -28,9 +35,9 @@ class Target:
     """One figure of a measurement: which phase yields it, at which axes, how much it is.
 
     Attributes:
-        regime: `closed loop`: a decode step with as many sequences as there are requests in flight, which
-            a server only approaches; `steady state`: with the average number of running requests; empty:
-            as the axes say.
+        regime: `closed loop`: so many requests in flight, replayed where lengths are known, else a decode
+            step with as many sequences, which a server only approaches; `open loop`: requests at a rate;
+            `steady state`: with the average number of running requests; empty: as the axes say.
         code, why: The rule that keeps it from being compared, and why; empty if none does.
     """
 
@@ -75,6 +82,43 @@ def targets(m: Measurement) -> Iterator[Target]:
         one = _in_loop(m, target) if m.queueing else attrs.evolve(target, regime=STEADY if steady else "")
         if one is not None:
             yield one
+
+
+def served(m: Measurement) -> Iterator[Target]:
+    """Yield the figures of a server under load that a replay can predict: its lengths and its load are known.
+
+    Axes are the lengths, and `concurrency` or `request_rate`; `requests` where their number is known.
+
+    Example:
+        >>> axes = {"context": 100.0, "output": 20.0, "concurrency": 8.0}
+        >>> one = Measurement(source="s", chip="c", phase="generate", queueing=True, axes=axes, ttft_s=0.5)
+        >>> [(figure.metric, figure.phase, figure.regime) for figure in served(one)]
+        [('ttft_s', 'prefill', 'closed loop')]
+    """
+    m = settled(m)
+    axes = m.axes
+    known = axes.get("context", 0.0) >= 1.0 and axes.get("output", 0.0) >= 1.0
+    if m.phase != "generate" or not m.queueing or not known or m.op:
+        return
+    if "request_rate" in axes and "concurrency" not in axes:
+        regime = OPEN
+    elif "concurrency" in axes and "request_rate" not in axes:
+        regime = LOOP
+    else:
+        return
+    kept = {name: axes[name] for name in ("context", "output", "concurrency", "request_rate") if name in axes}
+    count = m.extra.get("requests")
+    if isinstance(count, int | float) and count >= 1:
+        kept["requests"] = float(count)
+    phases = {"ttft_s": "prefill", "tpot_s": "decode", "latency_s": "generate", "tokens_per_s": "generate"}
+    for metric, phase in phases.items():
+        value = getattr(m, metric)
+        if (
+            not math.isnan(value)
+            and metric not in m.refused
+            and not (metric == "tpot_s" and axes["output"] < 2)
+        ):
+            yield Target(metric, phase, kept, value, regime=regime)
 
 
 def left_out(m: Measurement) -> Iterator[Target]:

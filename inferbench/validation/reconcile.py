@@ -84,13 +84,16 @@ class Split:
         return self.measured / self.stack
 
 
-def measured_split(m: Measurement, registry: Registry, stack: str | None = None) -> Split:
-    """Split a measurement's first time.
+def measured_split(
+    m: Measurement, registry: Registry, stack: str | None = None, figure: str | None = None
+) -> Split:
+    """Split a measurement's first time, or the one asked for.
 
     Args:
         m: The measurement.
         registry: Of plugins.
         stack: Name of the stack to compare with; None: the one fitted for its chip and software, else ideal.
+        figure: `ttft`, `tpot` or `latency`.
 
     Raises:
         InferBenchError: It can't be resolved, has no time, or no model computes it.
@@ -106,6 +109,12 @@ def measured_split(m: Measurement, registry: Registry, stack: str | None = None)
             m.source, "no time of a network is measured", "give a row with a latency of a network's phase"
         )
     target = timed[0]
+    if figure is not None:
+        wanted = [one for one in timed if one.metric == f"{figure.removesuffix('_s')}_s"]
+        if not wanted:
+            has = ", ".join(one.metric.removesuffix("_s") for one in timed)
+            raise InferBenchError.of_argument("figure", f"no '{figure}' is measured", f"there is {has}")
+        target = wanted[0]
     case = prepare(
         found.system,
         found.network,

@@ -13,6 +13,7 @@ __all__ = ["HOST_BOUND", "LAUNCH_BOUND", "RULES", "SCREENED", "boundary_mismatch
 RULES: Mapping[str, str] = {
     "name": "a chip, network, precision or layout that no alias resolves",
     "no-stack": "no stack is fitted for this software",
+    "damaged": "a row that can't be read or contradicts itself; the others of its file stand",
     "incomplete": "the row doesn't say what is needed to compute it (a context, a shape)",
     "not-modelled": "no installed model computes this phase or operator",
     "infeasible": "the model says that it doesn't fit, so it ran in parts or elsewhere",

@@ -21,10 +21,11 @@ from inferbench.model.evaluate import evaluate
 from inferbench.model.intervals import bounds
 from inferbench.records.grid import Grid
 from inferbench.records.measurement import Measurement
-from inferbench.specs.figures import Target, left_out, targets
+from inferbench.specs.figures import Target, left_out, served, targets
 from inferbench.validation.operators import Entry, operator_rows
 from inferbench.validation.rows import KINDS, Row, bare
 from inferbench.validation.rules import HOST_BOUND, RULES, boundary_mismatch
+from inferbench.validation.served import serve, serves
 
 __all__ = ["KINDS", "RULES", "UNITS", "Row", "doubts", "validate"]
 
@@ -70,7 +71,7 @@ def validate(
     done = len(found)
     for group in groups.values():
         known = {i: _seen(m, s, (digests or {}).get(name, "")) for i, name, m, s in group}
-        beside = {i: _kept_out(name, m, s) for i, name, m, s in group}
+        beside = {i: _kept_out(name, m, s, registry) for i, name, m, s in group}
         for i, rows in _group(group, registry):
             scored = [attrs.evolve(row, fitted=known[i] if _could(row) else row.fitted) for row in rows]
             found[i] = [*scored, *beside[i]]
@@ -87,12 +88,15 @@ def _unresolved(name: str, m: Measurement, code: str, why: str, cited: bool) -> 
     return [attrs.evolve(row, fitted=None) for row in rows] if cited else rows
 
 
-def _kept_out(name: str, m: Measurement, s: Situation) -> list[Row]:
+def _kept_out(name: str, m: Measurement, s: Situation, registry: Registry) -> list[Row]:
     """The rows of figures that must not be compared, beside those of the same measurement that are."""
     ours: dict[str, Any] = {"chip": s.system.chip.name, "stack": s.stack.name, "precision": s.precision}
     if s.network:
         ours["network"] = s.network.name
-    return [attrs.evolve(bare(name, m, figure), **ours) for figure in left_out(m)]
+    replayed = {target.metric for target in served(m)} if serves(s.network, registry) else ()
+    return [
+        attrs.evolve(bare(name, m, figure), **ours) for figure in left_out(m) if figure.metric not in replayed
+    ]
 
 
 def doubts(rows: Sequence[Row]) -> Iterator[Fault]:
@@ -150,13 +154,42 @@ def _group(group: Sequence[Entry], registry: Registry) -> Iterator[tuple[int, li
         return
     seen: dict[Any, _Predicted | InferBenchError] = {}
     for i, name, m, situation in group:
-        rows = []
+        loads = list(served(m)) if serves(situation.network, registry) else []
+        rows = [_served_row(name, m, situation, target, registry) for target in loads]
+        replayed = {target.metric for target in loads}
         for target in targets(m):
+            if target.metric in replayed:
+                continue
             key = (target.phase, *sorted(target.axes.items()))
             if key not in seen:
                 seen[key] = _predict(situation, target, registry)
             rows.append(_row(name, m, situation, target, seen[key]))
         yield i, rows
+
+
+def _served_row(name: str, m: Measurement, s: Situation, target: Target, registry: Registry) -> Row:
+    """A figure of a server under load beside its replay."""
+    row = _named(name, m, s, target)
+    try:
+        found = serve(s, target, m.statistic, registry, m.software)
+    except InferBenchError as error:
+        fault = error.faults[0]
+        return attrs.evolve(row, code="not-modelled", why=f"{fault.place}: {fault.found}")
+    # The box is of steps; how they are scheduled lies outside of it.
+    return attrs.evolve(row, predicted=found.value, low=found.low, high=found.high)
+
+
+def _named(name: str, m: Measurement, s: Situation, target: Target) -> Row:
+    """The row of a figure under our names."""
+    row = bare(name, m, target)
+    return attrs.evolve(
+        row,
+        chip=s.system.chip.name,
+        stack=s.stack.name,
+        precision=s.precision,
+        network=s.network.name if s.network else "",
+        caveats=(*row.caveats, *s.said),
+    )
 
 
 @attrs.frozen(eq=False)
@@ -232,13 +265,7 @@ def _streamed(case: Case, grid: Grid) -> tuple[float, float]:
 
 
 def _row(name: str, m: Measurement, s: Situation, target: Target, found: _Predicted | InferBenchError) -> Row:
-    row = attrs.evolve(
-        bare(name, m, target),
-        chip=s.system.chip.name,
-        stack=s.stack.name,
-        precision=s.precision,
-        network=s.network.name if s.network else "",
-    )
+    row = _named(name, m, s, target)
     if isinstance(found, InferBenchError):
         fault = found.faults[0]
         return attrs.evolve(row, code="not-modelled", why=f"{fault.place}: {fault.said}")

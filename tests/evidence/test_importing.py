@@ -97,7 +97,15 @@ def test_an_importer_that_breaks_is_named(having, file):
     ],
 )
 def test_rows_that_no_importer_may_yield(having, file, fields, message):
-    assert f"r: {message}" in said(file, having(importer("a", "apple", row(), row(**fields))))
+    assert f"r: {message}" in said(file, having(importer("a", "apple", row(**fields))))
+
+
+def test_a_bad_row_beside_a_good_one_stays_with_its_reason(having, file):
+    fields, message = {"latency_s": 0.0}, "latency_s is 0; a figure above 0 was expected"
+    good, bad = read_measurements(file, having(importer("a", "apple", row(), row(**fields))))
+    assert not good.refused
+    assert message in bad.refused["row"][1]
+    assert math.isnan(bad.latency_s)
 
 
 def test_no_rows_and_too_many_faults(having, file):

@@ -144,21 +144,19 @@ def test_a_server_with_one_request_at_a_time_is_scored(cli, write):
     assert all(row["axes"]["batch"] == 1.0 for row in found["rows"])
 
 
-def test_a_closed_loop_is_a_group_of_its_own_without_interval(cli, write):
+def test_a_closed_loop_is_replayed_and_a_group_of_its_own(cli, write):
     found, _ = document(cli, write("both.csv", CLOSED.format(16) + CLOSED.format(1).split("\n")[1] + "\n"))
     step = next(row for row in found["rows"] if row["phase"] == "decode (closed loop)")
-    assert (step["scored"], step["domain"], step["low"], step["covered"]) == (
-        True,
-        "extrapolated",
-        None,
-        None,
-    )
-    assert step["axes"] == {"context": 1280.0, "batch": 16.0}
+    assert (step["scored"], step["domain"]) == (True, "extrapolated")
+    assert step["low"] < step["predicted"] < step["high"]
+    assert step["axes"] == {"context": 1024.0, "output": 512.0, "concurrency": 16.0}
     assert sorted(table["phase"] for table in found["tables"] if table["n"]) == [
         "decode",
         "decode (closed loop)",
         "generate",
+        "generate (closed loop)",
         "prefill",
+        "prefill (closed loop)",
     ]
 
 

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import inferbench as ib
 from inferbench_importers import (
+    aiconfigurator,
     aiperf,
+    amd_smi,
+    console,
     guidellm,
     inferencex,
     llama_bench,
@@ -24,7 +27,10 @@ from inferbench_importers import (
 __all__ = ["inferbench_importers"]
 
 FAMILIES = (
+    aiconfigurator,
     aiperf,
+    amd_smi,
+    console,
     guidellm,
     inferencex,
     llama_bench,

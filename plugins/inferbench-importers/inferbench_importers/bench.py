@@ -32,6 +32,7 @@ def bench(row: Row, latency: str, fields: Mapping[str, Any], accepted: str) -> i
         raise row.fault("completed", "no request was completed", "remove the run")
     prompt, output = row.positive("total_input_tokens"), row.positive("total_output_tokens")
     statistic, times = _times(row, latency, output / done)
+    row.values = {**row.values, "requests": done}
     _same_unit(row, "ttfts", times["ttft_s"])
     return serving(
         row,
@@ -40,7 +41,7 @@ def bench(row: Row, latency: str, fields: Mapping[str, Any], accepted: str) -> i
         statistic=statistic,
         tokens_per_s=row.positive("output_throughput"),
         axes=_axes(row, prompt / done, output / done),
-        conditions={ib.Condition.SPECULATIVE} if row.number(accepted) > 1.0 else (),
+        conditions={ib.Condition.SPECULATIVE} if row.number(accepted) > 1.0 or row.get("speculative") else (),
         caveats=tuple(_caveats(row, accepted, done)),
     )
 
@@ -79,12 +80,14 @@ def _same_unit(row: Row, key: str, summary: float) -> None:
 
 def _axes(row: Row, prompt: float, output: float) -> dict[str, float]:
     axes = {"context": prompt, "output": output}
-    concurrency = row.number("max_concurrency")
-    if not math.isnan(concurrency):
-        axes["concurrency"] = concurrency
+    concurrency, done = row.number("max_concurrency"), row.number("completed")
     # "inf": every request is sent at once, no rate at all.
     if row.text("request_rate").lower() not in ("", "inf", "infinity"):
         axes["request_rate"] = row.number("request_rate")
+    elif math.isnan(concurrency) and row.values.get("request_rate") is not None:
+        concurrency = done
+    if not math.isnan(concurrency):
+        axes["concurrency"] = min(concurrency, done)
     return {name: value for name, value in axes.items() if not math.isnan(value)}
 
 

@@ -28,13 +28,12 @@ def _records(path: Path) -> Iterator[Mapping[str, Any]]:
 
 def _build(row: Row) -> ib.Measurement:
     metrics = row.get("metrics") or {}
-    config = row.values.get("config")
-    strategy = _strategy(config if isinstance(config, dict) else {})
+    strategy, streams = _strategy(row)
     prompt, output = _mean(row, metrics, "prompt_token_count"), _mean(row, metrics, "output_token_count")
     axes = {
         "context": prompt,
         "output": output,
-        **_load(strategy, _mean(row, metrics, "request_concurrency")),
+        **_load(strategy, streams, _mean(row, metrics, "request_concurrency")),
     }
     return ib.Measurement(
         source=row.where,
@@ -63,24 +62,40 @@ def _mean(row: Row, metrics: Mapping[str, Any], name: str, unit: float = 1.0) ->
     return Row(part, f"{row.where}: {name}.successful").positive("mean", unit=unit)
 
 
-def _strategy(config: Mapping[str, Any]) -> str:
-    strategy = config.get("strategy")
-    return str(strategy.get("type_", "")) if isinstance(strategy, dict) else str(strategy or "")
+def _strategy(row: Row) -> tuple[str, float]:
+    """How requests are sent, and streams or requests per second; reports from 0.4 on have it in `config`,
+    earlier ones in `args`.
+    """
+    for place in (row.values.get("config"), row.values.get("args")):
+        found = place.get("strategy") if isinstance(place, dict) else None
+        if isinstance(found, dict):
+            inner = Row(found, row.where)
+            return inner.text("type_"), inner.number("streams", "max_concurrency", "rate")
+        if found:
+            return str(found), NAN
+    return "", NAN
 
 
-def _load(strategy: str, running: float) -> dict[str, float]:
-    """How many requests there are: one, as many as streams, or as many as happen to be in flight."""
+def _load(strategy: str, streams: float, running: float) -> dict[str, float]:
+    """How many requests there are: one, as many as streams, so many a second, or as many as happen to be in
+    flight.
+    """
     if strategy == "synchronous":
         return {"batch": 1.0, "concurrency": running}
-    return {"concurrency" if strategy == "concurrent" else "in_flight": running}
+    if strategy == "concurrent":
+        return {"concurrency": running if math.isnan(streams) else streams}
+    if strategy in ("constant", "poisson", "async") and not math.isnan(streams):
+        return {"request_rate": streams, "in_flight": running}
+    return {"in_flight": running}
 
 
 def _model(row: Row) -> str:
-    places = [row.values.get(name) for name in ("args", "config", "metadata")]
-    backends = [place.get("backend") for place in places if isinstance(place, dict)]
-    for place in [*places, *backends]:
-        if isinstance(place, dict) and isinstance(place.get("model"), str):
-            return str(place["model"])
+    names = ("args", "config", "metadata", "worker")
+    places = [place for place in (row.values.get(name) for name in names) if isinstance(place, dict)]
+    for place in [*places, *(place.get("backend") for place in places)]:
+        found = (place.get("model") or place.get("backend_model")) if isinstance(place, dict) else None
+        if isinstance(found, str):
+            return found
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def _build(row: Row) -> ib.Measurement:
     power, caveats = _power(row, chips)
     return ib.Measurement(
         source=row.where,
-        chip=row.text("hw", "decode_hw"),
+        chip=_pool(row.text("hw", "decode_hw")),
         chips=chips,
         layout=spread,
         software=row.text("framework"),
@@ -77,6 +78,11 @@ def _build(row: Row) -> ib.Measurement:
     )
 
 
+def _pool(name: str) -> str:
+    """The chip of a pool of runners: `h200-dgxc`, `b200-multinode` are called by it."""
+    return name.partition("-")[0] if re.fullmatch(r"[a-z]+\d+[a-z]?-[a-z0-9-]+", name) else name
+
+
 def _chips(row: Row) -> tuple[int, int, str]:
     """All GPUs, those that the output rate is divided by, and the layout."""
     prefill, decode = row.count("num_prefill_gpu", default=0), row.count("num_decode_gpu", default=0)
@@ -87,9 +93,30 @@ def _chips(row: Row) -> tuple[int, int, str]:
         raise row.fault(
             "tp", "missing: the rates are per GPU and can't be summed", "add tp, or the GPU counts"
         )
-    tp, pp = row.count("tp"), row.count("pp")
-    chips = tp * pp * row.count("pcp_size")
-    return chips, chips, layout(tp=tp, pp=pp, ep=row.number("ep"))
+    tp, pp, ep = row.count("tp"), row.count("pp"), row.number("ep")
+    prompts, tokens = row.count("pcp_size"), row.count("dcp_size")
+    chips = tp * pp * prompts
+    if tokens > 1:
+        raise row.fault(
+            "dcp_size",
+            f"{tokens} chips share the positions of a token step and their heads at once (decode context"
+            " parallelism), which no layout here says",
+            "leave the row out",
+        )
+    if _true(row.values.get("dp_attention")):
+        if ep not in (1.0, float(tp)) or ep == 1.0:
+            raise row.fault(
+                "dp_attention",
+                f"attention is data parallel and experts are cut over ep{ep:g} of {tp} chips, which no layout"
+                " here says",
+                "leave the row out",
+            )
+        return chips, chips, layout(dp=tp, cp=prompts, pp=pp, ep=tp)
+    return chips, chips, layout(tp=tp, cp=prompts, pp=pp, ep=ep)
+
+
+def _true(value: object) -> bool:
+    return str(value).lower() in ("true", "1", "1.0")
 
 
 def _same_unit(row: Row, statistic: str, tpot: float) -> None:

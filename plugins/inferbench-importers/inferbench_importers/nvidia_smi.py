@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import csv
+import re
 from datetime import datetime
 from pathlib import Path
 
 import inferbench as ib
-from inferbench_importers.power import Trace, drawn, integrate
+from inferbench_importers.power import Trace, drawn, integrate, pace
 
 __all__ = ["IMPORTER", "traces"]
 
@@ -17,6 +18,7 @@ __all__ = ["IMPORTER", "traces"]
 DRAW = ("power.draw [W]", "power.draw.average [W]", "power.draw.instant [W]")
 DEVICE = ("index", "uuid", "gpu_uuid", "pci.bus_id", "gpu_bus_id")
 NAME = ("name", "gpu_name")
+_DECIMAL = re.compile(r"^(\s*\d+),(\d+)(?=\D|$)")
 ABSENT = ("", "[N/A]", "N/A", "[Not Supported]", "[Unknown Error]", "[GPU requires reset]")
 
 
@@ -42,8 +44,7 @@ def traces(path: Path) -> tuple[list[Trace], list[str]]:
     Raises:
         InferBenchError: A time or a power that can't be read, with its line.
     """
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        table = list(csv.reader(stream, skipinitialspace=True))
+    table = _table(path)
     why = _sniff(path, ",".join(table[0]) if table else "")
     if why:
         raise ib.InferBenchError.at(path.name, why, "give the log of nvidia-smi, its header first")
@@ -57,11 +58,11 @@ def traces(path: Path) -> tuple[list[Trace], list[str]]:
     for number, cells in enumerate(table[1:], start=2):
         if not cells or cells == table[0]:
             continue  # a restarted log repeats its header
-        if len(cells) < len(header):
+        if len(cells) != len(header):
             raise ib.InferBenchError.at(
                 f"{path.name}: line {number}",
-                f"{len(cells)} columns, {len(header)} expected: it is cut short",
-                "remove the line",
+                f"{len(cells)} columns, {len(header)} expected: it is cut short, or a number has a comma",
+                "remove the line, or log with LC_ALL=C",
             )
         device = cells[key].strip() if key is not None else "0"
         watts = samples.setdefault(device, [])
@@ -77,6 +78,21 @@ def traces(path: Path) -> tuple[list[Trace], list[str]]:
                 )
             watts.append(sample)
     return [Trace.of(device, found) for device, found in samples.items()], list(names.values())
+
+
+def _table(path: Path) -> list[list[str]]:
+    """Cells of all lines; a decimal comma is told from the comma between cells, which a space follows."""
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    lines = text.splitlines()
+    width = len(next(csv.reader(lines[:1], skipinitialspace=True), []))
+    table = []
+    for line in lines:
+        cells = next(csv.reader([line], skipinitialspace=True), [])
+        if len(cells) > width:
+            apart = [_DECIMAL.sub(r"\1.\2", cell) for cell in re.split(r",\s+|;", line)]
+            cells = apart if len(apart) == width else cells
+        table.append(cells)
+    return table
 
 
 def _time(text: str, path: Path, number: int) -> float:
@@ -104,7 +120,7 @@ def _watts(text: str, path: Path, number: int) -> float:
 
 def _read(path: Path) -> list[ib.Measurement]:
     found, names = traces(path)
-    log = integrate(found, path.name)
+    log = integrate(found, path.name, gap=pace(found))
     kinds = sorted(set(names))
     if len(kinds) > 1:
         raise ib.InferBenchError.at(

@@ -45,6 +45,8 @@ SHORTEST = 0.25
 
 def _sniff(path: Path, text: str) -> str:
     header = _header(text)[0]
+    if "tokens/s/gpu" in header or "silicon_ttft_ms" in header:
+        return "aiconfigurator's table"
     if len(header) < 2:
         return "no CSV: one column in its first line, whether by comma, semicolon or tab"
     if not any(name in header for name in SUBJECTS):

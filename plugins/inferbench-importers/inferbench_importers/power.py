@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import inferbench as ib
 
-__all__ = ["GAP", "Log", "Trace", "check_counter", "drawn", "integrate"]
+__all__ = ["GAP", "Log", "Trace", "check_counter", "drawn", "integrate", "pace"]
 
 # Longest time between samples, and between a window's edge and the nearest sample, in seconds.
 GAP = 3.0
@@ -69,6 +69,17 @@ def drawn(watts: float, where: str) -> float:
     return watts
 
 
+def pace(traces: Sequence[Trace]) -> float:
+    """Longest time between samples that is allowed: 3 s, or half more than a log's own even pace.
+
+    Example:
+        >>> pace([Trace.of("0", [(5.0 * k, 300.0) for k in range(12)])])
+        7.5
+    """
+    steps = [float(np.median(np.diff(trace.seconds))) for trace in traces if trace.seconds.size > 2]
+    return max(GAP, 1.5 * max(steps, default=0.0))
+
+
 @attrs.frozen
 class Log:
     """A log integrated over a window.
@@ -77,12 +88,14 @@ class Log:
         start, end: The window, seconds.
         joules: Device to energy.
         peak_w: Largest sum over devices at a sample of any.
+        step: Longest time between two samples, seconds.
     """
 
     start: float
     end: float
     joules: Mapping[str, float]
     peak_w: float
+    step: float = 0.0
 
     @property
     def energy_j(self) -> float:
@@ -102,8 +115,15 @@ class Log:
             "power_w": self.power_w,
             "energy_j": self.energy_j,
             "latency_s": self.end - self.start,
+            "caveats": self._caveats,
             "extra": {"joules_by_device": dict(self.joules), "peak_w": self.peak_w},
         }
+
+    @property
+    def _caveats(self) -> tuple[str, ...]:
+        if self.step <= GAP:
+            return ()
+        return (f"sampled every {self.step:.3g} s: what changes faster is not in the mean",)
 
 
 def integrate(
@@ -144,7 +164,8 @@ def integrate(
             where, f"a window of {end - start:g} s", "at least two samples are needed"
         )
     joules = {trace.device: _joules(trace, start, end, gap, where) for trace in chosen}
-    return Log(start, end, joules, _peak(chosen, start, end))
+    step = max(float(np.diff(trace.seconds).max()) for trace in chosen if trace.seconds.size > 1)
+    return Log(start, end, joules, _peak(chosen, start, end), step)
 
 
 def _common(traces: Sequence[Trace], where: str, gap: float) -> tuple[float, float]:

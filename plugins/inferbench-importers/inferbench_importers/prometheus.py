@@ -18,8 +18,9 @@ __all__ = ["IMPORTER"]
 
 POWER = "DCGM_FI_DEV_POWER_USAGE"  # W
 ENERGY = "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"  # mJ since the driver was loaded
-_LINE = re.compile(r"^(DCGM_FI_\w+)\s*\{(.*)\}\s+(\S+)(?:\s+(-?\d+))?\s*$")
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+# The parser is lenient with what follows a value: a line that was cut must not pass for a whole one.
+_WHOLE = re.compile(r"^DCGM_FI_\w+\s*\{.*\}\s+\S+(?:\s+-?\d+)?\s*$")
+_STAMP = re.compile(r"\}\s+\S+\s+(-?\d+)\s*$")
 
 
 @attrs.frozen
@@ -38,26 +39,28 @@ def _sniff(path: Path, text: str) -> str:
 
 
 def _samples(path: Path) -> Iterator[Sample]:
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    for number, line in enumerate(lines, start=1):
+    from prometheus_client.parser import text_string_to_metric_families
+
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.startswith("DCGM_FI_"):
             continue
-        found = _LINE.match(line)
         where = f"{path.name}: line {number}"
-        if found is None:
-            raise ib.InferBenchError.at(where, f"'{line[:60]}' is not a whole sample", "remove the line")
-        metric, labels, text, stamp = found.groups()
         try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if metric in (POWER, ENERGY) and not math.isfinite(value):
-            raise ib.InferBenchError.at(where, f"'{text}' is not a finite number", "remove the line")
-        if metric == POWER:
+            found = [one for family in text_string_to_metric_families(line + "\n") for one in family.samples]
+        except (ValueError, KeyError, IndexError):
+            found = []
+        if len(found) != 1 or not _WHOLE.match(line):
+            raise ib.InferBenchError.at(where, f"'{line[:60]}' is not a whole sample", "remove the line")
+        sample = found[0]
+        value = float(sample.value)
+        if sample.name in (POWER, ENERGY) and not math.isfinite(value):
+            said = f"'{line.split('}')[-1].split()[0]}' is not a finite number"
+            raise ib.InferBenchError.at(where, said, "remove the line")
+        if sample.name == POWER:
             drawn(value, where)
-        yield Sample(
-            metric, *_who(dict(_LABEL.findall(labels))), value, float(stamp) * MILLI if stamp else math.nan
-        )
+        stamp = _STAMP.search(line)
+        yield Sample(sample.name, *_who(sample.labels), value, float(stamp[1]) * MILLI if stamp else math.nan)
 
 
 def _who(labels: Mapping[str, str]) -> tuple[str, str]:

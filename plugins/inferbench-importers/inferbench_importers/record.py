@@ -4,6 +4,7 @@ rest.
 
 from __future__ import annotations
 
+import csv
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ __all__ = [
     "NAN",
     "NANO",
     "Row",
+    "damaged",
     "gather",
     "has",
     "lacks",
@@ -143,12 +145,15 @@ class Row:
 
 
 def objects(path: Path) -> list[dict[str, Any]]:
-    """Read JSON, JSON lines or objects appended one after the other; arrays are flattened one level.
+    """Read JSON, JSON lines or objects appended one after the other; arrays are flattened one level. The same
+    records as CSV (a column per field) or YAML are read too.
 
     Raises:
         InferBenchError: Not JSON, or cut short: with the line where it breaks and what was whole before it.
     """
     text = path.read_text(encoding="utf-8-sig", errors="replace")
+    if text.strip() and text.lstrip()[0] not in "{[" and (_columns(text) or _YAML.search(text)):
+        return _exported(path, text)
     found = list[Any]()
     for value in ib.json_values(text, str(path)):
         found.extend(value if isinstance(value, list) else [value])
@@ -159,6 +164,36 @@ def objects(path: Path) -> list[dict[str, Any]]:
     return found
 
 
+def _exported(path: Path, text: str) -> list[dict[str, Any]]:
+    """Records of a CSV with a header, or of YAML."""
+    if _columns(text):
+        rows = csv.DictReader(text.splitlines(), restkey="")
+        return [{str(key): value for key, value in row.items() if key} for row in rows]
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        documents = list(yaml.safe_load_all(text))
+    except (yaml.YAMLError, RecursionError) as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", None)
+        where = f"{path}: line {line + 1}" if line is not None else str(path)
+        raise ib.InferBenchError.at(where, "neither JSON, CSV nor YAML", "check the file") from None
+    found = [
+        one for document in documents for one in (document if isinstance(document, list) else [document])
+    ]
+    if not found or any(not isinstance(one, dict) for one in found):
+        said = "objects were expected, other values were found"
+        raise ib.InferBenchError.at(str(path), said, "check the file")
+    return found
+
+
+def _columns(text: str) -> list[str]:
+    """Names in the header of a CSV; empty where the text is none."""
+    line = text.lstrip("\ufeff").lstrip().split("\n", 1)[0]
+    names = [cell.strip() for cell in next(csv.reader([line]), [])]
+    plain = all(re.fullmatch(r"[A-Za-z_][\w.:%/() -]*", name) for name in names)
+    return names if len(names) > 2 and plain else []
+
+
 def lacks(text: str, *needed: str | tuple[str, ...]) -> str:
     """Say which keys the head of a JSON file lacks, empty if none; a tuple needs one of its keys.
 
@@ -166,18 +201,32 @@ def lacks(text: str, *needed: str | tuple[str, ...]) -> str:
         >>> lacks('{"a": 1', "a", ("b", "c"))
         'no key "b" or "c" in the first 64 KiB'
     """
-    if text.lstrip()[:1] not in ("{", "["):
+    if text.lstrip()[:1] not in ("{", "[") and not _columns(text) and not _YAML.search(text):
         return "not JSON"
     for one in needed:
         names = (one,) if isinstance(one, str) else one
-        if not any(re.search(rf'"{re.escape(name)}"\s*:', text) for name in names):
+        if not any(_named(text, name) for name in names):
             return "no key " + " or ".join(f'"{name}"' for name in names) + " in the first 64 KiB"
     return ""
 
 
 def has(text: str, *names: str) -> str:
     """Return the first of the keys that the head of a JSON file has, empty if none."""
-    return next((name for name in names if re.search(rf'"{re.escape(name)}"\s*:', text)), "")
+    return next((name for name in names if _named(text, name)), "")
+
+
+# A YAML document begins with a key of ours at the start of a line, or of a list's entry.
+_YAML = re.compile(r"\A(?:---\s*\n|#[^\n]*\n)*(?:- )?[A-Za-z_]\w*:(?:\s|$)")
+
+
+def _named(text: str, name: str) -> bool:
+    """Whether a file's head has a field: a key of JSON or YAML, or a column."""
+    if text.lstrip()[:1] in ("{", "["):
+        return re.search(rf'"{re.escape(name)}"\s*:', text) is not None
+    columns = _columns(text)
+    if columns:
+        return name in columns
+    return re.search(rf"^(?:[ \t]*(?:- )?)[\"']?{re.escape(name)}[\"']?:", text, re.MULTILINE) is not None
 
 
 def gather(
@@ -186,7 +235,9 @@ def gather(
     build: Callable[[Row], ib.Measurement | Iterable[ib.Measurement]],
     word: str = "record",
 ) -> list[ib.Measurement]:
-    """Build measurements of all records; every record's fault is collected before any is raised.
+    """Build measurements of all records; a bad one among good ones is kept without figures, with the reason.
+
+    Where none is good, every record's fault is raised.
 
     Args:
         path: For messages and as the row's source.
@@ -196,16 +247,31 @@ def gather(
     """
     rows: list[ib.Measurement] = []
     faults: list[ib.Fault] = []
+    good = False
     for number, values in enumerate(records, start=1):
+        where = f"{path.name}: {word} {number}" if word else path.name
         try:
-            made = build(Row(values, f"{path.name}: {word} {number}" if word else path.name))
+            made = build(Row(values, where))
+            found = [made] if isinstance(made, ib.Measurement) else list(made)
         except ib.InferBenchError as error:
             faults.extend(error.faults)
+            rows.append(damaged(where, "; ".join(f"{one.place}: {one.found}" for one in error.faults)))
             continue
-        rows.extend([made] if isinstance(made, ib.Measurement) else made)
-    if faults:
+        good = good or bool(found)
+        rows.extend(found)
+    if faults and not good:
         raise ib.InferBenchError(faults)
     return rows
+
+
+def damaged(where: str, why: str) -> ib.Measurement:
+    """Build what stands for a row that can't be used: no figures, and why.
+
+    Example:
+        >>> damaged("bench.csv: row 2", "cut short").refused["row"][1]
+        'cut short'
+    """
+    return ib.Measurement(source=where, chip="", refused={"row": (NAN, why)})
 
 
 # How a benchmark of a server names what it doesn't know itself; users add them as metadata.
@@ -236,11 +302,24 @@ def serving(row: Row, **fields: Any) -> ib.Measurement:
         "chip": row.text(*CHIP),
         "chips": row.count(*CHIPS, default=math.prod(degrees)),
         "layout": layout(tp=tp, pp=pp, ep=ep, dp=dp),
-        "precision": row.text("precision", "dtype", "weight_precision", "quantization"),
+        "precision": _precision(row),
         "phase": "generate",
         "queueing": True,
     }
     return ib.Measurement(**{**defaults, **fields}, extra=row.extra())
+
+
+# What servers write where they decide themselves: it says nothing.
+AUTO = ("", "auto", "none", "null", "default")
+
+
+def _precision(row: Row) -> str:
+    """Format of the weights; "auto" says none."""
+    for key in ("precision", "weight_precision", "quantization", "dtype"):
+        text = row.text(key)
+        if text.lower() not in AUTO:
+            return text
+    return ""
 
 
 def mean(values: Iterable[float]) -> float:

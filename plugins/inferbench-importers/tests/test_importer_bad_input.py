@@ -17,7 +17,7 @@ def refusal(read, path):
 
 def test_a_file_that_nobody_knows_lists_who_declined_and_why(written, read, registry):
     said = refusal(read, written('{"architectures": ["Llama"], "hidden_size": 4096}'))
-    assert "no importer knows this file; tried 13:" in said
+    assert "no importer knows this file; tried 16:" in said
     for name in registry.names("importers"):
         assert f"\n    {name}: " in said
     assert 'vllm: no key "num_prompts" in the first 64 KiB' in said
@@ -64,13 +64,27 @@ def test_times_that_are_none(fixtures, written, read, value, message):
 
 
 def test_every_bad_row_is_listed(written, read):
-    said = refusal(
-        read, written(TABLE + "H100,decode,nan\nH100,decode,7\nH100,decode,0\nH100,decode,-1\n", "t.csv")
-    )
+    bad = "H100,decode,nan\nH100,decode,0\nH100,decode,-1\n"
+    said = refusal(read, written(TABLE + bad, "t.csv"))
     assert "t.csv: row 1: latency_ms: 'nan' is not a finite number" in said
-    assert "t.csv: row 3: latency_ms: 0 where" in said
-    assert "t.csv: row 4: latency_ms: -1 where" in said
-    assert "row 2" not in said
+    assert "t.csv: row 2: latency_ms: 0 where" in said
+    assert "t.csv: row 3: latency_ms: -1 where" in said
+
+
+def test_bad_rows_among_good_ones_are_kept_with_their_reason(written, read):
+    """Rows are refused, never files."""
+    rows = read(written(TABLE + "H100,decode,nan\nH100,decode,7\nH100,decode,0\n", "t.csv"))
+    assert [row.latency_s for row in rows if not row.refused] == [0.007]
+    assert [row.source for row in rows if row.refused] == ["t.csv: row 1", "t.csv: row 3"]
+    assert "latency_ms: 0 where a figure above 0" in rows[2].refused["row"][1]
+
+
+@pytest.mark.parametrize(
+    "name", ["csv", "vllm", "nvidia-smi", "prometheus", "mlperf", "console", "amd-smi", "zeus"]
+)
+@pytest.mark.parametrize("text", ["{}", "[1, 2]", "a,b\n1,2\n", "x", "{", "- a: 1\n", "a: [1\n", "| a |\n"])
+def test_an_importer_that_is_forced_on_any_text_says_what_is_wrong(written, read, name, text):
+    assert refusal(lambda path: read(path, importer=name), written(text))
 
 
 def test_a_csv_row_cut_short(written, read):

@@ -159,3 +159,45 @@ def test_a_gap_in_a_log_is_called_a_gap_and_not_another_day(fixtures, tmp_path, 
     (tmp_path / "spl.txt").write_text("\n".join([lines[0], lines[2]]) + "\n")
     with pytest.raises(ib.InferBenchError, match="silent for 4 s"):
         read(tmp_path / "mlperf_log_summary.txt")
+
+
+def log_of(*lines):
+    return "timestamp, index, name, power.draw [W], utilization.gpu [%]\n" + "".join(
+        f"2026/03/01 10:00:{second:06.3f}, 0, NVIDIA X, {power} W, 98 %\n" for second, power in lines
+    )
+
+
+def test_an_even_pace_of_any_length_is_integrated_and_said(written, read):
+    """100, 120, 140, 160 W every 6 s: 130 W over 18 s."""
+    text = log_of(*((6.0 * k, f"{100 + 20 * k}.00") for k in range(4)))
+    (row,) = read(written(text, "smi.csv"))
+    assert (row.power_w, row.energy_j) == (pytest.approx(130.0), pytest.approx(2340.0))
+    assert row.caveats == ("sampled every 6 s: what changes faster is not in the mean",)
+
+
+def test_a_gap_in_an_even_pace_is_still_an_error(written, read):
+    text = log_of(*((second, "100.00") for second in (0.0, 5.0, 10.0, 30.0, 35.0)))
+    with pytest.raises(ib.InferBenchError, match="is silent for 20 s"):
+        read(written(text, "smi.csv"))
+
+
+def test_a_decimal_comma_is_no_comma_between_cells(written, read):
+    (row,) = read(written(log_of((0.0, "200,50"), (1.0, "300,50")), "smi.csv"))
+    assert row.power_w == pytest.approx(250.5)
+
+
+def test_a_line_with_too_many_cells_is_an_error_with_its_line(written, read):
+    text = log_of((0.0, "200.00"), (1.0, "300.00")).replace("300.00 W", "300.00, 1, 2 W")
+    with pytest.raises(ib.InferBenchError, match=r"line 3: 7 columns, 5 expected"):
+        read(written(text, "smi.csv"))
+
+
+def test_amd_smi_has_headers_again_and_watts_without_a_unit(read):
+    (row,) = read("amd_smi.csv")
+    # From 1 to 3 s: (420 + 440) / 2 + (440 + 400) / 2 = 850 J and 510 + 510 = 1,020 J.
+    assert (row.chips, row.energy_j, row.power_w) == (2, pytest.approx(1870.0), pytest.approx(935.0))
+
+
+def test_a_backslash_in_a_label_is_read(fixtures, written, read):
+    text = (fixtures / "dcgm.prom").read_text().replace('Hostname="', 'note="a\\\\b \\"c\\"",Hostname="')
+    assert read(written(text))[0].power_w == read("dcgm.prom")[0].power_w

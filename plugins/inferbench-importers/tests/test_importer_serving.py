@@ -187,3 +187,86 @@ def test_aiperf_requests_at_a_rate_are_no_closed_loop(fixtures, written, read):
     path = changed(fixtures, written, "aiperf.json", input_config={**config, "request_rate": 3.0})
     assert read(path)[0].axes["request_rate"] == 3.0
     assert "power_w" in read("aiperf_records.json")[0].refused
+
+
+def test_console_blocks_of_both_servers(read):
+    vllm, sglang = read("console.log")
+    assert (vllm.ttft_s, vllm.tpot_s, vllm.tokens_per_s) == (0.06, 0.03, 256.0)
+    assert vllm.axes == {"context": 512.0, "output": 128.0, "concurrency": 8.0}
+    assert vllm.caveats == ("failed requests: 2 beside 40 completed",)
+    assert (sglang.software, sglang.latency_s, sglang.axes["request_rate"]) == ("SGLang", 0.5, 4.0)
+
+
+def test_one_request_in_all_is_a_loop_of_one(fixtures, written, read):
+    changes = {"completed": 1, "max_concurrency": None, "request_rate": "inf"}
+    lengths = {"total_input_tokens": 512, "total_output_tokens": 101}
+    (row,) = read(changed(fixtures, written, "vllm.json", **changes, **lengths))
+    assert row.axes["concurrency"] == 1.0
+
+
+def test_requests_all_at_once_are_a_loop_of_all(fixtures, written, read):
+    (row,) = read(changed(fixtures, written, "vllm.json", max_concurrency=None, request_rate="inf"))
+    assert row.axes["concurrency"] == row.extra["requests"]
+
+
+def test_sglang_tells_of_its_server(fixtures, written, read):
+    server = {"model_path": "acme/tiny-8b", "tp_size": 2, "quantization": "fp8", "dtype": "auto"}
+    off = {"speculative_algorithm": None, "disaggregation_mode": "null"}
+    path = changed(fixtures, written, "sglang.jsonl", server_info={**server, **off}, accept_length=None)
+    (row,) = read(path)
+    assert (row.network, row.chips, row.layout, row.precision) == ("acme/tiny-8b", 2, "tp2", "fp8")
+    assert row.conditions == frozenset()
+    path = changed(fixtures, written, "sglang.jsonl", server_info={"speculative_algorithm": "EAGLE"})
+    assert ib.Condition.SPECULATIVE in read(path)[0].conditions
+
+
+@pytest.mark.parametrize(
+    ("name", "chip"),
+    [("mi300x-amds", "mi300x"), ("gb200-nvl72-x", "gb200"), ("h100", "h100"), ("h100-pcie-a", "h100")],
+)
+def test_pools_of_runners_are_named_after_their_chip(fixtures, written, read, name, chip):
+    record = json.loads((fixtures / "inferencex.json").read_text())[0]
+    assert read(written(json.dumps({**record, "hw": name})))[0].chip == chip
+
+
+def test_data_parallel_attention_and_context_parallelism(fixtures, written, read):
+    record = json.loads((fixtures / "inferencex.json").read_text())[0]
+
+    def made(**more):
+        return read(written(json.dumps([record, {**record, **more}])))[1]
+
+    assert made(dp_attention="true", ep=4).layout == "dp4ep4"
+    assert made(pcp_size=2, avg_total_gpu_power_w=5600.0).layout == "tp4cp2"
+    assert "experts are cut over ep1" in made(dp_attention=True, ep=1).refused["row"][1]
+    assert "decode context parallelism" in made(dcp_size=2).refused["row"][1]
+
+
+def test_aiconfigurator_measured_rows_and_its_own_predictions(read):
+    plain, wide, apart, mixed = read("silicon.csv")
+    assert (plain.chip, plain.chips, plain.layout, plain.precision) == ("h200", 4, "tp4", "fp8")
+    assert (plain.ttft_s, plain.tpot_s, plain.axes["concurrency"]) == (0.25, 0.02, 64.0)
+    assert (wide.layout, wide.chips, wide.precision) == ("dp8ep8", 8, "nvfp4")
+    assert (apart.chips, apart.conditions) == (16, {ib.Condition.DISAGGREGATED})
+    assert "experts are cut in 4" in mixed.refused["row"][1]
+    (point,) = read("pareto.csv")
+    assert set(point.refused) == {"ttft_s", "tpot_s", "tokens_per_s"}
+    assert point.refused["tpot_s"][1] == "a prediction of aiconfigurator, no measurement"
+
+
+def test_guidellm_of_2025_has_its_strategy_under_args(read):
+    (row,) = read("guidellm.yaml")
+    assert (row.network, row.axes["concurrency"], row.tpot_s) == ("acme/tiny-8b", 16.0, 0.0086)
+
+
+def test_exports_as_csv_are_the_same_records(read):
+    first, second = read("vllm_runs.csv")
+    assert (first.ttft_s, first.axes["concurrency"]) == (0.06, 8.0)
+    assert (second.axes["concurrency"], second.tokens_per_s) == (1.0, 85.0)
+
+
+def test_llama_bench_prints_a_table(read):
+    prompt, decode = read("llama_bench.md")
+    assert (prompt.ttft_s, prompt.axes["context"]) == (pytest.approx(0.05), 512.0)
+    assert (decode.tpot_s, decode.axes["context"]) == (pytest.approx(0.008), 1024 + 64.0)
+    # 4.58 GiB for 8.03 billion parameters.
+    assert decode.precision == "wq4.90a16"

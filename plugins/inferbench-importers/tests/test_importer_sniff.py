@@ -23,6 +23,13 @@ OWNERS = {
     "dcgm.prom": "prometheus",
     "dcgm_scrape.prom": "prometheus",
     "table.csv": "csv",
+    "console.log": "console",
+    "amd_smi.csv": "amd-smi",
+    "silicon.csv": "aiconfigurator",
+    "pareto.csv": "aiconfigurator",
+    "llama_bench.md": "llama-bench",
+    "vllm_runs.csv": "vllm",
+    "guidellm.yaml": "guidellm",
 }
 
 
