@@ -22,6 +22,7 @@ _HOMES = {
     "inferbench.face.card": ("Card", "card"),
     "inferbench.face.compare": ("Comparison", "compare"),
     "inferbench.face.explain": ("Explanation", "explain"),
+    "inferbench.face.fleet": ("Fleets",),
     "inferbench.face.frontier": ("Frontiers", "frontier"),
     "inferbench.face.op": ("OpTable", "op"),
     "inferbench.face.picture": ("Picture",),
@@ -154,6 +155,7 @@ if TYPE_CHECKING:
     from inferbench.face.compare import compare as compare
     from inferbench.face.explain import Explanation as Explanation
     from inferbench.face.explain import explain as explain
+    from inferbench.face.fleet import Fleets as Fleets
     from inferbench.face.frontier import Frontiers as Frontiers
     from inferbench.face.frontier import frontier as frontier
     from inferbench.face.op import OpTable as OpTable

@@ -32,8 +32,8 @@ class Load:
 class Scheduling:
     """How the system schedules, as it was typed."""
 
-    policy: str = "chunked"
-    chunk: str = "8192"
+    policy: str | None = None
+    chunk: str | None = None
     prefill: str | None = None
     decode: str | None = None
     block: str = "16"
@@ -73,13 +73,13 @@ _LOAD = [
 _SCHEDULING = [
     click.option(
         "--policy",
-        default="chunked",
-        show_default=True,
         metavar="chunked|interleaved",
-        help="Prompts ride along with steps, or go between them.",
+        help="Prompts ride along with steps, or go between them. [default: the engine's]",
     ),
     click.option(
-        "--chunk", default="8192", show_default=True, metavar="TOKENS", help="Of prompts in one step at most."
+        "--chunk",
+        metavar="TOKENS",
+        help="Of prompts in one step at most. [default: the engine's]",
     ),
     click.option("--prefill", metavar="2xtp2", help="Replicas for prompts alone; the others decode."),
     click.option("--decode", metavar="1xtp4", help="Those others. [default: all other chips]"),
@@ -92,7 +92,7 @@ _SCHEDULING = [
         default="10%",
         show_default=True,
         metavar="10%",
-        help="Share of the memory that the engine keeps free.",
+        help="Share that is kept free of the memory beside the weights.",
     ),
     click.option("--no-reuse", is_flag=True, help="Forget prefixes of prompts."),
     click.option("--slo-tpot", metavar="TIME", help="Longest time per token (20ms), for goodput."),

@@ -12,20 +12,24 @@ __all__ = ["command"]
 
 
 @click.command("size", cls=rich_click.RichCommand)
-@click.argument("workload", metavar="NETWORK/PHASE")
+@click.argument("workload", metavar="NETWORK[/PHASE]")
 @click.option("--chips", required=True, metavar="b200,…", help="Chips to choose from.")
-@click.option("--users", required=True, metavar="200", help="Sequences at once, all copies together.")
-@click.option("--tpot", metavar="TIME", help="Longest time per token (20ms); decode needs it.")
-@click.option(
-    "--ttft", metavar="TIME", help="Longest time to the first token of a prompt alone; prefill needs it."
-)
+@click.option("--users", metavar="200", help="Requests at once, all copies together.")
+@click.option("--rate", metavar="4/s", help="Requests per second instead, at random.")
+@click.option("--prompt", metavar="2048", help="Tokens of a prompt. [default: --context, or 2048]")
+@click.option("--output", "tokens", metavar="1024", help="Tokens of an answer. [default: 1024]")
+@click.option("--tpot", metavar="TIME", help="Longest mean time per token (20ms); decode needs it.")
+@click.option("--ttft", metavar="TIME", help="Longest mean time to the first token; prefill needs it.")
 @click.option("--latency", metavar="TIME", help="Longest step of any other phase.")
 @common.point_options(without=["batch"])
 @common.output_options(verbose=False)
 def command(
     workload: str,
     chips: str,
-    users: str,
+    users: str | None,
+    rate: str | None,
+    prompt: str | None,
+    tokens: str | None,
     tpot: str | None,
     ttft: str | None,
     latency: str | None,
@@ -34,10 +38,10 @@ def command(
 ) -> None:
     """Find the fewest chips and the cheapest layout that serve so many users within a limit.
 
-    Example: inferbench size llama3-70b/decode --tpot 20ms --users 200 --chips b200,h200,tpu-v6e
+    Example: inferbench size llama3-70b --tpot 20ms --ttft 1s --users 200 --chips b200,h200
 
-    Every layout is tried: tensor and pipeline parallelism, and as many copies as the users need. Prompts that
-    arrive meanwhile are not counted: see inferbench frontier for those.
+    Every layout is tried, and as many copies as the load needs. Of a language model prompts are counted, as
+    in inferbench frontier; the answer is replayed under the load. Any other phase is sized by one step.
     """
     named = common.names(chips, "chips") or ()
     registry = common.what_if(common.the_registry(), asked, named, (workload,))
@@ -45,6 +49,9 @@ def command(
         workload,
         named,
         users,
+        rate=rate,
+        prompt=prompt,
+        output=tokens,
         tpot=tpot,
         ttft=ttft,
         latency=latency,

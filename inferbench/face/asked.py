@@ -29,6 +29,7 @@ __all__ = [
     "phases_of",
     "scenario_of",
     "served",
+    "serves",
     "split_workload",
 ]
 
@@ -141,6 +142,12 @@ def served(workload: str, known: Registry) -> Network:
         remedy = f"name a language model, for example {example_workload(known).rpartition('/')[0]}"
         raise InferBenchError.of_argument("workload", found, remedy, workload)
     return network
+
+
+def serves(network: Network, known: Registry) -> bool:
+    """Whether a network has prompts and tokens to serve."""
+    workload = known.workload(network.type)
+    return workload.of_role("prompt") is not None and workload.of_role("token") is not None
 
 
 def duration(time: str | float | None, argument: str) -> float:

@@ -18,6 +18,7 @@ from inferbench.report.model import Next, Report
 from inferbench.serving.frontier import Frontier
 from inferbench.serving.frontier import frontier as of_system
 from inferbench.serving.replica import Question
+from inferbench.serving.slo import best_replayed
 from inferbench.serving.steady_state import Traffic
 from inferbench.specs.ranges import Axis, points_of
 
@@ -125,11 +126,11 @@ def frontier(
         reserve=reserve,
         open_ended=batch is None,
     )
-    found = tuple(_found(question, one, stack) for one in named)
+    found = tuple(_found(question, one, stack, limits) for one in named)
     return Frontiers(found, question, limits)
 
 
-def _found(question: Question, name: SystemName, stack: str) -> Frontier:
+def _found(question: Question, name: SystemName, stack: str, limits: tuple[float, float]) -> Frontier:
     """The frontier of a system under its own software, which stands in its name where it was written."""
     known = question.registry
     system = System(find("systems", name.chip, known.chip), name.count or 1, name.layout)
@@ -139,7 +140,9 @@ def _found(question: Question, name: SystemName, stack: str) -> Frontier:
         chosen = choose(name.stack, system.chip, *work)
     else:
         chosen = find("stack", stack, lambda one: choose(one, system.chip, *work, where=one))
-    found = of_system(attrs.evolve(question, stack=chosen.stack), system)
+    mine = attrs.evolve(question, stack=chosen.stack)
+    found = of_system(mine, system)
+    found = attrs.evolve(found, picked=best_replayed(mine, system, found, limits) if found.count else None)
     return attrs.evolve(found, system=f"{found.system}@{name.stack}") if name.stack else found
 
 

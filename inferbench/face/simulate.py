@@ -21,6 +21,7 @@ from inferbench.report.simulation import simulation_report
 from inferbench.serving.engine import Rules
 from inferbench.serving.replica import Question
 from inferbench.serving.requests import Lengths, Requests, at_a_rate, in_a_loop
+from inferbench.serving.schedulers import rules_of
 from inferbench.serving.simulate import Plan, Simulated, layout_for
 from inferbench.serving.simulate import simulate as of_plan
 from inferbench.serving.steady_state import Traffic
@@ -80,8 +81,8 @@ def simulate(
     output: Number = 1024,
     turns: Number = 1,
     think: str | float | None = None,
-    policy: str = "chunked",
-    chunk: Number = 8192,
+    policy: str | None = None,
+    chunk: Number | None = None,
     prefill: str | None = None,
     decode: str | None = None,
     block: Number = 16,
@@ -111,13 +112,14 @@ def simulate(
         prompt, output: Tokens: a number or a distribution like `lognormal:1024:0.8`.
         turns: Of a conversation, each with what came before in its prompt.
         think: Between an answer and the next turn, seconds or text.
-        policy: `chunked` (prompts ride along with steps) or `interleaved` (whole prompts between them).
-        chunk: Tokens of prompts in one step at most.
+        policy: `chunked` (prompts ride along with steps) or `interleaved` (whole prompts between them); by
+            default the engine's own.
+        chunk: Tokens of prompts in one step at most; by default the engine's own.
         prefill: Replicas for prompts alone, `2xtp2`; the others decode.
         decode: Those others, `1xtp4`; all other chips by default.
         block: Positions of a block of the cache.
         max_seqs: Sequences at once on a replica at most.
-        reserve: Share of the memory that the engine keeps free.
+        reserve: Share that the engine keeps free of the memory that the weights leave.
         reuse: Whether prefixes stay in what is free of the cache.
         seed: Of the random numbers.
         slo_tpot, slo_ttft: Longest time per token and to the first token, for goodput.
@@ -154,7 +156,7 @@ def simulate(
     )
     parts = _parts(question, size, load, prefill, decode)
     limits = duration(slo_tpot, "slo_tpot"), duration(slo_ttft, "slo_ttft")
-    rules = _rules(policy, chunk, block, max_seqs, reuse)
+    rules = _rules(choice, policy, chunk, (block, max_seqs, reuse))
     plan = _plan(question, choice, System(size.chip, size.count), parts, rules, _share(reserve), limits)
     return Simulation(of_plan(plan, load, watch), said, system)
 
@@ -207,17 +209,21 @@ def _plan(
     )
 
 
-def _rules(policy: str, chunk: Number, block: Number, most: Number | None, reuse: bool) -> Rules:
-    if policy not in POLICIES:
+def _rules(
+    choice: Choice, policy: str | None, chunk: Number | None, cache: tuple[Number, Number | None, bool]
+) -> Rules:
+    """The engine's own rules, and what is asked for instead."""
+    if policy is not None and policy not in POLICIES:
         remedy = f"known are {', '.join(POLICIES)}; prefill gives prompts replicas of their own"
         raise InferBenchError.of_argument("policy", f"unknown policy '{policy}'", remedy)
-    return Rules(
-        policy=policy,
-        chunk=one_number(chunk, "chunk", 8192.0),
+    block, most, reuse = cache
+    rules = Rules(
         block=int(one_number(block, "block", 16.0)),
         most=math.inf if most is None else one_number(most, "max_seqs", 256.0),
         reuse=reuse,
     )
+    size = None if chunk is None else one_number(chunk, "chunk", 8192.0)
+    return rules_of(choice.stack, rules, policy or "", size)
 
 
 def _share(reserve: Number) -> float:

@@ -10,7 +10,17 @@ import attrs
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, suggest
 from inferbench.face.answer import Answer
-from inferbench.face.asked import duration, example_chips, find, listed, one_number, one_phase, scenario_of
+from inferbench.face.asked import (
+    duration,
+    example_chips,
+    find,
+    listed,
+    one_number,
+    one_phase,
+    scenario_of,
+    serves,
+)
+from inferbench.face.fleet import Fleets, sized
 from inferbench.model.choice import BEST, choose
 from inferbench.records.interfaces import Phase
 from inferbench.records.network import Network
@@ -67,8 +77,11 @@ class Sizing(Answer):
 def size(
     workload: str,
     chips: str | Sequence[str],
-    users: float | str,
+    users: float | str | None = None,
     *,
+    rate: float | str | None = None,
+    prompt: float | str | None = None,
+    output: float | str | None = None,
     tpot: str | float | None = None,
     ttft: str | float | None = None,
     latency: str | float | None = None,
@@ -80,15 +93,19 @@ def size(
     reserve: str | float | None = None,
     registry: Registry | None = None,
     **axes: Axis,
-) -> Sizing:
+) -> Sizing | Fleets:
     """Find the fewest chips and the cheapest layout that serve so many users within a limit.
 
+    Of a language model prompts are counted: `network` alone, or `network/decode`. Any other phase is a step.
+
     Args:
-        workload: `network/phase`.
+        workload: `network`, or `network/phase`.
         chips: Chips to choose from, without counts; `h100@vllm` names its software.
-        users: Sequences at once, all copies together.
-        tpot: Longest time per token, seconds or text like `20ms`; decode needs it.
-        ttft: Longest time to the first token of a prompt alone; prefill needs it.
+        users: Requests at once, all copies together.
+        rate: Requests per second instead (`4/s`).
+        prompt, output: Tokens of a prompt (2,048) and of an answer (1,024).
+        tpot: Longest mean time per token, seconds or text like `20ms`; decode needs it.
+        ttft: Longest mean time to the first token; prefill needs it.
         latency: Longest step of any other phase.
         precision: One name.
         stack: Software of the chips that name none: a stack, its TOML file, a family or `best`.
@@ -98,7 +115,8 @@ def size(
         reserve: Memory that the engine keeps for itself, `0.1` or `"8 GB"` of each chip; None: what it
             usually keeps.
         registry: Of plugins; everything installed by default.
-        **axes: `context=8192`, …: one value each; `batch` is what is looked for.
+        **axes: `context=8192`, …: one value each; `batch` is what is looked for. Of a served model the
+            context is the prompt's.
 
     Raises:
         InferBenchError: Unknown names, bad values, no limit, a limit that the phase hasn't.
@@ -110,35 +128,58 @@ def size(
         ['4xb200', '4xh200']
     """
     known = registry or installed()
-    network, phase = one_phase(workload, known)
-    limits = {
-        name: duration(time, name) for name, time in (("tpot", tpot), ("ttft", ttft), ("latency", latency))
-    }
+    network, phase = one_phase(workload if "/" in workload else f"{workload}/decode", known)
+    given_limits = {"tpot": tpot, "ttft": ttft, "latency": latency}
+    limits = {name: duration(time, name) for name, time in given_limits.items()}
     limit, first = _limits(workload, phase, limits)
-    precisions = listed(precision)
-    if len(precisions) != 1:
-        found = "a sizing takes one precision"
-        raise InferBenchError.of_argument("precision", found, precision=(*precisions, "fp8")[0])
-    demand = Demand(
-        network=network,
-        phase=phase.name,
+    one = _one_precision(listed(precision))
+    names = tuple(_bare(name) for name in listed(chips))
+    if not names:
+        raise InferBenchError.of_argument("chips", "no chip was named", chips=example_chips(known, 2))
+    if phase.role == "token" and serves(network, known):
+        given = _axes(known, network, phase, axes)
+        first_tokens = given["context"] if prompt is None else prompt
+        settings = one, stack, scenario, options or {}, ignore_capacity
+        return sized(network, names, (users, rate), (first_tokens, output), (limit, first), settings, known)
+    if users is None or any(one is not None for one in (rate, prompt, output)):
+        found = f"{workload} is sized by its users alone"
+        raise InferBenchError.of_argument("users", found, "give {give}", users=200)
+    demand = attrs.evolve(
+        _demand(network, phase, one, (limit, first), known),
         users=_users(users),
-        limit=limit,
-        first=first,
         axes=_axes(known, network, phase, axes),
-        precision=known.alias("precisions", precisions[0]),
-        stack=known.stack("ideal"),
         scenario=scenario_of(known, scenario),
-        registry=known,
         options=dict(options or {}),
         ignore_capacity=ignore_capacity,
         reserve=reserve,
     )
-    names = listed(chips)
-    if not names:
-        raise InferBenchError.of_argument("chips", "no chip was named", chips=example_chips(known, 2))
-    sized = tuple(_sized(demand, _bare(name), stack) for name in names)
-    return Sizing(sized, demand, {name: str(points_of(values, name)) for name, values in axes.items()})
+    found_each = tuple(_sized(demand, name, stack) for name in names)
+    return Sizing(found_each, demand, {name: str(points_of(values, name)) for name, values in axes.items()})
+
+
+def _demand(
+    network: Network, phase: Phase, precision: str, limits: tuple[float, float], known: Registry
+) -> Demand:
+    """A demand of one user, without axes and economics."""
+    return Demand(
+        network=network,
+        phase=phase.name,
+        users=1,
+        limit=limits[0],
+        first=limits[1],
+        axes={},
+        precision=known.alias("precisions", precision),
+        stack=known.stack("ideal"),
+        scenario=None,
+        registry=known,
+    )
+
+
+def _one_precision(names: Sequence[str]) -> str:
+    if len(names) != 1:
+        found = "a sizing takes one precision"
+        raise InferBenchError.of_argument("precision", found, precision=(*names, "fp8")[0])
+    return names[0]
 
 
 def _limits(workload: str, phase: Phase, limits: Mapping[str, float]) -> tuple[float, float]:

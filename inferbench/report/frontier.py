@@ -12,7 +12,7 @@ import numpy as np
 from inferbench.model.document import provenance
 from inferbench.records.run import Metric
 from inferbench.report.model import DASH, Cell, Next, Report, Table
-from inferbench.serving.frontier import Frontier, goodput, pareto
+from inferbench.serving.frontier import Frontier, pareto
 from inferbench.serving.points import PAIRS, QUANTITIES, TABLE, Points, Quantity
 from inferbench.serving.replica import Question
 from inferbench.units import show
@@ -115,7 +115,7 @@ def _limits_table(found: Sequence[Frontier], asked: Question, limits: tuple[floa
         for name, limit in (("time per token", limits[0]), ("first token", limits[1]))
         if math.isfinite(limit)
     ]
-    picked = [goodput(one, *limits) for one in found]
+    picked = [one.picked for one in found]
     heads = [Cell("")]
     for one, i in zip(found, picked, strict=True):
         heads.append(Cell(one.system, () if i is not None else (f"{one.system}: {_why_not(one, limits)}",)))
@@ -212,7 +212,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 def _document(
     found: Sequence[Frontier], asked: Question, limits: tuple[float, float], rows: list[dict[str, object]]
 ) -> dict[str, Any]:
-    picked = {one.system: goodput(one, *limits) for one in found}
+    picked = {one.system: one.picked for one in found}
     return {
         "schema": SCHEMA,
         "provenance": {

@@ -164,7 +164,7 @@ def _notes(found: Simulated) -> tuple[str, ...]:
     if energy.why:
         notes.append(f"power: {energy.why}")
     if plan.reserve:
-        notes.append(f"{plan.reserve:.0%} of the memory are kept free (reserve)")
+        notes.append(f"{plan.reserve:.0%} of the memory beside the weights are kept free (reserve)")
     return tuple(notes)
 
 

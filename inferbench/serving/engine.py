@@ -30,6 +30,9 @@ class Rules:
         block: Positions of a block of the cache.
         most: Sequences at once at most.
         reuse: Whether prefixes of prompts stay in what is free of the cache.
+        entry: Mean seconds until the scheduler knows of a request: sent, received, cut into tokens.
+        lag: Steps by which a token reaches its user after the step that made it: engines plan one step ahead,
+            and what they write is decoded and sent beside the next ones.
     """
 
     policy: str = "chunked"
@@ -37,6 +40,8 @@ class Rules:
     block: int = 16
     most: float = np.inf
     reuse: bool = True
+    entry: float = 0.0
+    lag: float = 0.0
 
 
 class Log:
@@ -357,7 +362,7 @@ class Engine:
         """A prompt is through: its next token is out; return whether the request leaves this replica."""
         log = self.log
         if np.isnan(log.first[i]):
-            log.first[i] = now
+            log.first[i] = now + self._later()
         log.grown[i] += 1
         held = log.prompt[i] + log.grown[i] - 1
         if log.grown[i] >= log.output[i]:
@@ -371,8 +376,16 @@ class Engine:
         self._decode(i)
         return False
 
+    def _later(self) -> float:
+        """Seconds by which a token reaches its user after the step that made it."""
+        if not self.rules.lag:
+            return 0.0
+        batch = max(len(self.alive), 1)
+        return self.rules.lag * self.table.of_tokens(batch, self.positions / batch)[0]
+
     def _end(self, i: int, now: float) -> None:
-        self.log.done[i] = now
+        # The last token of two and more comes as late after the first one as it was made.
+        self.log.done[i] = max(now + self._later(), self.log.first[i])
         self.log.finished += 1
         self._remember(i)
 

@@ -13,16 +13,19 @@ import attrs
 import numpy as np
 
 from inferbench.discovery.registry import Registry
+from inferbench.model.intervals import INTERVAL
 from inferbench.num import Array, Column, Indices, Mask, Numeric
+from inferbench.records.choice import GRADES
 from inferbench.records.run import Metric, Run
 from inferbench.records.scenario import HourlyCost, Term
 from inferbench.records.system import System
+from inferbench.serving.errors import SCHEDULER
 from inferbench.serving.points import ABOUT, MONEY, PAIRS, QUANTITIES, Points
 from inferbench.serving.replica import Question, Replica
 from inferbench.serving.replicas import MOST, layouts_of, loads, per_byte, replicas_of
 from inferbench.serving.steady_state import Service, chunked, disaggregated, interleaved
 
-__all__ = ["Frontier", "declared", "frontier", "goodput", "pareto"]
+__all__ = ["Frontier", "declared", "frontier", "goodput", "pareto", "points_of"]
 
 # What keeps a point out, the last that applies: it doesn't keep up, or something doesn't fit.
 REFUSED = (
@@ -45,6 +48,7 @@ class Frontier:
         why: Column to the reason where it is not known anywhere.
         infeasible: Reason to number of points left out.
         notes: What a reader must know.
+        picked: Index of the point of highest throughput within the limits asked for, if any.
         metrics: Metrics that plugins declare for this screen; their values stand in `points` under
             their names.
     """
@@ -57,6 +61,7 @@ class Frontier:
     notes: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
     stack: str = ""
+    picked: int | None = None
 
     @property
     def count(self) -> int:
@@ -106,7 +111,20 @@ def frontier(asked: Question, system: System) -> Frontier:
     if asked.open_ended:
         asked = attrs.evolve(asked, batches=loads(asked, system, layouts))
     replicas, unfit = replicas_of(asked, system, layouts)
-    refusals |= unfit
+    return points_of(asked, system, replicas, {**refusals, **unfit})
+
+
+def points_of(
+    asked: Question, system: System, replicas: Sequence[Replica], refusals: Mapping[str, int] | None = None
+) -> Frontier:
+    """Put replicas together to all points of a system.
+
+    Args:
+        asked: What is asked.
+        system: With its number of chips.
+        replicas: That it can be cut into.
+        refusals: Layouts left out already, by reason.
+    """
     blocks = [block for one in replicas for block in _alone(asked, system, one)]
     blocks += _apart(asked, system, replicas)
     columns = (
@@ -121,7 +139,8 @@ def frontier(asked: Question, system: System) -> Frontier:
     unknown = _unknown(replicas[0].decode) if replicas else {}
     own = tuple(declared(asked.registry, replicas[0].decode)) if replicas else ()
     notes, name = _notes(asked, system, replicas), asked.stack.name
-    return Frontier(str(system), system.count, points, unknown, {**refusals, **why}, notes, own, name)
+    left = {**(refusals or {}), **why}
+    return Frontier(str(system), system.count, points, unknown, left, notes, own, name)
 
 
 @attrs.frozen(eq=False)
@@ -265,6 +284,7 @@ def _columns(
         ABOUT.joules_per_token.name: watts / tokens,
         **extra,
         **_dollars(asked, system, one.decode, watts, tokens),
+        **_intervals(one.decode, served, tokens),
     }
     size = shape[0] * shape[1]
     texts = {
@@ -272,6 +292,7 @@ def _columns(
         for field, text in zip((ABOUT.policy, ABOUT.layout, ABOUT.prompt_layout), names, strict=True)
     }
     texts[ABOUT.precision.name] = np.tile(np.array(asked.precisions, dtype=object), shape[0])
+    texts[ABOUT.grade.name] = np.array(GRADES, dtype=object)[one.decode.grade[:, 0, :].reshape(-1)]
     refused = np.zeros(size, dtype=np.int64)
     for code, fine in enumerate((served.sustained, room[1], room[0]), start=1):
         refused[flat(fine) == 0] = code
@@ -300,6 +321,20 @@ def _dollars(
         for one in MONEY
         if one.term is not None
     }
+
+
+def _intervals(decode: Run, served: Service, tokens: Numeric) -> dict[str, Numeric]:
+    """Ends of 90% intervals, from the error of a step and what schedulers differ by; NaN under a bound."""
+    error = decode.values(np.asarray(decode.log_error, dtype=np.float64))[:, 0, :]
+    found: dict[str, Numeric] = {}
+    for name, value, more in (
+        (ABOUT.tpot_s.name, served.tpot, SCHEDULER["tpot_s"]),
+        (ABOUT.ttft_s.name, served.ttft, SCHEDULER["ttft_s"]),
+        (ABOUT.tokens_per_s.name, tokens, SCHEDULER["rate"]),
+    ):
+        wide = np.exp(INTERVAL * np.hypot(error, more))
+        found[f"{name}_low"], found[f"{name}_high"] = value / wide, value * wide
+    return found
 
 
 def _unknown(run: Run) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 import numpy as np
@@ -49,6 +49,8 @@ class Points:
         batch: Sequences of a replica; `users`: of all of them, on average, with those that wait.
         power_w: Of all chips.
         chunk: Tokens of a piece of a prompt; NaN where prompts are whole.
+        tpot_s_low, tpot_s_high: Ends of the 90% interval, NaN under a bound; of the others likewise.
+        grade: What the point rests on.
         declared: Values of the metrics that ask to stand in a frontier.
     """
 
@@ -95,6 +97,13 @@ class Points:
             "per": "million tokens",
         }
     )
+    tpot_s_low: Array = attrs.field()
+    tpot_s_high: Array = attrs.field()
+    ttft_s_low: Array = attrs.field()
+    ttft_s_high: Array = attrs.field()
+    tokens_per_s_low: Array = attrs.field()
+    tokens_per_s_high: Array = attrs.field()
+    grade: Column = attrs.field()
     declared: Mapping[str, Column] = attrs.field(factory=dict)
 
     def __len__(self) -> int:
@@ -105,6 +114,10 @@ class Points:
         """Yield the names of the columns, the declared metrics after the texts."""
         names = [one.name for one in QUANTITIES]
         return iter([*names[:_TEXTS], *self.declared, *names[_TEXTS:]])
+
+    def at(self, i: int) -> dict[str, Any]:
+        """Return one point: name of each column to its value."""
+        return {name: self[name][i] for name in self}
 
     def __getitem__(self, name: str) -> Column:
         """Return a column by its name."""

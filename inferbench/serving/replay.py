@@ -17,6 +17,7 @@ __all__ = ["Watch", "apart", "replay"]
 
 Watch = Callable[[int, int], None]
 _ARRIVES, _ENDS, _MOVED = range(3)
+SEED = 7
 
 
 def replay(
@@ -73,6 +74,7 @@ class _Loop:
         self.transfer, self.watch = transfer, watch
         self.events: list[tuple[float, int, int, int, int]] = []
         self.order = count()
+        self.random = np.random.default_rng(SEED)
         self.engines = [*first, *second]
         self.followers: dict[int, int] = {}
         self.queue: list[int] = []
@@ -92,13 +94,12 @@ class _Loop:
             later = set(self.followers.values())
             firsts = [i for i in range(len(asked)) if i not in later]
             for i in firsts[: asked.users]:
-                log.arrival[i] = 0.0
-                self._push(0.0, _ARRIVES, i)
+                self._asks(0.0, i)
             self.heads = firsts[asked.users :][::-1]
             return
         for i, time in enumerate(log.arrival):
             if not math.isnan(time):
-                self._push(time, _ARRIVES, i)
+                self._asks(time, i)
 
     def run(self) -> None:
         """Go through all events."""
@@ -141,12 +142,15 @@ class _Loop:
         if np.isnan(log.done[i]):
             self._push(now + self.transfer * log.prompt[i], _MOVED, i)
             return
+        seen = max(now, log.done[i])
         following = self.followers.get(i)
         if following is not None:
-            when = now + log.requests.think
-            log.arrival[following] = when
-            self._push(when, _ARRIVES, following)
+            self._asks(seen + log.requests.think, following)
         elif log.requests.users and self.heads:
-            following = self.heads.pop()
-            log.arrival[following] = now
-            self._push(now, _ARRIVES, following)
+            self._asks(seen, self.heads.pop())
+
+    def _asks(self, when: float, i: int) -> None:
+        """A user asks; the scheduler knows of it a little later."""
+        self.log.arrival[i] = when
+        entry = self.first[0].rules.entry
+        self._push(when + (self.random.exponential(entry) if entry else 0.0), _ARRIVES, i)

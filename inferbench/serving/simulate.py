@@ -16,6 +16,7 @@ from inferbench.records.grid import Grid
 from inferbench.records.run import Run
 from inferbench.records.system import Layout, System
 from inferbench.serving.engine import Engine, Log, Rules
+from inferbench.serving.errors import SCHEDULER
 from inferbench.serving.outcome import Outcome, outcome
 from inferbench.serving.replay import Watch, apart, replay
 from inferbench.serving.replica import Question, cache_bytes
@@ -23,10 +24,8 @@ from inferbench.serving.replicas import per_byte
 from inferbench.serving.requests import Requests
 from inferbench.serving.tabulated import Span, StepTable, tabulate
 
-__all__ = ["SCHEDULER", "Plan", "Simulated", "layout_for", "simulate", "span_of"]
+__all__ = ["Plan", "Simulated", "layout_for", "simulate", "span_of", "times_of"]
 
-# Log standard errors of what a replay adds to the error of its steps: engines schedule differently.
-SCHEDULER: Mapping[str, float] = {"ttft_s": 0.0, "tpot_s": 0.0, "itl_s": 0.0, "e2e_s": 0.0, "rate": 0.0}
 WIDEST = 512.0
 BEYOND = 1.02
 # Requests below which a middle half says nothing of what a system sustains.
@@ -45,7 +44,7 @@ class Plan:
         copies: Such replicas.
         prompts: Replicas for prompts alone and their layout; None: all replicas process both.
         rules: Of the scheduler.
-        reserve: Share of the memory kept free.
+        reserve: Share kept free of the memory that the weights leave.
         limits: Longest time per token and to the first token, seconds.
     """
 
@@ -224,8 +223,7 @@ def simulate(plan: Plan, requests: Requests, watch: Watch | None = None) -> Simu
     fast = slow = None
     if math.isfinite(errors[0]):
         fast, slow = (
-            _scaled(plan, requests, tables, found, math.exp(sign * INTERVAL * errors[0]))
-            for sign in (-1.0, 1.0)
+            _scaled(plan, requests, tables, math.exp(sign * INTERVAL * errors[0])) for sign in (-1.0, 1.0)
         )
     return Simulated(
         plan=plan,
@@ -243,6 +241,15 @@ def simulate(plan: Plan, requests: Requests, watch: Watch | None = None) -> Simu
 
 
 Tables = tuple[list[StepTable], list[StepTable]]
+
+
+def times_of(plan: Plan, requests: Requests) -> Mapping[str, Mapping[str, float]]:
+    """Times of one replay, without intervals: name to statistic to seconds.
+
+    Raises:
+        InferBenchError: As `simulate`.
+    """
+    return _once(plan, requests, _tables(plan, requests))[0].times
 
 
 def _tables(plan: Plan, requests: Requests) -> Tables:
@@ -309,32 +316,10 @@ def _too_fast(plan: Plan, requests: Requests, capacity: float) -> InferBenchErro
     )
 
 
-def _scaled(plan: Plan, requests: Requests, tables: Tables, found: Outcome, factor: float) -> Outcome:
-    """The outcome with every step so many times as long; of a closed loop everything scales."""
-    if requests.users and not requests.think:
-        times = {name: {key: factor * x for key, x in one.items()} for name, one in found.times.items()}
-        return attrs.evolve(
-            found,
-            times=times,
-            duration=factor * found.duration,
-            requests_per_s=found.requests_per_s / factor,
-            tokens_per_s=found.tokens_per_s / factor,
-            joules=factor * found.joules,
-            good=_good_if(plan, found, factor),
-        )
+def _scaled(plan: Plan, requests: Requests, tables: Tables, factor: float) -> Outcome:
+    """The outcome with every step so many times as long."""
     slower = tuple([attrs.evolve(one, scale=factor) for one in group] for group in tables)
     return _once(plan, requests, (slower[0], slower[1]))[0]
-
-
-def _good_if(plan: Plan, found: Outcome, factor: float) -> float:
-    """Share within the limits if all times were so many times as long, read from the percentiles."""
-    shares = []
-    for name, limit in zip(("tpot_s", "ttft_s"), plan.limits, strict=True):
-        if math.isfinite(limit):
-            levels = [0.5, 0.9, 0.95, 0.99]
-            values = [factor * found.times[name][key] for key in ("p50", "p90", "p95", "p99")]
-            shares.append(float(np.interp(limit, values, levels, left=0.0, right=1.0)))
-    return min(shares, default=1.0)
 
 
 def _grade(plan: Plan, engines: Sequence[Engine]) -> int:

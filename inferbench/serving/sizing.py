@@ -30,7 +30,7 @@ from inferbench.records.stack import Stack
 from inferbench.records.system import MOST_CHIPS, Layout, System
 from inferbench.units import show
 
-__all__ = ["Demand", "Option", "Sized", "batches", "size"]
+__all__ = ["Demand", "Option", "Sized", "batches", "size", "worth_trying"]
 
 WORTH = 2.0
 COSTED = 40
@@ -187,7 +187,7 @@ def size(demand: Demand, chip: Chip) -> Sized:
     slowest: list[tuple[float, Layout]] = []
     refusals: list[str] = []
     fewest = np.inf
-    for layout in _layouts(demand, case):
+    for layout in worth_trying(case, demand.grid([1.0])):
         if layout.chips > WORTH * fewest:
             continue
         try:
@@ -215,11 +215,14 @@ def size(demand: Demand, chip: Chip) -> Sized:
     return Sized(chip, least_chips, cheapest, stack=demand.stack.name)
 
 
-def _layouts(demand: Demand, case: Case) -> Iterator[Layout]:
+def worth_trying(case: Case, one: Grid) -> Iterator[Layout]:
     """Copies worth trying, few chips first: per degree the shallowest pipeline that holds it, and deeper
     ones.
+
+    Args:
+        case: Of any number of chips.
+        one: A point with one sequence.
     """
-    one = demand.grid([1.0])
     whole = case.graph(one.at)
     experts = any("experts" in op.split for op in whole)
     found: set[Layout] = set()

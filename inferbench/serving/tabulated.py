@@ -263,7 +263,7 @@ def tabulate(asked: Question, chip: Chip, layout: Layout, span: Span, reserve: f
         chip: Of the replica.
         layout: How the network is spread over its chips.
         span: What requests reach.
-        reserve: Share of the memory that is kept free.
+        reserve: Share that is kept free of what the weights leave.
 
     Raises:
         InferBenchError: A layout that an operator refuses; weights that don't fit; a time that is not known.
@@ -363,14 +363,14 @@ def _room(run: Run, asked: Question, span: Span, reserve: float) -> float:
     at_mean = np.array([np.interp(span.mean, contexts, row) for row in held])
     each = (at_mean[-1] - at_mean[0]) / (batches[-1] - batches[0])
     fixed = at_mean[0] - each * batches[0]
-    free = level.capacity * (1.0 - reserve) - fixed
+    free = (level.capacity - fixed) * (1.0 - reserve)
     if np.isnan(free):
         return np.inf
     if free <= 0.0:
         raise InferBenchError.at(
             f"{run.system}:{run.system.layout}",
-            f"the weights and one step need {fixed / 1e9:,.3g} GB a chip; of {level.capacity / 1e9:,.3g} GB"
-            f" {reserve:.0%} are kept free",
-            "take more chips, a narrower precision, or a smaller reserve",
+            f"the weights and one step need {fixed / 1e9:,.3g} GB a chip, which has"
+            f" {level.capacity / 1e9:,.3g} GB",
+            "take more chips or a narrower precision",
         )
     return float(free / each * span.mean) if each > 0 else np.inf

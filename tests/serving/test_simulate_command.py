@@ -49,14 +49,22 @@ def test_a_bound_has_no_interval_and_says_so(cli):
 
 def test_one_user_alone_sees_the_steps_of_run():
     """TTFT is the prefill of the prompt, TPOT a decode step in the middle of the answer."""
-    found = ib.simulate(
-        "h100@vllm-h100", "llama3-8b", concurrency=1, requests=20, output=129, precision="bf16"
-    )
+    asked = {"concurrency": 1, "requests": 20, "output": 129, "precision": "bf16"}
+    found = ib.simulate("h100@ideal", "llama3-8b", **asked)
     times = found.to_times()
-    prompt = ib.run("h100@vllm-h100", "llama3-8b/prefill", context=1024, precision="bf16")["ttft_s"]
-    step = ib.run("h100@vllm-h100", "llama3-8b/decode", context=1024 + 64, precision="bf16")["tpot_s"]
+    prompt = ib.run("h100@ideal", "llama3-8b/prefill", context=1024, precision="bf16")["ttft_s"]
+    step = ib.run("h100@ideal", "llama3-8b/decode", context=1024 + 64, precision="bf16")["tpot_s"]
     assert times["ttft_s"]["mean"] == pytest.approx(float(prompt.ravel()[0]), rel=0.01)
     assert times["tpot_s"]["mean"] == pytest.approx(float(step.ravel()[0]), rel=0.01)
+
+
+def test_engines_add_what_lies_between_a_user_and_the_scheduler():
+    """30 ms until it knows of a request, and a step until its first token is seen."""
+    asked = {"concurrency": 1, "requests": 400, "output": 17, "precision": "bf16"}
+    first = ib.simulate("h100@vllm-h100", "llama3-8b", **asked).to_times()["ttft_s"]["mean"]
+    prompt = ib.run("h100@vllm-h100", "llama3-8b/prefill", context=1024, precision="bf16")["ttft_s"]
+    step = ib.run("h100@vllm-h100", "llama3-8b/decode", context=1025, precision="bf16")["tpot_s"]
+    assert first == pytest.approx(float((prompt + step).ravel()[0]) + 0.03, rel=0.05)
 
 
 def test_goodput_falls_with_tighter_limits(cli):

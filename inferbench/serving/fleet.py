@@ -1,0 +1,246 @@
+"""How many chips serve a load within limits, prompts counted: a frontier's inverse.
+
+Of every replica worth trying so many copies are taken as carry the load within the limits. Below the fewest
+chips that this needs, frontiers are asked, whose prompts may have replicas of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+
+from inferbench.errors import InferBenchError
+from inferbench.num import Mask
+from inferbench.records.chip import Chip
+from inferbench.records.grid import Grid
+from inferbench.records.system import MOST_CHIPS, Layout, System
+from inferbench.serving.frontier import Frontier, points_of
+from inferbench.serving.replica import Question, Replica, replica
+from inferbench.serving.replicas import layouts_of
+from inferbench.serving.simulate import Simulated
+from inferbench.serving.sizing import worth_trying
+from inferbench.serving.slo import simulated
+from inferbench.units import show
+
+__all__ = ["Fleet", "Need", "Way", "fleet"]
+
+# Chips beyond which copies are counted instead of trying wider layouts, once some layout serves.
+POD = 16
+# Numbers of chips that are tried below the first that serves, and points replayed of each.
+STEPS, TRIES = 12, 6
+WORTH = 2.0
+
+
+@attrs.frozen(kw_only=True)
+class Need:
+    """What must be met.
+
+    Attributes:
+        users: Requests at once, each user asking again as soon as its answer ends; NaN where a rate is given.
+        rate: Requests per second at random; NaN where users are given.
+        tpot, ttft: Longest mean time per token and to the first token, seconds; infinity for none.
+    """
+
+    users: float = math.nan
+    rate: float = math.nan
+    tpot: float = math.inf
+    ttft: float = math.inf
+
+    @property
+    def column(self) -> str:
+        """What a frontier calls the load."""
+        return "requests_per_s" if math.isnan(self.users) else "users"
+
+    @property
+    def load(self) -> float:
+        """How much of it."""
+        return self.rate if math.isnan(self.users) else self.users
+
+
+@attrs.frozen(eq=False)
+class Way:
+    """One way to meet a need.
+
+    Attributes:
+        system: The chips.
+        point: Of their frontier: column to value.
+        replayed: The load on it, with intervals.
+    """
+
+    system: System
+    point: Mapping[str, Any]
+    replayed: Simulated
+
+    @property
+    def price(self) -> tuple[bool, float, int]:
+        """What the cheapest is chosen by: ownership, where not known rental, where not known the chips."""
+        own, rented = float(self.point["usd_per_hour"]), float(self.point["usd_per_hour_cloud"])
+        known = own if math.isfinite(own) else rented
+        return (not math.isfinite(known), known if math.isfinite(known) else 0.0, self.system.count)
+
+
+@attrs.frozen(eq=False)
+class Fleet:
+    """The answer for one chip under its stack: fewest chips and cheapest way, or why there is none."""
+
+    chip: Chip
+    fewest: Way | None
+    cheapest: Way | None
+    reason: str = ""
+    stack: str = ""
+
+
+def fleet(asked: Question, chip: Chip, need: Need) -> Fleet:
+    """Find the fewest chips of one kind, and the cheapest way, that serve a load within limits.
+
+    Args:
+        asked: Network, traffic, software; loads of a replica to try.
+        chip: The kind.
+        need: Load and limits.
+
+    Raises:
+        InferBenchError: Unknown names, a stack that doesn't apply.
+    """
+    search = _Search(asked, chip, need)
+    first = search.first()
+    if first is None:
+        return Fleet(chip, None, None, search.why(), asked.stack.name)
+    ways = [way for count in _below(first) if (way := search.at(count)) is not None]
+    if not ways:
+        return Fleet(chip, None, None, search.why(), asked.stack.name)
+    fewest = min(ways, key=lambda way: (way.system.count, way.price))
+    worth = [way for way in ways if way.system.count <= WORTH * fewest.system.count]
+    return Fleet(chip, fewest, min(worth, key=lambda way: way.price), stack=asked.stack.name)
+
+
+def _below(first: int) -> Iterable[int]:
+    """Numbers of chips to try: up to the first that serves, and it."""
+    if first <= STEPS:
+        return range(1, first + 1)
+    steps = np.unique(np.round(np.linspace(0.5 * first, first, STEPS)).astype(int)).tolist()
+    return sorted({*steps, first})
+
+
+class _Search:
+    """Frontiers of one chip by their number; replicas are evaluated once."""
+
+    def __init__(self, asked: Question, chip: Chip, need: Need) -> None:
+        self.asked, self.chip, self.need = asked, chip, need
+        self.replicas: dict[Layout, Replica | None] = {}
+        self.found: dict[int, Frontier] = {}
+        self.alone: list[Frontier] = []
+        self.refused = ""
+
+    def first(self) -> int | None:
+        """A number of chips that serves: copies of the replica that needs the fewest."""
+        case = self.asked.case(System(self.chip), "token")
+        grid = Grid.of({"batch": [1.0], "context": [self.asked.traffic.context]}, self.asked.precisions)
+        best = math.inf
+        for layout in worth_trying(case, grid):
+            if layout.chips > WORTH * best:
+                continue
+            one = self._replica(layout)
+            if one is None:
+                continue
+            alone = points_of(self.asked, System(self.chip, layout.chips), [one])
+            self.alone.append(alone)
+            most = self._most(alone)
+            if most > 0.0:
+                best = min(best, math.ceil(self.need.load / most * (1.0 - 1e-9)) * layout.chips)
+        return int(best) if best <= MOST_CHIPS else None
+
+    def _points(self, count: int) -> Frontier:
+        if count not in self.found:
+            system = System(self.chip, count)
+            layouts, _ = layouts_of(self.asked, system)
+            made = [one for layout in layouts if (one := self._replica(layout)) is not None]
+            self.found[count] = points_of(self.asked, system, made)
+        return self.found[count]
+
+    def _replica(self, layout: Layout) -> Replica | None:
+        if layout not in self.replicas:
+            try:
+                self.replicas[layout] = replica(self.asked, self.chip, layout)
+            except InferBenchError as error:
+                self.refused, self.replicas[layout] = str(error).splitlines()[0], None
+        return self.replicas[layout]
+
+    def _within(self, points: Frontier) -> Mask:
+        fine: Mask = (points.points.tpot_s <= self.need.tpot) & (points.points.ttft_s <= self.need.ttft)
+        return fine
+
+    def _most(self, points: Frontier) -> float:
+        """The largest load within the limits."""
+        if not points.count:
+            return 0.0
+        return float(np.max(np.where(self._within(points), points.points[self.need.column], 0.0)))
+
+    def at(self, count: int) -> Way | None:
+        """The cheapest way of so many chips, its times those of a replay under the load."""
+        system = System(self.chip, count)
+        limits = self.need.tpot, self.need.ttft
+        for point in self._candidates(count):
+            share = self.need.load / float(point[self.need.column])
+            try:
+                seen = simulated(self.asked, system, point, limits, share * float(point["requests_per_s"]))
+            except InferBenchError as error:
+                self.refused = str(error).splitlines()[0]
+                continue
+            times = seen.found.times
+            if times["tpot_s"]["mean"] <= limits[0] and times["ttft_s"]["mean"] <= limits[1]:
+                return Way(system, point, seen)
+        return None
+
+    def _candidates(self, count: int) -> Iterator[dict[str, Any]]:
+        """Points that carry the load within the limits, the least loaded of each layout and policy first."""
+        points = self._points(count) if count <= POD else self._copies(count)
+        if not points.count:
+            return
+        good = np.flatnonzero(self._within(points) & (points.points[self.need.column] >= self.need.load))
+        order = good[np.lexsort((points.points.tpot_s[good], points.points[self.need.column][good]))]
+        seen = set()
+        for i in order:
+            point = points.points.at(int(i))
+            kind = tuple(point[name] for name in ("policy", "layout", "prompt_layout", "chunk"))
+            if str(kind) in seen:
+                continue
+            seen.add(str(kind))
+            yield point
+            if len(seen) >= TRIES:
+                return
+
+    def _copies(self, count: int) -> Frontier:
+        """Points of many chips from the replicas that are known: copies of them, and prompts on some."""
+        made = [one for one in self.replicas.values() if one is not None and one.layout.chips <= count]
+        return points_of(self.asked, System(self.chip, count), made)
+
+    def why(self) -> str:
+        """Why no number of chips serves."""
+        known = [points for points in (*self.alone, *self.found.values()) if points.count]
+        if not known:
+            has = show(self.chip.memory[self.chip.outermost].capacity, "B")
+            return (
+                self.refused
+                or f"a chip holds {has}: no layout that was tried holds the network and a request"
+            )
+        least = {
+            name: min(float(np.min(points.points[name])) for points in known) for name in ("tpot_s", "ttft_s")
+        }
+        said = [
+            f"the shortest {title} of any layout is {show(least[name], 's')};"
+            f" {show(limit, 's')} was asked for"
+            for name, title, limit in (
+                ("tpot_s", "step", self.need.tpot),
+                ("ttft_s", "time to the first token", self.need.ttft),
+            )
+            if least[name] > limit
+        ]
+        return (
+            "; ".join(said)
+            or self.refused
+            or "no number of chips that was tried carries the load within the limits"
+        )

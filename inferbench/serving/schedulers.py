@@ -1,0 +1,56 @@
+"""How serving engines schedule by default, by family of software.
+
+Policies and sizes are the engines' own defaults. vLLM (V1) and TensorRT-LLM put tokens of prompts into steps
+of those who decode, at most 2,048 (`max_num_batched_tokens` of a server) and 8,192 (`max_num_tokens`). SGLang
+processes prompts first, 8,192 tokens at a time (`chunked_prefill_size`), unless told to mix.
+
+What lies between a user and the scheduler is one pair of figures for all engines, fitted on times to first
+tokens in closed loops: docs/results/serving.md has the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from inferbench.records.stack import Stack
+from inferbench.serving.engine import Rules
+
+__all__ = ["ENTRY", "LAG", "rules_of"]
+
+# Seconds until a scheduler knows of a request, and steps by which tokens come later than they were made.
+ENTRY, LAG = 0.03, 1.0
+POLICIES: Mapping[str, str] = {"sglang": "interleaved"}
+CHUNKS: Mapping[str, float] = {"vllm": 2048.0}
+CHUNK = 8192.0
+FAMILIES = ("sglang", "vllm", "trtllm", "tensorrt")
+
+
+def rules_of(
+    stack: Stack,
+    rules: Rules | None = None,
+    policy: str = "",
+    chunk: float | None = None,
+    software: str = "",
+) -> Rules:
+    """Return the rules of a stack's engine; under a bound nothing lies between a user and the chip.
+
+    Args:
+        stack: The software.
+        rules: Of what no engine has a default of its own here: blocks, sequences at most.
+        policy, chunk: Asked for instead of the engine's.
+        software: That really ran, where a stack of other software stands for it.
+
+    Example:
+        >>> import inferbench as ib
+        >>> rules_of(ib.installed().stack("vllm-h100")).chunk
+        2048.0
+    """
+    family = next((one for one in FAMILIES if software.lower().startswith(one)), stack.family)
+    found = attrs.evolve(
+        rules or Rules(),
+        policy=policy or POLICIES.get(family, "chunked"),
+        chunk=chunk or CHUNKS.get(family, CHUNK),
+    )
+    return found if stack.ideal else attrs.evolve(found, entry=ENTRY, lag=LAG)
