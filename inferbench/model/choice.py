@@ -214,7 +214,7 @@ def _likeness(one: Chip, other: Chip) -> int:
 
 def cited(registry: Registry, chip: Chip, software: str, phase: str) -> Stack | None:
     """Return the stack of the software that a measurement names: the longest beginning of its name wins
-    among stacks as near to the chip.
+    among stacks as near to the chip. For whole steps one that was fitted on whole steps comes first.
 
     Args:
         registry: Of stacks.
@@ -234,7 +234,15 @@ def cited(registry: Registry, chip: Chip, software: str, phase: str) -> Stack | 
         if not match or not _runs_on(stack, chip) or not _has_phases(stack, (phase,)):
             continue
         near = likeness(stack, chip, registry)
-        rank = (near == SAME, match, near < ARCHITECTURE, -_farness(stack, chip, registry), stack.fit.rows)
+        whole = phase != "op" and bool(stack.domain.phases)
+        rank = (
+            near == SAME,
+            whole,
+            match,
+            near < ARCHITECTURE,
+            -_farness(stack, chip, registry),
+            stack.fit.rows,
+        )
         if best is None or rank > best[0]:
             best = (rank, stack)
     return best[1] if best else None

@@ -7,7 +7,7 @@ import pytest
 
 import inferbench as ib
 from inferbench.errors import InferBenchError
-from inferbench.model.choice import BEST, ForeignStack, choose, likeness, serving
+from inferbench.model.choice import cited, BEST, ForeignStack, choose, likeness, serving
 from inferbench.records.choice import GRADES, Choice
 
 pytestmark = pytest.mark.needs_plugins(
@@ -133,3 +133,18 @@ def test_software_of_others_leaves_the_other_columns_alone():
     assert any("trtllm-1.3-b200" in note for note in table.notes)
     with pytest.raises(ForeignStack):
         ib.compare(["b200@groq-2024", "groq-lpu"], "llama3-8b/decode", precision="int8")
+
+
+@pytest.mark.needs_plugins("stacks/tensorrt-llm-h100", "stacks/trtllm-1.3", "stacks/trtllm-1.0")
+@pytest.mark.parametrize(
+    ("software", "phase", "name"),
+    [
+        ("trtllm-1.0.0rc3", "decode", "tensorrt-llm-h100"),
+        ("TensorRT-LLM 0.11", "decode", "tensorrt-llm-h100"),
+        ("TRTLLM-1.3.0rc10", "op", "trtllm-1.3"),
+    ],
+)
+def test_whole_steps_are_of_a_stack_that_knows_the_host(software, phase, name):
+    """A name of kernels alone is not taken for a server: its steps would have no host time."""
+    registry = ib.installed()
+    assert cited(registry, registry.chip("h100-sxm"), software, phase).name == name
