@@ -7,7 +7,7 @@ import pytest
 
 import inferbench as ib
 from inferbench.errors import InferBenchError
-from inferbench.model.choice import cited, BEST, ForeignStack, choose, likeness, serving
+from inferbench.model.choice import BEST, ForeignStack, choose, cited, likeness, serving
 from inferbench.records.choice import GRADES, Choice
 
 pytestmark = pytest.mark.needs_plugins(
