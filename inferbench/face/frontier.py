@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import attrs
 
@@ -11,7 +12,9 @@ from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
 from inferbench.face.asked import duration, example_chips, find, listed, one_number, scenario_of, served
+from inferbench.model.capacity import smallest_layout
 from inferbench.model.choice import BEST, choose
+from inferbench.records.grid import Grid
 from inferbench.records.system import System, SystemName
 from inferbench.report.frontier import frontier_report
 from inferbench.report.model import Next, Report
@@ -20,6 +23,7 @@ from inferbench.serving.frontier import frontier as of_system
 from inferbench.serving.replica import Question
 from inferbench.serving.slo import best_replayed
 from inferbench.serving.steady_state import Traffic
+from inferbench.serving.within import refined
 from inferbench.specs.ranges import Axis, points_of
 
 __all__ = ["Frontiers", "frontier"]
@@ -142,8 +146,34 @@ def _found(question: Question, name: SystemName, stack: str, limits: tuple[float
         chosen = find("stack", stack, lambda one: choose(one, system.chip, *work, where=one))
     mine = attrs.evolve(question, stack=chosen.stack)
     found = of_system(mine, system)
+    if not found.count and name.count is None:
+        system = _enough(mine, system)
+        found = of_system(mine, system)
+    found = refined(mine, system, found, *limits)
     found = attrs.evolve(found, picked=best_replayed(mine, system, found, limits) if found.count else None)
     return attrs.evolve(found, system=f"{found.system}@{name.stack}") if name.stack else found
+
+
+def _enough(question: Question, system: System) -> System:
+    """The smallest system that holds the network, one request and its prompt's processing, where a chip alone
+    does not.
+    """
+    traffic = question.traffic
+    roles: tuple[tuple[Literal["token", "prompt"], float], ...] = (
+        ("token", traffic.context),
+        ("prompt", traffic.prompt),
+    )
+    found = (
+        smallest_layout(
+            question.case(system, role), Grid.of({"batch": [1.0], "context": [length]}, question.precisions)
+        )
+        for role, length in roles
+    )
+    sizes = [one for one in found if one is not None]
+    if not sizes:
+        return system
+    most = max(sizes, key=lambda one: one.chips)
+    return System(system.chip, most.chips, most.layout)
 
 
 def _loads(batch: Axis | None) -> tuple[float, ...]:

@@ -85,7 +85,7 @@ def span(one: Estimate, unit: str = "") -> str:
     """
     if not one.known:
         return DASH
-    scale, prefix = _prefix(one.value) if unit else (1.0, "")
+    scale, prefix = _prefix(one.value, unit) if unit else (1.0, "")
     text = compact(one.value / scale) + (f" {prefix}{unit}" if unit else "")
     if not (math.isfinite(one.low) and math.isfinite(one.high)) or one.low == one.high:
         return text
@@ -93,9 +93,10 @@ def span(one: Estimate, unit: str = "") -> str:
     return f"{text} [{'–'.join(ends)}]"
 
 
-def _prefix(value: float) -> tuple[float, str]:
-    """The SI prefix of a time: seconds, or what is below."""
-    for scale, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "µ")):
+def _prefix(value: float, unit: str) -> tuple[float, str]:
+    """The SI prefix of a value with a unit; of times only those below a second."""
+    scales = ((1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"))
+    for scale, prefix in scales[2 if unit == "s" else 0 :]:
         if value >= scale:
             return scale, prefix
     return 1e-9, "n"

@@ -10,11 +10,17 @@ from typing import Any
 import numpy as np
 
 from inferbench.model.document import provenance
+from inferbench.model.expected import Estimate
+from inferbench.model.intervals import INTERVAL
+from inferbench.records.choice import BOUND, GRADES
 from inferbench.records.run import Metric
+from inferbench.report.answer import span
+from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.serving.frontier import Frontier, pareto
 from inferbench.serving.points import PAIRS, QUANTITIES, TABLE, Points, Quantity
 from inferbench.serving.replica import Question
+from inferbench.serving.within import meets
 from inferbench.units import show
 
 __all__ = ["SCHEMA", "frontier_report"]
@@ -77,11 +83,17 @@ def how(points: Points, i: int) -> str:
     return f"{points.policy[i]}{chunk} {copies}×{layout}"
 
 
-def _cell(one: Frontier, what: Quantity | Metric, i: int, best: bool = False) -> Cell:
+def _cell(one: Frontier, what: Quantity | Metric, i: int, best: bool = False, between: bool = False) -> Cell:
+    """A figure; with its interval where there is room."""
     value = float(one.points[what.name][i])
     if math.isnan(value):
         why = one.why.get(what.name, "")
         return Cell(DASH, (f"{one.system}: {why}",) if why else (), unsure=True)
+    low, high = (
+        one.points.between(what, i) if isinstance(what, Quantity) and between else (math.nan, math.nan)
+    )
+    if math.isfinite(low):
+        return Cell(span(Estimate(value, low, high), what.unit), best=best)
     return Cell(show(value, what.unit), best=best)
 
 
@@ -102,9 +114,10 @@ def _system_table(one: Frontier, unbeaten: set[int]) -> Table:
             (
                 Cell(label),
                 *(_cell(one, what, i, i in unbeaten and k < 2) for k, what in enumerate(TABLE)),
+                _factor(float(one.points.log_error[i])),
             )
         )
-    heads = (Cell(""), *(Cell(what.title) for what in TABLE))
+    heads = (Cell(""), *(Cell(what.title) for what in TABLE), Cell("90 %"))
     aside = f"{len(one.best())} of {one.count} points are on the frontier"
     return Table(one.system, heads, tuple(rows), aside, numeric=True, notes=one.notes, legend=_LEGEND)
 
@@ -120,9 +133,11 @@ def _limits_table(found: Sequence[Frontier], asked: Question, limits: tuple[floa
     for one, i in zip(found, picked, strict=True):
         heads.append(Cell(one.system, () if i is not None else (f"{one.system}: {_why_not(one, limits)}",)))
     rows = [
+        _row("software", [_software(one, i) for one, i in zip(found, picked, strict=True)]),
         _row(
-            "fits the limits?" if said else "fits?", [Cell("yes" if i is not None else "no") for i in picked]
-        )
+            "meets the limits" if said else "fits?",
+            [_met(one, i, limits) for one, i in zip(found, picked, strict=True)],
+        ),
     ]
     rows += _figure_rows(found, picked)
     how_rows = [Cell(DASH if i is None else how(one.points, i)) for one, i in zip(found, picked, strict=True)]
@@ -137,9 +152,29 @@ def _limits_table(found: Sequence[Frontier], asked: Question, limits: tuple[floa
             ", ".join(asked.precisions),
         ]
     )
-    stacks = ", ".join(dict.fromkeys(one.stack for one in found))
-    aside = "highest throughput" + (f" with {', '.join(said)}" if said else "") + f" (stack: {stacks})"
-    return Table(title, tuple(heads), tuple(rows), aside, numeric=True)
+    aside = "highest throughput" + (f" with {', '.join(said)}" if said else "")
+    grades = {str(one.points.grade[i]) for one, i in zip(found, picked, strict=True) if i is not None}
+    legend = (f"[90 % interval]  {grade_legend(grades)}",) if grades - {GRADES[BOUND]} else ()
+    return Table(title, tuple(heads), tuple(rows), aside, legend=legend)
+
+
+def _factor(error: float) -> Cell:
+    """The interval of times and rates as a factor either way."""
+    return Cell(f"× {math.exp(INTERVAL * error):.2g}") if error > 0 else Cell(DASH, unsure=True)
+
+
+def _software(one: Frontier, i: int | None) -> Cell:
+    if i is None:
+        return Cell(one.stack, unsure=True)
+    return Cell(f"{one.stack} {SYMBOLS[str(one.points.grade[i])]}")
+
+
+def _met(one: Frontier, i: int | None, limits: tuple[float, float]) -> Cell:
+    """Whether a point is within limits, and how likely it is."""
+    if i is None:
+        return Cell("no")
+    chance = meets(one.points, i, *limits)
+    return Cell(f"{100 * chance:.0f} %" if chance < 1.0 else "yes")
 
 
 def _figure_rows(found: Sequence[Frontier], picked: Sequence[int | None]) -> list[tuple[Cell, ...]]:
@@ -157,7 +192,9 @@ def _figure_rows(found: Sequence[Frontier], picked: Sequence[int | None]) -> lis
     shown: tuple[Quantity | Metric, ...] = (rate, *beside, speed, *others, *declared)
     for what in shown:
         cells = [
-            Cell(DASH, unsure=True) if i is None else _cell(one, what, i, one.points[what.name][i] == top)
+            Cell(DASH, unsure=True)
+            if i is None
+            else _cell(one, what, i, one.points[what.name][i] == top, True)
             for one, i in zip(found, picked, strict=True)
         ]
         rows.append(_row(f"goodput, {what.title}" if what is rate else what.title, cells))
@@ -194,9 +231,21 @@ def _rows(one: Frontier, unbeaten: set[int]) -> Iterator[dict[str, Any]]:
             "system": one.system,
             "chips": one.chips,
             **values,
+            **_ends(one.points, i),
             "pareto": [name for name, mine in fronts.items() if i in mine],
             "unbeaten": i in unbeaten,
         }
+
+
+def _ends(points: Points, i: int) -> dict[str, float | None]:
+    """Ends of the 90 % intervals of a point; none under software without one."""
+    ends = {what.name: points.between(what, i) for what in QUANTITIES if what.doubt}
+    known = {name: pair for name, pair in ends.items() if math.isfinite(pair[0])}
+    return {
+        f"{name}_{end}": _plain(value)
+        for name, pair in known.items()
+        for end, value in zip(("low", "high"), pair, strict=True)
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -285,6 +285,7 @@ def _columns(
         **extra,
         **_dollars(asked, system, one.decode, watts, tokens),
         **_intervals(one.decode, served, tokens),
+        **_doubts(asked, system, one, served, watts),
     }
     size = shape[0] * shape[1]
     texts = {
@@ -297,6 +298,24 @@ def _columns(
     for code, fine in enumerate((served.sustained, room[1], room[0]), start=1):
         refused[flat(fine) == 0] = code
     return _Block({**texts, **{name: flat(values) for name, values in numbers.items()}}, refused)
+
+
+def _doubts(
+    asked: Question, system: System, one: Replica, served: Service, watts: Numeric
+) -> dict[str, Numeric]:
+    """What points rest on, and log standard errors: those of prompts and of tokens weigh by their time."""
+    share = np.clip(served.share, 0.0, 1.0)
+    time = share * one.doubt["prefill"] + (1.0 - share) * one.doubt["decode"]
+    cost = HourlyCost.under(asked.scenario, System(system.chip, system.count), watts, one.decode.energy.limit)
+    price = {term: np.log(cost.of(term, "high") / cost.of(term, "low")) / (2.0 * INTERVAL) for term in Term}
+    return {
+        ABOUT.log_error.name: time,
+        ABOUT.ttft_log_error.name: one.doubt["prefill"],
+        ABOUT.power_log_error.name: one.doubt["power"],
+        ABOUT.joules_log_error.name: one.doubt["energy"],
+        ABOUT.usd_log_error.name: np.hypot(time, price[Term.PURCHASE]),
+        ABOUT.usd_cloud_log_error.name: np.hypot(time, price[Term.ON_DEMAND]),
+    }
 
 
 def declared(registry: Registry, run: Run) -> list[Metric]:

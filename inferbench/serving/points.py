@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import attrs
 import numpy as np
 
+from inferbench.model.intervals import INTERVAL
 from inferbench.num import Array, Column
 from inferbench.records.scenario import Term
 
@@ -27,6 +29,7 @@ class Quantity:
         rival: Whether tokens per second and user are set against it.
         term: Terms of a price; None where it is none.
         per: What a price is of.
+        doubt: Column of its log standard error; empty: it has none.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Quantity:
     rival: bool = False
     term: Term | None = None
     per: Literal["", "hour", "million tokens"] = ""
+    doubt: str = ""
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -51,6 +55,9 @@ class Points:
         chunk: Tokens of a piece of a prompt; NaN where prompts are whole.
         tpot_s_low, tpot_s_high: Ends of the 90% interval, NaN under a bound; of the others likewise.
         grade: What the point rests on.
+        log_error: Log standard error of times and rates, errors of prompts and tokens taken as alike;
+            `ttft_log_error`, `power_log_error`, `joules_log_error`, `usd_log_error`, `usd_cloud_log_error`
+            those of the others, ranges of prices in the last two. NaN under software without an interval.
         declared: Values of the metrics that ask to stand in a frontier.
     """
 
@@ -60,17 +67,30 @@ class Points:
     precision: Column = attrs.field()
     batch: Array = attrs.field()
     users: Array = attrs.field(metadata={"title": "users", "place": 3})
-    requests_per_s: Array = attrs.field(metadata={"title": "requests/s"})
-    ttft_s: Array = attrs.field(metadata={"title": "first token", "unit": "s", "place": 4})
-    tpot_s: Array = attrs.field(metadata={"title": "per token", "unit": "s", "place": 5})
-    tokens_per_s_per_user: Array = attrs.field(metadata={"title": "tokens/s per user", "place": 1})
-    tokens_per_s: Array = attrs.field()
-    tokens_per_s_per_chip: Array = attrs.field(
-        metadata={"title": "tokens/s per chip", "place": 2, "rival": True}
+    requests_per_s: Array = attrs.field(metadata={"doubt": "log_error", "title": "requests/s"})
+    ttft_s: Array = attrs.field(
+        metadata={"doubt": "ttft_log_error", "title": "first token", "unit": "s", "place": 4}
     )
-    power_w: Array = attrs.field(metadata={"title": "power", "unit": "W"})
+    tpot_s: Array = attrs.field(
+        metadata={"doubt": "log_error", "title": "per token", "unit": "s", "place": 5}
+    )
+    tokens_per_s_per_user: Array = attrs.field(
+        metadata={"doubt": "log_error", "title": "tokens/s per user", "place": 1}
+    )
+    tokens_per_s: Array = attrs.field(metadata={"doubt": "log_error"})
+    tokens_per_s_per_chip: Array = attrs.field(
+        metadata={"doubt": "log_error", "title": "tokens/s per chip", "place": 2, "rival": True}
+    )
+    power_w: Array = attrs.field(metadata={"doubt": "power_log_error", "title": "power", "unit": "W"})
     joules_per_token: Array = attrs.field(
-        metadata={"title": "J/token", "unit": "J", "place": 8, "lower": True, "rival": True}
+        metadata={
+            "doubt": "joules_log_error",
+            "title": "J/token",
+            "unit": "J",
+            "place": 8,
+            "lower": True,
+            "rival": True,
+        }
     )
     replicas: Array = attrs.field()
     prompt_replicas: Array = attrs.field()
@@ -79,6 +99,7 @@ class Points:
     usd_per_hour: Array = attrs.field(metadata={"term": Term.PURCHASE, "per": "hour"})
     usd_per_mtok: Array = attrs.field(
         metadata={
+            "doubt": "usd_log_error",
             "title": "own $/Mtok",
             "place": 6,
             "lower": True,
@@ -90,6 +111,7 @@ class Points:
     usd_per_hour_cloud: Array = attrs.field(metadata={"term": Term.ON_DEMAND, "per": "hour"})
     usd_per_mtok_cloud: Array = attrs.field(
         metadata={
+            "doubt": "usd_cloud_log_error",
             "title": "on demand $/Mtok",
             "place": 7,
             "lower": True,
@@ -104,6 +126,12 @@ class Points:
     tokens_per_s_low: Array = attrs.field()
     tokens_per_s_high: Array = attrs.field()
     grade: Column = attrs.field()
+    log_error: Array = attrs.field()
+    ttft_log_error: Array = attrs.field()
+    power_log_error: Array = attrs.field()
+    joules_log_error: Array = attrs.field()
+    usd_log_error: Array = attrs.field()
+    usd_cloud_log_error: Array = attrs.field()
     declared: Mapping[str, Column] = attrs.field(factory=dict)
 
     def __len__(self) -> int:
@@ -123,6 +151,15 @@ class Points:
         """Return a column by its name."""
         found: Column = self.declared[name] if name in self.declared else getattr(self, name)
         return found
+
+    def between(self, what: Quantity, i: int) -> tuple[float, float]:
+        """Ends of the 90 % interval of a point's figure; NaN where it has none."""
+        value, error = float(self[what.name][i]), float(self[what.doubt][i]) if what.doubt else math.nan
+        return value * math.exp(-INTERVAL * error), value * math.exp(INTERVAL * error)
+
+    def joined(self, others: Points) -> Points:
+        """These points and others of the same system."""
+        return Points.of({name: np.concatenate([self[name], others[name]]) for name in self})
 
     @classmethod
     def of(cls, columns: Mapping[str, Column]) -> Points:

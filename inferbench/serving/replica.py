@@ -160,6 +160,8 @@ class Replica:
         cache: Bytes of one prompt's cache.
         whole: Whether prompts are processed in one piece (else in the largest of the sizes, for lack of
             room).
+        doubt: Log standard errors of the times of `decode` and `prefill`, and of the `power` and `energy` of
+            decode; NaN under software without an interval.
     """
 
     layout: Layout
@@ -172,6 +174,7 @@ class Replica:
     fits_prompt: Mask
     cache: Numeric
     whole: bool
+    doubt: Mapping[str, Array]
 
 
 def replica(asked: Question, chip: Chip, layout: Layout) -> Replica:
@@ -220,6 +223,12 @@ def replica(asked: Question, chip: Chip, layout: Layout) -> Replica:
         fits_prompt=_at(prompt, prompt.feasible)[-1:] > 0,
         cache=cache_bytes(asked, case),
         whole=whole,
+        doubt={
+            "decode": _at(decode, decode.log_error),
+            "prefill": _at(prompt, prompt.log_error)[-1:],
+            "power": _at(decode, decode.power_log_error),
+            "energy": _at(decode, decode.energy_log_error),
+        },
     )
 
 
