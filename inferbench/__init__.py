@@ -30,6 +30,7 @@ _HOMES = {
     "inferbench.face.simulate": ("Simulation", "simulate"),
     "inferbench.face.size": ("Sizing", "size"),
     "inferbench.face.sweep": ("Sweep", "sweep"),
+    "inferbench.face.users": ("UsersAt", "users_at"),
     "inferbench.face.validate": ("Validation", "validate"),
     "inferbench.records.grid": ("Grid", "Point"),
     "inferbench.discovery.hookspecs": ("hookimpl",),
@@ -168,6 +169,8 @@ if TYPE_CHECKING:
     from inferbench.face.size import size as size
     from inferbench.face.sweep import Sweep as Sweep
     from inferbench.face.sweep import sweep as sweep
+    from inferbench.face.users import UsersAt as UsersAt
+    from inferbench.face.users import users_at as users_at
     from inferbench.face.validate import Validation as Validation
     from inferbench.face.validate import validate as validate
     from inferbench.num import Array as Array

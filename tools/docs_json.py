@@ -34,6 +34,7 @@ inferbench op h200 elementwise --elements 4096
 inferbench op h100-sxm attention --batch 1,8 --heads 32 --queries 1 --keys 1024 --stack trtllm-1.3
 inferbench frontier h100-sxm tpu-v5p -w llama3-8b --context 1024 --output 256 --batch 1:64:x4
 inferbench frontier h100-sxm -w llama3-8b --context 1024 --slo-tpot 30ms --slo-ttft 2s --batch 1,8
+inferbench compare h100-sxm tpu-v5p -w llama3-8b --users-at 40tok/s --prompt 1024 --output 256
 inferbench size llama3-8b/decode --tpot 30ms --users 20 --chips h100-sxm,tpu-v5p
 inferbench size vit-l/forward --latency 30ms --users 20 --chips h100-sxm
 inferbench simulate h100-sxm llama3-8b --concurrency 8 --requests 50 --output 64 --slo-ttft 1s

@@ -35,6 +35,8 @@ __all__ = [
 
 T = TypeVar("T")
 _TIME = Unit("s", "a time", "20 ms", zero=True)
+SPEED = "users_at"
+"""The argument that is a rate of tokens; a time per token says the same."""
 _RATE = re.compile(r"(?P<rate>[0-9]+(?:\.[0-9]+)?)\s*(?:tok|token|tokens)/s")
 
 
@@ -159,13 +161,18 @@ def duration(time: str | float | None, argument: str) -> float:
     """
     if time is None:
         return math.inf
-    rate = _RATE.fullmatch(time.strip()) if isinstance(time, str) and "tpot" in argument else None
+    rate = (
+        _RATE.fullmatch(time.strip())
+        if isinstance(time, str) and ("tpot" in argument or argument == SPEED)
+        else None
+    )
     if rate and float(rate["rate"]) > 0:
         return 1.0 / float(rate["rate"])
     try:
         return quantity(time if isinstance(time, str) else f"{time!r} s", _TIME)
     except ValueError as error:
-        raise InferBenchError.of_argument(argument, str(error), **{argument: "20ms"}) from None
+        example = "30tok/s" if argument == SPEED else "20ms"
+        raise InferBenchError.of_argument(argument, str(error), **{argument: example}) from None
 
 
 def one_number(value: Axis | None, argument: str, default: float) -> float:

@@ -15,7 +15,7 @@ from inferbench.records.scenario import Term
 from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.model import DASH, Cell, Table
 
-__all__ = ["Block", "answer", "compact"]
+__all__ = ["SHORT", "SURE", "Block", "answer", "compact", "percent", "span"]
 
 # Terms of prices in the words that a label has room for.
 SHORT = {
@@ -273,8 +273,8 @@ def _verdict(block: Block, name: str, higher: bool) -> str:
     left = [name for name, odd in zip(names, odds, strict=True) if not math.isfinite(odd)]
     without = f"; no figure for {', '.join(left)}" if left else ""
     if first[1] >= SURE:
-        return f"{first[0]}, {_percent(first[1])} sure{beside}{without}"
-    shown = ", ".join(f"{name} {_percent(odd)}" for name, odd in (first, *others) if odd >= 0.05)
+        return f"{first[0]}, {percent(first[1])} sure{beside}{without}"
+    shown = ", ".join(f"{name} {percent(odd)}" for name, odd in (first, *others) if odd >= 0.05)
     return f"not sure: {shown}{beside}{without}"
 
 
@@ -289,5 +289,11 @@ def _names(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _percent(chance: float) -> str:
+def percent(chance: float) -> str:
+    """Write a probability.
+
+    Example:
+        >>> percent(0.832), percent(0.998)
+        ('83 %', '> 99 %')
+    """
     return "> 99 %" if chance > 0.99 else f"{100 * chance:.0f} %"

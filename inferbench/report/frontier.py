@@ -131,7 +131,7 @@ def _limits_table(found: Sequence[Frontier], asked: Question, limits: tuple[floa
     picked = [one.picked for one in found]
     heads = [Cell("")]
     for one, i in zip(found, picked, strict=True):
-        heads.append(Cell(one.system, () if i is not None else (f"{one.system}: {_why_not(one, limits)}",)))
+        heads.append(Cell(one.system, () if i is not None else (f"{one.system}: {why_not(one, limits)}",)))
     rows = [
         _row("software", [_software(one, i) for one, i in zip(found, picked, strict=True)]),
         _row(
@@ -205,7 +205,7 @@ def _row(title: str, cells: Sequence[Cell]) -> tuple[Cell, ...]:
     return (Cell(title), *cells)
 
 
-def _why_not(one: Frontier, limits: tuple[float, float]) -> str:
+def why_not(one: Frontier, limits: tuple[float, float]) -> str:
     """Why a system has no point within the limits."""
     if not one.count:
         return "; ".join(f"{reason} ({count})" for reason, count in one.infeasible.items()) or "no layout"

@@ -309,6 +309,9 @@ def _doubts(
     cost = HourlyCost.under(asked.scenario, System(system.chip, system.count), watts, one.decode.energy.limit)
     price = {term: np.log(cost.of(term, "high") / cost.of(term, "low")) / (2.0 * INTERVAL) for term in Term}
     return {
+        ABOUT.grams_co2_per_hour.name: np.nan
+        if asked.scenario is None
+        else asked.scenario.carbon(system, watts, one.decode.energy.limit),
         ABOUT.log_error.name: time,
         ABOUT.ttft_log_error.name: one.doubt["prefill"],
         ABOUT.power_log_error.name: one.doubt["power"],

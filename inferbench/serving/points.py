@@ -55,6 +55,7 @@ class Points:
         chunk: Tokens of a piece of a prompt; NaN where prompts are whole.
         tpot_s_low, tpot_s_high: Ends of the 90% interval, NaN under a bound; of the others likewise.
         grade: What the point rests on.
+        grams_co2_per_hour: Of all chips, by the scenario's grid.
         log_error: Log standard error of times and rates, errors of prompts and tokens taken as alike;
             `ttft_log_error`, `power_log_error`, `joules_log_error`, `usd_log_error`, `usd_cloud_log_error`
             those of the others, ranges of prices in the last two. NaN under software without an interval.
@@ -126,6 +127,7 @@ class Points:
     tokens_per_s_low: Array = attrs.field()
     tokens_per_s_high: Array = attrs.field()
     grade: Column = attrs.field()
+    grams_co2_per_hour: Array = attrs.field()
     log_error: Array = attrs.field()
     ttft_log_error: Array = attrs.field()
     power_log_error: Array = attrs.field()

@@ -12,7 +12,7 @@ import inferbench as ib
 
 pytestmark = pytest.mark.needs_plugins("chips/groq-lpu", "networks/llama3-8b", "networks/sd3-medium")
 
-ASK = ("frontier", "8xb200", "groq-lpu", "-w", "llama3-70b", "--context", "8192")
+ASK = ("frontier", "8xb200", "1xgroq-lpu", "-w", "llama3-70b", "--context", "8192")
 
 
 def test_json_holds_every_point_and_says_which_are_on_a_frontier(cli):
@@ -54,7 +54,7 @@ def test_csv_has_a_line_per_point(cli):
 
 
 def test_the_screen_names_why_nothing_fits_and_what_is_unknown(cli):
-    code, out, _ = cli("frontier", "8xmi355x", "groq-lpu", "-w", "llama3-70b")
+    code, out, _ = cli("frontier", "8xmi355x", "1xgroq-lpu", "-w", "llama3-70b")
     assert code == 0
     assert "groq-lpu: weights and one request don't fit" in out
     assert "no purchase price" in out
