@@ -18,6 +18,7 @@ from inferbench.errors import InferBenchError
 from inferbench.model import partition
 from inferbench.model.case import Case, prepare
 from inferbench.model.intervals import MATERIAL, inside, step_log_errors, unlike
+from inferbench.model.outside import strange_operators
 from inferbench.model.refusal import idle_ranks, unfit, unsupported
 from inferbench.model.step import Pass, one_layout, placed
 from inferbench.num import Array, Indices, Mask, Numeric
@@ -250,7 +251,7 @@ def _run(
     feasible, reasons = _feasible(case, whole, best, rate, site, idle)
     at = grid.at
     formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
-    strange = _strange(case, at, best)
+    strange, said = _strange(case, at, best)
     log_error, of_power, of_energy = _log_errors(case, at, merged, energy)
     shared: dict[str, Any] = {name: merged[name] for name in _SHARED}
     return Run(
@@ -284,6 +285,7 @@ def _run(
         reserve=case.reserve,
         options=_named(case),
         flags=_flags(case, at, energy, formats, strange) | _spilled(merged["away"]),
+        strange=said,
         ops=best.rows,
         chain=first.chain,
     )
@@ -306,16 +308,19 @@ def _named(case: Case) -> dict[str, object]:
     return {name: value for name, value in pairs.items() if value != getattr(default, name)}
 
 
-def _strange(case: Case, at: Point, best: Best) -> Mask:
-    """Whether a step's operators leave the boxes they were fitted in."""
-    if not case.stack.fit.rows:
-        return np.asarray(False)
+def _strange(case: Case, at: Point, best: Best) -> tuple[Mask, tuple[str, ...]]:
+    """Whether a step's operators leave the boxes they were fitted in, and which of them do."""
+    if not case.stack.fit.rows or case.stack.grade:
+        return np.asarray(False), ()
     strange: Mask = np.asarray(False)
+    said: tuple[str, ...] = ()
     for index in set(np.ravel(best.chosen).tolist()):
         site, graph, _, _ = placed(case, at, best.layouts[int(index)])
         mine = best.chosen == index
-        strange = np.where(mine, unlike(case.stack, graph.ops, site) > MATERIAL, strange)
-    return strange
+        here = mine & (unlike(case.stack, graph.ops, site) > MATERIAL)
+        strange = np.where(mine, here, strange)
+        said = (*said, *strange_operators(case.stack, graph.ops)) if np.any(here) else said
+    return strange, tuple(dict.fromkeys(said))
 
 
 def _spilled(away: Numeric) -> dict[str, Mask]:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from inferbench.records.run import Run
+import numpy as np
 
-__all__ = ["outside_at"]
+from inferbench.records.fit import field_of
+from inferbench.records.op import Op
+from inferbench.records.run import Run
+from inferbench.records.stack import Stack
+from inferbench.records.variants import variants
+
+__all__ = ["outside_at", "strange_operators"]
+
+
+NEVER = ": no kernel like it was fitted"
 
 
 def outside_at(run: Run, at: Mapping[str, Any], index: tuple[int, ...]) -> tuple[str, ...]:
@@ -33,8 +42,62 @@ def outside_at(run: Run, at: Mapping[str, Any], index: tuple[int, ...]) -> tuple
         return ()
     said = [*_names(run, str(at["precision"])), *_axes(run, at)]
     if not said and bool(run.values(run.flags.get("extrapolated", False))[index]):
-        said = ["operators: more than a tenth of the step lies outside what was fitted of their kinds"]
+        said = list(run.strange) or [
+            "operators: more than a tenth of the step lies outside what was fitted of their kinds"
+        ]
     return tuple(said)
+
+
+def strange_operators(stack: Stack, ops: Iterable[Op]) -> tuple[str, ...]:
+    """Say which operators leave the box of their kind, in which field, and where the box ends.
+
+    Args:
+        stack: Fitted on kernels.
+        ops: Of a step, on one chip.
+
+    Example:
+        >>> from inferbench.records.fit import Domain
+        >>> import inferbench as ib
+        >>> stack = ib.Stack(name="s", title="S", domain=Domain(ops={"gemm": {"m": (1.0, 64.0)}}))
+        >>> known = ib.installed()
+        >>> ops = known.workload("transformer").graph(
+        ...     known.network("llama3-8b"), ib.Grid.of({"batch": [256.0], "context": [1024.0]}, ["bf16"]).at,
+        ...     "decode", known.workload("transformer").options())
+        >>> strange_operators(stack, ops)[0]
+        'qkv: m 256: fitted to 64, 2 doublings beyond'
+    """
+    # What computes says more than what only moves data.
+    ranked = sorted(ops, key=lambda op: not np.any(np.asarray(op.useful) > 0))
+    said = dict.fromkeys(text for op in ranked for text in _of_operator(stack, op))
+    return tuple(sorted(said, key=lambda text: text.endswith(NEVER)))
+
+
+def _of_operator(stack: Stack, op: Op) -> Iterator[str]:
+    inside = np.asarray(stack.domain.holds(op))
+    if not inside.all():
+        yield from (f"{op.name}: {text}" for text in _fields(stack, op))
+    elif not np.all(stack.covers(op)):
+        yield f"{op.name}{NEVER}"
+
+
+def _fields(stack: Stack, op: Op) -> Iterator[str]:
+    for names, _ in variants(op):
+        box = next((stack.domain.ops[name] for name in names if name in stack.domain.ops), {})
+        for field, (low, high) in box.items():
+            value = field_of(op, field)
+            if value is None:
+                continue
+            least, most = float(np.min(value)), float(np.max(value))
+            if most > high:
+                yield _beyond(field, most, high, "to")
+            elif least < low:
+                yield _beyond(field, least, low, "from")
+
+
+def _beyond(name: str, value: float, edge: float, way: str) -> str:
+    beyond = abs(math.log2(value / edge)) if value > 0 and edge > 0 else math.inf
+    times = f"{beyond:.2g} doubling{'' if round(beyond, 2) == 1 else 's'}"
+    return f"{name} {value:,.0f}: fitted {way} {edge:,.0f}, {times} beyond"
 
 
 def _names(run: Run, precision: str) -> Iterator[str]:
@@ -56,6 +119,4 @@ def _axes(run: Run, at: Mapping[str, Any]) -> Iterator[str]:
         if value is None or low <= value <= high or not value > 0:
             continue
         edge, way = (high, "to") if value > high else (low, "from")
-        beyond = abs(math.log2(value / edge))
-        times = f"{beyond:.2g} doubling{'' if round(beyond, 2) == 1 else 's'}"
-        yield f"{axis} {value:,.0f}: fitted {way} {edge:,.0f}, {times} beyond"
+        yield _beyond(axis, value, edge, way)

@@ -14,7 +14,7 @@ from inferbench.records.op import Op
 from inferbench.records.variants import variants
 from inferbench.units import Deviation
 
-__all__ = ["Domain", "Fit", "FitFile", "FitPart"]
+__all__ = ["field_of", "Domain", "Fit", "FitFile", "FitPart"]
 
 
 @attrs.frozen
@@ -44,13 +44,14 @@ class Domain:
         for names, mask in variants(op):
             box = next((self.ops[name] for name in names if name in self.ops), {})
             for field, (low, high) in box.items():
-                value = _field(op, field)
+                value = field_of(op, field)
                 if value is not None:
                     inside = inside & (((value >= low) & (value <= high)) | ~np.asarray(mask))
         return inside
 
 
-def _field(op: Any, field: str) -> Numeric | None:
+def field_of(op: Any, field: str) -> Numeric | None:
+    """A field of an operator by its name in a box; None where it has none."""
     if field == "group":
         return np.asarray(op.heads / op.kv_heads) if hasattr(op, "kv_heads") else np.asarray(op.group)
     value = getattr(op, field, None)

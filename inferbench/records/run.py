@@ -58,6 +58,7 @@ class Run:
         footprint: The same by what it is: weights, cache (state), activations.
         reasons: Why not.
         reserve: What the engine keeps for itself.
+        strange: Operators that leave the box of their kind at some point, and by how much.
         options: Workload options that differ from their defaults (speculation, chunking, parts left out).
         layouts: Candidate layouts; `layout` indexes them point by point.
         view: What metrics, tables and documents are read through; `inferbench.run` gives it.
@@ -106,6 +107,7 @@ class Run:
     options: Mapping[str, Any] = attrs.field(factory=dict)
     notes: Mapping[str, str] = attrs.field(factory=dict)
     flags: Mapping[str, Mask] = attrs.field(factory=dict)
+    strange: tuple[str, ...] = ()
     causes: Mapping[str, Array] = attrs.field(factory=dict)
     ops: tuple[OpRow, ...] = ()
     provenance: Mapping[str, Any] = attrs.field(factory=dict)

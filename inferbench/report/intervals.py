@@ -10,11 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from inferbench.model.intervals import factors
+from inferbench.model.outside import outside_at
 from inferbench.records.host import Host
 from inferbench.records.run import Metric, Run
 
 __all__ = ["domain_text", "ends_text", "interval_text"]
 
+# Limits exceeded that one line has room for.
+MOST_BEYOND = 2
 # Tables show intervals of what is measured; those of what follows from it stand in JSON, CSV and frames.
 SHOWN = ("time", "power", "energy")
 
@@ -77,6 +80,12 @@ def domain_text(runs: Sequence[Run]) -> str:
     return " · ".join([*([_box(fitted)] if fitted else []), *said])
 
 
+def _beyond(run: Run) -> list[str]:
+    """Which limits the points of a run exceed, and by how much."""
+    out = run.values(run.flags["extrapolated"])
+    return [text for at, index in run.points() if bool(out[index]) for text in outside_at(run, at, index)]
+
+
 def _box(fitted: Sequence[Run]) -> str:
     """The box of the first stack, and whether the points lie in it."""
     out = [bool(np.any(run.flags["extrapolated"])) for run in fitted]
@@ -96,6 +105,10 @@ def _box(fitted: Sequence[Run]) -> str:
     box += [", ".join(domain.precisions)] if domain.precisions else []
     if all_out and domain.chips:
         box.insert(0, ", ".join(domain.chips))
-    bare = any(math.isnan(run.stack.fit.step) and run.stack.host == Host() for run in fitted)
+    beyond = list(dict.fromkeys(text for run in fitted for text in _beyond(run)))
+    if beyond:
+        left = len(beyond) - MOST_BEYOND
+        box = [*beyond[:MOST_BEYOND], *([f"{left} more"] if left > 0 else [])]
     said = f"{said} calibrated domain" + (f" ({'; '.join(box)})" if box else "")
+    bare = any(math.isnan(run.stack.fit.step) and run.stack.host == Host() for run in fitted)
     return said + (" · kernels only: no host time" if bare else "")

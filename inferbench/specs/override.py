@@ -88,7 +88,7 @@ def override_values(record: Record, facts: Mapping[str, str], where: str) -> Rec
         >>> import inferbench
         >>> params = inferbench.installed().network("llama3-8b").params
         >>> override_values(params, {"num_hidden_layers": "16"}, "network").num_hidden_layers
-        16
+        16.0
     """
     known: Any = record
     hints = typing.get_type_hints(type(record), include_extras=True)
