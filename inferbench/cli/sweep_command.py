@@ -110,7 +110,7 @@ RANKING = (
     metavar="NETWORK/PHASE",
     help="Instead of the grid's; may be repeated, and have a * in it.",
 )
-@common.point_options(stack="ideal")
+@common.point_options()
 @click.option(
     "--prefer",
     default="latency",

@@ -16,6 +16,7 @@ from inferbench.errors import InferBenchError, suggest
 from inferbench.face.answer import Answer
 from inferbench.face.asked import listed
 from inferbench.face.frames import to_frame
+from inferbench.model.choice import BEST
 from inferbench.num import Array
 from inferbench.records.executor import ExecutorOptions
 from inferbench.report.model import Report
@@ -155,7 +156,7 @@ def sweep(
     *,
     grid: str = "default",
     precision: str | Sequence[str] | None = None,
-    stack: str = "ideal",
+    stack: str = BEST,
     scenario: str = "reference",
     options: Mapping[str, Any] | None = None,
     ignore_capacity: bool = False,
@@ -180,7 +181,8 @@ def sweep(
         workload: `network/phase`, one or several, with `*` in it; None takes the grid's.
         grid: Named grid whose axes are taken where none are given: `default` or `reference`.
         precision: One name or several; by default the grid's.
-        stack: Name of a stack, or path of a TOML file.
+        stack: Software of the systems that name none: `best` (the nearest that was measured), `ideal` (the
+            bound), a stack, its TOML file or a family.
         scenario: Economics.
         options: The workload's options.
         ignore_capacity: Pretend that everything fits.

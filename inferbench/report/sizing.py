@@ -7,9 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
-import numpy as np
 
 from inferbench.model.document import provenance
+from inferbench.model.expected import Estimate
+from inferbench.model.intervals import INTERVAL
+from inferbench.model.outside import outside_at
+from inferbench.records.choice import BOUND, GRADES
+from inferbench.report.answer import percent, span
+from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.serving.sizing import Demand, Option, Sized
 from inferbench.units import show
@@ -23,8 +28,14 @@ Column = tuple[Sized, Option | None, str]
 def sizing_report(sized: Sequence[Sized], demand: Demand, next_: Next) -> Report:
     """Build the whole answer."""
     columns = [column for one in sized for column in _columns(one)]
-    heads = (Cell(""), *(Cell(one.chip.title + aside, _notes(one)) for one, _, aside in columns))
-    rows = [(Cell("meets it?"), *(Cell("no" if option is None else "yes") for _, option, _ in columns))]
+    heads = (
+        Cell(""),
+        *(Cell(one.chip.title + aside, (*_notes(one), *_doubts(option))) for one, option, aside in columns),
+    )
+    rows = [
+        (Cell("software"), *(_software(one, option) for one, option, _ in columns)),
+        (Cell("meets it?"), *(_met(option, demand) for _, option, _ in columns)),
+    ]
     for title, text, figure, path in _lines(demand):
         cells = _cells(columns, text, figure, path)
         rows.append((Cell(title), *cells))
@@ -35,20 +46,11 @@ def sizing_report(sized: Sequence[Sized], demand: Demand, next_: Next) -> Report
     limits = f"step ≤ {show(demand.limit, 's')}" + (
         f", first token ≤ {show(demand.first, 's')}" if math.isfinite(demand.first) else ""
     )
-    aside = f"{limits} (stack: {', '.join(dict.fromkeys(one.stack for one in sized))})"
-    estimated = [
-        f"{one.chip.title}: power: {option.run.energy.why}"
-        for one, option, _ in columns
-        if option is not None and option.run.energy.estimated and option.run.energy.why
-    ]
-    estimated += [
-        f"{one.chip.title}: the stack {one.stack} is used beyond what it was fitted on"
-        for one, option, _ in columns
-        if option is not None and bool(np.any(option.run.flags.get("extrapolated", False)))
-    ]
-    table = Table(title, heads, tuple(rows), aside, numeric=True, notes=tuple(dict.fromkeys(estimated)))
+    grades = {GRADES[option.grade] for _, option, _ in columns if option is not None}
+    legend = (f"[90 % interval]  {grade_legend(grades)}",) if grades - {GRADES[BOUND]} else ()
+    table = Table(title, heads, tuple(rows), limits, legend=legend)
     data = [
-        _record(one, option, which)
+        _record(one, option, which, demand.limit)
         for one in sized
         for which, option in (("fewest", one.fewest), ("cheapest", one.cheapest))
     ]
@@ -65,6 +67,37 @@ def _columns(one: Sized) -> list[Column]:
 
 def _notes(one: Sized) -> tuple[str, ...]:
     return (f"{one.chip.title}: {one.reason}",) if one.reason else ()
+
+
+def _doubts(option: Option | None) -> tuple[str, ...]:
+    """What a reader must know of an option: estimated power, software beyond what it was fitted on."""
+    if option is None:
+        return ()
+    energy = option.run.energy
+    power = (f"power: {energy.why}",) if energy.estimated and energy.why else ()
+    at, index = next(option.run.points())
+    return (*power, *outside_at(option.run, at, index)[:1])
+
+
+def _software(one: Sized, option: Option | None) -> Cell:
+    grade = "" if option is None else f" {SYMBOLS[GRADES[option.grade]]}"
+    return Cell("bound only" if option is not None and option.grade == BOUND else f"{one.stack}{grade}")
+
+
+def _met(option: Option | None, demand: Demand) -> Cell:
+    """Whether a limit is met; where the software has an interval, how likely."""
+    if option is None:
+        return Cell("no")
+    chance = option.meets(demand.limit)
+    return Cell("yes" if math.isnan(chance) else percent(chance))
+
+
+def _span(value: float, log_error: float, unit: str = "") -> str | None:
+    """A figure with its 90 % interval."""
+    if math.isnan(value):
+        return None
+    wide = math.exp(INTERVAL * log_error)
+    return span(Estimate(value, value / wide, value * wide), unit)
 
 
 Line = tuple[str, Callable[[Option], str | None], Callable[[Option], float] | None, str]
@@ -90,10 +123,15 @@ def _lines(demand: Demand) -> list[Line]:
         ("chips", lambda option: f"{option.system.count:,}", lambda option: float(option.system.count), ""),
         ("layout", lambda option: str(option.system.layout), None, ""),
         ("sequences per copy", lambda option: f"{option.batch:,.0f}", None, ""),
-        (step, lambda option: number(option.seconds, "s"), None, ""),
+        (step, lambda option: _span(option.seconds, option.log_error, "s"), None, ""),
         *(first if math.isfinite(demand.first) else []),
-        ("items/s, all users", lambda option: number(option.rate), None, ""),
-        ("power", lambda option: number(option.watts, "W"), lambda option: option.watts, ""),
+        ("items/s, all users", lambda option: _span(option.rate, option.log_error), None, ""),
+        (
+            "power",
+            lambda option: _span(option.watts, option.power_log_error, "W"),
+            lambda option: option.watts,
+            "",
+        ),
         ("ownership, $/h", dollars(0), lambda option: option.dollars[0], "price.purchase"),
         ("rental on demand, $/h", dollars(1), lambda option: option.dollars[1], "price.rental.on_demand"),
     ]
@@ -125,7 +163,7 @@ def _missing(one: Sized, option: Option | None, path: str) -> tuple[str, ...]:
     return (f"{one.chip.title}: {why}",) if why else ()
 
 
-def _record(one: Sized, option: Option | None, which: str) -> dict[str, Any]:
+def _record(one: Sized, option: Option | None, which: str, limit: float) -> dict[str, Any]:
     base: dict[str, object] = {
         "chip": one.chip.name,
         "which": which,
@@ -139,10 +177,20 @@ def _record(one: Sized, option: Option | None, which: str) -> dict[str, Any]:
         "chips": option.system.count,
         "layout": str(option.system.layout),
         "batch_per_copy": option.batch,
+        "grade": GRADES[option.grade],
+        "meets": _plain(option.meets(limit)),
         "seconds": option.seconds,
+        **_ends("seconds", option.seconds, option.log_error),
         "first_token_alone_s": _plain(option.first),
         **{name: _plain(value) for name, value in attrs.asdict(option.totals).items()},
+        **_ends("items_per_s", option.rate, option.log_error),
+        **_ends("power_w", option.watts, option.power_log_error),
     }
+
+
+def _ends(name: str, value: float, log_error: float) -> dict[str, float | None]:
+    wide = math.exp(INTERVAL * log_error)
+    return {f"{name}_low": _plain(value / wide), f"{name}_high": _plain(value * wide)}
 
 
 def _plain(value: float) -> float | None:

@@ -8,6 +8,7 @@ limit, so that the number of copies is the smallest for its layout.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from inferbench.errors import InferBenchError
 from inferbench.model import partition
 from inferbench.model.capacity import fits
 from inferbench.model.case import Case, prepare
+from inferbench.model.chances import normal
 from inferbench.model.evaluate import evaluate
 from inferbench.num import Array
 from inferbench.records.chip import Chip
@@ -124,6 +126,27 @@ class Option:
     def seconds(self) -> float:
         """Duration of a step."""
         return float(np.squeeze(self.run.values(self.run.seconds)))
+
+    @property
+    def log_error(self) -> float:
+        """Log standard error of that duration; NaN under software without an interval."""
+        return float(np.squeeze(self.run.values(self.run.log_error)))
+
+    @property
+    def power_log_error(self) -> float:
+        """The same of the power."""
+        return float(np.squeeze(self.run.values(self.run.power_log_error)))
+
+    @property
+    def grade(self) -> int:
+        """What the duration rests on: a place in `GRADES`."""
+        return int(np.squeeze(self.run.grade))
+
+    def meets(self, limit: float) -> float:
+        """Probability that a step is within a limit, seconds; NaN under software without an interval."""
+        if not self.log_error > 0:
+            return math.nan
+        return float(normal(math.log(limit / self.seconds) / self.log_error))
 
     @property
     def watts(self) -> float:

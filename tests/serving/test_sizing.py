@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pytest
 
+import inferbench as ib
 from inferbench.discovery.registry import installed
 from inferbench.serving.sizing import Demand, batches, size
 
@@ -223,3 +225,14 @@ def test_a_large_mixture_is_sized_with_ranks_that_share_experts():
     assert best.system.layout.sharing > 1
     assert best.batch == 2000
     assert best.watts <= 8 * 700 * (1 + 1e-9)
+
+
+@pytest.mark.needs_plugins("chips/h200", "stacks/trtllm-1.3")
+def test_a_limit_is_met_with_a_chance_and_figures_have_intervals():
+    """Log-normal errors: the chance follows from where the limit lies in the 90 % interval."""
+    (found,) = ib.size("llama3-70b/decode", ["h200"], 200, tpot="20ms").to_dict()["results"][:1]
+    assert found["seconds_low"] < found["seconds"] < found["seconds_high"]
+    spread = math.log(found["seconds_high"] / found["seconds"]) / 1.6449
+    chance = NormalDist().cdf(math.log(0.02 / found["seconds"]) / spread)
+    assert found["meets"] == pytest.approx(chance, abs=1e-3)
+    assert 0.5 < chance < 1
