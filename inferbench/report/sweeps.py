@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from inferbench.discovery.registry import Registry
+from inferbench.model.intervals import INTERVAL
+from inferbench.report.grades import SYMBOLS
 from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.report.space import dominated_notes, gap_notes
 from inferbench.space.flexibility import DEFINITIONS, Space, flexibility
@@ -28,11 +30,15 @@ COLUMNS = (
     "batch",
     "context",
     "feasible",
+    "grade",
+    "log_error",
 )
 """What a summary reads of every point, beside the metrics that have roles."""
 
 _HEAD = {
     "system": "system",
+    "grade": "rests on",
+    "interval": "90 %",
     "points": "points",
     "feasible": "fits",
     "flexibility_peak": "MFU > 50 %",
@@ -56,7 +62,30 @@ def summary(
     """
     together = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     space = Space.of_columns(together, registry.roles())
-    return _report(plan, _rows(space, unknown(plan, registry, space)), path, _dominated(space))
+    doubts = _doubts(together)
+    rows = [
+        {"system": row["system"], **doubts.get(row["system"], {}), **row}
+        for row in _rows(space, unknown(plan, registry, space))
+    ]
+    return _report(plan, rows, path, _dominated(space))
+
+
+def _doubts(columns: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Per system what most of its points rest on, and the median factor of their 90 % intervals."""
+    if "grade" not in columns:
+        return {}
+    found: dict[str, dict[str, Any]] = {}
+    names, fits = columns["system"], np.asarray(columns["feasible"], dtype=bool)
+    errors = np.asarray(columns.get("log_error", np.full(len(fits), np.nan)), dtype=np.float64)
+    for system in dict.fromkeys(names.tolist()):
+        mine = (names == system) & fits
+        grades = [one for one in columns["grade"][mine].tolist() if one]
+        known = errors[mine & np.isfinite(errors)]
+        found[system] = {
+            "grade": max(dict.fromkeys(grades), key=grades.count) if grades else None,
+            "interval": float(np.exp(INTERVAL * np.median(known))) if len(known) else None,
+        }
+    return found
 
 
 def _dominated(space: Space) -> tuple[str, ...]:
@@ -131,6 +160,7 @@ def _report(plan: Plan, rows: list[dict[str, Any]], path: Path | None, notes: tu
         notes=notes,
         legend=(
             "Shares of all points, every point weighing the same; an infeasible point counts as failed.",
+            "Rests on: most points; 90 %: the factor either way within which nine in ten lie, in the median.",
         ),
     )
     after = (
@@ -149,6 +179,10 @@ def _report(plan: Plan, rows: list[dict[str, Any]], path: Path | None, notes: tu
 
 def _cell(name: str, value: Any, why: str | None) -> Cell:
     notes = (why,) if why else ()
+    if name == "grade" and value is not None:
+        return Cell(f"{SYMBOLS[value]} {value}")
+    if name == "interval" and value is not None:
+        return Cell(f"× {value:.2g}")
     if isinstance(value, str):
         return Cell(value)
     if name == "points":

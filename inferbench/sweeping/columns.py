@@ -41,6 +41,7 @@ HEAD = (
     "reason_code",
     "reason",
     "domain",
+    "log_error",
 )
 TEXTS = (
     "system",
@@ -147,6 +148,7 @@ class Columns:
             self._number(rows, shape, metric.name, metric.of(run))
         for name, column in run.memory.items():
             self._number(rows, shape, name, column)
+        self._number(rows, shape, "log_error", run.log_error)
         self._marks(rows, run, feasible)
         if not feasible.all():
             reasons(run, feasible, self.texts["reason_code"], self.texts["reason"], rows)

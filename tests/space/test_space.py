@@ -333,7 +333,7 @@ class TestThePage:
             assert scores[system, "best", "prefill"] == pytest.approx(0.66, abs=0.01)
 
     def scores(self, cli: Any, *arguments: str) -> dict[tuple[str, str, str], float]:
-        code, out, _ = cli("sweep", *arguments, "-v", "--format", "json")
+        code, out, _ = cli("sweep", *arguments, "--stack", "ideal", "-v", "--format", "json")
         assert code == 0
         rows = json.loads(out)["space"]["flexibility"]
         return {
