@@ -146,7 +146,7 @@ def _rows(block: Block) -> Iterator[tuple[Cell, ...]]:
         yield _row(label, [p.seconds for p in points], points, False, "s")
         yield (Cell("    bound"), *(_bound(p.bound, "≥", "s") for p in points))
     yield _row(f"  {item}s/s per chip", [p.per_chip for p in points], points, True)
-    yield _dollars(points, item)
+    yield _dollars(points, item, first.latency)
     yield _row(f"  J/{item}", [p.joules for p in points], points, False)
     yield (Cell("  alg × hw × sw, %"), *(_chain(run, block.index) for run in block.runs))
 
@@ -213,12 +213,13 @@ def _bound(value: float, sign: str, unit: str) -> Cell:
     return Cell(f"{sign} {span(Estimate(value), unit)}" if math.isfinite(value) else DASH, unsure=True)
 
 
-def _dollars(points: Sequence[Expected], item: str) -> tuple[Cell, ...]:
+def _dollars(points: Sequence[Expected], item: str, latency: str) -> tuple[Cell, ...]:
     """Dollars per million items; ranked among the systems whose prices are of one kind."""
     terms = [point.term for point in points if point.term is not None]
     shared = max(dict.fromkeys(terms), key=terms.count) if terms else None
     odds = chances([p.dollars for p in points], False, [ranks(p) and p.term is shared for p in points])
-    unit = "$/Mtok" if item == "token" else f"$/M{item}"
+    side = {"tpot_s": " out", "ttft_s": " in"}.get(latency, "")
+    unit = f"$/Mtok{side}" if item == "token" else f"$/M{item}"
     cells = [Cell(f"  {unit}, {SHORT[shared]}" if shared is not None else f"  {unit}")]
     for point, chance in zip(points, odds, strict=True):
         if not point.dollars.known:
