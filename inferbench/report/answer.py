@@ -118,7 +118,7 @@ def answer(blocks: Sequence[Block], title: str, metrics: Sequence[Metric] = ()) 
     for block in blocks:
         rows += [*_rows(block), *_declared(block, metrics)]
     grades = {GRADES[point.grade] for block in blocks for point in block.points} - {GRADES[BOUND]}
-    legend = (f"[90 % interval]  {grade_legend(grades)}  ≤ ≥ bound: no software beats it",)
+    legend = (f"[90 % interval]  {grade_legend(grades)}  ≤ ≥ bound",)
     return (_verdicts(blocks, title), Table("", heads, tuple(rows), legend=legend))
 
 
