@@ -95,11 +95,12 @@ def test_experts_spill_before_the_cache():
 
 @settings(max_examples=15, deadline=None)
 @given(batch=st.integers(1, 400), hbm=st.floats(4e9, 90e9), more=st.floats(1e8, 5e10))
-def test_more_of_the_fast_memory_is_never_slower(batch, hbm, more):
+def test_more_of_the_fast_memory_is_never_slower_but_for_the_bandwidth_of_the_other(batch, hbm, more):
+    """Both levels are read at the same time: 60 GB/s beside 3 TB/s are worth 2 % at most."""
     host = MemoryLevel(2000 * GB, 60e9)
     small, _ = seconds(chip(hbm=hbm, host=host), batch=batch, context=2048)
     large, _ = seconds(chip(hbm=hbm + more, host=host), batch=batch, context=2048)
-    assert large <= small * (1 + 1e-12)
+    assert large <= small * (1 + 60e9 / 3e12)
 
 
 @settings(max_examples=10, deadline=None)
