@@ -83,8 +83,10 @@ def site(
     if validation:
         book.nav["About"].insert(1, ("Validation", "validation.html"))
     book.assets()
-    rows = flat(found.to_dict()["results"], {work.workload: "" for work in found.works}, found)
-    _overview(book, found, card, [*zip(chips, chip_pages, strict=True)])
+    document = found.to_dict()
+    rows = flat(document["results"], found)
+    report = found.report()
+    _overview(book, found, card, report, [*zip(chips, chip_pages, strict=True)])
     for place, (run, page) in enumerate(zip(chips, chip_pages, strict=True)):
         _chip(book, known, found, place, run, page)
     for place, (title, page) in enumerate(zip(titles, work_pages, strict=True)):
@@ -93,7 +95,7 @@ def site(
     book.write("methodology.html", "methodology.html", "Methodology", stacks=_stacks(found))
     if validation:
         _validation(book, known)
-    downloads(book, found.to_dict(), rows, _latex(found))
+    downloads(book, document, rows, _latex(report))
     return book.pages
 
 
@@ -106,7 +108,7 @@ def _title(work: Any) -> str:
     return ib.short(work.title or work.workload, 60)
 
 
-def flat(results: Sequence[dict[str, Any]], names: dict[str, str], found: Any) -> list[dict[str, Any]]:
+def flat(results: Sequence[dict[str, Any]], found: ib.Comparison) -> list[dict[str, Any]]:
     """Results as flat rows, each with the name of its work."""
     titles = [
         _title(work)
@@ -141,8 +143,13 @@ def _charts(answer: Any, names: Sequence[str], prefix: str) -> list[Chart]:
     return found
 
 
-def _overview(book: Book, found: ib.Comparison, card: ib.Card, chips: Sequence[tuple[ib.Run, str]]) -> None:
-    report = found.report()
+def _overview(
+    book: Book,
+    found: ib.Comparison,
+    card: ib.Card,
+    report: ib.Report,
+    chips: Sequence[tuple[ib.Run, str]],
+) -> None:
     charts = [Chart(card.plot("card").figure, "card"), *_charts(found, ("roofline",), "all")]
     systems = [
         {
@@ -288,11 +295,11 @@ def _validation(book: Book, known: ib.Registry) -> None:
     )
 
 
-def _latex(found: ib.Comparison) -> str:
+def _latex(report: ib.Report) -> str:
     """The answers for a paper, by the renderer of the command line."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "results.tex"
-        ib.write_report(found.report(), ib.Output("latex", str(path), False))
+        ib.write_report(report, ib.Output("latex", str(path), False))
         return path.read_text("utf-8")
 
 
