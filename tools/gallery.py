@@ -47,7 +47,7 @@ def draw(folder: Path) -> None:
     for file, command in commands(PAGE.read_text("utf-8")).items():
         arguments = shlex.split(command)[1:]
         arguments[-1] = str(folder / file)
-        if run(arguments):
+        if run([*arguments, "--force"]):
             raise RuntimeError(f"failed: {command}")
 
 
