@@ -10,10 +10,12 @@ import tomllib
 import zipfile
 from email.parser import Parser
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import pytest
+
+from inferbench.cli.new_command import KINDS
+from inferbench.cli.skeleton import rendered, words
 
 ROOT = Path(__file__).parent.parent
 CORE = "inferbench-core"
@@ -28,7 +30,6 @@ HOMES = [
 PROJECTS: dict[Path, dict[str, Any]] = {
     home: tomllib.loads((home / "pyproject.toml").read_text("utf-8")) for home in HOMES
 }
-TEMPLATES = sorted((ROOT / "inferbench/templates").glob("*/pyproject.toml.in"))
 # On the package index these two belong to other people; they must never be depended on, nor named in an
 # advice.
 STRANGERS = {"inferbench", "inferbench-cli"}
@@ -56,10 +57,9 @@ def test_a_distribution_has_a_name_of_ours_and_depends_on_no_stranger(home):
     assert not STRANGERS & set(table.get("tool", {}).get("uv", {}).get("sources", {}))
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.parent.name)
-def test_a_new_package_depends_on_no_stranger(path):
-    words = dict.fromkeys(("name", "package", "module", "vendor"), "x") | {"range": ">=0"}
-    table = tomllib.loads(Template(path.read_text("utf-8")).substitute(words))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_package_depends_on_no_stranger(kind):
+    table = tomllib.loads(rendered(words(kind, "x-1"))["pyproject.toml"])
     assert CORE in {bare(one) for one in table["project"]["dependencies"]}
     assert not STRANGERS & {bare(one) for one in requirements(table)}
 
@@ -98,7 +98,7 @@ TEXTS = [
     path
     for pattern in ("inferbench/**/*", "plugins/**/*", "specs/**/*", "contrib/**/*", "docs/**/*.md", "*.md")
     for path in ROOT.glob(pattern)
-    if path.suffix in (".py", ".md", ".toml", ".in") and "tests" not in path.parts
+    if path.suffix in (".py", ".md", ".toml", ".jinja") and "tests" not in path.parts
 ]
 # Only the record of the decision may say what must not be said.
 RECORD = ROOT / "docs/decisions/0011-the-name-of-the-distribution.md"

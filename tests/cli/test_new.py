@@ -6,14 +6,31 @@ import os
 import subprocess
 import sys
 import tomllib
+import zipfile
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from inferbench.cli import skeleton
 from inferbench.cli.app import run
+from inferbench.cli.new_command import KINDS
+from inferbench.cli.skeleton import ANSWERS
 
-NAMES = {"chip": "acme-q9", "architecture": "wave-front", "workload": "mixer"}
+NAMES = {
+    "chip": "acme-q9",
+    "architecture": "wave-front",
+    "workload": "mixer",
+    "stack": "my-engine",
+    "fabric": "two-rings",
+    "power-model": "acme-watts",
+    "metric": "answers-per-s",
+    "importer": "acme-log",
+    "renderer": "tabs",
+    "executor": "threads",
+    "command": "vendors",
+}
 
 
 def written(kind: str, folder: Path) -> Path:
@@ -34,37 +51,139 @@ def install(package: Path, site: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{package}", "INFERBENCH_STRICT": "1"}
 
 
-@pytest.mark.parametrize("kind", list(NAMES))
-@pytest.mark.slow
-def test_a_new_package_loads_and_passes_its_own_tests(kind, tmp_path):
-    if kind == "chip" and find_spec("inferbench_simt") is None:
-        pytest.skip("a new chip is of type simt, and inferbench-simt is not installed")
-    package = written(kind, tmp_path)
-    environment = install(package, tmp_path / "site")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--import-mode=importlib",
-        "tests",
-    ]
-    done = subprocess.run(command, cwd=package, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "skipped" not in done.stdout
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """One environment with a new package of every kind: their folder, and what finds them."""
+    folder = tmp_path_factory.mktemp("packages")
+    site, paths = folder / "site", []
+    for kind in NAMES:
+        package = written(kind, folder)
+        paths.append(str(package))
+        environment = install(package, site)
+    return folder, {**environment, "PYTHONPATH": os.pathsep.join([str(site), *paths])}
 
 
-@pytest.mark.parametrize("kind", list(NAMES))
-def test_a_new_package_is_listed_with_its_owner_and_version(kind, tmp_path):
-    package = written(kind, tmp_path)
-    command = [sys.executable, "-m", "inferbench", "list", f"{kind}s", "--format", "csv"]
+def ran(command: list[str], folder: Path, environment: dict[str, str]) -> str:
     done = subprocess.run(
-        command, env=install(package, tmp_path / "site"), capture_output=True, text=True, check=True
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    line = f"{kind}s,{NAMES[kind]},inferbench-{NAMES[kind]},0.1.0"
-    assert any(f"{one},".startswith(f"{line},") for one in done.stdout.splitlines())
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_new_packages_load_and_pass_their_own_tests(everything):
+    if find_spec("inferbench_simt") is None:
+        pytest.skip("a new chip is of type simt, and inferbench-simt is not installed")
+    folder, environment = everything
+    tests = [f"inferbench-{name}/tests" for name in NAMES.values()]
+    said = ran(
+        ["pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--rootdir", ".", *tests],
+        folder,
+        environment,
+    )
+    assert "skipped" not in said
+
+
+@pytest.mark.slow
+def test_new_packages_are_typed(everything):
+    pytest.importorskip("mypy", reason="the development tools are not installed")
+    folder, environment = everything
+    modules = [f"inferbench-{name}/inferbench_{name.replace('-', '_')}" for name in NAMES.values()]
+    cache = ["--cache-dir", str(folder / "cache")]
+    assert "no issues found" in ran(["mypy", "--strict", *cache, *modules], folder, environment)
+
+
+@pytest.mark.slow
+def test_new_packages_build_with_licence_and_types(everything):
+    pytest.importorskip("hatchling", reason="the build backend is not installed")
+    folder, environment = everything
+    for name in NAMES.values():
+        home = folder / f"inferbench-{name}"
+        ran(["hatchling", "build", "-t", "wheel", "-d", str(folder / "dist")], home, environment)
+    wheels = sorted((folder / "dist").glob("*.whl"))
+    assert len(wheels) == len(NAMES)
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel) as archive:
+            names = archive.namelist()
+        assert any(name.endswith("licenses/LICENSE") for name in names)
+        assert any(name.endswith("py.typed") for name in names)
+
+
+def test_new_packages_are_listed_with_their_owners_and_versions(everything):
+    folder, environment = everything
+    lines = ran(["inferbench", "list", "--format", "csv"], folder, environment).splitlines()
+    for kind, name in NAMES.items():
+        record = name.replace("-", "_") if kind == "metric" else name
+        line = f"{KINDS[kind]},{record},inferbench-{name},0.1.0,"
+        assert any(f"{one},".startswith(line) for one in lines)
+
+
+@pytest.mark.parametrize("kind", list(NAMES))
+def test_copier_writes_the_same_files(kind, tmp_path):
+    copier = pytest.importorskip("copier", reason="the development tools are not installed")
+    home = written(kind, tmp_path)
+    template = str(files("inferbench") / "templates")
+    given = {"kind": kind, "name": NAMES[kind]}
+    copier.run_copy(template, tmp_path / "theirs", data=given, defaults=True, quiet=True)
+    for path in home.rglob("*"):
+        if path.is_file() and path.name != ANSWERS:
+            theirs = tmp_path / "theirs" / path.relative_to(home)
+            assert path.read_text() == theirs.read_text(), path.name
+    both = [
+        {str(path.relative_to(one)) for path in one.rglob("*") if path.is_file()}
+        for one in (home, tmp_path / "theirs")
+    ]
+    assert both[0] == both[1]
+
+
+class TestUpdate:
+    def test_what_the_author_edited_is_left_alone(self, tmp_path, monkeypatch, capsys):
+        home = written("chip", tmp_path)
+        spec = home / "inferbench_acme_q9/chips/acme-q9.toml"
+        spec.write_text(spec.read_text().replace("600 W", "700 W"))
+        newer = skeleton.rendered
+
+        def changed(given):
+            texts = {path: f"{text}# newer\n" for path, text in newer(given).items()}
+            return {**texts, ANSWERS: newer(given)[ANSWERS]}
+
+        monkeypatch.setattr(skeleton, "rendered", changed)
+        capsys.readouterr()
+        assert run(["new", "--update", str(home)]) == 0
+        assert "700 W" in spec.read_text()
+        assert spec.with_name("acme-q9.toml.new").read_text().endswith("# newer\n")
+        assert (home / "README.md").read_text().endswith("# newer\n")
+        assert "1 to compare" in capsys.readouterr().out
+
+    def test_nothing_changes_where_nothing_is_newer(self, tmp_path, capsys):
+        home = written("metric", tmp_path)
+        (home / "README.md").write_text("mine")
+        capsys.readouterr()
+        assert run(["new", "--update", str(home)]) == 0
+        assert (home / "README.md").read_text() == "mine"
+        assert "0 files written, 0 to compare" in capsys.readouterr().out
+
+    def test_another_folder_is_refused(self, tmp_path, capsys):
+        assert run(["new", "--update", str(tmp_path)]) == 2
+        assert "there is no .copier-answers.yml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("licence", "begins"), [("MIT", "MIT License"), ("LicenseRef-Proprietary", "Copyright")]
+)
+def test_a_licence_and_a_host_are_chosen(licence, begins, tmp_path):
+    asked = ["--licence", licence, "--ci", "gitlab", "--dir", str(tmp_path)]
+    assert run(["new", "metric", "answers-per-s", *asked]) == 0
+    home = tmp_path / "inferbench-answers-per-s"
+    assert (home / "LICENSE").read_text().startswith(begins)
+    assert (home / ".gitlab-ci.yml").is_file()
+    assert not (home / ".github").exists()
 
 
 def test_nothing_is_overwritten(tmp_path, capsys):
