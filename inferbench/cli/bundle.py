@@ -18,6 +18,8 @@ from inferbench.specs import toml
 __all__ = ["Bundle", "unpacked"]
 
 GROUP = "inferbench"
+CLAIMS = "claims.toml"
+"""What a package tells customers: `[[claim]]` tables, held against the bound."""
 
 
 @attrs.frozen
@@ -29,12 +31,14 @@ class Bundle:
         shown: How reports call it.
         path: Folders in which it is found, before all others.
         names: Other names under which findings may call it.
+        claims: Files of claims that it brings.
     """
 
     target: str
     shown: str
     path: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
 
 
 def unpacked(target: str, folder: Path) -> Bundle:
@@ -81,7 +85,8 @@ def _project(home: Path, folder: Path) -> Bundle:
     lines = [f"[{GROUP}]", *(f"{key} = {value}" for key, value in points.items())]
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n", "utf-8")
     source = home / "src" if (home / "src").is_dir() else home
-    return Bundle(name, f"{name} {version}", (str(folder), str(source.resolve())))
+    claims = tuple(str(file) for file in sorted([*home.glob(CLAIMS), *source.glob(f"*/{CLAIMS}")]))
+    return Bundle(name, f"{name} {version}", (str(folder), str(source.resolve())), claims=claims)
 
 
 def _metadata(table: dict[str, Any], name: str, version: str) -> str:
@@ -108,4 +113,5 @@ def _wheel(path: Path, folder: Path) -> Bundle:
         raise InferBenchError.at(str(path), "it has no metadata", "build it: uv build, or python -m build")
     name = infos[0].name.removesuffix(".dist-info").rpartition("-")[0]
     said = re.search(r"^Name: *(\S+)", (infos[0] / "METADATA").read_text("utf-8"), re.MULTILINE)
-    return Bundle(said[1] if said else name, f"{path.name}", (str(folder),))
+    claims = tuple(str(file) for file in sorted(folder.rglob(CLAIMS)))
+    return Bundle(said[1] if said else name, path.name, (str(folder),), claims=claims)

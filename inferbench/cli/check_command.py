@@ -41,13 +41,14 @@ def command(
 
     TARGET is the folder of a package, a wheel, a TOML spec, a Python file with hooks, or the name of an
     installed package. A package needs no installation; it is judged in a process of its own, so that one that
-    hangs or ends the process is told from one that works.
+    hangs or ends the process is told from one that works. A file `claims.toml` in it is held against the
+    bound.
 
     The exit code is 1 if a law is broken, 0 if all hold or are only in doubt.
     """
     with tempfile.TemporaryDirectory() as folder:
         bundle = unpacked(target, Path(folder))
-        trial = tried(bundle.target, path=bundle.path, limit=limit)
+        trial = tried(bundle.target, path=bundle.path, claims=bundle.claims, limit=limit)
     verdict = _together(bundle, trial)
     common.emit(_report(bundle, verdict, output.verbose), output.form, output.out, common.the_registry())
     if picture is not None:

@@ -10,11 +10,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
 import attrs
 
+from inferbench.cli.audit import audit
 from inferbench.cli.commands import CORE
 from inferbench.discovery.entries import spec_file
 from inferbench.discovery.ownership import trust
@@ -40,7 +42,8 @@ def main(arguments: list[str]) -> int:
     """Judge what is asked for.
 
     Args:
-        arguments: `quick` or `full`; then a distribution, `*` for all of them, or the path of a file.
+        arguments: `quick` or `full`; then a distribution, `*` for all of them, or the path of a file; then
+            single-file plugins to load beside it, and files of claims.
     """
     # The answer's own channel: whatever a plugin writes to standard output, by any means, is kept out of it.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
@@ -49,10 +52,12 @@ def main(arguments: list[str]) -> int:
     registry = Registry(tell=lambda name, owner: _say(out, at=f"importing {name}", owner=owner))
     registry.bring("renderers", RENDERERS.values())
     registry.bring("commands", CORE)
-    for file in files:
+    for file in (file for file in files if file.endswith(".py")):
         _say(out, at=f"importing {file}", owner=file)
         registry.load_file(file)
-    for verdict in _verdicts(registry, target, depth == "quick", out):
+    claims = [Path(file) for file in files if file.endswith(".toml")]
+    audits = (audit(registry, target, file) for file in claims)
+    for verdict in chain(_verdicts(registry, target, depth == "quick", out), audits):
         findings = [attrs.asdict(finding) for finding in verdict.findings]
         _say(out, owner=verdict.owner, findings=findings, held=verdict.held, missing=verdict.missing)
     _say(out, at="the end", owner="", done=True)

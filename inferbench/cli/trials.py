@@ -48,6 +48,7 @@ def tried(
     quick: bool = False,
     files: tuple[str, ...] = (),
     path: tuple[str, ...] = (),
+    claims: tuple[str, ...] = (),
     limit: float = LIMIT,
 ) -> Trial:
     """Judge a package, all of them (`*`) or a file in a process of its own.
@@ -59,6 +60,7 @@ def tried(
         quick: Whether only by the laws that `doctor` looks at.
         files: Single-file plugins to load beside.
         path: Folders to look for distributions in, before all others.
+        claims: Files of claims of the package.
         limit: Seconds without a sign of life.
     """
     fatal: list[Finding] = []
@@ -70,7 +72,7 @@ def tried(
             "INFERBENCH_STRICT": "",
             "PYTHONPATH": os.pathsep.join([*path, *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
-        arguments = ["quick" if quick else "full", target, *files]
+        arguments = ["quick" if quick else "full", target, *files, *claims]
         verdicts, last, ended = _watch(arguments, environment, limit)
         if not ended:
             break

@@ -26,6 +26,7 @@ from inferbench.records.overlap import maximum_of
 from inferbench.records.placement import Graph, Placement, Site
 from inferbench.records.system import Layout, System
 
+PRIMITIVES = ("gemm", "attention", "elementwise", "reduce", "move")
 SEQUENCE = "sequence"
 """What is exposed where parts of one operator run one after the other, beside their longest engine."""
 
@@ -142,7 +143,15 @@ class Architecture(ABC):
     """A performance model: pure hardware, no efficiencies. Sees operators, never workloads.
 
     A subclass writes a method per operator kind it models (`def gemm(self, op, site) -> Cost`); kinds it
-    does not know are lowered to primitives and their costs added.
+    does not know are lowered to primitives and their costs added. A subclass that models no primitive at all
+    is a roofline.
+
+    Example:
+        >>> import inferbench as ib
+        >>> class Mine(ib.Architecture):
+        ...     name, title, params = "mine", "Mine", ib.NoParams
+        >>> Mine().support(ib.Gemm)
+        <Support.FULL: 'full'>
 
     Attributes:
         usual: Fields of the tuning that `calibrate` takes where it is given none: how common kernels tile
@@ -178,9 +187,27 @@ class Architecture(ABC):
         key = kind.kind
         if key in self.impossible:
             return Support.IMPOSSIBLE
-        if callable(getattr(self, key, None)):
+        if callable(getattr(self, key, None)) or (key in PRIMITIVES and self._empty):
             return Support.FULL
         return Support.LOWERED if kind.lower is not Op.lower else Support.NOT_MODELLED
+
+    @property
+    def _empty(self) -> bool:
+        """Whether it models no primitive, and so is a roofline."""
+        return not any(callable(getattr(self, kind, None)) for kind in PRIMITIVES)
+
+    def roofline(self, op: Op, site: Site) -> Cost:
+        """Operations over the format's peak, beside the bytes of each role at the bandwidth of its home.
+
+        Args:
+            op: Any primitive.
+            site: Where it runs.
+        """
+        moved = {f"bytes.{level}": amount for level, amount in site.traffic(op).items()}
+        if isinstance(op.useful, float) and op.useful == 0.0:
+            return Cost(busy=site.memory_time(op), actions=moved)
+        compute = {"compute": op.useful / site.rate(op)}
+        return Cost(busy={**compute, **site.memory_time(op)}, actions={"ops": op.useful, **moved})
 
     def remarks(self, chip: Chip, tuning: Any) -> Iterable[str]:
         """Yield what a reader of any result of this architecture must know: what is left out, what is
@@ -214,6 +241,8 @@ class Architecture(ABC):
         method: Coster | None = getattr(self, op.kind, None)
         if method is not None:
             return method(op, site)
+        if op.kind in PRIMITIVES and self._empty:
+            return self.roofline(op, site)
         parts = tuple(op.lower())
         if parts == (op,):
             raise UnsupportedOp.at(

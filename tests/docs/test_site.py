@@ -22,9 +22,9 @@ def test_every_page_stands_once_in_the_navigation():
 
 def test_links_that_leave_the_folder_lead_to_a_copy(tmp_path):
     page = docs.ROOT / "docs/howto/write-a-chip-package.md"
-    assert "../../contrib/inferbench-acme-x1/README.md" in page.read_text()
-    assert "(../repository/contrib/inferbench-acme-x1/README.md)" in docs_site.moved(page)
-    assert docs.ROOT / "contrib/inferbench-acme-x1/README.md" in docs_site.outside()
+    assert "../../contrib/inferbench-groq/README.md" in page.read_text()
+    assert "(../repository/contrib/inferbench-groq/README.md)" in docs_site.moved(page)
+    assert docs.ROOT / "contrib/inferbench-groq/README.md" in docs_site.outside()
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from inferbench.discovery.entries import said
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, UnsupportedOp
 
-__all__ = ["LAWS", "Broken", "Finding", "Law", "Subject", "Verdict", "judge", "law"]
+__all__ = ["LAWS", "Broken", "Finding", "Law", "State", "Subject", "Verdict", "judge", "law"]
 
 State = Literal["fails", "doubtful"]
 
