@@ -353,9 +353,14 @@ class Metric:
         return verbose or (self.order < 200 and screen in self.shown_in)
 
     def of(self, run: Run) -> Numeric:
-        """Compute it; a failure is blamed on the metric."""
+        """Compute it; a failure is blamed on the metric, and is NaN for a run that it does not apply to."""
         with blamed_on(f"{self.compute.__module__}: metric {self.name}"):
-            return self.compute(run)
+            try:
+                return self.compute(run)
+            except Exception:
+                if self.applies(run):
+                    raise
+                return np.nan
 
     def reason(self, run: Run) -> str:
         """Why it is not known, where it isn't."""

@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import inferbench as ib
@@ -146,3 +147,15 @@ def test_check_judges_a_folder_that_nobody_installed(tmp_path):
         r"idle-is-below-the-limit +chips/sound-1, power.idle: idle 650 W, TDP 600 W", done.stdout
     )
     assert re.search(r"1 of \d+ fail", (tmp_path / "b.svg").read_text())
+
+
+def test_a_metric_that_does_not_apply_is_unknown_and_no_failure():
+    from inferbench.testing.laws.sample import sample_runs
+
+    def missing(run):
+        raise KeyError("sram")
+
+    run = sample_runs()[0]
+    assert np.isnan(ib.Metric("m", "m", "", "none", missing, applies=lambda run: False).of(run))
+    with pytest.raises(ib.InferBenchError, match="metric m: KeyError"):
+        ib.Metric("m", "m", "", "none", missing).of(run)
