@@ -62,6 +62,7 @@ inferbench check inferbench-specs
 # Tables whose keys are names of records, packages, metrics or rules.
 FREE = (
     "metrics",
+    "brings",
     "files",
     "refused",
     "not_taken",
