@@ -66,7 +66,10 @@ def test_names_as_drivers_print_them_are_known(printed, name):
     assert REGISTRY.aliases()["chips"][printed] == name
 
 
-@pytest.mark.parametrize("name", ["rubin", "mi455x", "groq-3-lpu"])
+ANNOUNCED = ["rubin", "mi455x", "groq-3-lpu", "tpu-8i", "tpu-8t", "sn50", "ascend-950pr", "ascend-950dt"]
+
+
+@pytest.mark.parametrize("name", ANNOUNCED)
 def test_announced_chips_say_so_first_and_claim_no_datasheet(name):
     announced = chip(name)
     assert announced.note.startswith("Announced, not measured")
