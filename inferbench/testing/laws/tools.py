@@ -137,7 +137,9 @@ def a_file_that_can_t_be_read_is_bad_input(subject: Subject) -> Iterator[Broken]
 
 @law("renderers", quick=True)
 def a_renderer_writes_text(subject: Subject) -> Iterator[Broken]:
-    """A renderer turns any report into text: empty, missing, narrow and wide."""
+    """A renderer turns any report into text or bytes: empty, missing, narrow and wide."""
+    if subject.record.draws:
+        return  # it draws figures, and has no answer for a report without one
     from inferbench.report.model import Cell, Next, Report, Table
 
     cells = ((Cell("a"), Cell("1.00 ms", ("a note",))), (Cell("b"), Cell("–", unsure=True)))
@@ -149,8 +151,8 @@ def a_renderer_writes_text(subject: Subject) -> Iterator[Broken]:
             text = subject.record.render(report, width)
             again = subject.record.render(report, width)
             place = f"{('an empty report', 'a table')[number]} at {width} columns"
-            if not isinstance(text, str):
-                yield Broken(place, f"it gave {type(text).__name__}", "return text")
+            if not isinstance(text, str | bytes):
+                yield Broken(place, f"it gave {type(text).__name__}", "return text, or bytes")
             elif text != again:
                 yield Broken(place, "it gave another text the second time", "render from the report alone")
 
