@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from inferbench.discovery.registry import Entry, Registry
+from inferbench.discovery.registry import Entry, Problem, Registry
+from inferbench.errors import InferBenchError
 from inferbench.model.choice import BEST, choose
 from inferbench.model.own_formats import own_formats
 from inferbench.records.chip import Chip
@@ -102,6 +103,18 @@ def _price(row: Row) -> str:
     return DASH if rent is None else f"{compact(rent)}/h"
 
 
+def _readable(registry: Registry) -> Iterator[Row]:
+    """Yield a row per chip; one whose file is faulty costs only itself, and its package is told."""
+    for name, entry in sorted(registry.entries("chips").items()):
+        try:
+            row = chip_row(registry.chip(name), registry)
+        except InferBenchError as error:
+            faults = [Problem(entry.owner, one.place, one.found, one.remedy) for one in error.faults]
+            registry.problems += [one for one in faults if one not in registry.problems]
+        else:
+            yield {"kind": "chips", **_owned(entry), **row}
+
+
 def chips_table(registry: Registry, long: bool = False) -> tuple[Table, tuple[Row, ...]]:
     """Return a line per chip, and the same as data.
 
@@ -109,11 +122,7 @@ def chips_table(registry: Registry, long: bool = False) -> tuple[Table, tuple[Ro
         registry: Whose chips.
         long: With power at rest, prices by term, the stack's and the package's names.
     """
-    entries = registry.entries("chips")
-    rows = tuple(
-        {"kind": "chips", **_owned(entries[name]), **chip_row(registry.chip(name), registry)}
-        for name in registry.names("chips")
-    )
+    rows = tuple(_readable(registry))
     columns: dict[str, Callable[[Row], str]] = {
         "chip": lambda row: row["name"],
         "vendor": lambda row: row["vendor"].partition(" (")[0],

@@ -254,6 +254,19 @@ class TestChoice:
         assert Choice.of_environment() == Choice()
 
 
+def test_a_faulty_file_of_one_package_hides_nothing_of_others(toy_cli, tmp_path):
+    (tmp_path / "bad.toml").write_text("title = 3\n")
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from pathlib import Path\nimport inferbench as ib\n\n@ib.hookimpl\ndef inferbench_chips():\n"
+        "    yield Path(__file__).parent\n"
+    )
+    code, out, err = toy_cli("-p", str(path), "list", "chips")
+    assert code == 0
+    assert "toy-chip" in out
+    assert "problem(s) with" in err
+
+
 class TestVersions:
     @pytest.mark.parametrize(
         ("wanted", "said"),
