@@ -36,7 +36,17 @@ _HOMES = {
     "inferbench.discovery.hookspecs": ("hookimpl",),
     "inferbench.evidence.broken": ("json_values",),
     "inferbench.evidence.importing": ("read_measurements",),
-    "inferbench.num": ("Array", "Numeric", "ceil_div", "curve", "maximum", "minimum", "round_up", "where"),
+    "inferbench.num": (
+        "Array",
+        "Mask",
+        "Numeric",
+        "ceil_div",
+        "curve",
+        "maximum",
+        "minimum",
+        "round_up",
+        "where",
+    ),
     "inferbench.records.chip": ("Chip", "Link", "MemoryLevel", "Power", "Price", "Rental", "Silicon"),
     "inferbench.records.convolution": ("Conv2d",),
     "inferbench.records.cost": ("Cost",),
@@ -57,6 +67,15 @@ _HOMES = {
         "Scale",
     ),
     "inferbench.records.free": ("Free",),
+    "inferbench.records.kernel_tables": (
+        "ByKernel",
+        "EfficiencyByKernel",
+        "ExponentByKernel",
+        "SecondsByKernel",
+    ),
+    "inferbench.records.lookup": ("Curve", "Lookup", "PerKernel"),
+    "inferbench.records.roofline": ("Roofline", "RooflineFigures"),
+    "inferbench.records.time_model": ("TimeModel", "Unfitted"),
     "inferbench.records.network": ("Network", "Published"),
     "inferbench.records.published": ("PublishedTable",),
     "inferbench.records.attention": ("Attention",),
@@ -84,7 +103,7 @@ _HOMES = {
     "inferbench.records.run": ("Metric", "OpRow", "Run"),
     "inferbench.records.node": ("Node",),
     "inferbench.records.scenario": ("HourlyCost", "Scenario", "Suite", "SuitePoint", "Term"),
-    "inferbench.records.stack": ("Curve", "Domain", "Fit", "FitFile", "FitPart", "Host", "Stack"),
+    "inferbench.records.stack": ("Domain", "Fit", "FitFile", "FitPart", "Host", "Stack"),
     "inferbench.records.system": ("Layout", "System", "SystemName"),
     "inferbench.report.model": ("Cell", "Next", "Report", "Table"),
     "inferbench.discovery.registry": ("Registry", "installed"),
@@ -95,6 +114,7 @@ _HOMES = {
         "ByteCount",
         "BytesPerSecond",
         "Count",
+        "Deviation",
         "Dollars",
         "DollarsPerHour",
         "Fraction",
@@ -174,6 +194,7 @@ if TYPE_CHECKING:
     from inferbench.face.validate import Validation as Validation
     from inferbench.face.validate import validate as validate
     from inferbench.num import Array as Array
+    from inferbench.num import Mask as Mask
     from inferbench.num import Numeric as Numeric
     from inferbench.num import ceil_div as ceil_div
     from inferbench.num import curve as curve
@@ -218,9 +239,16 @@ if TYPE_CHECKING:
     from inferbench.records.interfaces import Renderer as Renderer
     from inferbench.records.interfaces import Support as Support
     from inferbench.records.interfaces import Workload as Workload
+    from inferbench.records.kernel_tables import ByKernel as ByKernel
+    from inferbench.records.kernel_tables import EfficiencyByKernel as EfficiencyByKernel
+    from inferbench.records.kernel_tables import ExponentByKernel as ExponentByKernel
+    from inferbench.records.kernel_tables import SecondsByKernel as SecondsByKernel
     from inferbench.records.kinds import Field as Field
     from inferbench.records.kinds import Kind as Kind
     from inferbench.records.kinds import op_kinds as op_kinds
+    from inferbench.records.lookup import Curve as Curve
+    from inferbench.records.lookup import Lookup as Lookup
+    from inferbench.records.lookup import PerKernel as PerKernel
     from inferbench.records.measurement import Condition as Condition
     from inferbench.records.measurement import Importer as Importer
     from inferbench.records.measurement import Measurement as Measurement
@@ -243,6 +271,8 @@ if TYPE_CHECKING:
     from inferbench.records.precision import Precision as Precision
     from inferbench.records.precision import PrecisionName as PrecisionName
     from inferbench.records.published import PublishedTable as PublishedTable
+    from inferbench.records.roofline import Roofline as Roofline
+    from inferbench.records.roofline import RooflineFigures as RooflineFigures
     from inferbench.records.run import Metric as Metric
     from inferbench.records.run import OpRow as OpRow
     from inferbench.records.run import Run as Run
@@ -251,7 +281,6 @@ if TYPE_CHECKING:
     from inferbench.records.scenario import Suite as Suite
     from inferbench.records.scenario import SuitePoint as SuitePoint
     from inferbench.records.scenario import Term as Term
-    from inferbench.records.stack import Curve as Curve
     from inferbench.records.stack import Domain as Domain
     from inferbench.records.stack import Fit as Fit
     from inferbench.records.stack import FitFile as FitFile
@@ -261,6 +290,8 @@ if TYPE_CHECKING:
     from inferbench.records.system import Layout as Layout
     from inferbench.records.system import System as System
     from inferbench.records.system import SystemName as SystemName
+    from inferbench.records.time_model import TimeModel as TimeModel
+    from inferbench.records.time_model import Unfitted as Unfitted
     from inferbench.report.model import Cell as Cell
     from inferbench.report.model import Next as Next
     from inferbench.report.model import Report as Report
@@ -272,6 +303,7 @@ if TYPE_CHECKING:
     from inferbench.units import ByteCount as ByteCount
     from inferbench.units import BytesPerSecond as BytesPerSecond
     from inferbench.units import Count as Count
+    from inferbench.units import Deviation as Deviation
     from inferbench.units import Dollars as Dollars
     from inferbench.units import DollarsPerHour as DollarsPerHour
     from inferbench.units import Fraction as Fraction

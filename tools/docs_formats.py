@@ -73,6 +73,8 @@ def written(hint: Any) -> str:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated and hasattr(args[1], "symbol"):
         unit = args[1]
+        if type(unit).__name__.startswith("By"):
+            return f"table of: {unit.meaning}, like `{unit.example}`"
         return (
             f'{unit.meaning}, like `"{unit.example}"`'
             if unit.symbol
@@ -178,6 +180,7 @@ def of(which: str) -> str:
     path = {
         "params": "architecture" if kind == "architectures" else "network",
         "tuning": f"tuning.{name}",
+        "figures": "time",
         "options": "",
     }[cls]
     return keys(table, path=path)
@@ -243,7 +246,12 @@ def network_page() -> str:
 
 STACK = """A stack is the software. The file's stem is its name.
 """
-ENTRIES = """An entry of a table is a number, or a curve `{ over = "m", points = [[32, 0.15], [128, 0.7]] }`.
+TIME = """`[time]` names a time model, and has that model's keys. Without `model` it is that of the stack
+which `based_on` names. [Why](../../decisions/0023-a-time-model-behind-the-stack.md).
+"""
+ENTRIES = """An entry of a table by kernel is a number, or a curve
+`{ over = "m", points = [[32, 0.15], [128, 0.7]] }`.
+Where the default is none it may be `false`: this kernel has no such term, though a more general key has.
 Its key is the kind of kernel, from special to general: `"attention.generation.fp8"`,
 `"attention.generation"`, `attention`, `default`.
 """
@@ -252,12 +260,16 @@ Its key is the kind of kernel, from special to general: `"attention.generation.f
 def stack_page() -> str:
     """Write docs/reference/formats/stack.md."""
     tuning = _sections("architectures", ("tuning", "`[tuning.{name}]`:"))
+    times = _sections("time_models", ("figures", "`[time]`, beside `model`:"))
     return page(
         "Stack files",
         STACK + how("Write a stack", "write-a-stack"),
         VALUES,
         "## Every stack\n",
         keys(beside(ib.Stack, "StackFile"), ib.Stack),
+        "## Time models\n",
+        TIME,
+        *(f"#{part}" if part.startswith("## ") else part for part in times),
         ENTRIES,
         "## Tuning by architecture\n",
         *(f"#{part}" if part.startswith("## ") else part for part in tuning),

@@ -131,7 +131,8 @@ def meaning(function: Callable[[], object]) -> str:
 
 def implementers(name: str) -> list[str]:
     """Distributions that implement a hook, and the core where it brings such records itself."""
-    from inferbench.discovery.registry import BROUGHT, installed
+    from inferbench.discovery.kinds import BROUGHT
+    from inferbench.discovery.registry import installed
 
     registry = installed()
     found = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+import inferbench as ib
 from inferbench.model.intervals import HOSTLESS, ISOLATED, MATERIAL
-from inferbench.records.trust import OTHER_KERNEL, UNFITTED, UNFITTED_MOVES, WIDEST_GROUP
 
 __all__ = ["BARS", "COVERAGE", "KERNEL_BARS", "KERNEL_POWER", "intervals"]
 
@@ -71,6 +71,7 @@ def intervals() -> list[str]:
 
 def _times() -> list[str]:
     """Intervals of times."""
+    off = ib.installed().get("time_models", "tiled-kernel").figures().unfitted
     return [
         (
             "Intervals are of 90%. For whole steps they are split-conformal: the 90th percentile of the"
@@ -88,7 +89,7 @@ def _times() -> list[str]:
             "phase and by 0.1 per doubling beyond an axis or a number of chips, in quadrature, and the result"
             " says `extrapolated`. On a chip of another"
         ),
-        f"vendor it grows by {UNFITTED}: none of the kernels there is one that was fitted.",
+        f"vendor it grows by {off.kernel}: none of the kernels there is one that was fitted.",
         (
             "It says so too where operators outside the boxes of their kernels (more rows than the largest"
             " product, kinds without a figure) take"
@@ -102,11 +103,11 @@ def _times() -> list[str]:
             " roofline: they get a log standard"
         ),
         (
-            f"error of {UNFITTED} (nine in ten published kernels take up to ten times the roofline),"
-            f" {UNFITTED_MOVES} where they only move data. Generation attention"
+            f"error of {off.kernel} (nine in ten published kernels take up to ten times the roofline),"
+            f" {off.movement} where they only move data. Generation attention"
         ),
         (
-            f"with more than {WIDEST_GROUP} query heads per key head is another kernel: {OTHER_KERNEL}. Such"
+            f"with more than {off.group:g} query heads per key head is another kernel: {off.other}. Such"
             " errors are shared: the upper end of a step has all of"
         ),
         "these operators at theirs.",

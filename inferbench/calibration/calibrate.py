@@ -27,6 +27,7 @@ from inferbench.num import Array
 from inferbench.records.chip import Chip
 from inferbench.records.fit import Domain, Fit, FitFile
 from inferbench.records.stack import Stack
+from inferbench.records.time_model import TimeModel
 
 __all__ = ["Calibration", "calibrate", "file_of"]
 
@@ -128,7 +129,8 @@ def calibrate(
         kinds: Beginnings of the kernels' keys to take (`gemm`, `attention.context`); none: all.
         tuning: The stack's `[tuning.<architecture>]`; its tiles are taken as given, how they fill is
             fitted. What it leaves open is as the architecture says is usual.
-        base: What the stack will be based on: its entries of other kinds hold in the fit too.
+        base: What the stack will be based on: its entries of other kinds hold in the fit too. Its time model
+            is fitted, unless the one that the architecture names extends it.
         progress: Told the key of each kernel before it is fitted.
 
     Raises:
@@ -141,8 +143,10 @@ def calibrate(
     """
     read = {file: read_rows(file, registry, given={"chip": chip.name}) for file in files}
     rows = [row for some in read.values() for row in some]
-    tuning = {**registry.architecture(chip.architecture_type).usual, **(tuning or {})}
-    found, left = kernels(rows, chip, registry, software, spellings, tuning)
+    architecture = registry.architecture(chip.architecture_type)
+    tuning = {**architecture.usual, **(tuning or {})}
+    model = _time_model(registry.time_model(architecture.time_model), base)
+    found, left = kernels(rows, chip, registry, software, spellings, tuning, model)
     wanted = _wanted(found, kinds, left)
     doubts = _doubts(wanted, chip)
     fits, refused = _fits(wanted, chip, base, progress)
@@ -153,6 +157,13 @@ def calibrate(
         tuning = {}  # exchanges know no tiles
     doubts = (*doubts, *(said for fitted in fits for said in _strange(fitted)))
     return Calibration(chip, tuple(fits), refused, left, cited, versions, tuning, doubts, base)
+
+
+def _time_model(usual: TimeModel, base: Stack | None) -> TimeModel:
+    """The model to fit: that of the base, unless the architecture's has all that this one has."""
+    if base is None or issubclass(usual.figures, base.time_model.figures):
+        return usual
+    return base.time_model
 
 
 def file_of(path: str | Path, rows: int) -> FitFile:

@@ -13,10 +13,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from inferbench.calibration.forms import form
 from inferbench.calibration.kernels import Kernel
-from inferbench.records.lookup import entry
-from inferbench.records.stack import TABLES, Stack
+from inferbench.records.lookup import PerKernel, entry
+from inferbench.records.stack import Stack
+from inferbench.records.time_model import TimeModel
 from inferbench.records.variants import variants
 
 if TYPE_CHECKING:
@@ -24,30 +24,27 @@ if TYPE_CHECKING:
 
 __all__ = ["absent", "beside", "entries", "tables_of"]
 
-Tables = dict[str, dict[str, float]]
-NOTHING = {"overlap": math.inf, "piece": math.inf, "tail": -1.0, "efficiency.convert": math.inf}
+Tables = dict[str, dict[str, float | None]]
 
 
-def absent(table: str) -> float:
-    """The value of a table's entry that says nothing.
+def absent(model: TimeModel, table: str) -> float | None:
+    """The entry of a table that changes nothing; None: that there is no such term.
 
     Example:
-        >>> absent("launch"), absent("efficiency.memory"), absent("overlap")
-        (0.0, 1.0, inf)
+        >>> from inferbench import installed
+        >>> [absent(installed().get("time_models", "roofline"), table) for table in ("launch", "overlap")]
+        [0.0, inf]
     """
-    return NOTHING.get(table, 1.0 if table.startswith("efficiency") else 0.0)
+    mark = model.mark(table)
+    return 0.0 if mark is None else mark.neutral
 
 
-def tables_of(stack: Stack | None) -> dict[str, Mapping[str, Any]]:
+def tables_of(stack: Stack | None) -> dict[str, PerKernel]:
     """The tables of a stack that have entries, by path: `launch`, `efficiency.memory`."""
-    if stack is None:
-        return {}
-    own = {name: getattr(stack, name) for name in TABLES}
-    every = {**own, **{f"efficiency.{engine}": table for engine, table in stack.efficiency.items()}}
-    return {path: table for path, table in every.items() if table}
+    return {} if stack is None else {path: table for path, (table, _) in stack.tables.items()}
 
 
-def beside(base: Stack | None, kernel: Kernel) -> dict[str, Mapping[str, Any]]:
+def beside(base: Stack | None, kernel: Kernel) -> dict[str, PerKernel]:
     """What a stack to be based on says of other kinds than the kernel's, with nothing for what the kernel
     fits itself.
 
@@ -56,11 +53,11 @@ def beside(base: Stack | None, kernel: Kernel) -> dict[str, Mapping[str, Any]]:
         kernel: What is to be fitted.
     """
     kind = kernel.key.partition(".")[0]
-    found: dict[str, Mapping[str, object]] = {
-        path: {**{k: v for k, v in table.items() if not _is(k, kind)}, kernel.key: absent(path)}
+    found: dict[str, PerKernel] = {
+        path: {**{k: v for k, v in table.items() if not _is(k, kind)}, kernel.key: absent(kernel.model, path)}
         for path, table in tables_of(base).items()
     }
-    for free in form(kernel.variant, kernel.narrow):
+    for free in kernel.model.frees(kernel.variant, kernel.narrow):
         if free.of and free.table in found:
             kept = {key: value for key, value in found[free.table].items() if not _is(key, free.of)}
             found[free.table] = {**kept, free.of: free.absent}
@@ -83,8 +80,9 @@ def entries(fits: Sequence[Fitted], base: Stack | None) -> Tables:
     theirs = tables_of(base)
     for fitted in fits:
         values = dict(zip((free.path for free in fitted.frees), fitted.values, strict=True))
-        for free in form(fitted.kernel.variant, fitted.kernel.narrow):
-            key = free.of + fitted.kernel.suffix if free.of else fitted.kernel.key
+        kernel = fitted.kernel
+        for free in kernel.model.frees(kernel.variant, kernel.narrow):
+            key = free.of + kernel.suffix if free.of else kernel.key
             parts = (table for table in theirs if free.of and table.startswith(f"{free.table}."))
             for table in (free.table, *parts):
                 tables.setdefault(table, {})[key] = values.get(free.path, free.absent)
@@ -94,34 +92,36 @@ def entries(fits: Sequence[Fitted], base: Stack | None) -> Tables:
             free.table: value for free, value in zip(fitted.frees, fitted.values, strict=True) if not free.of
         }
         for table in dict.fromkeys([*tables, *theirs]):
-            _close(tables.setdefault(table, {}), theirs.get(table, {}), fitted.kernel, _value(table, wanted))
+            value = _value(fitted.kernel.model, table, wanted)
+            _close(tables.setdefault(table, {}), theirs.get(table, {}), fitted.kernel, value)
     return {table: found for table, found in tables.items() if found}
 
 
-def _value(table: str, wanted: Mapping[str, float]) -> float:
+def _value(model: TimeModel, table: str, wanted: Mapping[str, float]) -> float | None:
     """What the fit had in a table; an engine's part (`memory.hbm`) is as the engine."""
     if table not in wanted and table.startswith("efficiency."):
         family = ".".join(table.split(".")[:2])
-        return wanted.get(family, absent(table))
-    return wanted.get(table, absent(table))
+        return wanted.get(family, absent(model, table))
+    return wanted.get(table, absent(model, table))
 
 
-def _close(mine: dict[str, float], theirs: Mapping[str, object], kernel: Kernel, value: float) -> None:
+def _close(mine: dict[str, float | None], theirs: PerKernel, kernel: Kernel, value: float | None) -> None:
     """Add entries until a lookup for the kernel finds the value."""
     for key in ("", kernel.key, f"{kernel.variant}.{kernel.precision}"):
         if key:
             mine[key] = value
         found = _lookup({**theirs, **mine}, kernel)
-        if found is None or found == value:
+        if found is _NOTHING or found == value:
             return
 
 
-def _lookup(table: Mapping[str, Any], kernel: Kernel) -> Any:
-    """The entry that holds for a kernel, None where there is none."""
+_NOTHING = math.nan
+
+
+def _lookup(table: PerKernel, kernel: Kernel) -> Any:
+    """The entry that holds for a kernel, `_NOTHING` where there is none."""
     op = kernel.ops[0]
-    missing = math.nan
-    found = entry(table, variants(op)[0][0], op.precision.points[0], kernel.formats[0], missing)
-    return None if found is missing else found
+    return entry(table, variants(op)[0][0], op.precision.points[0], kernel.formats[0], _NOTHING)
 
 
 def _fill_collectives(tables: Tables) -> None:

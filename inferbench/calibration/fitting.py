@@ -10,13 +10,16 @@ from typing import Any
 import attrs
 import numpy as np
 
-from inferbench.calibration.forms import Free, form
+from inferbench.calibration.forms import Free
 from inferbench.calibration.kernels import Kernel
 from inferbench.errors import InferBenchError
 from inferbench.model.intervals import INTERVAL, conformal_logs
 from inferbench.num import Array, Mask
 from inferbench.records.fit import FitPart
+from inferbench.records.lookup import PerKernel
+from inferbench.records.roofline import ROOFLINE
 from inferbench.records.stack import Stack
+from inferbench.records.time_model import TimeModel
 
 __all__ = ["FOLDS", "Fitted", "fit", "stack_of"]
 
@@ -77,7 +80,10 @@ class Fitted:
 
 
 def stack_of(
-    key: str, values: Mapping[str, float], beside: Mapping[str, Mapping[str, Any]] | None = None
+    key: str,
+    values: Mapping[str, float],
+    beside: Mapping[str, PerKernel] | None = None,
+    model: TimeModel = ROOFLINE,
 ) -> Stack:
     """Build a stack that knows one key.
 
@@ -85,9 +91,10 @@ def stack_of(
         key: The kernel's.
         values: By the paths of its parameters.
         beside: Entries of other kinds, by table.
+        model: The time model that the parameters are of.
 
     Example:
-        >>> stack_of("gemm", {"launch": 5e-6, "efficiency.compute": 0.8}).launch
+        >>> stack_of("gemm", {"launch": 5e-6, "efficiency.compute": 0.8}).figures.launch
         {'gemm': 5e-06}
     """
     found = {table: dict(some) for table, some in (beside or {}).items()}
@@ -96,14 +103,7 @@ def stack_of(
         if not table.startswith("tuning."):
             for name in (table, *(other for other in found if other.startswith(f"{table}."))):
                 found.setdefault(name, {})[of or key] = value
-    tables: dict[str, Any] = {"efficiency": {}}
-    for table, some in found.items():
-        name, _, engine = table.partition(".")
-        if engine:
-            tables[name][engine] = some
-        else:
-            tables[name] = some
-    return Stack(name="fit", title="fit", **tables)
+    return Stack(name="fit", title="fit", time_model=model, figures=model.record(found))
 
 
 def fit(kernel: Kernel) -> Fitted:
@@ -116,7 +116,7 @@ def fit(kernel: Kernel) -> Fitted:
         InferBenchError: Fewer than two rows per parameter, or fewer shapes than parameters, with which rows
             would settle what.
     """
-    frees = form(kernel.variant, kernel.narrow, kernel.tiled)
+    frees = kernel.model.frees(kernel.variant, kernel.narrow, kernel.tiled)
     used = kernel.fitted
     _enough(kernel, frees, int(used.sum()))
     defaults: list[str] = []
@@ -142,7 +142,7 @@ def _without(
     kernel: Kernel, frees: tuple[Free, ...], solution: _Solution, name: str, used: Mask
 ) -> tuple[tuple[Free, ...], _Solution]:
     """The fit without a parameter, and without those that mean nothing then."""
-    dropped = {name, *MEANINGLESS.get(name, ())}
+    dropped = {name, *(free.path for free in frees if free.needs == name)}
     kept = np.array([free.path not in dropped for free in frees])
     if not kept.any():  # one of the last two: the other one is told as it is
         kept = np.array([free.path != name for free in frees])
@@ -157,15 +157,6 @@ def _around(frees: Sequence[Free], used: Mask) -> tuple[Array, ...]:
     count = STARTS_OF_FEW if used.sum() < MANY else STARTS
     factors = AROUND ** np.random.default_rng(SEED).uniform(-1.0, 1.0, (count, len(frees)))
     return (usual, *(usual * factors))
-
-
-# What means nothing without what was dropped.
-MEANINGLESS = {
-    "ramp": ("ramp_bytes",),
-    "ramp_bytes": ("ramp",),
-    "serial": ("piece",),
-    "depth": ("tail",),
-}
 
 
 def _enough(kernel: Kernel, frees: Sequence[Free], rows: int) -> None:
@@ -246,7 +237,7 @@ def _spread(jac: Array, x: Array, scale: Array, cost: float, freedom: int) -> _S
 
 def _predict(kernel: Kernel, frees: Sequence[Free], values: Sequence[float] | Array) -> Array:
     named = {free.path: float(value) for free, value in zip(frees, values, strict=True)}
-    return kernel.time(stack_of(kernel.key, named, kernel.beside), _tuned(named))
+    return kernel.time(stack_of(kernel.key, named, kernel.beside, kernel.model), _tuned(named))
 
 
 def _tuned(named: Mapping[str, float]) -> dict[str, float]:
@@ -260,7 +251,9 @@ def _loose(frees: Sequence[Free], solution: _Solution) -> list[str]:
     """
     loose, nothing = [], []
     for free, value, deviation in zip(frees, solution.values, solution.deviations, strict=True):
-        if (value <= 1e-3 * free.start and free.absent <= 0.0) or not np.isfinite(deviation):
+        if (value <= 1e-3 * free.start and (free.absent is None or free.absent <= 0.0)) or not np.isfinite(
+            deviation
+        ):
             nothing.append(free.path)
         elif deviation > DOUBTED * max(abs(value), 1e-300):
             loose.append(free.path)
@@ -361,19 +354,15 @@ def _regimes(
 ) -> dict[str, float]:
     """Residuals by what takes longest: an engine's busy time, or everything that is no engine's."""
     named = {free.path: float(value) for free, value in zip(frees, solution.values, strict=True)}
-    only = stack_of(
-        kernel.key, {table: value for table, value in named.items() if table.startswith("efficiency")}
-    )
+    rates = {table: value for table, value in named.items() if table.startswith("efficiency")}
+    only = stack_of(kernel.key, rates, model=kernel.model)
     rows = len(kernel.measured)
     engines: dict[str, Any] = {}
     for op, cost in zip(kernel.ops, kernel.costs, strict=True):
         for engine in cost.busy:
             alone = attrs.evolve(cost, busy={engine: cost.busy[engine]}, exposed={})
             family = engine.partition(".")[0]
-            stack = attrs.evolve(
-                only, efficiency={k: v for k, v in only.efficiency.items() if k != "convert"}
-            )
-            seconds = np.broadcast_to(stack.time(alone, op, kernel.formats) * op.repeat, (1, rows))[0]
+            seconds = np.broadcast_to(only.time(alone, op, kernel.formats) * op.repeat, (1, rows))[0]
             engines[family] = engines.get(family, 0.0) + seconds
     total = _predict(kernel, frees, solution.values)
     rest = total - np.maximum.reduce([*engines.values(), np.zeros(rows)])

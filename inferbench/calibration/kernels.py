@@ -17,11 +17,12 @@ from inferbench.evidence.variants import regime
 from inferbench.num import Array, Mask, Numeric
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
+from inferbench.records.lookup import PerKernel
 from inferbench.records.measurement import EXPERTS, Measurement
 from inferbench.records.op import Op
 from inferbench.records.precision import FORMATS, Precision, stored
-from inferbench.records.stack import Stack
-from inferbench.records.trust import WIDEST_GROUP
+from inferbench.records.stack import IDEAL, Stack
+from inferbench.records.time_model import TimeModel
 
 __all__ = ["FASTER", "SHORT", "Kernel", "kernels"]
 
@@ -31,8 +32,6 @@ SHORT = 10e-6
 MESSAGE = 64 * 1024
 PLAIN = ("bf16", "fp16")
 FASTER = "faster than the roofline"
-
-_IDEAL = Stack(name="ideal", title="ideal")
 
 
 @attrs.frozen(eq=False)
@@ -48,6 +47,7 @@ class Kernel:
         ops, costs: What was measured together, each with arrays of shape (1, rows).
         bare: The costs without any tuning: what the hardware does by itself.
         formats: What the chip computes in.
+        model: What turns costs into seconds, with the parameters that may be fitted.
         measured: Seconds, of shape (rows,).
         groups: What a row belongs to when whole groups are left out: a shape, heads, a network.
         screened: Why a row is neither fitted nor scored; empty if it is.
@@ -68,6 +68,7 @@ class Kernel:
     costs: tuple[Cost, ...]
     bare: tuple[Cost, ...]
     formats: tuple[str, ...]
+    model: TimeModel
     measured: Array
     groups: tuple[str, ...]
     screened: tuple[str, ...]
@@ -77,7 +78,7 @@ class Kernel:
     rows: tuple[Measurement, ...] = ()
     tiled: bool = False
     recost: Callable[[Mapping[str, float]], tuple[Cost, ...]] | None = None
-    beside: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    beside: Mapping[str, PerKernel] = attrs.field(factory=dict)
 
     def time(self, stack: Stack, tuning: Mapping[str, float] | None = None) -> Array:
         """Seconds under a stack, of shape (rows,); `tuning` replaces fields of the architecture's."""
@@ -93,7 +94,7 @@ class Kernel:
     @property
     def roofline(self) -> Array:
         """Seconds under ideal software: the floor."""
-        return self._sum(_IDEAL, self.bare)
+        return self._sum(IDEAL, self.bare)
 
     @property
     def fitted(self) -> Mask:
@@ -143,6 +144,7 @@ def kernels(
     software: Sequence[str] = (),
     spellings: Sequence[str] = (),
     tuning: Mapping[str, Any] | None = None,
+    model: TimeModel | None = None,
 ) -> tuple[list[Kernel], dict[str, int]]:
     """Sort the rows of a chip into kernels.
 
@@ -154,6 +156,7 @@ def kernels(
             counts. None: all, which must then be one.
         spellings: Precisions as the source writes them; none: all, one spelling per precision of ours.
         tuning: The stack's `[tuning.<architecture>]`: how the architecture tiles products.
+        model: The stack's time model; None: the one that the architecture names.
 
     Returns:
         The kernels, and how many rows were not taken, by reason.
@@ -181,7 +184,10 @@ def kernels(
         left[why] += len(sorts.pop(sort))
     for sort, some in sorts.items():
         sorts[sort] = _one_software(sort, some, software, left)
-    return [_kernel(sort, some, chip, registry, tuning or {}) for sort, some in sorts.items()], dict(left)
+    chosen = model or registry.time_model(registry.architecture(chip.architecture_type).time_model)
+    return [_kernel(sort, some, chip, registry, tuning or {}, chosen) for sort, some in sorts.items()], dict(
+        left
+    )
 
 
 def _one_software(
@@ -263,7 +269,12 @@ def _variant(row: Measurement) -> str:
 
 
 def _kernel(
-    sort: Sort, rows: Sequence[Measurement], chip: Chip, registry: Registry, tuning: Mapping[str, Any]
+    sort: Sort,
+    rows: Sequence[Measurement],
+    chip: Chip,
+    registry: Registry,
+    tuning: Mapping[str, Any],
+    model: TimeModel,
 ) -> Kernel:
     names = {name for row in rows for name in row.axes}
     fields = {name: np.array([row.axes.get(name, np.nan) for row in rows]) for name in sorted(names)}
@@ -290,6 +301,7 @@ def _kernel(
         tuned,
         bare,
         formats,
+        model,
         measured,
         tuple(_group(row) for row in rows),
         ("",) * len(rows),
@@ -318,9 +330,8 @@ def _screen(kernel: Kernel) -> Kernel:
     if not collective:
         why[kernel.measured < SHORT] = f"shorter than {SHORT * 1e6:g} us"
     why[kernel.measured < kernel.roofline] = FASTER
-    if kernel.variant.startswith("attention.generation"):
-        wide = kernel.fields["heads"] > WIDEST_GROUP * kernel.fields["kv_heads"]
-        why[wide] = f"more than {WIDEST_GROUP:g} query heads per KV head"
+    other, said = kernel.model.other_kernel(kernel.ops[0], kernel.model.figures())
+    why[np.broadcast_to(other, (1, len(why)))[0]] = said
     small = kernel.fields["payload"] < MESSAGE if collective else np.zeros(len(why), dtype=bool)
     return attrs.evolve(kernel, screened=tuple(why), unscored=small)
 

@@ -232,8 +232,8 @@ def _runs(
 
 def at_share(stack: Stack, share: float) -> Stack:
     """The stack with kernels that it has no figure of at a share of the memory's bandwidth."""
-    memory = {**stack.efficiency.get("memory", {}), "default": share}
-    return attrs.evolve(stack, efficiency={**stack.efficiency, "memory": memory})
+    figures = stack.time_model.with_entry(stack.figures, SHARE.table, SHARE.of, share)
+    return attrs.evolve(stack, figures=figures)
 
 
 def _counted(run: Run, case: Case, grid: Grid) -> tuple[Mask, Array, Array, Array]:

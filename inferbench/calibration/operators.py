@@ -17,7 +17,7 @@ from inferbench.records.measurement import EXPERTS, Measurement
 from inferbench.records.op import Collective, Op
 from inferbench.records.placement import Footprint, Graph, Site
 from inferbench.records.precision import Precision
-from inferbench.records.stack import Stack
+from inferbench.records.stack import IDEAL
 from inferbench.records.system import Layout
 from inferbench.specs.options import structured_tuning
 
@@ -37,7 +37,7 @@ class Sort:
 def typed_tuning(chip: Chip, registry: Registry, table: Mapping[str, object]) -> Any:
     """A `[tuning.<architecture>]` table as the record of the chip's architecture."""
     architecture = registry.architecture(chip.architecture_type)
-    return structured_tuning(architecture, Stack(name="fit", title="fit", tuning={architecture.name: table}))
+    return structured_tuning(architecture, attrs.evolve(IDEAL, name="fit", tuning={architecture.name: table}))
 
 
 def cost(op: Op, chip: Chip, registry: Registry, tuning: object = None) -> tuple[Cost, tuple[str, ...]]:

@@ -121,7 +121,9 @@ def labels_of(labels: Labels | None, recipe: Recipe, title: str) -> Labels:
 
 def stack_of(text: str, recipe: Recipe, registry: Registry) -> Stack:
     """What a stack's file reads as."""
-    return stack_from(text.encode(), recipe.stack, f"{recipe.stack}.toml", registry.stack)
+    return stack_from(
+        text.encode(), recipe.stack, f"{recipe.stack}.toml", registry.stack, registry.time_model
+    )
 
 
 def chip_of(recipe: Recipe, rows: Rows, registry: Registry) -> Chip:

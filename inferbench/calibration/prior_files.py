@@ -40,19 +40,19 @@ source = "fit"
 [sources]
 fit = {{ title = "Fitted to the tables of inferbench-data: {command}", basis = "estimate" }}
 
-[efficiency.memory]
+[time]
+model = "roofline"
+
+[time.efficiency.memory]
 default = {memory:.3f}
 
-[efficiency.compute]
+[time.efficiency.compute]
 default = {compute:.3f}
 
-[efficiency.network]
+[time.efficiency.network]
 default = {network:.3f}
 
-[overlap]
-default = inf
-
-[launch]
+[time.launch]
 default = "{kernel * 1e6:.3g} us"
 collective = "{collective * 1e6:.3g} us"
 

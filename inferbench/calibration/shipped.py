@@ -17,7 +17,7 @@ from inferbench.calibration.recipe import Recipe
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
 from inferbench.records.fit import Fit
-from inferbench.records.stack import TABLES, Stack
+from inferbench.records.stack import Stack
 from inferbench.specs.options import structured_tuning
 from inferbench.specs.toml import read_toml
 
@@ -30,7 +30,7 @@ TOLERANCE = 1e-9
 TIMES = 0.02
 # Errors of rows left out come from many fits, each of fewer rows.
 ERRORS = 0.05
-OWNED = ("efficiency", *TABLES, "host", "energy", "kernel_energy", "tuning", "fit")
+OWNED = ("time", "host", "energy", "kernel_energy", "tuning", "fit")
 NOT_FITTED = ("files", "parts", "domain")
 
 
@@ -39,7 +39,7 @@ class Figure:
     """One figure that ships, and what the fit gives again.
 
     Attributes:
-        path: Where it stands: `host.step`, `launch.gemm.fp8`.
+        path: Where it stands: `host.step`, `time.launch.gemm.fp8`.
         shipped, again: In SI units; NaN where one of them has none.
         tolerance: Up to which relative difference they are the same.
     """
@@ -120,11 +120,11 @@ def _plain(value: float) -> float | None:
 
 def fitted_names(registry: Registry) -> list[str]:
     """Names of everything that ships and says the command that fits it: stacks, and chips of power models."""
-    names = []
-    for name in registry.names("stacks"):
-        stack = registry.stack(name)
-        if _commands(stack) or _architecture_figures(stack, registry):
-            names.append(name)
+    names = [
+        stack.name
+        for stack in registry.stacks()
+        if _commands(stack) or _architecture_figures(stack, registry)
+    ]
     for name in registry.names("power_models"):
         names += [f"{name}/{chip}" for chip in sorted(registry.get("power_models", name).fitted())]
     return names
@@ -261,7 +261,7 @@ def _times(stack: Stack, found: FittedStack) -> dict[str, float]:
     for fitted in found.kernels.fits:
         both = []
         for one in (stack, found.stack):
-            table = one.tuning.get(found.chip.architecture_type, {})
+            table: Mapping[str, Any] = one.tuning.get(found.chip.architecture_type, {})
             tuning = {name: float(table.get(name, value)) for name, value in fitted.tuned.items()}
             both.append(fitted.kernel.time(one, tuning)[fitted.kernel.fitted])
         differences[fitted.kernel.key] = float(np.max(np.abs(both[1] / both[0] - 1.0)))

@@ -59,7 +59,7 @@ def _values(frees: Sequence[Free], values: Mapping[str, float]) -> list[str]:
         if free.table in MICROSECONDS:
             tables.setdefault(table, []).append(f'{name} = "{value * 1e6:{MICROSECONDS[free.table]}} us"')
         elif free.of:
-            tables.setdefault(free.table, []).append(f"{free.of} = {value:{SHARES[free.table]}}")
+            tables.setdefault(f"time.{free.table}", []).append(f"{free.of} = {value:{SHARES[free.table]}}")
         else:
             tables.setdefault(table, []).append(f"{name} = {value:{SHARES[free.table]}}")
     return [line for table, entries in tables.items() for line in ("", f"[{table}]", *entries)]

@@ -12,7 +12,7 @@ import attrs
 from inferbench.calibration.calibrate import Calibration
 from inferbench.calibration.entries import entries
 from inferbench.calibration.text import files_lines, key_text, listed, part_lines, quoted, short
-from inferbench.records.stack import TIMES
+from inferbench.records.kernel_tables import ByKernel
 
 __all__ = ["Labels", "energy_toml", "head_lines", "stack_toml", "without_energies"]
 
@@ -124,15 +124,17 @@ def without_energies(text: str) -> str:
 
 
 def _tables(found: Calibration) -> list[str]:
-    """A table per kind of parameter, an entry per kernel."""
+    """The time model, and a table per kind of parameter with an entry per kernel."""
     tables = entries(found.fits, found.base)
-    lines = _tuning(found)
+    model = found.fits[0].kernel.model
+    lines = [*_tuning(found), "", "[time]", f"model = {quoted(model.name)}"]
     for table in sorted(tables, key=lambda name: (not name.startswith("efficiency"), name)):
-        head = ".".join(key_text(part) for part in table.split(".", 1))
+        head, mark = ".".join(key_text(part) for part in table.split(".", 1)), model.mark(table)
+        assert mark is not None
         lines += [
             "",
-            f"[{head}]",
-            *(f"{key_text(key)} = {_value(table, x)}" for key, x in tables[table].items()),
+            f"[time.{head}]",
+            *(f"{key_text(key)} = {_value(mark, x)}" for key, x in tables[table].items()),
         ]
     return lines
 
@@ -151,22 +153,21 @@ def _tuning(found: Calibration) -> list[str]:
     ]
 
 
-def _value(table: str, value: float) -> str:
-    if math.isinf(value):
-        return "inf"
-    if table == "tail" and value < 0:
-        return '"none"'
-    if table == "ramp_bytes" and value == 0:
-        return '"1 B"'
-    if table in TIMES:
-        if value == 0:
-            return '"0 s"'
-        for unit, size in (("us", 1e-6), ("ns", 1e-9), ("ps", 1e-12)):
-            if value >= 0.1 * size or unit == "ps":
-                return f'"{value / size:.4g} {unit}"'
-    if table == "ramp_bytes":
-        return f'"{value / 1e6:.4g} MB"'
-    return f"{min(value, 1.0):.4g}" if table.startswith("efficiency") else f"{value:.4g}"
+# Prefixes in which figures of a unit are written, each from a tenth on.
+_PREFIXES = {"s": (("us", 1e-6), ("ns", 1e-9), ("ps", 1e-12)), "B": (("MB", 1e6),)}
+
+
+def _value(mark: ByKernel, value: float | None) -> str:
+    """An entry in four digits, never beyond what is allowed."""
+    if value is None:
+        return "false"
+    unit = mark.unit
+    if unit.symbol and value == 0:
+        return f'"0 {unit.symbol}"'
+    for prefix, size in _PREFIXES.get(unit.symbol, ()):
+        if value >= 0.1 * size or prefix in ("ps", "MB"):
+            return f'"{value / size:.4g} {prefix}"'
+    return "inf" if math.isinf(value) else f"{min(value, unit.top):.4g}{unit.symbol}"
 
 
 def _fit(found: Calibration, command: str) -> list[str]:

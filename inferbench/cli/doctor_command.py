@@ -13,7 +13,8 @@ from inferbench._version import DISTRIBUTION
 from inferbench.cli import common
 from inferbench.cli.guard import DISABLE
 from inferbench.cli.trials import LIMIT, core_alone, tried
-from inferbench.discovery.registry import KINDS, Problem, Registry
+from inferbench.discovery.kinds import KINDS
+from inferbench.discovery.registry import Problem, Registry
 from inferbench.discovery.strangers import strangers
 from inferbench.errors import InferBenchError
 from inferbench.report.model import Cell, Report, Table

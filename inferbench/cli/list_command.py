@@ -8,7 +8,8 @@ import click
 import rich_click
 
 from inferbench.cli import common
-from inferbench.discovery.registry import KINDS, Registry
+from inferbench.discovery.kinds import KINDS
+from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
 from inferbench.report.listing import TABLES
 from inferbench.report.model import Cell, Next, Report, Table

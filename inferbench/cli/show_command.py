@@ -15,7 +15,8 @@ from inferbench.discovery.registry import KINDS as ALL
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
 from inferbench.records.facts import Fact
-from inferbench.records.stack import Curve, Stack
+from inferbench.records.kernel_tables import entry_text
+from inferbench.records.stack import Stack
 from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.report.plugins import KINDS as PLUGINS
 from inferbench.report.plugins import plugin_report
@@ -148,17 +149,11 @@ def _table(record: Any, facts: list[Fact], aside: str) -> Table:
 
 
 def entry_facts(stack: Stack) -> Iterator[Fact]:
-    """A stack's efficiencies, overlap exponents and launches as facts; what they rest on stands in `fit`."""
-    groups = {f"efficiency.{engine}": table for engine, table in stack.efficiency.items()}
-    for group, table in {**groups, "overlap": stack.overlap, "launch": stack.launch}.items():
-        unit = "s" if group == "launch" else ""
+    """A stack's time model and its tables as facts; what they rest on stands in `fit`."""
+    yield Fact("time.model", stack.time_model.name)
+    for path, (table, mark) in stack.tables.items():
         for key, value in table.items():
-            text = (
-                value
-                if not isinstance(value, Curve)
-                else f"over {value.over}: " + ", ".join(f"{x:g} → {y:g}" for x, y in value.points)
-            )
-            yield Fact(f"{group}.{key}", text, unit)
+            yield Fact(f"time.{path}.{key}", entry_text(value), mark.unit.symbol)
 
 
 def _plain(record: Any, aside: str) -> Table:

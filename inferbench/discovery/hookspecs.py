@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from inferbench.records.run import Metric
     from inferbench.records.scenario import Scenario, Suite
     from inferbench.records.stack import Stack
+    from inferbench.records.time_model import TimeModel
 
 __all__ = ["hookimpl", "hookspec"]
 
@@ -114,6 +115,16 @@ def inferbench_aliases() -> Iterable[Folder]:
 @hookspec
 def inferbench_architectures() -> Iterable[Architecture]:
     """Yield performance models. A chip names the one it needs in `[architecture] type`.
+
+    .. versionadded:: 0.1
+    """
+    return ()
+
+
+@hookspec
+def inferbench_time_models() -> Iterable[TimeModel]:
+    """Yield models that turn the cost of a kernel into seconds. A stack names the one it needs in
+    `[time] model`; the core brings `roofline`.
 
     .. versionadded:: 0.1
     """

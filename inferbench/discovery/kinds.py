@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from inferbench._version import DISTRIBUTION
 from inferbench.discovery.entries import Entry
 from inferbench.discovery.pools import INLINE, PROCESSES, Executor
+from inferbench.errors import Fault, InferBenchError, closest
 from inferbench.records.chip import Chip
 from inferbench.records.figure import Plot
 from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Renderer, Workload
@@ -14,11 +16,13 @@ from inferbench.records.measurement import Importer
 from inferbench.records.network import Network
 from inferbench.records.node import Node
 from inferbench.records.published import PublishedTable
+from inferbench.records.roofline import ROOFLINE
 from inferbench.records.run import Metric
 from inferbench.records.scenario import Scenario, Suite
-from inferbench.records.stack import Stack
+from inferbench.records.stack import IDEAL, Stack
+from inferbench.records.time_model import TimeModel
 
-__all__ = ["ANY", "BROUGHT", "IDEAL", "KINDS", "expanded"]
+__all__ = ["ANY", "BROUGHT", "KINDS", "expanded", "unknown"]
 
 # Kind -> (record class, singular for messages); the hook is `inferbench_<kind>`.
 KINDS: dict[str, tuple[type | None, str]] = {
@@ -33,6 +37,7 @@ KINDS: dict[str, tuple[type | None, str]] = {
     "workloads": (Workload, "workload"),
     "fabrics": (Fabric, "fabric"),
     "power_models": (PowerModel, "power model"),
+    "time_models": (TimeModel, "time model"),
     "metrics": (Metric, "metric"),
     "importers": (Importer, "importer"),
     "measurements": (None, "measurement set"),
@@ -42,12 +47,13 @@ KINDS: dict[str, tuple[type | None, str]] = {
     "plots": (Plot, "plot"),
     "commands": (None, "command"),
 }
-IDEAL = Stack(
-    name="ideal", title="Ideal software: efficiency 1, full overlap, no launch, no host", origin="inferbench"
-)
 ANY = "*"
 """In the table `[systems]` of the aliases: the node of every chip that stands in none of its own."""
-BROUGHT: dict[str, tuple[Any, ...]] = {"stacks": (IDEAL,), "executors": (INLINE, PROCESSES)}
+BROUGHT: dict[str, tuple[Any, ...]] = {
+    "stacks": (IDEAL,),
+    "executors": (INLINE, PROCESSES),
+    "time_models": (ROOFLINE,),
+}
 
 
 def expanded(kind: str, record: Any, owner: str, version: str) -> Iterator[Entry]:
@@ -72,3 +78,31 @@ def expanded(kind: str, record: Any, owner: str, version: str) -> Iterator[Entry
         raise TypeError(f"this {singular} has no name: {record!r:.60}")
     else:
         yield Entry(str(record.name), owner, version, record)
+
+
+def unknown(kind: str, name: str, installed: list[str], problems: int) -> InferBenchError:
+    """The error for a name that no record of a kind has: what is installed, and the closest spelling.
+
+    Args:
+        kind: `chips`, …
+        name: As written.
+        installed: Names of the kind.
+        problems: How many were found while loading.
+    """
+    singular = KINDS[kind][1]
+    if not installed:
+        package = "inferbench-specs" if kind in ("chips", "networks") else f"{DISTRIBUTION}[all]"
+        return InferBenchError.at(name, f"no {singular} is installed", f"pip install '{package}'")
+    near = closest(name, installed) or closest(name.lower(), installed)
+    hint = f"did you mean '{near}'?" if near else ""
+    shown = ", ".join(installed[:12]) + (", …" if len(installed) > 12 else "")
+    doctor = f"problems found: {problems}, see inferbench doctor" if problems else ""
+    fault = Fault(
+        name,
+        f"unknown {singular}",
+        " · ".join(p for p in (hint, f"inferbench list {kind}", doctor) if p),
+        code="unknown-name",
+        detail=f"installed are {shown}",
+        near=near,
+    )
+    return InferBenchError([fault])

@@ -9,6 +9,7 @@ from inferbench.discovery.entries import Entry
 from inferbench.errors import Fault
 from inferbench.records.interfaces import Architecture, Workload
 from inferbench.records.stack import Stack
+from inferbench.records.time_model import TimeModel
 from inferbench.specs import assemble
 from inferbench.specs.assemble_stack import stack_from
 from inferbench.specs.measurement_sets import set_from
@@ -34,6 +35,9 @@ class Known(Protocol):
     def workload(self, name: str) -> Workload:
         """A workload by name."""
 
+    def time_model(self, name: str) -> TimeModel:
+        """A time model by name."""
+
     def stack(self, name: str) -> Stack:
         """A stack by name."""
 
@@ -44,7 +48,7 @@ def parsed(kind: str, entry: Entry, registry: Known) -> Any:
     Args:
         kind: `chips`, …
         entry: With a file.
-        registry: Knows the architectures, workloads and stacks that specs name.
+        registry: Knows the architectures, workloads, time models and stacks that specs name.
 
     Raises:
         InferBenchError: A faulty file.
@@ -56,7 +60,7 @@ def parsed(kind: str, entry: Entry, registry: Known) -> Any:
     if kind == "networks":
         return assemble.network_from(text, entry.name, where, registry.workload)
     if kind == "stacks":
-        return stack_from(text, entry.name, where, registry.stack)
+        return stack_from(text, entry.name, where, registry.stack, registry.time_model)
     if kind == "measurements":
         return set_from(text, entry.name, where)
     return FILES[kind](text, entry.name, where) if kind in FILES else entry.file

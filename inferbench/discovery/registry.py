@@ -11,7 +11,8 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from copy import copy
 from functools import cache
 from importlib.metadata import Distribution, entry_points
@@ -27,18 +28,19 @@ from inferbench.discovery import hookspecs
 from inferbench.discovery.aliases import read_aliases, yielded
 from inferbench.discovery.border import fixed, quiet
 from inferbench.discovery.entries import Entry, Problem, near_hook, said, spec_file
-from inferbench.discovery.kinds import ANY, BROUGHT, KINDS, expanded
+from inferbench.discovery.kinds import ANY, BROUGHT, KINDS, expanded, unknown
 from inferbench.discovery.ownership import Choice, Trust, needs_newer_core, settled, trust
 from inferbench.discovery.parsing import FILES, parsed
-from inferbench.errors import Fault, InferBenchError, closest
+from inferbench.errors import Fault, InferBenchError
 from inferbench.records.chip import Chip
 from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Workload
 from inferbench.records.network import Network
 from inferbench.records.roles import ROLES, Role
 from inferbench.records.run import Metric
 from inferbench.records.stack import Stack
+from inferbench.records.time_model import TimeModel
 from inferbench.specs import assemble
-from inferbench.specs.assemble_stack import stack_from
+from inferbench.specs.assemble_stack import UnknownTimeModel, stack_from
 from inferbench.specs.configs import network_from_config, read_config_file
 
 __all__ = ["BROUGHT", "KINDS", "Entry", "Problem", "Registry", "installed"]
@@ -267,7 +269,7 @@ class Registry:
         ours = name if name in entries else self.alias(kind, name)
         entry = entries.get(ours) or entries.get(ours.lower())
         if entry is None:
-            raise self._unknown(kind, name)
+            raise unknown(kind, name, self.names(kind), len(self.problems))
         if entry.record is not None and kind not in DATA:
             return entry.record
         key = (kind, entry.name)
@@ -290,31 +292,11 @@ class Registry:
             return chip
         return attrs.evolve(chip, node=self.get("systems", found))
 
-    def _unknown(self, kind: str, name: str) -> InferBenchError:
-        singular, installed = KINDS[kind][1], self.names(kind)
-        if not installed:
-            package = "inferbench-specs" if kind in ("chips", "networks") else f"{DISTRIBUTION}[all]"
-            return InferBenchError.at(name, f"no {singular} is installed", f"pip install '{package}'")
-        near = closest(name, installed) or closest(name.lower(), installed)
-        hint = f"did you mean '{near}'?" if near else ""
-        shown = ", ".join(installed[:12]) + (", …" if len(installed) > 12 else "")
-        doctor = f"problems found: {len(self.problems)}, see inferbench doctor" if self.problems else ""
-        fault = Fault(
-            name,
-            f"unknown {singular}",
-            " · ".join(p for p in (hint, f"inferbench list {kind}", doctor) if p),
-            code="unknown-name",
-            detail=f"installed are {shown}",
-            near=near,
-        )
-        return InferBenchError([fault])
-
     def chip(self, name: str) -> Chip:
         """Return a chip by name or alias, or from the path of a TOML file."""
         if name.endswith(".toml") and name not in self.entries("chips"):
-            return assemble.chip_from(
-                spec_file(name), Path(name).stem, name, self.architecture, self.warnings.append
-            )
+            text, stem = spec_file(name), Path(name).stem
+            return assemble.chip_from(text, stem, name, self.architecture, self.warnings.append)
         return self.get("chips", name)  # type: ignore[no-any-return]
 
     def network(self, name: str) -> Network:
@@ -329,12 +311,22 @@ class Registry:
     def stack(self, name: str) -> Stack:
         """Return a stack by name or alias, or from the path of a TOML file (one that `calibrate` wrote)."""
         if name.endswith(".toml") and name not in self.entries("stacks"):
-            return stack_from(spec_file(name), Path(name).stem, name, self.stack)
+            return stack_from(spec_file(name), Path(name).stem, name, self.stack, self.time_model)
         return self.get("stacks", name)  # type: ignore[no-any-return]
+
+    def stacks(self) -> Iterator[Stack]:
+        """Yield the stacks whose time models are installed; those of other packages can't be used here."""
+        for name in self.names("stacks"):
+            with suppress(UnknownTimeModel):
+                yield self.stack(name)
 
     def architecture(self, name: str) -> Architecture:
         """Return an architecture plugin by name."""
         return self.get("architectures", name)  # type: ignore[no-any-return]
+
+    def time_model(self, name: str) -> TimeModel:
+        """Return a time model by name."""
+        return self.get("time_models", name)  # type: ignore[no-any-return]
 
     def workload(self, name: str) -> Workload:
         """Return a workload plugin by name."""
@@ -360,9 +352,8 @@ class Registry:
 
     def metrics(self) -> list[Metric]:
         """All metrics, in display order."""
-        return sorted(
-            (self.get("metrics", name) for name in self.names("metrics")), key=lambda m: (m.order, m.name)
-        )
+        found = (self.get("metrics", name) for name in self.names("metrics"))
+        return sorted(found, key=lambda m: (m.order, m.name))
 
     def roles(self) -> dict[Role, Metric]:
         """The metric of each role, in the order of `ROLES`; of two with one role the first on screens."""

@@ -23,8 +23,7 @@ from inferbench.records.chip import Chip
 from inferbench.records.choice import Choice
 from inferbench.records.network import Network
 from inferbench.records.op import Op
-from inferbench.records.stack import TIMES, Stack
-from inferbench.records.trust import UNFITTED
+from inferbench.records.stack import Stack
 
 if TYPE_CHECKING:
     from inferbench.discovery.registry import Registry
@@ -130,7 +129,7 @@ def _one(wanted: str, asked: _Asked, where: str) -> Choice:
     alias = known.alias("stacks", wanted)
     if alias in known.entries("stacks"):
         return _named(known.stack(alias), asked, where)
-    family = [stack for stack in _stacks(known) if stack.family == wanted.lower()]
+    family = [stack for stack in known.stacks() if stack.family == wanted.lower()]
     if not family:
         raise InferBenchError.at(
             where, f"no stack and no family is called '{wanted}'", _taught(wanted, asked)
@@ -166,7 +165,7 @@ def _best(asked: _Asked) -> Choice:
         found = min(tiers[nearest], key=lambda stack: _doubt(stack, asked))
         why = "fitted on this chip" if nearest == SAME else "fitted on a sibling of this chip"
         return _chosen(_variant(found, asked), asked, why)
-    priors = [stack for stack in _stacks(known) if stack.grade and _prior_of(stack, asked.chip)]
+    priors = [stack for stack in known.stacks() if stack.grade and _prior_of(stack, asked.chip)]
     if priors:
         found = min(priors, key=lambda stack: (not stack.vendors, not stack.architectures, stack.name))
         return _chosen(found, asked, "no software of it or a sibling was measured")
@@ -186,7 +185,7 @@ def serving(chip: Chip, registry: Registry) -> list[Stack]:
         >>> [stack.name for stack in serving(ib.installed().chip("wse-3"), ib.installed())]
         ['cerebras-2024', 'groq-2024']
     """
-    stacks = (stack for stack in _stacks(registry) if stack.fit.rows and not stack.grade)
+    stacks = (stack for stack in registry.stacks() if stack.fit.rows and not stack.grade)
     return [stack for stack in stacks if _runs_on(stack, chip)]
 
 
@@ -229,7 +228,7 @@ def cited(registry: Registry, chip: Chip, software: str, phase: str) -> Stack | 
     """
     wanted = software.lower()
     best: tuple[Any, Stack] | None = None
-    for stack in _stacks(registry):
+    for stack in registry.stacks():
         match = max((len(s) for s in stack.software if wanted.startswith(s.lower())), default=0)
         if not match or not _runs_on(stack, chip) or not _has_phases(stack, (phase,)):
             continue
@@ -246,10 +245,6 @@ def cited(registry: Registry, chip: Chip, software: str, phase: str) -> Stack | 
         if best is None or rank > best[0]:
             best = (rank, stack)
     return best[1] if best else None
-
-
-def _stacks(registry: Registry) -> Iterator[Stack]:
-    return (registry.stack(name) for name in registry.names("stacks"))
 
 
 def _runs_on(stack: Stack, chip: Chip) -> bool:
@@ -283,14 +278,20 @@ def _doubt(stack: Stack, asked: _Asked) -> tuple[float, float]:
     counts = stack.domain.counts
     beyond = PER_DOUBLING * max(0.0, math.log2(asked.count / counts[-1])) if counts else 0.0
     error = math.inf if math.isnan(stack.fit.error) else stack.fit.error
-    open_ = UNFITTED * (1.0 - asked.covered(stack))
+    open_ = _open(stack, 1.0 - asked.covered(stack))
     return math.hypot(step, unseen, missing, unlike, beyond, open_), error
+
+
+def _open(stack: Stack, share: float) -> float:
+    """Standard error for a share of the work that a stack has no figure of; infinite where nobody knows."""
+    error = stack.unfitted.kernel
+    return 0.0 if not share else math.inf if math.isnan(error) else error * share
 
 
 def _has_figures(stack: Stack, kind: str) -> bool:
     """Whether a stack knows a kind of operator: by a figure of its own, or without any by kind."""
-    tables = (*stack.efficiency.values(), *(getattr(stack, name) for name in TIMES))
-    return not any(tables) or any(key.split(".")[0] in (kind, "default") for table in tables for key in table)
+    tables = stack.lasting
+    return not tables or any(key.split(".")[0] in (kind, "default") for table in tables for key in table)
 
 
 def _variant(stack: Stack, asked: _Asked) -> Stack:
@@ -350,7 +351,7 @@ def _work(asked: _Asked) -> Iterator[tuple[Op, float]]:
 
 
 def _taught(wanted: str, asked: _Asked) -> str:
-    stacks = list(_stacks(asked.registry))
+    stacks = list(asked.registry.stacks())
     names = {BEST, *(stack.name for stack in stacks), *(stack.family for stack in stacks if stack.family)}
     near = suggest(wanted, sorted(names))
     return " · ".join(part for part in (near, _serve(asked)) if part)

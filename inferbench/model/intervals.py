@@ -29,8 +29,7 @@ from inferbench.records.grid import Point
 from inferbench.records.op import Collective, Op
 from inferbench.records.placement import Site
 from inferbench.records.run import Metric, Run
-from inferbench.records.stack import Stack
-from inferbench.records.trust import OUTSIDE, UNFITTED
+from inferbench.records.stack import OUTSIDE, Stack
 
 __all__ = [
     "INTERVAL",
@@ -104,8 +103,8 @@ def outside(case: Case, at: Point) -> Numeric:
     """Log standard error added outside the box in which the stack was fitted; 0 inside.
 
     0.25 for each of an unseen chip, precision or phase, 0.1 per doubling beyond an axis or a number of
-    chips, in quadrature; 1.4 for a chip of another vendor, where none of the kernels is one that was
-    fitted.
+    chips, in quadrature; for a chip of another vendor, where none of the kernels is one that was fitted,
+    the time model's error of such kernels.
 
     Example:
         Batch 128 where 64 was the largest: one doubling, 0.1.
@@ -113,7 +112,7 @@ def outside(case: Case, at: Point) -> Numeric:
     domain = case.stack.domain
     total: Numeric = 0.0
     if domain.chips and case.chip.name not in domain.chips:
-        total = total + (UNSEEN if _kindred(case) else UNFITTED) ** 2
+        total = total + (UNSEEN if _kindred(case) else case.stack.unfitted.kernel) ** 2
     if domain.counts:
         beyond = max(
             np.log2(case.system.count / domain.counts[1]), np.log2(domain.counts[0] / case.system.count), 0.0
@@ -195,9 +194,9 @@ def energy_spreads(time: Numeric, energy: Energy, waiting: Numeric, limit: float
 def unlike(stack: Stack, ops: Sequence[Op], site: Site) -> Numeric:
     """Share of a step in operators that lie outside the boxes in which a stack's kernels were fitted.
 
-    An operator outside the box of its variant counts once. One with useful operations counts 5.6 times
-    where a stack fitted on kernels alone has no figure of its kind, 8.8 times where software runs another
-    kernel: as often as what is added to its error is more than 0.25. Times are the roofline's: the larger
+    An operator outside the box of its variant counts once. One with useful operations counts more where a
+    stack fitted on kernels alone has no figure of its kind, or where software runs another kernel: as often
+    as what is added to its error is more than 0.25. Times are the roofline's: the larger
     of operations over peak and bytes over bandwidth.
 
     Args:
@@ -212,6 +211,7 @@ def unlike(stack: Stack, ops: Sequence[Op], site: Site) -> Numeric:
         formats = tuple(site.computes_in(point.compute) for point in op.precision.points)
         outside = ~np.asarray(stack.domain.holds(op))
         more = stack.shared_error(op, formats) / OUTSIDE * (np.asarray(op.useful) > 0)
+        more = np.where(np.isnan(more), 1.0, more)  # nobody knows how far: outside, as any other
         total, part = total + seconds, part + seconds * np.maximum(outside, more)
     return part / np.where(np.asarray(total) > 0, total, 1.0)
 

@@ -22,12 +22,10 @@ from inferbench.records.interfaces import SEQUENCE
 from inferbench.records.op import Collective, Op
 from inferbench.records.placement import Footprint, Graph, Reason, Site
 from inferbench.records.run import OpRow
-from inferbench.records.stack import Stack
+from inferbench.records.stack import IDEAL
 from inferbench.records.system import Layout
 
 __all__ = ["Pass", "one_layout", "placed"]
-
-_IDEAL = Stack(name="ideal", title="ideal")
 
 
 @attrs.frozen(eq=False)
@@ -264,7 +262,7 @@ class _StepCost:
         """Add one operator, all of its executions."""
         cost = self.cost(op)
         repeat = op.repeat
-        model = _IDEAL.time(cost, op) * repeat
+        model = IDEAL.time(cost, op) * repeat
         seconds = model if self.case.stack.ideal else self.case.stack.time(cost, op, self.formats) * repeat
         self.model[op.unit] = self.model[op.unit] + model
         self.seconds[op.unit] = self.seconds[op.unit] + seconds
@@ -325,7 +323,7 @@ class _StepCost:
             self.actions[action] = self.actions.get(action, 0.0) + count * (self.site.layout.pp - 1)
         for engine, busy in cost.busy.items():
             self.busy[engine] = self.busy.get(engine, 0.0) + busy * (self.site.layout.pp - 1)
-        return _IDEAL.time(cost, op), self.case.stack.time(cost, op, self.formats)
+        return IDEAL.time(cost, op), self.case.stack.time(cost, op, self.formats)
 
 
 def _step(

@@ -21,12 +21,14 @@ class Free:
             (`host.step`), or a figure of a power model (`baseline`, `bytes.hbm`).
         start: Where the search begins; also its scale.
         low, high: The physical range.
-        absent: The value that says nothing: what the parameter is where the data can't fix it.
+        absent: The value that says nothing: what the parameter is where the data can't fix it; None: no
+            entry at all.
         settled: Which measurements would fix it.
         of: Variant that the entry is for, where the kernel runs operators of another one beside its own.
         ticks: In how many values the range is searched where a search goes through all of them: no start, no
             local minimum. 0: it is solved for.
         scale: How these values lie in the range.
+        needs: Table of the parameter without which this one means nothing.
         unit: Symbol of its unit; empty for shares and factors.
 
     Example:
@@ -38,11 +40,12 @@ class Free:
     start: float
     low: float
     high: float
-    absent: float
+    absent: float | None
     settled: str
     of: str = ""
     ticks: int = 0
     scale: Literal["linear", "log"] = "linear"
+    needs: str = ""
     unit: str = ""
 
     @property

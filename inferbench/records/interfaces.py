@@ -24,6 +24,7 @@ from inferbench.records.network import Network
 from inferbench.records.op import Collective, Op
 from inferbench.records.overlap import maximum_of
 from inferbench.records.placement import Graph, Placement, Site
+from inferbench.records.roofline import ROOFLINE
 from inferbench.records.system import Layout, System
 
 PRIMITIVES = ("gemm", "attention", "elementwise", "reduce", "move")
@@ -158,6 +159,7 @@ class Architecture(ABC):
             work. A stack that was fitted says them; `ideal` has none of it.
         reserve: Share of the memory that engines on such chips keep for themselves, where a stack doesn't
             say.
+        time_model: Name of the time model that `calibrate` fits for its chips.
     """
 
     name: ClassVar[str]
@@ -166,6 +168,7 @@ class Architecture(ABC):
     tuning: ClassVar[type] = NoParams
     usual: ClassVar[Mapping[str, Any]] = {}
     reserve: ClassVar[float] = 0.0
+    time_model: ClassVar[str] = ROOFLINE.name
     impossible: ClassVar[Mapping[str, str]] = {}
 
     def peak(self, chip: Chip, precision: str) -> float:

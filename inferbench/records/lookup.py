@@ -5,25 +5,26 @@ on size.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 import numpy as np
 
-from inferbench.num import Array, Numeric, curve
+from inferbench.num import Array, Mask, Numeric, curve
 from inferbench.records.op import Op
 from inferbench.records.precision import PrecisionName, stored
 from inferbench.records.variants import Names
 
-__all__ = ["Curve", "Efficiency", "Lookup", "Table", "entry"]
+__all__ = ["Curve", "Figure", "Lookup", "PerKernel", "entry"]
 
 
 @attrs.frozen
 class Curve:
-    """An efficiency that depends on an op's size, linear between points in log size and flat outside.
+    """A figure that depends on an op's size, linear between points in log size and flat outside.
 
     Attributes:
         over: Field of the op (`m`), or `useful` or `bytes`.
-        points: (size, efficiency) pairs, sizes rising.
+        points: (size, figure) pairs, sizes rising.
     """
 
     over: str
@@ -35,31 +36,39 @@ class Curve:
         return curve(self.points, np.maximum(size, 1e-30))
 
 
-Efficiency = float | Curve
-Table = Mapping[str, Efficiency]
+Figure = float | Curve
+PerKernel = Mapping[str, Figure | None]
+"""Kind of kernel (`gemm.fp8`) to a figure; None: no such term, though a more general key has one."""
 
 
 @attrs.frozen(eq=False)
 class Lookup:
-    """Looks up entries for one operator under one set of names."""
+    """Looks up entries for one operator under one set of names.
+
+    Attributes:
+        op: The operator.
+        names: Its names, special to general.
+        formats: What the chip computes in, per precision, where it differs from the precision's own.
+        cache: Entries found before, of one stack.
+    """
 
     op: Op
     names: Names
     formats: tuple[str, ...]
-    cache: dict[object, list[Efficiency]]
+    cache: dict[object, list[Any]]
 
-    def find(self, label: str, table: Table, default: float) -> Numeric:
-        """Return the entry of a table, along the precision axis where entries differ."""
+    def find(self, label: str, table: PerKernel, default: float) -> Numeric:
+        """Return the entry of a table, along the precision axis where entries differ.
+
+        Args:
+            label: Name of the table, unique within a stack.
+            table: By kind of kernel.
+            default: Where no entry stands, or one that says that there is none.
+        """
         if not table:
             return default
-        op, formats = self.op, self.formats
-        key = (label, self.names, op.precision.names, formats)
-        entries = self.cache.get(key)
-        if entries is None:
-            entries = self.cache[key] = [
-                entry(table, self.names, point, formats[i] if formats else point.compute, default)
-                for i, point in enumerate(op.precision.points)
-            ]
+        op = self.op
+        entries: list[Figure] = self._entries(label, table, default)
         if all(entry == entries[0] for entry in entries):
             first = entries[0]
             return first.at(op) if isinstance(first, Curve) else first
@@ -68,8 +77,29 @@ class Lookup:
             return op.precision.along_axis(plain)
         return _mixed(entries, op)
 
+    def has(self, label: str, table: PerKernel) -> Mask | bool:
+        """Whether a table has an entry, along the precision axis where that differs."""
+        if not table:
+            return False
+        found = [one is not None for one in self._entries(f"has {label}", table, None)]
+        return found[0] if len(set(found)) == 1 else self.op.precision.along_axis(list(map(float, found))) > 0
 
-def entry(table: Table, names: Names, point: PrecisionName, computed: str, default: float) -> Efficiency:
+    def _entries(self, label: str, table: PerKernel, default: float | None) -> list[Any]:
+        op, formats = self.op, self.formats
+        key = (label, self.names, op.precision.names, formats)
+        entries = self.cache.get(key)
+        if entries is None:
+            found = (
+                entry(table, self.names, point, formats[i] if formats else point.compute, default)
+                for i, point in enumerate(op.precision.points)
+            )
+            entries = self.cache[key] = [default if one is None else one for one in found]
+        return entries
+
+
+def entry(
+    table: PerKernel, names: Names, point: PrecisionName, computed: str, default: float | None
+) -> Figure | None:
     """Return the most special entry of a table for one precision.
 
     Args:
@@ -87,7 +117,7 @@ def entry(table: Table, names: Names, point: PrecisionName, computed: str, defau
     return table.get(f"default.{computed}", table.get("default", default))
 
 
-def _mixed(entries: list[Efficiency], op: Op) -> Array:
+def _mixed(entries: list[Figure], op: Op) -> Array:
     result: Numeric = 0.0
     for i, entry in enumerate(entries):
         mask = op.precision.along_axis([float(j == i) for j in range(len(entries))])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -14,25 +15,38 @@ from inferbench.records.cost import Cost
 from inferbench.records.facts import Fact, Source
 from inferbench.records.fit import Domain, Fit, FitFile, FitPart
 from inferbench.records.host import Across, Host
-from inferbench.records.lookup import Curve, Efficiency, Lookup, Table
+from inferbench.records.kernel_tables import ByKernel, EnergyByKernel
+from inferbench.records.lookup import Curve, Lookup, PerKernel
 from inferbench.records.op import Op
-from inferbench.records.overlap import maximum_of, one_path, power_sum
-from inferbench.records.trust import OTHER_KERNEL, OUTSIDE, UNFITTED, UNFITTED_MOVES, other_kernel
-from inferbench.records.variants import Names, length, variants
+from inferbench.records.overlap import maximum_of
+from inferbench.records.roofline import ROOFLINE, exposed
+from inferbench.records.time_model import TimeModel, Unfitted
+from inferbench.records.variants import variants
 
-__all__ = ["Across", "Curve", "Domain", "Fit", "FitFile", "FitPart", "Host", "Stack", "StackFile"]
+__all__ = [
+    "IDEAL",
+    "OUTSIDE",
+    "Across",
+    "Curve",
+    "Domain",
+    "Fit",
+    "FitFile",
+    "FitPart",
+    "Host",
+    "Stack",
+    "StackFile",
+]
 
-# What else than engines a stack knows in seconds, by op kind.
-TIMES = ("launch", "startup", "depth", "serial", "ramp")
-# Everything that has an entry per kind of kernel, beside efficiencies.
-TABLES = ("overlap", *TIMES, "ramp_bytes", "tail", "piece")
+# Log standard error of a kernel beyond what was seen: stacks of one chip differ by a quarter on the same
+# work.
+OUTSIDE = 0.25
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Stack:
-    """Efficiencies by engine, op kind and format; how engines overlap; launches and host time.
+    """How a kernel's cost becomes seconds; host time, tuning, energies; what was fitted, and where it holds.
 
-    Keys of a table are looked up from special to general: `attention.generation.fp8` before
+    Keys of a table by kernel are looked up from special to general: `attention.generation.fp8` before
     `attention.generation` before `attention` before `default` (see `variants`), and for each of them the
     precision's name, for attention the width of the KV cache (`attention.generation.kv8`), the compute
     format, then any. Engines likewise: `memory.hbm`, then `memory`.
@@ -40,26 +54,10 @@ class Stack:
     Attributes:
         name: How users write it.
         architectures: Architecture types it applies to; empty for all.
-        efficiency: Engine to table of fractions of the datasheet's rate. `convert` is a pass over the
-            activations before the kernel, at a fraction of the memory's bandwidth (quantising them); no
-            entry, no pass.
+        time_model: What turns the cost of a kernel into seconds.
+        figures: What that model needs of this software: of its class `figures`.
+        host: What the CPU adds to a step.
         overlap_across: How far operators overlap with each other.
-        overlap: Table of exponents p of `(sum busy^p)^(1/p)`; infinity is a plain maximum.
-        launch: Table of seconds per kernel.
-        startup: Table of seconds that a kernel takes at least, beside its engines' busy times.
-        depth: Table of seconds per element of the loop that each tile runs through (the reduced
-            dimension, the keys), beside busy times: with few tiles the loop is longer than the work
-            shared by all multiprocessors.
-        serial: The same, after the busy times: what the loop leaves uncovered.
-        tail: Table of shares, 0 to 1, of one tile's loop by which the last tile outlasts the mean where
-            there are more tiles than units (Graham 1969). With an entry, arithmetic and loop don't
-            overlap: up to one wave the longer of both counts, beyond it `compute + tail depth n`; -1,
-            written "none", is as without an entry. Needs an architecture that says how it tiles.
-        piece: Table of the fewest steps of the loop that are worth a unit of their own: where tiles are
-            fewer than units, the loop of n steps is cut up (flash decoding), which leaves `n / (1 + n /
-            (piece + n waves))` to each; infinity: never cut.
-        ramp: Table of seconds lost until bandwidth is reached: `ramp b / (b + ramp_bytes)` for b bytes.
-        ramp_bytes: Table of bytes at which half of `ramp` is lost.
         tuning: Architecture type to its raw `[tuning.<type>]` table, structured by the plugin's class.
         energy: Action (`ops`, `bytes.hbm`) to a factor on the chip's energy for it: what this software
             spends beside what is counted. It changes power, never time.
@@ -76,28 +74,19 @@ class Stack:
             nearest of them. Where a file says none, the letters that its first `software` begins with.
         grade: `class` for a prior of a whole class of chips; empty for software of named chips.
         vendors: Vendors whose chips a prior is of; empty for all.
-        ideal: Efficiency 1, p infinite, no launch, no host: hardware against hardware.
     """
 
     name: str
     title: str
     architectures: tuple[str, ...] = ()
-    efficiency: Mapping[str, Table] = attrs.field(factory=dict)
-    overlap: Mapping[str, float] = attrs.field(factory=dict)
-    launch: Mapping[str, float] = attrs.field(factory=dict)
-    startup: Mapping[str, float] = attrs.field(factory=dict)
-    depth: Mapping[str, float] = attrs.field(factory=dict)
-    serial: Mapping[str, float] = attrs.field(factory=dict)
-    ramp: Mapping[str, float] = attrs.field(factory=dict)
-    ramp_bytes: Mapping[str, float] = attrs.field(factory=dict)
-    tail: Mapping[str, float] = attrs.field(factory=dict)
-    piece: Mapping[str, float] = attrs.field(factory=dict)
+    time_model: TimeModel = ROOFLINE
+    figures: Any = attrs.field(default=attrs.Factory(lambda self: self.time_model.figures(), takes_self=True))
     host: Host = attrs.field(factory=Host)
     overlap_across: Across = attrs.field(factory=Across)
-    tuning: Mapping[str, Any] = attrs.field(factory=dict)
+    tuning: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict)
     energy: Mapping[str, float] = attrs.field(factory=dict)
-    kernel_energy: Mapping[str, Table] = attrs.field(factory=dict)
-    power: Mapping[str, Any] = attrs.field(factory=dict)
+    kernel_energy: Mapping[str, PerKernel] = attrs.field(factory=dict)
+    power: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict)
     energy_fit: Fit = attrs.field(factory=Fit)
     domain: Domain = attrs.field(factory=Domain)
     fit: Fit = attrs.field(factory=Fit)
@@ -109,36 +98,50 @@ class Stack:
     facts: Mapping[str, Fact] = attrs.field(factory=dict)
     note: str = ""
     origin: str = ""
-    _cache: dict[object, list[Efficiency]] = attrs.field(factory=dict, init=False, repr=False)
+    _cache: dict[object, list[Any]] = attrs.field(factory=dict, init=False, repr=False)
 
-    @property
+    @cached_property
     def ideal(self) -> bool:
-        """Whether it changes nothing."""
-        tables = (self.efficiency, self.overlap, self.tuning, *(getattr(self, name) for name in TIMES))
-        return not any(tables) and (self.host, self.overlap_across) == (Host(), Across())
+        """Efficiency 1, full overlap, no launch, no host: hardware against hardware."""
+        bare = (self.host, self.overlap_across) == (Host(), Across()) and not self.tuning
+        return bare and self.time_model.neutral(self.figures)
+
+    @cached_property
+    def tables(self) -> dict[str, tuple[PerKernel, ByKernel]]:
+        """Tables by kind of kernel that have entries, by path (`launch`, `efficiency.memory`)."""
+        return self.time_model.tables(self.figures)
+
+    @cached_property
+    def lasting(self) -> list[PerKernel]:
+        """Those tables of which an entry alone says how long a kernel takes."""
+        return [table for table, mark in self.tables.values() if mark.lasting]
+
+    @cached_property
+    def unfitted(self) -> Unfitted:
+        """How far kernels are off that it has no figure of."""
+        return self.time_model.unfitted(self.figures)
 
     def time(self, cost: Cost, op: Op, formats: tuple[str, ...] = ()) -> Numeric:
-        """Turn a cost into seconds, never fewer than the cost alone takes.
-
-        `launch + |busy_i / efficiency_i, startup, depth n|_p + serial n + ramp b/(b + ramp_bytes) +
-        convert + exposed` with n the length of the inner loop, b the bytes touched and |.|_p the p-norm.
-        Levels of memory are one engine, the slowest of them: the same bytes stream through all.
+        """Turn a cost into seconds by the time model, never fewer than the cost alone takes.
 
         Args:
             cost: Of one execution.
-            op: What was costed; its kind, precision and size select the efficiencies.
+            op: What was costed; its kind, precision and size select the figures.
             formats: Compute format per precision, where it differs from the precision's own.
 
         Returns:
             Seconds, broadcastable to the grid.
         """
         if self.ideal:
-            return _total(maximum_of(list(cost.busy.values())), cost)
+            return exposed(maximum_of(list(cost.busy.values())), cost)
         found = variants(op)
         seconds = self._time(cost, op, found[0][0], formats)
         for names, mask in found[1:]:
             seconds = np.where(mask, self._time(cost, op, names, formats), seconds)
         return seconds
+
+    def _time(self, cost: Cost, op: Op, names: tuple[str, ...], formats: tuple[str, ...]) -> Numeric:
+        return self.time_model.time(cost, self.figures, Lookup(op, names, formats, self._cache))
 
     def kernel_error(self, op: Op, formats: tuple[str, ...] = ()) -> Numeric:
         """Log standard error of one kernel's time: its own and what it shares, in quadrature; 0 where none
@@ -162,34 +165,39 @@ class Stack:
         """Log standard error that all operators have which this stack knows no kernel of: they are off the
         same way.
 
-        1.4 where a stack fitted on kernels has no figure, so that the time is the roofline's (1.0 for
-        what only moves data). 2.2 for generation attention with more than 32 query heads per key head. 0
-        under a stack that was not fitted, and under a prior, which was fitted on whole steps of all kernels.
+        What the time model says of kernels without a figure, whose time is the roofline's, and of software
+        that takes another kernel. 0 under a stack that was not fitted, and under a prior, which was fitted
+        on whole steps of all kernels.
         """
         if not self.fit.rows or self.grade:
             return 0.0
-        other = OTHER_KERNEL * other_kernel(op)
-        known = self.knows(op, formats)
-        each = np.where(np.asarray(op.useful) > 0, UNFITTED, UNFITTED_MOVES)
-        shared: Array = np.maximum(other, np.where(known, 0.0, each))
+        error = self.unfitted
+        other = np.where(self.other_kernel(op), error.other, 0.0)
+        each = np.where(np.asarray(op.useful) > 0, error.kernel, error.movement)
+        shared: Array = np.maximum(other, np.where(self.knows(op, formats), 0.0, each))
         return shared
+
+    def other_kernel(self, op: Op) -> Mask:
+        """Where software runs another kernel than the one that was fitted."""
+        return self.time_model.other_kernel(op, self.figures)[0]
 
     def knows(self, op: Op, formats: tuple[str, ...] = ()) -> Mask:
         """Whether there is a figure of a kernel; True under stacks that were fitted on whole steps, or not at
-        all, or whose only figures are an architecture's own (`tuning`), which have no kinds.
+        all, or whose figures have no kinds (`tuning`, single figures of a time model).
         """
-        tables = (*self.efficiency.values(), *(getattr(self, name) for name in TIMES))
-        if not self.fit.rows or not math.isnan(self.fit.step) or not any(tables):
+        if not self.fit.rows or not math.isnan(self.fit.step) or not self.lasting:
             return np.asarray(True)
-        found = self._figure("known", {key: 1.0 for table in tables for key in table}, op, formats, 0.0)
-        return np.asarray(found) > 0
+        every = {key: 1.0 for table in self.lasting for key in table}
+        return np.asarray(self._figure("known", every, op, formats, 0.0)) > 0
 
     def covers(self, op: Op, formats: tuple[str, ...] = ()) -> Mask:
         """Whether an operator lies in the box of its kind, has a figure, and runs in the kernel that was
         fitted.
         """
         held = np.asarray(self.domain.holds(op))
-        return held if not self.fit.rows or self.grade else held & self.knows(op, formats) & ~other_kernel(op)
+        if not self.fit.rows or self.grade:
+            return held
+        return held & self.knows(op, formats) & ~self.other_kernel(op)
 
     def kernel_energies(self, op: Op, formats: tuple[str, ...] = ()) -> dict[str, Numeric]:
         """Energies of one kernel alone: action, or `baseline`, to joules per count (watts).
@@ -219,7 +227,9 @@ class Stack:
         known = [not self.domain.precisions or name in self.domain.precisions for name in op.precision.names]
         return op.precision.along_axis([float(one) for one in known]) > 0
 
-    def _figure(self, label: str, table: Table, op: Op, formats: tuple[str, ...], default: float) -> Numeric:
+    def _figure(
+        self, label: str, table: PerKernel, op: Op, formats: tuple[str, ...], default: float
+    ) -> Numeric:
         """An entry of a table for each point's variant of the operator."""
         found = variants(op)
         value = Lookup(op, found[0][0], formats, self._cache).find(label, table, default)
@@ -227,80 +237,19 @@ class Stack:
             value = np.where(mask, Lookup(op, names, formats, self._cache).find(label, table, default), value)
         return value
 
-    def _time(self, cost: Cost, op: Op, names: Names, formats: tuple[str, ...]) -> Numeric:
-        at = Lookup(op, names, formats, self._cache)
-        loop = self._loop(cost, op, at)
-        parts = self._parts(cost, loop, at)
-        if self.startup:
-            parts.append(at.find("startup", self.startup, 0.0))
-        p = at.find("overlap", self.overlap, math.inf)
-        together = maximum_of(parts) if np.all(np.isinf(p)) else power_sum(parts, p)
-        together = _total(together, cost) + at.find("launch", self.launch, 0.0)
-        if self.serial:
-            together = together + at.find("serial", self.serial, 0.0) * loop
-        if self.ramp:
-            moved = op.bytes.total
-            half = at.find("ramp_bytes", self.ramp_bytes, 0.0)
-            share = moved / np.maximum(moved + half, 1e-300)
-            together = together + at.find("ramp", self.ramp, 0.0) * share
-        if "convert" in self.efficiency:
-            together = together + _pass(cost, op) / at.find("convert", self.efficiency["convert"], math.inf)
-        return together
 
-    def _loop(self, cost: Cost, op: Op, at: Lookup) -> Numeric:
-        """Steps of the loop that one unit runs through: all of one tile's, or a piece where units would
-        idle.
-        """
-        whole: Numeric = length(op)
-        if not self.piece or cost.waves is None:
-            return whole
-        piece = at.find("piece", self.piece, math.inf)
-        return whole / (1.0 + whole / (piece + whole * cost.waves))
-
-    def _parts(self, cost: Cost, loop: Numeric, at: Lookup) -> list[Numeric]:
-        """Seconds of what runs side by side: engines, and the loop that a tile runs through."""
-        busy = one_path({engine: self._over(seconds, engine, at) for engine, seconds in cost.busy.items()})
-        if not self.depth:
-            return list(busy.values())
-        deep = at.find("depth", self.depth, 0.0) * loop
-        tail = at.find("tail", self.tail, -1.0)
-        if cost.waves is None or "compute" not in busy or np.all(np.asarray(tail) < 0):
-            return [*busy.values(), deep]
-        work = busy["compute"]
-        tiled = np.where(cost.waves <= 1.0, np.maximum(work, deep), work + tail * deep)
-        busy["compute"] = np.where(np.asarray(tail) < 0, work, tiled)
-        return [*busy.values(), np.where(np.asarray(tail) < 0, deep, 0.0)]
-
-    def _over(self, seconds: Numeric, engine: str, at: Lookup) -> Numeric:
-        table = self.efficiency.get(engine)
-        if table is None:
-            table = self.efficiency.get(engine.split(".")[0])
-        return seconds if table is None else seconds / at.find(engine, table, 1.0)
-
-
-def _pass(cost: Cost, op: Op) -> Numeric:
-    """Seconds to read the activations as 16 bits and to write them as they are stored, at the memory's
-    bandwidth.
-    """
-    for engine, seconds in cost.busy.items():
-        family, _, level = engine.partition(".")
-        moved = cost.actions.get(f"bytes.{level}")
-        if family == "memory" and moved is not None:
-            per_byte = seconds / np.where(np.asarray(moved) > 0, moved, 1.0)
-            return per_byte * op.bytes.inputs * (1.0 + 2.0 / op.precision.activations)
-    return 0.0
-
-
-def _total(together: Numeric, cost: Cost) -> Numeric:
-    for seconds in cost.exposed.values():
-        together = together + seconds
-    return together
+IDEAL = Stack(
+    name="ideal", title="Ideal software: efficiency 1, full overlap, no launch, no host", origin="inferbench"
+)
 
 
 @attrs.frozen(kw_only=True)
 class StackFile:
-    """The layout of a stack's TOML. Efficiency entries are numbers or `{ over = "m", points = [[32, 0.15], …]
-    }`.
+    """The layout of a stack's TOML; `[time]` has the keys of the time model that it names.
+
+    Attributes:
+        time: `model`, the name of a time model, and that model's figures. Without a model it is that of
+            `based_on`.
     """
 
     title: str
@@ -313,22 +262,13 @@ class StackFile:
     grade: str = ""
     vendors: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
-    efficiency: Mapping[str, object] = attrs.field(factory=dict)
-    overlap: Mapping[str, object] = attrs.field(factory=dict)
-    launch: Mapping[str, object] = attrs.field(factory=dict)
-    startup: Mapping[str, object] = attrs.field(factory=dict)
-    depth: Mapping[str, object] = attrs.field(factory=dict)
-    serial: Mapping[str, object] = attrs.field(factory=dict)
-    ramp: Mapping[str, object] = attrs.field(factory=dict)
-    ramp_bytes: Mapping[str, object] = attrs.field(factory=dict)
-    tail: Mapping[str, object] = attrs.field(factory=dict)
-    piece: Mapping[str, object] = attrs.field(factory=dict)
+    time: Mapping[str, object] = attrs.field(factory=dict)
     host: Host = attrs.field(factory=Host)
     overlap_across: Across = attrs.field(factory=Across)
-    tuning: Mapping[str, Any] = attrs.field(factory=dict)
+    tuning: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict)
     energy: Mapping[str, float] = attrs.field(factory=dict)
-    kernel_energy: Mapping[str, object] = attrs.field(factory=dict)
-    power: Mapping[str, Any] = attrs.field(factory=dict)
+    kernel_energy: Mapping[str, EnergyByKernel] = attrs.field(factory=dict)
+    power: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict)
     energy_fit: Fit = attrs.field(factory=Fit)
     domain: Domain = attrs.field(factory=Domain)
     fit: Fit = attrs.field(factory=Fit)

@@ -12,20 +12,22 @@ from typing import Any, Literal
 import attrs
 
 from inferbench.records.interfaces import Architecture, Fabric, Phase, PowerModel, Workload
+from inferbench.records.kernel_tables import marker
 from inferbench.records.run import Metric
+from inferbench.records.time_model import TimeModel
 from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.units import Range, Unit
 
 __all__ = ["KINDS", "plugin_report"]
 
-KINDS = ("architectures", "workloads", "fabrics", "power_models", "metrics")
+KINDS = ("architectures", "time_models", "workloads", "fabrics", "power_models", "metrics")
 
 
 def plugin_report(record: Any, kind: str, owner: str, following: tuple[Next, ...]) -> Report:
     """Build the report of one plugin.
 
     Args:
-        record: Architecture, workload, fabric, power model or metric.
+        record: Architecture, time model, workload, fabric, power model or metric.
         kind: One of `KINDS`.
         owner: Package and version.
         following: What to do next.
@@ -66,6 +68,8 @@ def _classes(record: object) -> dict[str, type]:
     """Title of a table of keys, with where they are written, to the class that has them."""
     if isinstance(record, Architecture):
         return {"[architecture] of a chip": record.params, "[tuning] of a stack": record.tuning}
+    if isinstance(record, TimeModel):
+        return {"[time] of a stack": record.figures}
     if isinstance(record, Workload):
         return {"[network] of a network": record.params, "--option": record.options}
     return {}
@@ -76,6 +80,8 @@ def _facts(record: Any) -> dict[str, str]:
     if isinstance(record, Workload):
         phases = {f"phase {one.name}": _phase(one) for one in record.phases}
         return {"named by": f'type = "{record.name}" in [network] of a network', **phases}
+    if isinstance(record, TimeModel):
+        return {"named by": f'model = "{record.name}" in [time] of a stack'}
     if isinstance(record, PowerModel):
         accepted = ", ".join(record.architectures) or "any"
         return {
@@ -123,6 +129,9 @@ def _table_in(hint: Any) -> tuple[type, str] | None:
 
 def _unit(hint: Any) -> str:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
+    mark = marker(hint)
+    if mark is not None:
+        return f"{mark.unit.symbol or mark.unit.meaning.partition(' ')[2]}, by kernel"
     if origin is typing.Annotated and isinstance(args[1], Unit):
         return args[1].symbol or args[1].meaning.removeprefix("a ").removeprefix("an ")
     if origin is Literal:
@@ -130,7 +139,8 @@ def _unit(hint: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return _unit(next(arg for arg in args if arg is not type(None)))
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return f"{_unit(args[1])}, by name"
+        engines = typing.get_origin(args[0]) is typing.Annotated
+        return f"{_unit(args[1])}, by {'engine' if engines else 'name'}"
     if origin is tuple:
         inner = typing.get_args(args[0]) if typing.get_origin(args[0]) is tuple else args
         return f"lists of {_unit(inner[0])}" if inner is not args else f"list of {_unit(args[0])}"

@@ -1,69 +1,138 @@
-"""From a stack's file to its record: tables of figures by kind of kernel, and what it inherits."""
+"""From a stack's file to its record: figures of a time model, and what is inherited from another stack."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, get_args
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import attrs
 
-from inferbench.errors import Fault, raise_if, suggest
-from inferbench.records.stack import TABLES, TIMES, Curve, Stack, StackFile
+from inferbench.errors import Fault, InferBenchError, raise_if
+from inferbench.records.kernel_tables import inherited
+from inferbench.records.roofline import ROOFLINE
+from inferbench.records.stack import Stack, StackFile
+from inferbench.records.time_model import TimeModel
 from inferbench.specs.stack_keys import key_faults
-from inferbench.specs.toml import Find, read_toml, structure, walk
-from inferbench.units import ByteCount, Joules, JoulesPerByte, JoulesPerOp, Seconds, Unit, Watts, parse
+from inferbench.specs.toml import Find, Walked, read_toml, structure, walk
 
-__all__ = ["ENGINES", "stack_from"]
-
-_SECONDS: Unit = get_args(Seconds)[1]
-_BYTES: Unit = get_args(ByteCount)[1]
-ENGINES = ("compute", "memory", "network", "convert")
+__all__ = ["UnknownTimeModel", "core_model", "stack_from"]
 
 
-def stack_from(text: bytes, name: str, where: str, find: Find) -> Stack:
-    """Build a stack; one that is `based_on` another takes that one's entries where it has none itself."""
+class UnknownTimeModel(InferBenchError):
+    """A stack names a time model that is not installed."""
+
+
+def core_model(name: str) -> TimeModel:
+    """The time model that the core brings.
+
+    Raises:
+        InferBenchError: Any other name.
+    """
+    if name != ROOFLINE.name:
+        raise InferBenchError.at(name, f"unknown time model; the core has {ROOFLINE.name}")
+    return ROOFLINE
+
+
+def stack_from(text: bytes, name: str, where: str, find: Find, model: Find = core_model) -> Stack:
+    """Build a stack; one that is `based_on` another takes that one's entries where it has none itself.
+
+    Args:
+        text: The file.
+        name: Its stem.
+        where: How messages call it.
+        find: Stack by name.
+        model: Time model by name.
+
+    Raises:
+        UnknownTimeModel: The file names a time model that is not installed.
+        InferBenchError: With every other fault of the file.
+    """
     raw, _ = read_toml(text, where)
-    outer = walk(raw, StackFile, where)
-    faults = list(outer.faults)
-    values = outer.values
-    efficiency = _efficiencies(values.get("efficiency", {}), f"{where}: efficiency", faults)
-    tables = {
-        table: _entries(values.get(table, {}), f"{where}: {table}", faults, *_reader(table))
-        for table in TABLES
-    }
-    spent = _energies(values.get("kernel_energy", {}), f"{where}: kernel_energy", faults)
-    raise_if(faults)
-    bare = {**values, **{key: {} for key in ("efficiency", "kernel_energy", *tables)}}
-    file: StackFile = structure(bare, StackFile, where)
-    stack = Stack(
-        name=name,
-        title=file.title,
-        architectures=file.architectures,
-        efficiency=efficiency,
-        **tables,
-        host=file.host,
-        overlap_across=file.overlap_across,
-        tuning=file.tuning,
-        energy=file.energy,
-        kernel_energy=spent,
-        power=file.power,
-        energy_fit=file.energy_fit,
-        domain=file.domain,
-        fit=file.fit,
-        based_on=file.based_on,
-        software=file.software,
-        family=file.family or _family(file.software),
-        grade=file.grade,
-        vendors=file.vendors,
-        facts=outer.facts,
-        note=file.note,
-        origin=where,
-    )
+    old = {key for key in raw if key in _OLD}
+    outer = walk({key: value for key, value in raw.items() if key not in old}, StackFile, where)
+    faults = [*_old_layout(old, where), *outer.faults]
+    base = _base(raw.get("based_on"), find, faults)
+    chosen, table = _model(raw.get("time", {}), base, model, where, faults)
+    inner = walk(table, chosen.figures, where, sources=outer.sources, default=outer.default, path="time")
+    raise_if([*faults, *inner.faults])
+    figures = structure(inner.values, chosen.figures, where, "time")
+    stack = _stack(outer, inner, where, name=name, time_model=chosen, figures=figures)
     raise_if(key_faults(stack, where))
-    return _inherit(stack, find(file.based_on), raw) if file.based_on else stack
+    return stack if base is None else _inherit(stack, base, raw)
+
+
+def _stack(outer: Walked, inner: Walked, where: str, **own: Any) -> Stack:
+    values = {key: value for key, value in outer.values.items() if key != "time"}
+    file: StackFile = structure(values, StackFile, where)
+    same = {
+        field.name: getattr(file, field.name)
+        for field in attrs.fields(StackFile)
+        if field.name not in ("source", "sources", "time")
+    }
+    same["family"] = file.family or _family(file.software)
+    return Stack(**same, **own, facts={**outer.facts, **inner.facts}, origin=where)
+
+
+def _base(name: object, find: Find, faults: list[Fault]) -> Stack | None:
+    """The stack that another one is based on; a fault of it is told beside the file's own."""
+    if not isinstance(name, str) or not name:
+        return None
+    try:
+        found: Stack = find(name)
+    except InferBenchError as error:
+        raise type(error)([*faults, *error.faults]) from None
+    return found
+
+
+def _model(
+    table: object, base: Stack | None, find: Find, where: str, faults: list[Fault]
+) -> tuple[TimeModel, Mapping[str, object]]:
+    """The time model of a file, and the keys that it has for it."""
+    usual = ROOFLINE if base is None else base.time_model
+    if not isinstance(table, Mapping):
+        return usual, {}  # told by the walk of the file
+    rest = {key: value for key, value in table.items() if key != "model"}
+    name = table.get("model")
+    if name is None:
+        if rest and base is None:
+            remedy = f'add model = "{usual.name}", or another one: inferbench list time_models'
+            faults.append(Fault(f"{where}: time.model", "missing key", remedy))
+        return usual, rest
+    if not isinstance(name, str):
+        faults.append(Fault(f"{where}: time.model", f"{name!r} is not text", f'write model = "{usual.name}"'))
+        return usual, rest
+    try:
+        return find(name), rest
+    except InferBenchError as error:
+        named = (attrs.evolve(fault, where=f"{where}: time.model = '{name}'") for fault in error.faults)
+        raise UnknownTimeModel([*faults, *named]) from None
+
+
+# Tables that stood beside each other before a stack named its time model, and how they are called now.
+_OLD = {
+    "efficiency": "efficiency",
+    "overlap": "overlap",
+    "launch": "launch",
+    "startup": "min_time",
+    "depth": "loop_overlapped",
+    "serial": "loop_exposed",
+    "tail": "tail_share",
+    "piece": "min_split",
+    "ramp": "ramp_time",
+    "ramp_bytes": "ramp_bytes",
+}
+
+
+def _old_layout(keys: set[str], where: str) -> Iterator[Fault]:
+    for key in sorted(keys):
+        also = "; [efficiency.convert] is [time.quantize]" if key == "efficiency" else ""
+        yield Fault(
+            f"{where}: {key}",
+            "figures of kernels stand below [time] now",
+            f'write [time] model = "…" once, and [time.{_OLD[key]}] for [{key}]{also}',
+        )
 
 
 def _family(software: tuple[str, ...]) -> str:
@@ -77,35 +146,22 @@ _ENERGY_ALONE = {"title", "note", "source", "sources", "based_on", "power", "ene
 
 
 def _inherit(stack: Stack, base: Stack, raw: Mapping[str, Any]) -> Stack:
-    power = {
-        name: {**base.power.get(name, {}), **stack.power.get(name, {})}
-        for name in {**base.power, **stack.power}
-    }
+    power = _both(base.power, stack.power)
     if "power" in raw and set(raw) <= _ENERGY_ALONE:
         own = {
             name: getattr(stack, name) for name in ("name", "title", "energy_fit", "facts", "note", "origin")
         }
         return attrs.evolve(base, **own, based_on=base.name, power=power)
-    merged, spent = (
-        {key: {**theirs.get(key, {}), **mine.get(key, {})} for key in {**theirs, **mine}}
-        for theirs, mine in ((base.efficiency, stack.efficiency), (base.kernel_energy, stack.kernel_energy))
-    )
-    tables: dict[str, Any] = {table: {**getattr(base, table), **getattr(stack, table)} for table in TABLES}
-    tuning = {
-        name: {**base.tuning.get(name, {}), **stack.tuning.get(name, {})}
-        for name in {**base.tuning, **stack.tuning}
-    }
+    spent: dict[str, Any] = _both(base.kernel_energy, stack.kernel_energy)
     kernel = base.fit.kernel if math.isnan(stack.fit.kernel) else stack.fit.kernel
-    kernels = {**base.fit.kernels, **stack.fit.kernels}
     energy = stack.fit if stack.energy else base.fit  # errors go with the energies that they are of
     return attrs.evolve(
         stack,
-        efficiency=merged,
-        **tables,
+        figures=_figures(stack, base, raw.get("time", {})),
         fit=attrs.evolve(
             stack.fit,
             kernel=kernel,
-            kernels=kernels,
+            kernels={**base.fit.kernels, **stack.fit.kernels},
             power=energy.power,
             energy=energy.energy,
             kernel_power={**base.fit.kernel_power, **stack.fit.kernel_power},
@@ -114,122 +170,18 @@ def _inherit(stack: Stack, base: Stack, raw: Mapping[str, Any]) -> Stack:
         power=power,
         host=stack.host if "host" in raw else base.host,
         overlap_across=stack.overlap_across if "overlap_across" in raw else base.overlap_across,
-        tuning=tuning,
+        tuning=_both(base.tuning, stack.tuning),
         energy={**base.energy, **stack.energy},
         architectures=stack.architectures or base.architectures,
     )
 
 
-def _efficiencies(tables: Mapping[str, Any], where: str, faults: list[Fault]) -> dict[str, Any]:
-    """Read a table per engine; engines are a closed set, so that a misspelt one is not silently ideal."""
-    found = {}
-    for engine, table in tables.items():
-        if engine.split(".")[0] not in ENGINES:
-            remedy = (
-                suggest(engine, ENGINES)
-                or f"engines are {', '.join(ENGINES)}, and parts of them like memory.hbm"
-            )
-            faults.append(Fault(f"{where}.{engine}", "unknown engine", remedy))
-        elif not isinstance(table, Mapping):
-            remedy = f"write it like [efficiency.{engine}] default = 0.8"
-            faults.append(Fault(f"{where}.{engine}", f"{table!r} stands where a table was expected", remedy))
-        else:
-            read = _fraction_or_none if engine == "convert" else _fraction
-            found[engine] = _entries(table, f"{where}.{engine}", faults, read, "0.85")
-    return found
+def _both(theirs: Mapping[str, Mapping[str, Any]], mine: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Tables of both, entry by entry; ours count."""
+    return {name: {**theirs.get(name, {}), **mine.get(name, {})} for name in {**theirs, **mine}}
 
 
-def _energies(tables: Mapping[str, Any], where: str, faults: list[Fault]) -> dict[str, Any]:
-    """Read a table per action: watts of the baseline, joules per operation, per byte, or per any other
-    count.
-    """
-    found = {}
-    for action, table in tables.items():
-        kind = (
-            Watts
-            if action == "baseline"
-            else JoulesPerOp
-            if action == "ops"
-            else JoulesPerByte
-            if action.startswith("bytes.")
-            else Joules
-        )
-        unit: Unit = get_args(kind)[1]
-        if isinstance(table, Mapping):
-            read = partial(parse, unit=unit)
-            found[action] = _entries(table, f"{where}.{action}", faults, read, f'"{unit.example}"')
-        else:
-            remedy = f'write it like [kernel_energy.{action}] gemm = "{unit.example}"'
-            faults.append(Fault(f"{where}.{action}", f"{table!r} stands where a table was expected", remedy))
-    return found
-
-
-def _entries(
-    table: Any, where: str, faults: list[Fault], read: Callable[[Any], float], like: str
-) -> dict[str, Any]:
-    """Read `kind = x`, `"kind.format" = x` and curves; nested tables are dotted keys; `like` is an example of
-    x.
-    """
-    entries: dict[str, Any] = {}
-    for key, raw in dict(table).items():
-        try:
-            if isinstance(raw, Mapping) and "over" in raw:
-                points = tuple((float(x), read(y)) for x, y in raw.get("points", ()))
-                if not points:
-                    raise ValueError(
-                        'a curve needs at least one point, like { over = "m", points = [[32, 0.15], [128,'
-                        " 0.7]] }"
-                    )
-                if list(points) != sorted(points) or points[0][0] <= 0:
-                    raise ValueError("the sizes of a curve's points must rise and be above 0")
-                entries[key] = Curve(str(raw["over"]), points)
-            elif isinstance(raw, Mapping):
-                entries |= {
-                    f"{key}.{inner}": value
-                    for inner, value in _entries(raw, f"{where}.{key}", faults, read, like).items()
-                }
-            else:
-                entries[key] = read(raw)
-        except (ValueError, TypeError, KeyError, IndexError) as error:
-            faults.append(Fault(f"{where}.{key}", str(error), f"write {key} = {like}, or leave it out"))
-    return entries
-
-
-def _reader(table: str) -> tuple[Callable[[Any], float], str]:
-    """How an entry of a table is read, and an example of one."""
-    if table in TIMES or table == "ramp_bytes":
-        unit = _SECONDS if table in TIMES else _BYTES
-        return partial(parse, unit=unit), f'"{unit.example}"'
-    return {"overlap": (_exponent, "2"), "tail": (_share, "0.5"), "piece": (_steps, "512")}[table]
-
-
-def _fraction(raw: object) -> float:
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 < raw <= 1:
-        raise ValueError(f"{raw!r} is no efficiency; a number above 0 and up to 1 was expected")
-    return float(raw)
-
-
-def _fraction_or_none(raw: object) -> float:
-    """A fraction, or inf: no pass over the activations at all."""
-    return raw if raw == math.inf else _fraction(raw)
-
-
-def _exponent(raw: object) -> float:
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not raw >= 1:
-        raise ValueError(f"{raw!r} is no overlap exponent; a number of at least 1, or inf, was expected")
-    return float(raw)
-
-
-def _share(raw: object) -> float:
-    """A share, or "none" (-1): arithmetic and loop overlap as where there is no entry."""
-    if raw == "none":
-        return -1.0
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 <= raw <= 1:
-        raise ValueError(f"{raw!r} is no share; a number from 0 to 1, or 'none', was expected")
-    return float(raw)
-
-
-def _steps(raw: object) -> float:
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not raw >= 1:
-        raise ValueError(f"{raw!r} is no number of steps; at least 1, or inf, was expected")
-    return float(raw)
+def _figures(stack: Stack, base: Stack, given: Mapping[str, object]) -> Any:
+    """Figures with those of the base beneath them, where the model has all that the base's has."""
+    same = issubclass(type(stack.figures), type(base.figures))
+    return inherited(stack.figures, base.figures, given) if same else stack.figures

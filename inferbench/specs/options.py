@@ -33,7 +33,8 @@ def structured_tuning(architecture: Architecture, stack: Stack) -> Any:
 def power_under(model: PowerModel, chip: Chip, stack: Stack) -> PowerModel:
     """The power model with a stack's figures in it, where the stack has some of the chip."""
     table = dict(stack.power.get(model.name, {}))
-    if not table or chip.name not in table.pop("chips", stack.domain.chips):
+    chips: Any = table.pop("chips", stack.domain.chips)
+    if not table or chip.name not in chips:
         return model
     return model.under(chip, figures_of(model, table, f"{stack.origin or stack.name}: power.{model.name}"))
 

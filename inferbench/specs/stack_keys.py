@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.op import Op
 from inferbench.records.precision import FORMATS, PrecisionName
-from inferbench.records.stack import TABLES, Stack
+from inferbench.records.stack import Stack
 
 __all__ = ["key_faults"]
 
@@ -37,9 +37,10 @@ def key_faults(stack: Stack, where: str) -> list[Fault]:
         where: How messages call the file.
 
     Example:
-        >>> stack = Stack(name="s", title="S", overlap={"gem": 4.0})
+        >>> figures = RooflineFigures(overlap={"gem": 4.0})
+        >>> stack = Stack(name="s", title="S", figures=figures)
         >>> [(fault.where, fault.remedy) for fault in key_faults(stack, "s.toml")]
-        [('s.toml: overlap.gem', "did you mean 'gemm'?")]
+        [('s.toml: time.overlap.gem', "did you mean 'gemm'?")]
     """
     kinds = {*KINDS, *_kinds(Op)}
     faults = []
@@ -53,8 +54,7 @@ def key_faults(stack: Stack, where: str) -> list[Fault]:
 
 def _tables(stack: Stack) -> Iterator[tuple[str, Iterable[str]]]:
     """Every table that has an entry per kind of kernel."""
-    yield from ((f"efficiency.{engine}", table) for engine, table in stack.efficiency.items())
-    yield from ((name, getattr(stack, name)) for name in TABLES)
+    yield from ((f"time.{path}", table) for path, (table, _) in stack.tables.items())
     yield from ((f"kernel_energy.{action}", table) for action, table in stack.kernel_energy.items())
     yield from (("fit.kernels", stack.fit.kernels), ("fit.kernel_power", stack.fit.kernel_power))
     yield "domain.ops", stack.domain.ops

@@ -19,7 +19,9 @@ import attrs
 
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.facts import Basis, Fact, Source
+from inferbench.records.kernel_tables import Engines, is_by_kernel, marker, of_action
 from inferbench.records.rules import least_of
+from inferbench.specs.by_kernel import read_by_kernel
 from inferbench.specs.written import Entry, example, hint_example, join, number, span, written_like
 from inferbench.units import Least, Range, Unit, parse
 
@@ -115,6 +117,7 @@ def _converter() -> Any:
     converter.register_structure_hook(Range, lambda value, _: value)
     converter.register_structure_hook(float | Literal["max"], lambda value, _: value)
     converter.register_structure_hook_func(lambda hint: hint is object, lambda value, _: value)
+    converter.register_structure_hook_func(is_by_kernel, lambda value, _: value)
     converter.register_structure_hook(
         Source, lambda value, _: value if isinstance(value, Source) else Source(**value)
     )
@@ -235,6 +238,9 @@ class _Walker:
         if origin is typing.Annotated and isinstance(args[1], Least):
             return self.plain(raw, args[0], path, args[1].value)
         if origin is typing.Annotated:
+            mark = marker(hint)
+            if mark is not None:
+                return read_by_kernel(raw, mark, path, self.fault)
             return self.quantity(raw, args[1], path, ranged=args[0] is Range)
         if hint in (int, float):
             return self.plain(raw, hint, path, least)
@@ -249,21 +255,31 @@ class _Walker:
         if attrs.has(hint):
             return self.table(raw, hint, path)
         if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
-            return self.mapping(raw, args[1], path)
+            return self.mapping(raw, args[0], args[1], path)
         if origin is tuple:
             return self.sequence(raw, args, path)
         if origin in (typing.Union, types.UnionType):
             return self.value(raw, _member(raw, args), path, least)
         return raw
 
-    def mapping(self, raw: object, hint: object, path: str) -> Any:
-        """Walk a table whose keys are free."""
+    def mapping(self, raw: object, key_hint: Any, hint: Any, path: str) -> Any:
+        """Walk a table whose keys are free, or engines."""
         if not isinstance(raw, Mapping):
             self.fault(
                 path, f"{raw!r} stands where a table was expected", f"write [{path}] with its keys below"
             )
             return attrs.NOTHING
-        pairs = {key: self.value(item, hint, join(path, key)) for key, item in raw.items()}
+        engines = next(
+            (one for one in getattr(key_hint, "__metadata__", ()) if isinstance(one, Engines)), None
+        )
+        unknown = [key for key in raw if engines is not None and not engines.allows(key)]
+        for key in unknown:
+            self.fault(join(path, key), "unknown engine", engines.remedy(key) if engines else "")
+        pairs = {
+            key: self.value(item, of_action(hint, key), join(path, key))
+            for key, item in raw.items()
+            if key not in unknown
+        }
         return {key: value for key, value in pairs.items() if value is not attrs.NOTHING}
 
     def sequence(self, raw: object, args: tuple[object, ...], path: str) -> Any:

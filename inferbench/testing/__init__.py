@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from inferbench.testing.packages import PackageContract as PackageContract
     from inferbench.testing.packages import RecordContract as RecordContract
     from inferbench.testing.power import PowerModelContract as PowerModelContract
+    from inferbench.testing.time_models import TimeModelContract as TimeModelContract
     from inferbench.testing.workloads import WorkloadContract as WorkloadContract
 
 _HOMES = {
@@ -26,6 +27,7 @@ _HOMES = {
     "PackageContract": "packages",
     "PowerModelContract": "power",
     "RecordContract": "packages",
+    "TimeModelContract": "time_models",
     "WorkloadContract": "workloads",
 }
 
@@ -35,6 +37,7 @@ __all__ = [
     "PackageContract",
     "PowerModelContract",
     "RecordContract",
+    "TimeModelContract",
     "WorkloadContract",
 ]
 

@@ -25,8 +25,8 @@ SIDE = 8192.0
 
 def stack_findings(registry: Registry) -> Iterator[Problem]:
     """Yield where a stack makes a larger product faster, or a narrower format slower."""
-    for name, entry in registry.entries("stacks").items():
-        stack: Stack = registry.get("stacks", name)
+    for stack in registry.stacks():
+        name, owner = stack.name, registry.entries("stacks")[stack.name].owner
         chip = None if stack.ideal else _chip_for(stack, registry)
         if chip is None:
             continue
@@ -36,7 +36,7 @@ def stack_findings(registry: Registry) -> Iterator[Problem]:
             continue
         yield from (
             Problem(
-                entry.owner,
+                owner,
                 f"{name} on {chip.name}",
                 text,
                 "a finding, no fault: compare under ideal to see the hardware",

@@ -77,7 +77,7 @@ def test_known_parameters_of_products_are_found_again(fitted):
     assert found["efficiency.memory"] == pytest.approx(0.8, rel=0.02)
     assert found["launch"] == pytest.approx(5e-6, rel=0.05)
     assert found["overlap"] == pytest.approx(3.0, rel=0.1)
-    assert found["depth"] == pytest.approx(1e-9, rel=0.1)
+    assert found["loop_overlapped"] == pytest.approx(1e-9, rel=0.1)
     # One percent of noise has a mean absolute error of 0.8; a left-out fit does hardly worse.
     assert one.part.error < 1.1
     assert one.part.error_rows < 1.1
@@ -96,7 +96,7 @@ def test_the_truth_lies_within_three_standard_errors(fitted):
         "efficiency.memory": 0.8,
         "launch": 5e-6,
         "overlap": 3.0,
-        "depth": 1e-9,
+        "loop_overlapped": 1e-9,
     }
     for table, value, deviation in zip(one.part.parameters, one.values, one.part.deviations, strict=True):
         assert abs(value - truth[table]) < 3 * deviation * value, table
@@ -105,7 +105,7 @@ def test_the_truth_lies_within_three_standard_errors(fitted):
 def test_the_pass_that_quantises_activations_is_found(fitted):
     (one,) = fitted(gemm_rows(spelled="fp8", eq=0.4)).fits
     assert one.kernel.key == "gemm.fp8"
-    assert values(one)["efficiency.convert"] == pytest.approx(0.4, rel=0.05)
+    assert values(one)["quantize"] == pytest.approx(0.4, rel=0.05)
 
 
 def test_an_odd_row_pulls_little(fitted):
@@ -123,7 +123,7 @@ def test_what_data_of_one_kind_cant_fix_takes_its_default(fitted):
     large = [row for row in gemm_rows(eb=1.0, p=12.0, depth=0.0, t0=0.0) if row[6] >= 4096 and row[7] >= 4096]
     (one,) = fitted(large).fits
     assert values(one)["efficiency.compute"] == pytest.approx(0.7, rel=0.02)
-    assert {"launch", "depth"} <= set(one.part.defaults)
+    assert {"launch", "loop_overlapped"} <= set(one.part.defaults)
     assert set(one.part.defaults).isdisjoint(values(one))
 
 
@@ -284,8 +284,8 @@ def test_waves_of_context_attention_are_found_again(fitted):
     found = values(one)
     assert one.part.error < 0.2
     assert found["efficiency.compute"] == pytest.approx(0.5, rel=0.01)
-    assert found["depth"] == pytest.approx(1.2e-8, rel=0.02)
-    assert found["tail"] == pytest.approx(0.6, rel=0.05)
+    assert found["loop_overlapped"] == pytest.approx(1.2e-8, rel=0.02)
+    assert found["tail_share"] == pytest.approx(0.6, rel=0.05)
 
 
 def test_tiles_that_were_assumed_are_written(cli, tmp_path):
@@ -293,7 +293,7 @@ def test_tiles_that_were_assumed_are_written(cli, tmp_path):
     assert cli("calibrate", str(source), "--chip", "h100-sxm", "--stack", "mine", "--out", str(out))[0] == 0
     stack = ib.installed().stack(str(out))
     assert stack.tuning["simt"] == {"attention_rows": 128, "attention_keys": 128, "head_multiple": 32}
-    assert stack.tail["attention.context"] == pytest.approx(0.6, rel=0.05)
+    assert stack.figures.tail_share["attention.context"] == pytest.approx(0.6, rel=0.05)
 
 
 def test_pieces_of_generation_attention_are_found_again(fitted):
@@ -305,8 +305,8 @@ def test_pieces_of_generation_attention_are_found_again(fitted):
         rows.append((*row[:5], row[5] + 4e-9 * loop * 1e3, *row[6:]))
     (one,) = fitted(rows, head=ATTENTION).fits
     assert one.part.error < 1.0
-    assert values(one)["piece"] == pytest.approx(1000, rel=0.1)
-    assert values(one)["serial"] == pytest.approx(4e-9, rel=0.1)
+    assert values(one)["min_split"] == pytest.approx(1000, rel=0.1)
+    assert values(one)["loop_exposed"] == pytest.approx(4e-9, rel=0.1)
 
 
 def test_the_weighted_sum_reads_what_the_chip_made_and_writes_every_token():
@@ -419,20 +419,22 @@ def test_the_report_as_json(cli, tmp_path):
     code, said, _ = cli("calibrate", str(source), "--chip", "h100-sxm", "--stack", "mine", "--format", "json")
     assert code == 0
     data = json.loads(said)
-    assert data["schema"] == "inferbench.calibrate/3"
+    assert data["schema"] == "inferbench.calibrate/4"
     assert data["kernels"][0]["kernel"] == "gemm"
     assert data["kernels"][0]["efficiency.compute"] == pytest.approx(0.7, rel=0.01)
 
 
 def test_based_on_fills_in_what_was_not_fitted(cli, tmp_path):
     source, base, out = tmp_path / "rows.csv", tmp_path / "base.toml", tmp_path / "my.toml"
-    base.write_text('title = "B"\n[launch]\nattention = "7 us"\ngemm = "9 us"\n')
+    base.write_text(
+        'title = "B"\n[time]\nmodel = "tiled-kernel"\n[time.launch]\nattention = "7 us"\ngemm = "9 us"\n'
+    )
     write(source, gemm_rows())
     args = ("--chip", "h100-sxm", "--stack", "mine", "--based-on", str(base), "--out", str(out))
     assert cli("calibrate", str(source), *args)[0] == 0
     stack = ib.installed().stack(str(out))
-    assert stack.launch["attention"] == pytest.approx(7e-6)
-    assert stack.launch["gemm"] == pytest.approx(5e-6, rel=0.05)
+    assert stack.figures.launch["attention"] == pytest.approx(7e-6)
+    assert stack.figures.launch["gemm"] == pytest.approx(5e-6, rel=0.05)
 
 
 def test_nothing_is_written_when_nothing_can_be_fitted(cli, tmp_path):

@@ -80,7 +80,7 @@ def test_parameters_that_only_stand_for_each_other_are_not_fixed(fitted):
     (one,) = fitted(noisy([(m, 8192, 8192) for m in (8192, 10240, 12288, 14336, 16384)], 4)).fits
     kept = set(one.part.parameters)
     assert "efficiency.compute" in kept
-    assert len(kept & {"launch", "depth", "efficiency.memory", "overlap"}) <= 1
+    assert len(kept & {"launch", "loop_overlapped", "efficiency.memory", "overlap"}) <= 1
     assert all(math.isfinite(deviation) for deviation in one.part.deviations)
     # Two figures come out of a straight line; 1 % of noise on 20 rows fixes the slope to about a percent.
     assert 1e-4 < one.part.deviations[one.part.parameters.index("efficiency.compute")] < 0.1

@@ -12,7 +12,7 @@ import pytest
 import inferbench as ib
 from inferbench.calibration.fits import fit_recipe
 from inferbench.calibration.recipe import Recipe
-from inferbench.records.stack import TABLES, Host
+from inferbench.records.stack import Host
 
 pytestmark = pytest.mark.needs_plugins(
     "chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100", "stacks/diffusers-h100"
@@ -74,15 +74,15 @@ def test_serving_stacks_free_host_time_and_nothing_else():
     for name in ("vllm-a100", "vllm-h100", "tensorrt-llm-a100", "tensorrt-llm-h100"):
         stack = registry.stack(name)
         base = registry.stack(stack.based_on)
-        known = {value for table in base.efficiency.values() for value in table.values()} | {0.5}
-        own = {value for table in stack.efficiency.values() for value in table.values()}
+        known = {value for table in base.figures.efficiency.values() for value in table.values()} | {0.5}
+        own = {value for table in stack.figures.efficiency.values() for value in table.values()}
         assert own <= known | {1.0}
-        for table in TABLES:
-            theirs = getattr(base, table)
-            for key, value in getattr(stack, table).items():
-                assert value == pytest.approx(theirs.get(key, math.nan), rel=1e-5) or value == pytest.approx(
-                    theirs.get("attention.generation.mha", math.nan), rel=1e-5
-                )
+        others = {path: table for path, (table, _) in stack.tables.items() if "efficiency" not in path}
+        assert {"launch", "overlap", "quantize", "loop_overlapped", "ramp_time"} <= set(others)
+        for path, table in others.items():
+            theirs = base.tables[path][0]
+            for key, value in table.items():
+                assert value in (theirs.get(key, math.nan), theirs.get("attention.generation.mha", math.nan))
 
 
 def test_keys_that_each_query_head_reads_cost_a_group_more_than_those_that_are_shared():
@@ -182,8 +182,8 @@ def test_a_fitted_stack_says_on_what(name):
     assert stack.fit.rows == sum(file.rows for file in stack.fit.files)
     assert 0 < stack.fit.step < 0.25
     assert all(
-        0 < share <= 1 or (engine == "convert" and share == math.inf)  # no pass over the activations at all
-        for engine, table in stack.efficiency.items()
+        0 < share <= 1
+        for table in stack.figures.efficiency.values()
         for share in table.values()
         if isinstance(share, float)
     )

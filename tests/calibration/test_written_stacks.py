@@ -143,32 +143,34 @@ def test_kernels_beside_each_other_keep_to_themselves(calibrated):
     }
     agree(found, stack)
     # The pass over queries is of prompts alone: encoders have none.
-    assert stack.efficiency["convert"]["attention.context"] < 1.0
+    assert stack.figures.quantize["attention.context"] < 1.0
     (encoder,) = (one for one in found.fits if one.kernel.key == "attention.encoder")
     assert in_sample(encoder.kernel, stack) < 0.02
 
 
 BASES = {
     "of the same kinds": (
-        '[launch]\nattention = "40 us"\ngemm = "30 us"\n[serial]\nattention = "1 ns"\n"gemm.bf16" = "1'
-        ' ns"\n[tail]\nattention = 0.5\n[piece]\nattention = 128\n'
+        '[time.launch]\nattention = "40 us"\ngemm = "30 us"\n[time.loop_exposed]\nattention = "1 '
+        'ns"\n"gemm.bf16" = "1'
+        ' ns"\n[time.tail_share]\nattention = 0.5\n[time.min_split]\nattention = 128\n'
     ),
     "by default": (
-        '[startup]\ndefault = "50 us"\n[efficiency.compute]\ndefault ='
-        ' 0.2\n[efficiency."memory.hbm"]\ndefault = 0.3\n'
+        '[time.min_time]\ndefault = "50 us"\n[time.efficiency.compute]\ndefault ='
+        ' 0.2\n[time.efficiency."memory.hbm"]\ndefault = 0.3\n'
     ),
     "by precision": (
-        '[launch]\n"gemm.bf16" = "90 us"\n"attention.encoder.bf16" = "90 us"\n"attention.context.kv16" = "90'
+        '[time.launch]\n"gemm.bf16" = "90 us"\n"attention.encoder.bf16" = "90 us"\n'
+        '"attention.context.kv16" = "90'
         ' us"\n'
     ),
-    "by size": '[efficiency.compute]\n"gemm.bf16" = { over = "m", points = [[32, 0.1], [128, 0.2]] }\n',
+    "by size": '[time.efficiency.compute]\n"gemm.bf16" = { over = "m", points = [[32, 0.1], [128, 0.2]] }\n',
 }
 
 
 @pytest.mark.parametrize("text", BASES.values(), ids=BASES)
 @pytest.mark.slow
 def test_what_it_is_based_on_changes_no_fitted_kernel(calibrated, text):
-    found, stack = calibrated(rows(), 'title = "B"\n' + text)
+    found, stack = calibrated(rows(), 'title = "B"\n[time]\nmodel = "tiled-kernel"\n' + text)
     agree(found, stack)
 
 
@@ -235,13 +237,11 @@ def test_shipped_stacks_predict_each_kernel_by_its_own_parameters(published, nam
 
 def own_parameters(stack, kernel, part):
     """A stack of what the kernel's own entries say, and of nothing else."""
-    efficiency, tables = {}, {}
+    tables = {}
     for path in part.parameters:
         table, _, of = path.partition("@")
-        name, _, engine = table.partition(".")
         key = f"{of}{kernel.suffix}" if of else kernel.key
-        if name == "efficiency":
-            efficiency.setdefault(engine, {})[key] = stack.efficiency[engine][key]
-        elif name != "tuning":
-            tables[name] = {key: getattr(stack, name)[key]}
-    return ib.Stack(name="alone", title="Alone", efficiency=efficiency, **tables)
+        if not table.startswith("tuning."):
+            tables.setdefault(table, {})[key] = stack.tables[table][0][key]
+    model = stack.time_model
+    return ib.Stack(name="alone", title="Alone", time_model=model, figures=model.record(tables))

@@ -9,7 +9,8 @@ import attrs
 import pytest
 
 import inferbench as ib
-from inferbench.discovery.registry import KINDS, installed
+from inferbench.discovery.kinds import KINDS
+from inferbench.discovery.registry import installed
 from inferbench.records.measurement import EXPERTS
 
 CORE = Path(ib.__file__).parent

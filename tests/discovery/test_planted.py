@@ -210,3 +210,99 @@ class TestAKindOfOperators:
         scored = [row for row in json.loads(text)["rows"] if row["op"] == "stencil"]
         assert len(scored) == 20
         assert all(abs(row["predicted"] / row["measured"] - 1.0) < 0.1 for row in scored)
+
+
+TIME = """
+import inferbench as ib
+
+@ib.frozen
+class Figures:
+    configure: ib.Seconds = 0.0
+    fill: ib.Seconds = 0.0
+    streaming: ib.Fraction = 1.0
+
+class Streams(ib.TimeModel):
+    name = "streams"
+    title = "configure, fill and stream"
+    figures = Figures
+
+    def time(self, cost, figures, at):
+        busy = ib.maximum(cost.busy["compute"], cost.busy["memory.hbm"] / figures.streaming)
+        return busy + figures.configure + figures.fill
+
+@ib.hookimpl
+def inferbench_time_models():
+    yield Streams()
+"""
+STREAMS = """
+title = "Streams 1.0"
+[time]
+model = "streams"
+configure = "1 ms"
+fill = "2 ms"
+streaming = 0.5
+"""
+
+
+class TestATimeModel:
+    """Four layers and a head of 10,000 x 10,000 weights of 2 bytes: 200 MB, 200 us each at 1 TB/s."""
+
+    @pytest.fixture
+    def stack(self, tmp_path):
+        def write(text=STREAMS):
+            path = tmp_path / "mine.toml"
+            path.write_text(text)
+            return str(path)
+
+        return write
+
+    @pytest.fixture
+    def run(self, toy_cli, file):
+        def call(stack, plugin=TIME):
+            given = ("toy-net/decode", "--option", "head=false", "--scenario", "toy", "--ignore-capacity")
+            chosen = ("--stack", stack) if stack else ()
+            return toy_cli("-p", file(plugin), "run", "toy-chip", *given, *chosen, "--format", "json")
+
+        return call
+
+    def test_it_times_a_run_by_its_own_three_figures(self, run, stack):
+        """Four kernels: 400 us of bytes at half of the bandwidth, and 3 ms to configure and fill."""
+        code, out, err = run(stack())
+        assert code == 0, err
+        (row,) = json.loads(out)["results"]
+        assert row["metrics"]["tpot_s"] == pytest.approx(4 * (400e-6 + 3e-3), rel=1e-3)
+
+    def test_a_figure_that_it_has_not_is_refused_where_it_stands(self, run, stack):
+        code, _, err = run(stack(STREAMS.replace("fill", "fil")))
+        assert code == 2
+        assert "mine.toml: time.fil: unknown key" in err
+        assert "did you mean 'fill'?" in err
+
+    def test_a_table_of_another_model_is_no_figure_of_it(self, run, stack):
+        code, _, err = run(stack(STREAMS + '[time.launch]\ngemm = "2 us"\n'))
+        assert code == 2
+        assert "time.launch: unknown key" in err
+
+    def test_without_its_plugin_the_model_is_named(self, toy_cli, stack):
+        code, _, err = toy_cli("run", "toy-chip", "toy-net/decode", "--stack", stack())
+        assert code == 2
+        assert "mine.toml: time.model = 'streams': unknown time model" in err
+
+    def test_a_stack_based_on_it_has_its_model_and_what_it_does_not_say(self, run, stack):
+        whole = f"{TIME}\n@ib.hookimpl\ndef inferbench_stacks():\n    yield ib.Stack("
+        whole += "name='base', title='B', time_model=Streams(), figures=Figures(configure=1.0, fill=2.0))\n"
+        code, out, err = run(stack('title = "S"\nbased_on = "base"\n[time]\nfill = "5 s"\n'), whole)
+        assert code == 0, err
+        assert json.loads(out)["results"][0]["metrics"]["tpot_s"] == pytest.approx(
+            4 * (200e-6 + 6.0), rel=1e-3
+        )
+
+    def test_stacks_whose_model_is_missing_are_left_out_of_choices(self, run, tmp_path):
+        (tmp_path / "stacks").mkdir()
+        (tmp_path / "stacks" / "other.toml").write_text(STREAMS.replace("streams", "elsewhere"))
+        text = "from pathlib import Path\nimport inferbench as ib\n@ib.hookimpl\ndef inferbench_stacks():\n"
+        text += f"    yield Path({str(tmp_path)!r}) / 'stacks'\n"
+        assert run("", text)[0] == 0
+        code, _, err = run("other", text)
+        assert code == 2
+        assert "other.toml: time.model = 'elsewhere'" in err

@@ -10,7 +10,8 @@ import pytest
 
 import inferbench as ib
 from inferbench.discovery import hookspecs
-from inferbench.discovery.registry import KINDS, Registry, installed
+from inferbench.discovery.kinds import KINDS
+from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 
 

@@ -76,7 +76,7 @@ def test_a_family_takes_its_nearest_stack():
     assert chosen("VLLM", "mi300x").grade == "transferred"
     # Collectives alone are no software that runs a network.
     assert (
-        "gemm" in chosen("vllm", "b200", precision="fp8").stack.efficiency["compute"]
+        "gemm" in chosen("vllm", "b200", precision="fp8").stack.figures.efficiency["compute"]
         or chosen("vllm", "b200", precision="fp8").stack.based_on
     )
 

@@ -59,7 +59,8 @@ def test_the_three_factors_by_hand(run):
 def test_a_stack_stretches_the_model(run, toy, tmp_path):
     path = tmp_path / "s.toml"
     path.write_text(
-        'title = "S"\n[efficiency.memory]\ndefault = 0.5\n[launch]\ndefault = "3 us"\n'
+        'title = "S"\n[time]\nmodel = "roofline"\n[time.efficiency.memory]\ndefault = 0.5\n'
+        '[time.launch]\ndefault = "3 us"\n'
         '[host]\nstep = "1 us"\nsequence = "2 us"\n'
     )
     result = run(stack=str(path), batch=[1, 4])

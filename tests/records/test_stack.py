@@ -21,7 +21,8 @@ def gemm(m=1.0, precision="bf16", **more):
 
 
 def read(text, find=None):
-    return stack_from(text.encode(), "s", "s.toml", find)
+    model = '\n[time]\nmodel = "roofline"' if find is None else ""
+    return stack_from((text + model).encode(), "s", "s.toml", find)
 
 
 COST = ib.Cost(busy={"compute": 3.0, "memory.hbm": 4.0}, exposed={"hops": 0.5})
@@ -38,12 +39,14 @@ def test_a_stack_that_says_nothing_is_ideal():
 
 
 def test_efficiencies_divide_busy_times():
-    stack = read('title = "S"\n[efficiency.compute]\ndefault = 0.5\n[efficiency.memory]\ndefault = 0.8')
+    stack = read(
+        'title = "S"\n[time.efficiency.compute]\ndefault = 0.5\n[time.efficiency.memory]\ndefault = 0.8'
+    )
     assert stack.time(COST, gemm()) == pytest.approx(max(3 / 0.5, 4 / 0.8) + 0.5)
 
 
 def test_launch_is_added():
-    stack = read('title = "S"\n[launch]\ndefault = "2 us"\ngemm = "5 us"')
+    stack = read('title = "S"\n[time.launch]\ndefault = "2 us"\ngemm = "5 us"')
     assert stack.time(COST, gemm()) == 4.5 + 5e-6
     move = ib.Move(name="m", precision=ib.Precision.of(["bf16"]), elements=1.0)
     assert stack.time(COST, move) == 4.5 + 2e-6
@@ -52,7 +55,7 @@ def test_launch_is_added():
 @pytest.mark.parametrize(("p", "seconds"), [(1, 7.0), (2, 5.0), (math.inf, 4.0)])
 def test_overlap_is_a_p_norm(p, seconds):
     """Busy 3 and 4: one after the other 7, Pythagoras 5, full overlap 4."""
-    stack = read(f'title = "S"\n[overlap]\ndefault = {p}')
+    stack = read(f'title = "S"\n[time.overlap]\ndefault = {p}')
     assert stack.time(COST, gemm()) == pytest.approx(seconds + 0.5, rel=1e-15)
 
 
@@ -60,7 +63,7 @@ def test_levels_of_memory_are_one_path():
     """3 s of arithmetic beside 4 and 2 s on two levels, the second at half of its rate: Pythagoras of 3 and
     4.
     """
-    stack = read('title = "S"\n[overlap]\ndefault = 2\n[efficiency."memory.l2"]\ndefault = 0.5\n')
+    stack = read('title = "S"\n[time.overlap]\ndefault = 2\n[time.efficiency."memory.l2"]\ndefault = 0.5\n')
     cost = ib.Cost(busy={"compute": 3.0, "memory.hbm": 4.0, "memory.l2": 2.0})
     assert stack.time(cost, gemm()) == pytest.approx(5.0)
     slower = ib.Cost(busy={"compute": 3.0, "memory.hbm": 1.0, "memory.l2": 2.0})
@@ -75,7 +78,7 @@ def test_a_p_norm_lies_between_the_maximum_and_the_sum(parts, p):
 
 def test_lookup_goes_from_special_to_general():
     stack = read(
-        'title = "S"\n[efficiency.compute]\ndefault = 0.9\n"default.fp8" = 0.8\ngemm = 0.7\n'
+        'title = "S"\n[time.efficiency.compute]\ndefault = 0.9\n"default.fp8" = 0.8\ngemm = 0.7\n'
         '"gemm.fp8" = 0.6\n"gemm.w4a16" = 0.5\n'
     )
     cost = ib.Cost(busy={"compute": 1.0})
@@ -106,21 +109,22 @@ def test_lookup_goes_from_special_to_general():
 
 def test_a_special_engine_goes_before_its_family():
     stack = read(
-        'title = "S"\n[efficiency.memory]\ndefault = 0.5\n[efficiency."memory.sram"]\ndefault = 0.25'
+        'title = "S"\n[time.efficiency.memory]\ndefault = 0.5\n[time.efficiency."memory.sram"]\n'
+        "default = 0.25"
     )
     for engine, seconds in (("memory.hbm", 2.0), ("memory.sram", 4.0), ("network", 1.0)):
         assert stack.time(ib.Cost(busy={engine: 1.0}), gemm()) == seconds
 
 
 def test_efficiencies_along_the_precision_axis():
-    stack = read('title = "S"\n[efficiency.compute.gemm]\nbf16 = 0.5\nfp8 = 0.25')
+    stack = read('title = "S"\n[time.efficiency.compute.gemm]\nbf16 = 0.5\nfp8 = 0.25')
     times = stack.time(ib.Cost(busy={"compute": 1.0}), gemm(precision=["bf16", "fp8", "int8"]))
     np.testing.assert_array_equal(times, [2.0, 4.0, 1.0])
 
 
 def test_curves_differ_along_the_precision_axis():
     stack = read(
-        'title = "S"\n[efficiency.compute.gemm]\n'
+        'title = "S"\n[time.efficiency.compute.gemm]\n'
         'bf16 = { over = "m", points = [[1, 0.1], [100, 0.5]] }\nfp8 = 0.25'
     )
     m = np.array([1.0, 10.0, 100.0])[:, None]
@@ -166,12 +170,12 @@ class TestReference:
 
 def test_based_on_takes_what_it_does_not_say_itself():
     base = read(
-        'title = "B"\narchitectures = ["toy"]\n[efficiency.compute]\ngemm = 0.5\ndefault = 0.9\n'
-        '[overlap]\ndefault = 2\n[host]\nstep = "1 ms"\n[tuning.toy]\ntile = 8\n'
+        'title = "B"\narchitectures = ["toy"]\n[time.efficiency.compute]\ngemm = 0.5\ndefault = 0.9\n'
+        '[time.overlap]\ndefault = 2\n[host]\nstep = "1 ms"\n[tuning.toy]\ntile = 8\n'
     )
-    one = read('title = "S"\nbased_on = "b"\n[efficiency.compute]\ngemm = 0.6\n', lambda name: base)
-    assert one.efficiency["compute"] == {"gemm": 0.6, "default": 0.9}
-    assert (one.overlap, one.host.step, one.architectures) == ({"default": 2.0}, 1e-3, ("toy",))
+    one = read('title = "S"\nbased_on = "b"\n[time.efficiency.compute]\ngemm = 0.6\n', lambda name: base)
+    assert one.figures.efficiency["compute"] == {"gemm": 0.6, "default": 0.9}
+    assert (one.figures.overlap, one.host.step, one.architectures) == ({"default": 2.0}, 1e-3, ("toy",))
     assert one.tuning == {"toy": {"tile": 8}}
     tuned = read(
         'title = "S"\nbased_on = "b"\n[tuning.toy]\nfold = 2\n[tuning.other]\nx = 1\n', lambda name: base
@@ -185,110 +189,128 @@ def test_based_on_takes_what_it_does_not_say_itself():
     ("text", "said"),
     [
         (
-            "[efficiency.compute]\ngemm = 1.5",
+            "[time.efficiency.compute]\ngemm = 1.5",
             (
-                "efficiency.compute.gemm: 1.5 is no efficiency; a number above 0 and up to 1 was expected\n "
+                "time.efficiency.compute.gemm: 1.5 is no efficiency; a number above 0 and up to 1 "
+                "was expected\n "
                 " write gemm = 0.85, or leave it out"
             ),
         ),
         (
-            "[efficiency.compute]\ngemm = 0",
+            "[time.efficiency.compute]\ngemm = 0",
             (
-                "efficiency.compute.gemm: 0 is no efficiency; a number above 0 and up to 1 was expected\n "
+                "time.efficiency.compute.gemm: 0 is no efficiency; a number above 0 and up to 1 was "
+                "expected\n "
                 " write gemm = 0.85, or leave it out"
             ),
         ),
         (
-            "[efficiency.compute]\ngemm = true",
+            "[time.efficiency.compute]\ngemm = true",
             (
-                "efficiency.compute.gemm: True is no efficiency; a number above 0 and up to 1 was expected\n "
+                "time.efficiency.compute.gemm: True is no efficiency; a number above 0 and up to 1 "
+                "was expected\n "
                 " write gemm = 0.85, or leave it out"
             ),
         ),
         (
-            "[efficiency.compute]\ngemm = nan",
+            "[time.efficiency.compute]\ngemm = nan",
             (
-                "efficiency.compute.gemm: nan is no efficiency; a number above 0 and up to 1 was expected\n "
+                "time.efficiency.compute.gemm: nan is no efficiency; a number above 0 and up to 1 "
+                "was expected\n "
                 " write gemm = 0.85, or leave it out"
             ),
         ),
         (
-            "[efficiency]\ncompute = 0.5",
+            "[time.efficiency]\ncompute = 0.5",
             (
-                "efficiency.compute: 0.5 stands where a table was expected\n  write it like"
-                " [efficiency.compute] default = 0.8"
+                "time.efficiency.compute: 0.5 stands where a table was expected\n  write it like"
+                " [time.efficiency.compute] default = 0.85"
             ),
         ),
         (
-            "[overlap]\ndefault = 0",
+            "[time.overlap]\ndefault = 0",
             (
-                "overlap.default: 0 is no overlap exponent; a number of at least 1, or inf, was expected\n "
+                "time.overlap.default: 0 is no overlap exponent; a number of at least 1, or inf, was "
+                "expected\n "
                 " write default = 2, or leave it out"
             ),
         ),
         (
-            "[overlap]\ndefault = 0.5",
+            "[time.overlap]\ndefault = 0.5",
             (
-                "overlap.default: 0.5 is no overlap exponent; a number of at least 1, or inf, was expected\n "
+                "time.overlap.default: 0.5 is no overlap exponent; a number of at least 1, or inf, "
+                "was expected\n "
                 " write default = 2, or leave it out"
             ),
         ),
         (
-            "[launch]\ngemm = 5",
+            "[time.launch]\ngemm = 5",
             (
-                'launch.gemm: 5 has no unit; a time is written like "2 us"\n  write gemm = "2 us", or leave'
+                'time.launch.gemm: 5 has no unit; a time is written like "2 us"\n  write gemm = "2 '
+                'us", or leave'
                 " it out"
             ),
         ),
         (
-            '[efficiency.compute]\ngemm = { over = "m", points = [[32, 0.5], [8, 0.6]] }',
+            '[time.efficiency.compute]\ngemm = { over = "m", points = [[32, 0.5], [8, 0.6]] }',
             (
-                "efficiency.compute.gemm: the sizes of a curve's points must rise and be above 0\n  write"
+                "time.efficiency.compute.gemm: the sizes of a curve's points must rise and be above "
+                "0\n  write"
                 " gemm = 0.85, or leave it out"
             ),
         ),
         (
-            '[efficiency.compute]\ngemm = { over = "m", points = [] }',
+            '[time.efficiency.compute]\ngemm = { over = "m", points = [] }',
             (
-                'efficiency.compute.gemm: a curve needs at least one point, like { over = "m", points = [[32,'
+                'time.efficiency.compute.gemm: a curve needs at least one point, like { over = "m", '
+                "points = [[32,"
                 " 0.15], [128, 0.7]] }\n  write gemm = 0.85, or leave it out"
             ),
         ),
         (
-            '[efficiency.compute]\ngemm = { over = "m" }',
+            '[time.efficiency.compute]\ngemm = { over = "m" }',
             (
-                'efficiency.compute.gemm: a curve needs at least one point, like { over = "m", points = [[32,'
+                'time.efficiency.compute.gemm: a curve needs at least one point, like { over = "m", '
+                "points = [[32,"
                 " 0.15], [128, 0.7]] }\n  write gemm = 0.85, or leave it out"
             ),
         ),
-        ("[efficiency.comput]\ngemm = 0.5", "efficiency.comput: unknown engine\n  did you mean 'compute'?"),
         (
-            "[efficiency.adc]\ngemm = 0.5",
+            "[time.efficiency.comput]\ngemm = 0.5",
+            "time.efficiency.comput: unknown engine\n  did you mean 'compute'?",
+        ),
+        (
+            "[time.efficiency.adc]\ngemm = 0.5",
             (
-                "efficiency.adc: unknown engine\n  engines are compute, memory, network, convert, and parts"
+                "time.efficiency.adc: unknown engine\n  engines are compute, memory, network, and parts"
                 " of them like memory.hbm"
             ),
         ),
-        ("[efficency.compute]\ngemm = 0.5", "efficency: unknown key\n  did you mean 'efficiency'?"),
-        ("[overlap]\ngem = 3.956", "overlap.gem: 'gem' is no kind of operator\n  did you mean 'gemm'?"),
+        ("[time.efficency.compute]\ngemm = 0.5", "time.efficency: unknown key\n  did you mean 'efficiency'?"),
         (
-            "[efficiency.memory]\natention.context = 0.5",
+            "[time.overlap]\ngem = 3.956",
+            "time.overlap.gem: 'gem' is no kind of operator\n  did you mean 'gemm'?",
+        ),
+        (
+            "[time.efficiency.memory]\natention.context = 0.5",
             (
-                "efficiency.memory.atention.context: 'atention' is no kind of operator\n  did you mean"
+                "time.efficiency.memory.atention.context: 'atention' is no kind of operator\n  did you mean"
                 " 'attention'?"
             ),
         ),
         (
-            '[launch]\n"gemm.experts.f8" = "2 us"',
+            '[time.launch]\n"gemm.experts.f8" = "2 us"',
             (
-                "launch.gemm.experts.f8: 'f8' is neither a variant of gemm.experts nor a precision\n  did you"
+                "time.launch.gemm.experts.f8: 'f8' is neither a variant of gemm.experts nor a "
+                "precision\n  did you"
                 " mean 'fp8'?"
             ),
         ),
         (
-            '[launch]\n"attention.generaton" = "2 us"',
+            '[time.launch]\n"attention.generaton" = "2 us"',
             (
-                "launch.attention.generaton: 'generaton' is neither a variant of attention nor a precision\n "
+                "time.launch.attention.generaton: 'generaton' is neither a variant of attention nor "
+                "a precision\n "
                 " did you mean 'generation'?"
             ),
         ),
@@ -323,13 +345,16 @@ def test_faults(text, said):
     ],
 )
 def test_keys_that_operators_have_and_kinds_of_packages_that_are_not_here(key):
-    assert read(f'title = "S"\n[overlap]\n"{key}" = 2').overlap == {key: 2.0}
+    assert read(f'title = "S"\n[time.overlap]\n"{key}" = 2').figures.overlap == {key: 2.0}
 
 
 def test_all_faults_of_keys_are_listed():
     with pytest.raises(InferBenchError) as caught:
-        read('title = "S"\n[overlap]\ngem = 2\n[launch]\ngemmm = "1 us"')
-    assert [fault.where for fault in caught.value.faults] == ["s.toml: overlap.gem", "s.toml: launch.gemmm"]
+        read('title = "S"\n[time.overlap]\ngem = 2\n[time.launch]\ngemmm = "1 us"')
+    assert [fault.where for fault in caught.value.faults] == [
+        "s.toml: time.overlap.gem",
+        "s.toml: time.launch.gemmm",
+    ]
 
 
 def test_a_curve_needs_the_field_it_runs_over():
@@ -339,3 +364,40 @@ def test_a_curve_needs_the_field_it_runs_over():
     assert curve.at(gemm(m=10.0)) == pytest.approx(0.3)
     over_bytes = ib.Curve("bytes", ((1.0, 0.1), (384.0, 0.5)))
     assert float(over_bytes.at(gemm(m=8.0))[0]) == 0.5  # 3 operands of 64 elements, 2 bytes each
+
+
+def test_a_file_of_the_old_layout_says_what_each_table_is_called_now():
+    text = b'title = "S"\n[depth]\ngemm = "1 ns"\n[efficiency.convert]\ngemm = 0.5\n[overlap]\ngemm = 2\n'
+    with pytest.raises(InferBenchError) as caught:
+        stack_from(text, "s", "s.toml", None)
+    faults = {fault.where: (fault.found, fault.remedy) for fault in caught.value.faults}
+    assert list(faults) == ["s.toml: depth", "s.toml: efficiency", "s.toml: overlap"]
+    assert {found for found, _ in faults.values()} == {"figures of kernels stand below [time] now"}
+    assert "[time.loop_overlapped] for [depth]" in faults["s.toml: depth"][1]
+    assert "[efficiency.convert] is [time.quantize]" in faults["s.toml: efficiency"][1]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '[time.launch]\ngemm = "2 us"',
+            's.toml: time.model: missing key\n  add model = "roofline", or another one:'
+            " inferbench list time_models",
+        ),
+        (
+            '[time]\nmodel = "rooflin"',
+            "s.toml: time.model = 'rooflin': unknown time model; the core has roofline",
+        ),
+        ("[time]\nmodel = 3", 's.toml: time.model: 3 is not text\n  write model = "roofline"'),
+        (
+            '[time]\nmodel = "roofline"\n[time.launch]\ngemm = false',
+            's.toml: time.launch.gemm: False is not a quantity; a time is written like "2 us"\n '
+            ' write gemm = "2 us", or leave it out',
+        ),
+    ],
+)
+def test_what_a_time_model_may_say(text, said):
+    with pytest.raises(InferBenchError) as caught:
+        stack_from(f'title = "S"\n{text}'.encode(), "s", "s.toml", None)
+    assert str(caught.value) == said

@@ -197,9 +197,31 @@ def inferbench_commands():
 
 @ib.hookimpl
 def inferbench_stacks():
-    yield ib.Stack(
-        name="sound-1", title="Sound", architectures=("sound",), efficiency={"compute": {"default": 0.5}}
-    )
+    figures = ib.RooflineFigures(efficiency={"compute": {"default": 0.5}})
+    yield ib.Stack(name="sound-1", title="Sound", architectures=("sound",), figures=figures)
+
+
+@ib.frozen
+class Figures:
+    launch: ib.SecondsByKernel = ib.field(factory=dict)
+
+
+class SoundTimes(ib.TimeModel):
+    name = "sound"
+    title = "Sound"
+    figures = Figures
+
+    def time(self, cost, figures, at):
+        busy = ib.maximum(*cost.busy.values())
+        return busy + sum(cost.exposed.values()) + at.find("launch", figures.launch, 0.0)
+
+    def frees(self, variant, narrow=False, tiled=False):
+        return (ib.Free("launch", 5e-6, 0.0, 1e-3, 0.0, "small shapes", unit="s"),)
+
+
+@ib.hookimpl
+def inferbench_time_models():
+    yield SoundTimes()
 
 
 @ib.hookimpl

@@ -36,7 +36,7 @@ def test_fusion_gains_what_bytes_waits_and_loads_say(tmp_path):
     seconds = {}
     for name, fusion in (("fused", ""), ("unfused", "fusion = false\nkernel_looping = false\n")):
         path = tmp_path / f"{name}.toml"
-        path.write_text(text.format(head=f'title = "{name}"\n[overlap]\ndefault = inf\n', fusion=fusion))
+        path.write_text(text.format(head=f'title = "{name}"\n', fusion=fusion))
         run = ib.run("8xsn40l:tp8", "llama3-8b/decode", stack=str(path), context=2048)
         seconds[name] = float(run.values(run.seconds).item())
     waits_and_loads = 32 * (7 * 12e-6 + 8 * 10e-6) - 10e-6

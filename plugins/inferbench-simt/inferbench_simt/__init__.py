@@ -8,11 +8,26 @@ from collections.abc import Iterator
 
 import inferbench as ib
 from inferbench_simt.model import Params, Simt, Tuning
+from inferbench_simt.tiled_kernel import TiledFigures, TiledKernel
 
-__all__ = ["Params", "Simt", "Tuning", "inferbench_architectures"]
+__all__ = [
+    "Params",
+    "Simt",
+    "TiledFigures",
+    "TiledKernel",
+    "Tuning",
+    "inferbench_architectures",
+    "inferbench_time_models",
+]
 
 
 @ib.hookimpl
 def inferbench_architectures() -> Iterator[ib.Architecture]:
     """Yield the SIMT model."""
     yield Simt()
+
+
+@ib.hookimpl
+def inferbench_time_models() -> Iterator[ib.TimeModel]:
+    """Yield the time model of kernels in tiles."""
+    yield TiledKernel()

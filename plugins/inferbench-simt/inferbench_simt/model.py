@@ -132,6 +132,7 @@ class Simt(ib.Architecture):
     # widths of 64, 72 and 80 best among steps of 1, 16, 32 and 64 (docs/results/calibration.md); an
     # assumption for
     # other libraries.
+    time_model = "tiled-kernel"
     usual = {"attention_rows": 128, "attention_keys": 128, "head_multiple": 32}  # noqa: RUF012
 
     def gemm(self, op: ib.Gemm, site: ib.Site) -> ib.Cost:
