@@ -9,13 +9,13 @@ import attrs
 
 from inferbench.calibration.experts import expert_layer
 from inferbench.discovery.registry import Registry
-from inferbench.model.exchange import exchange
+from inferbench.model.exchange import cost_at
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
 from inferbench.records.kinds import Kind, op_kind, op_kinds
 from inferbench.records.measurement import EXPERTS, Measurement
 from inferbench.records.op import Collective, Op
-from inferbench.records.placement import Footprint, Graph, Site
+from inferbench.records.placement import Graph
 from inferbench.records.precision import Precision
 from inferbench.records.stack import IDEAL
 from inferbench.records.system import Layout
@@ -43,18 +43,11 @@ def typed_tuning(chip: Chip, registry: Registry, table: Mapping[str, object]) ->
 def cost(op: Op, chip: Chip, registry: Registry, tuning: object = None) -> tuple[Cost, tuple[str, ...]]:
     """Cost an operator on a chip by itself, and say what the chip computes in."""
     architecture = registry.architecture(chip.architecture_type)
-    placement = architecture.place(Graph((op,), Footprint(0.0, 0.0, 0.0), 1), chip, Layout())
-    site = Site(
-        chip,
-        Layout(),
-        placement,
-        architecture.tuning() if tuning is None else tuning,
-        lambda name: architecture.peak(chip, name),
-    )
+    layout = Layout(tp=op.group) if isinstance(op, Collective) else Layout()
+    alone = attrs.evolve(Graph.EMPTY, ops=(op,))
+    site = architecture.site(chip, alone, layout, tuning=tuning)
     formats = tuple(site.computes_in(point.compute) for point in op.precision.points)
-    if not isinstance(op, Collective):
-        return architecture.cost(op, site), formats
-    return exchange(op, chip, Layout(tp=op.group), registry.fabric), formats
+    return cost_at(op, site, architecture, registry.fabric), formats
 
 
 Columns = Mapping[str, Any]

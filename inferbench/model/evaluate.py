@@ -201,7 +201,7 @@ def _search(
 def _whole_chip(case: Case) -> Site:
     """One chip with everything in its main memory: what peaks and ridge points are stated for."""
     anywhere = Placement(dict.fromkeys(ROLES, case.chip.main), {})
-    return Site(case.chip, Layout(), anywhere, None, lambda name: case.architecture.peak(case.chip, name))
+    return case.architecture.site(case.chip, placement=anywhere)
 
 
 def _merged_energy(best: Best) -> Energy:

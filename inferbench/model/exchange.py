@@ -27,12 +27,13 @@ from inferbench.errors import InferBenchError
 from inferbench.num import Numeric
 from inferbench.records.chip import Chip, Link
 from inferbench.records.cost import Cost
-from inferbench.records.interfaces import Fabric
-from inferbench.records.op import Collective
+from inferbench.records.interfaces import Architecture, Fabric
+from inferbench.records.op import Collective, Op
 from inferbench.records.overlap import maximum_of
+from inferbench.records.placement import Site
 from inferbench.records.system import Layout
 
-__all__ = ["NODES", "exchange", "levels"]
+__all__ = ["NODES", "cost_at", "exchange", "levels"]
 
 NODES = "network.nodes"
 
@@ -56,6 +57,20 @@ def exchange(op: Collective, chip: Chip, layout: Layout, fabric: Callable[[str],
         return parts[0]
     outer = chip.interconnect["scale_out"]
     return _shorter(_together(parts), _named(fabric(outer.fabric).cost(op, outer, layout), True))
+
+
+def cost_at(op: Op, site: Site, architecture: Architecture, fabric: Callable[[str], Fabric]) -> Cost:
+    """Cost one execution of an operator: a collective on the chip's links, anything else on the chip.
+
+    Args:
+        op: The operator.
+        site: Where it runs.
+        architecture: Of the site's chip.
+        fabric: Name of a fabric to its model.
+    """
+    if isinstance(op, Collective):
+        return exchange(op, site.chip, site.layout, fabric)
+    return architecture.cost(op, site)
 
 
 def levels(op: Collective, chip: Chip) -> Iterator[tuple[bool, Link, Collective]]:

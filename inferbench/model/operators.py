@@ -12,7 +12,7 @@ import numpy as np
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, blamed_on
 from inferbench.model.causes import LAUNCH, idle_seconds
-from inferbench.model.exchange import exchange
+from inferbench.model.exchange import cost_at
 from inferbench.model.intervals import ISOLATED, ends, energy_spreads, longest
 from inferbench.num import Array
 from inferbench.records.chip import Chip
@@ -119,10 +119,7 @@ def cost_rows(
     architecture = registry.architecture(chip.architecture_type)
     site = _site(chip, stack, registry, op)
     formats = tuple(site.computes_in(p.compute) for p in point.points)
-    if isinstance(op, Collective):
-        cost = exchange(op, chip, Layout(tp=op.group), registry.fabric)
-    else:
-        cost = architecture.cost(op, site)
+    cost = cost_at(op, site, architecture, registry.fabric)
     seconds = _rows(stack.time(cost, op, formats), rows)
     fitted = _rows(stack.fit.step if stack.grade else stack.kernel_error(op, formats), rows)
     error = np.where(fitted > 0, fitted, np.nan)
@@ -190,15 +187,10 @@ def _site(chip: Chip, stack: Stack, registry: Registry, op: Op) -> Site:
             stack="ideal",
         )
     resident = op.resident
-    zero = Footprint(np.max(resident.weights), np.max(resident.state), 0.0)
-    placement = architecture.place(Graph((op,), zero, 1), chip, Layout())
-    return Site(
-        chip,
-        Layout(),
-        placement,
-        structured_tuning(architecture, stack),
-        lambda name: architecture.peak(chip, name),
-    )
+    needed = Footprint(np.max(resident.weights), np.max(resident.state), 0.0)
+    layout = Layout(tp=op.group) if isinstance(op, Collective) else Layout()
+    tuning = structured_tuning(architecture, stack)
+    return architecture.site(chip, Graph((op,), needed, 1), layout, tuning=tuning)
 
 
 def _rows(value: Any, rows: int) -> Array:

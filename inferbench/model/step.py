@@ -12,7 +12,7 @@ from inferbench.errors import blamed_on
 from inferbench.model import causes, partition
 from inferbench.model.bound import step_bound
 from inferbench.model.case import Case
-from inferbench.model.exchange import exchange
+from inferbench.model.exchange import cost_at
 from inferbench.model.intervals import log_error, slower, together
 from inferbench.num import Mask, Numeric, ceil_div
 from inferbench.records.cost import Cost
@@ -55,8 +55,7 @@ class Pass:
 def _site(case: Case, graph: Graph, layout: Layout) -> Site:
     with blamed_on(f"{type(case.architecture).__module__}: {case.architecture.name}.place"):
         placement = case.architecture.place(graph, case.room, layout)
-    chip, peak = case.chip, case.architecture.peak
-    return Site(chip, layout, placement, case.tuning, lambda precision: peak(chip, precision))
+    return case.architecture.site(case.chip, layout=layout, tuning=case.tuning, placement=placement)
 
 
 def _untuned(case: Case, site: Site) -> Site:
@@ -252,11 +251,7 @@ class _StepCost:
         """Ask the architecture, or the fabric for a collective."""
         who = self.case.architecture
         with blamed_on(f"{type(who).__module__}: {who.name}.{op.kind}({op.name})"):
-            return self.exchange(op) if isinstance(op, Collective) else who.cost(op, self.site)
-
-    def exchange(self, op: Collective) -> Cost:
-        """Cost a collective on the links that its group uses."""
-        return exchange(op, self.site.chip, self.site.layout, self.case.registry.fabric)
+            return cost_at(op, self.site, who, self.case.registry.fabric)
 
     def charge(self, op: Op) -> None:
         """Add one operator, all of its executions."""
@@ -318,7 +313,7 @@ class _StepCost:
             payload=last.bytes.outputs,
             group=self.site.layout.chips,
         )
-        cost = self.exchange(op)
+        cost = cost_at(op, self.site, self.case.architecture, self.case.registry.fabric)
         for action, count in cost.actions.items():
             self.actions[action] = self.actions.get(action, 0.0) + count * (self.site.layout.pp - 1)
         for engine, busy in cost.busy.items():

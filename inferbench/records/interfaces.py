@@ -181,6 +181,36 @@ class Architecture(ABC):
         """
         return Placement.over_tiers(graph, chip)
 
+    def site(
+        self,
+        chip: Chip,
+        graph: Graph = Graph.EMPTY,
+        layout: Layout | None = None,
+        *,
+        tuning: Any = None,
+        placement: Placement | None = None,
+    ) -> Site:
+        """Return where operators are costed: a chip, its layout and tuning, and what lives where.
+
+        Args:
+            chip: The chip.
+            graph: What `place` places; by default nothing.
+            layout: One chip by default.
+            tuning: A record of the class `tuning`; None: its defaults.
+            placement: Taken instead of what `place` says.
+
+        Example:
+            >>> import inferbench as ib
+            >>> known = ib.installed()
+            >>> site = known.architecture("simt").site(known.chip("h100-sxm"))
+            >>> site.computes_in("fp4"), site.placement.homes["weights"]
+            ('fp8', 'hbm')
+        """
+        layout = layout or Layout()
+        placed = self.place(graph, chip, layout) if placement is None else placement
+        settled = self.tuning() if tuning is None else tuning
+        return Site(chip, layout, placed, settled, lambda precision: self.peak(chip, precision))
+
     def plan(self, ops: tuple[Op, ...], site: Site) -> Iterable[Op]:
         """Rewrite the operators before they are costed (fusion); identity here."""
         return ops

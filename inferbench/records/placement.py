@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from string import Formatter
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import numpy as np
@@ -114,9 +114,14 @@ class Graph:
         layers: Units of kind `layer` that pipeline stages divide.
     """
 
+    EMPTY: ClassVar[Graph]
+
     ops: tuple[Op, ...]
     footprint: Footprint
     layers: int
+
+
+Graph.EMPTY = Graph((), Footprint(0.0, 0.0, 0.0), 1)
 
 
 def kind_of(op: Op, role: str) -> str:

@@ -17,7 +17,6 @@ from inferbench.records.interfaces import Architecture
 from inferbench.records.op import Elementwise, Gemm, Move, Op, Reduce
 from inferbench.records.overlap import maximum_of
 from inferbench.records.placement import Footprint, Graph, Site
-from inferbench.records.system import Layout
 
 __all__ = ["at_points", "ideal_time", "ops_at", "recipes", "site_for", "snapshot"]
 
@@ -75,16 +74,7 @@ def at_points(
 
 def site_for(architecture: Architecture, chip: Chip, tuning: object = None, weights: float = 0.0) -> Site:
     """Place a graph that needs `weights` bytes on one chip."""
-    graph = Graph((), Footprint(weights, 0.0, 0.0), 1)
-    layout = Layout()
-    placement = architecture.place(graph, chip, layout)
-    return Site(
-        chip,
-        layout,
-        placement,
-        architecture.tuning() if tuning is None else tuning,
-        lambda name: architecture.peak(chip, name),
-    )
+    return architecture.site(chip, Graph((), Footprint(weights, 0.0, 0.0), 1), tuning=tuning)
 
 
 def ideal_time(cost: Cost) -> Numeric:

@@ -18,8 +18,7 @@ from inferbench.records.grid import Grid, Point
 from inferbench.records.interfaces import Architecture
 from inferbench.records.op import Elementwise, Gemm, Move, Op, Reduce
 from inferbench.records.overlap import maximum_of
-from inferbench.records.placement import Footprint, Graph, Site
-from inferbench.records.system import Layout
+from inferbench.records.placement import Site
 
 __all__ = [
     "BATCHES",
@@ -72,8 +71,7 @@ def grid_of(chip: Chip, architecture: Architecture) -> Grid:
 
 def site_on(architecture: Architecture, chip: Chip) -> Site:
     """One chip under ideal software, everything placed where the architecture wants it."""
-    placement = architecture.place(Graph((), Footprint(0.0, 0.0, 0.0), 1), chip, Layout())
-    return Site(chip, Layout(), placement, architecture.tuning(), lambda name: architecture.peak(chip, name))
+    return architecture.site(chip)
 
 
 def ideal_time(cost: Cost) -> Numeric:
