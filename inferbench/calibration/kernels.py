@@ -9,20 +9,21 @@ from typing import Any
 import attrs
 import numpy as np
 
-from inferbench.calibration.experts import exponent
-from inferbench.calibration.operators import Sort, builder, cost, typed_tuning
+from inferbench.calibration.operators import Sort, cost, typed_tuning
 from inferbench.discovery.registry import Registry
 from inferbench.errors import Fault, InferBenchError
-from inferbench.evidence.variants import regime
+from inferbench.evidence.operators import operators_of, regime, unknown_routing
 from inferbench.num import Array, Mask, Numeric
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
+from inferbench.records.kinds import op_kinds
 from inferbench.records.lookup import PerKernel
 from inferbench.records.measurement import EXPERTS, Measurement
 from inferbench.records.op import Op
 from inferbench.records.precision import FORMATS, Precision, stored
 from inferbench.records.stack import IDEAL, Stack
 from inferbench.records.time_model import TimeModel
+from inferbench.records.variants import EXPERT_PRODUCTS
 
 __all__ = ["FASTER", "SHORT", "Kernel", "kernels"]
 
@@ -244,7 +245,7 @@ def _doubled(sorts: Iterable[Sort]) -> list[Sort]:
 
 def _sort(row: Measurement, registry: Registry) -> Sort | str:
     """What a row is of, or why it can't be fitted."""
-    if builder(row.op) is None:
+    if row.op != EXPERTS and row.op not in op_kinds():
         return f"of '{row.op or row.network or 'nothing named'}', which is no kernel that can be fitted"
     name = registry.alias("precisions", row.precision)
     width = registry.alias("precisions", str(row.extra.get("kv_dtype", ""))) or name
@@ -252,8 +253,8 @@ def _sort(row: Measurement, registry: Registry) -> Sort | str:
         point = Precision.of([name]).points[0]
     except InferBenchError:
         return f"in {row.precision}, which is no precision of ours"
-    if row.op == EXPERTS and exponent(str(row.extra.get("distribution", ""))) is None:
-        return f"routed as '{row.extra['distribution']}', which is not known"
+    if unknown_routing(row):
+        return f"routed as '{unknown_routing(row)}', which is not known"
     spelled, suffix = row.precision, "" if name in PLAIN else name
     variant = _variant(row)
     if row.op == "attention" and width in FORMATS and FORMATS[width] != stored(point.kv):
@@ -265,7 +266,7 @@ def _sort(row: Measurement, registry: Registry) -> Sort | str:
 
 
 def _variant(row: Measurement) -> str:
-    return "gemm.experts" if row.op == EXPERTS else regime(row)
+    return EXPERT_PRODUCTS[0] if row.op == EXPERTS else regime(row)
 
 
 def _kernel(
@@ -279,9 +280,7 @@ def _kernel(
     names = {name for row in rows for name in row.axes}
     fields = {name: np.array([row.axes.get(name, np.nan) for row in rows]) for name in sorted(names)}
     precision = Precision.of([sort.precision], (-1, 1))
-    build = builder(rows[0].op)
-    assert build is not None
-    ops = build({name: values[None, :] for name, values in fields.items()}, precision, sort, rows, registry)
+    ops = operators_of(rows, precision)
 
     def costs(table: Mapping[str, Any]) -> tuple[Cost, ...]:
         typed = typed_tuning(chip, registry, table)
@@ -297,7 +296,7 @@ def _kernel(
         sort.precision,
         sort.spelled,
         key,
-        tuple(ops),
+        ops,
         tuned,
         bare,
         formats,

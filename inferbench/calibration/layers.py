@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from inferbench.calibration.experts import expert_layer, exponent
 from inferbench.calibration.operators import cost
 from inferbench.discovery.registry import Registry
-from inferbench.errors import Fault, InferBenchError
+from inferbench.errors import InferBenchError
+from inferbench.evidence.operators import operators_of, unknown_routing
 from inferbench.num import Array, Mask, Numeric
 from inferbench.records.chip import Chip
 from inferbench.records.measurement import EXPERTS, Measurement
@@ -21,8 +21,6 @@ from inferbench.records.precision import Precision
 from inferbench.records.stack import Stack
 
 __all__ = ["Layers", "layer_rows"]
-
-SHAPE = ("tokens", "hidden", "inter", "topk", "experts")
 
 
 @attrs.frozen(eq=False)
@@ -71,12 +69,9 @@ def layer_rows(
         ... # doctest: +SKIP
         (9,)
     """
-    columns = {name: _column(rows, name) for name in (*SHAPE, "tp", "ep")}
-    for row in rows:
-        routing = str(row.extra.get("distribution", ""))
-        if exponent(routing) is None:
-            raise InferBenchError.at(EXPERTS, f"routed as '{routing}', which is not known", "use balanced")
-    ops = expert_layer(columns, Precision.of([precision], (-1, 1)), rows)
+    for routing in filter(None, map(unknown_routing, rows)):
+        raise InferBenchError.at(EXPERTS, f"routed as '{routing}', which is not known", "use balanced")
+    ops = operators_of(rows, Precision.of([precision], (-1, 1)))
     formats = cost(ops[0], chip, registry)[1]
     ideal = registry.stack("ideal")
     seconds = floor = moved = np.zeros(len(rows))
@@ -92,14 +87,6 @@ def layer_rows(
     error = np.maximum.reduce([_flat(stack.kernel_error(op, formats), rows) for op in products])
     error = np.where(error > 0, error, np.nan)
     return Layers(seconds, floor, moved, error, inside, unknown, unknown, unknown, unknown)
-
-
-def _column(rows: Sequence[Measurement], name: str) -> Array:
-    values = np.array([[row.axes.get(name, 1.0 if name in ("tp", "ep") else np.nan) for row in rows]])
-    if not np.all(values >= 1.0):
-        fault = Fault(EXPERTS, f"{name} must be given", f"add the column {name}", code="missing-field")
-        raise InferBenchError([fault])
-    return values
 
 
 def _flat(value: Numeric | Mask, rows: Sequence[Measurement]) -> Array:

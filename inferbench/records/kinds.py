@@ -54,6 +54,7 @@ class Kind:
         build: Columns (arrays of shape (1, rows)), precision and words to an operator.
         words: Text that says more, with its default: which collective.
         same: Numbers that are the same in all rows of one call, as the operator takes one value.
+        decisive: Numbers that a kernel's variant depends on, and that must be given to tell it.
         together: From columns to what numbers may not be beside each other: the number at fault, where,
             and what was expected.
 
@@ -67,6 +68,7 @@ class Kind:
     build: Callable[[Columns, Precision, Words], Op]
     words: Words = attrs.field(factory=dict)
     same: Sequence[str] = ()
+    decisive: Sequence[str] = ()
     together: Callable[[Columns], Iterable[tuple[str, Mask, str]]] | None = None
 
     def op(self, columns: Columns, precision: Precision, words: Words | None = None) -> Op:
@@ -199,6 +201,7 @@ DESCRIBED: tuple[Kind, ...] = (
             "causal": _MAY_BE_ZERO,
         },
         _attention,
+        decisive=("queries", "heads"),
         together=_attention_together,
     ),
     Kind("elementwise", {"elements": _WANTED, "reads": _MAY_BE_ZERO, "writes": _MAY_BE_ZERO}, _elementwise),
@@ -208,6 +211,7 @@ DESCRIBED: tuple[Kind, ...] = (
         _collective,
         {"collective": "all_reduce"},
         same=("group",),
+        decisive=("group",),
     ),
     Kind(
         "conv2d",

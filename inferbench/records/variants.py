@@ -7,6 +7,8 @@ and falls back to the kind.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from inferbench.num import Mask, Numeric
@@ -17,10 +19,18 @@ __all__ = ["Names", "variants", "length"]
 
 Names = tuple[str, ...]
 
+EXPERT_PRODUCTS = ("gemm.experts", "gemm")
 CONTEXT = ("attention.context", "attention")
 ENCODER = ("attention.encoder", *CONTEXT)
 GENERATION = ("attention.generation", "attention")
 ALONE = ("attention.generation.mha", *GENERATION)
+NAMED: Mapping[str, tuple[str, ...]] = {
+    kind: tuple(names[0].removeprefix(f"{kind}.") for names in some)
+    for kind, some in {"gemm": (EXPERT_PRODUCTS,), "attention": (ALONE, GENERATION, CONTEXT, ENCODER)}.items()
+}
+"""Kind to the variants that it has, special to general."""
+OPEN = ("elementwise", "collective")
+"""Kinds whose variants are open: what the work is part of, or which collective among how many chips."""
 
 
 def variants(op: Op) -> tuple[tuple[Names, Mask | bool], ...]:
@@ -47,7 +57,7 @@ def variants(op: Op) -> tuple[tuple[Names, Mask | bool], ...]:
         name = f"collective.{op.collective}"
         return (((f"{name}.{op.group}", name, "collective"), True),)
     if op.kind == "gemm" and "experts" in op.split:
-        return ((("gemm.experts", "gemm"), True),)
+        return ((EXPERT_PRODUCTS, True),)
     if isinstance(op, Elementwise) and op.of:
         return (((f"{op.kind}.{op.of}", op.kind), True),)
     return (((op.kind,), True),)

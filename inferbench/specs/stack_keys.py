@@ -5,24 +5,18 @@ software.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.op import Op
 from inferbench.records.precision import FORMATS, PrecisionName
 from inferbench.records.stack import Stack
+from inferbench.records.variants import NAMED, OPEN
 
 __all__ = ["key_faults"]
 
-# Kinds of the core; those of installed plugins come beside. `records.variants` looks up no other variants
-# than these.
+# Kinds of the core; those of installed plugins come beside.
 KINDS = ("default", "gemm", "attention", "elementwise", "reduce", "move", "collective", "conv2d")
-VARIANTS: Mapping[str, tuple[str, ...]] = {
-    "gemm": ("experts",),
-    "attention": ("generation.mha", "generation", "context", "encoder"),
-}
-# What it is a part of, or which collective among how many chips, is said by workloads and fabrics: open.
-OPEN = ("elementwise", "collective")
 _CACHE = re.compile(r"kv\d+(\.\d+)?$")
 
 
@@ -75,12 +69,12 @@ def _fault(key: str, kinds: Iterable[str]) -> tuple[str, str] | None:
         return (f"'{kind}' is no kind of operator", f"did you mean '{near[0]}'?") if near else None
     if not rest or kind in OPEN:
         return None
-    variant = next((one for one in VARIANTS.get(kind, ()) if rest == one or rest.startswith(f"{one}.")), "")
+    variant = next((one for one in NAMED.get(kind, ()) if rest == one or rest.startswith(f"{one}.")), "")
     rest = rest.removeprefix(variant).lstrip(".")
     if not rest or _precision(rest, kind):
         return None
     name = f"{kind}.{variant}" if variant else kind
-    more = () if variant else VARIANTS.get(kind, ())
+    more = () if variant else NAMED.get(kind, ())
     close = suggest(rest, (*more, *FORMATS), models=False)
     listed = ", ".join((*more, "precisions like fp8 or w8a16"))
     return f"'{rest}' is neither a variant of {name} nor a precision", close or f"{name} has {listed}"

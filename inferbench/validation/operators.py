@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
-import numpy as np
 
 from inferbench.calibration.layers import Layers, layer_rows
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.evidence.matching import Situation
+from inferbench.evidence.operators import columns_of, words_of
 from inferbench.model.operators import OpResult, between, cost_rows
-from inferbench.records.kinds import op_kind
 from inferbench.records.measurement import EXPERTS, Measurement
 from inferbench.specs.figures import Target, targets
 from inferbench.validation.rows import KINDS, Row, bare
@@ -99,15 +98,7 @@ def _costed(rows: Sequence[Measurement], s: Situation, registry: Registry) -> tu
     if s.op == EXPERTS:
         layers = layer_rows(rows, s.precision, chip, s.stack, registry)
         return layers, layers.ideal
-    columns = _columns(rows, s.op)
-    variant = str(rows[0].extra.get("variant", ""))
-    words = dict.fromkeys(op_kind(s.op).words, variant) if variant else {}
+    columns, words = columns_of(rows), words_of(rows[0])
     real = cost_rows(s.op, columns, s.precision, chip, s.stack, registry, words)
     ideal = cost_rows(s.op, columns, s.precision, chip, registry.stack("ideal"), registry, words)
     return real, ideal.seconds
-
-
-def _columns(rows: Iterable[Measurement], op: str) -> dict[str, Any]:
-    listed = list(rows)
-    names = [name for name in op_kind(op).fields if all(name in m.axes for m in listed)]
-    return {name: np.array([m.axes[name] for m in listed]) for name in names}

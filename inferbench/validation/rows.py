@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from inferbench.evidence.variants import regime
+from inferbench.evidence.operators import regime
 from inferbench.records.measurement import Measurement
 from inferbench.specs.figures import Target
 

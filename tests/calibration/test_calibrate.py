@@ -15,8 +15,8 @@ import pytest
 
 import inferbench as ib
 from inferbench.calibration.calibrate import calibrate
-from inferbench.calibration.experts import busiest, expert_layer
 from inferbench.errors import InferBenchError
+from inferbench.evidence.experts import busiest, expert_layer
 
 pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench-core[calibrate]'")
 pytestmark = pytest.mark.needs_plugins("importers/csv", "chips/h100-sxm", "architectures/simt")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inferbench.evidence.variants import regime
+from inferbench.evidence.operators import regime
 from inferbench.records.measurement import Measurement
 from inferbench.specs.figures import left_out, settled, targets
 from inferbench.specs.measurement_sets import set_from
