@@ -14,6 +14,7 @@ from inferbench.records.network import Network, NetworkFile
 from inferbench.records.node import Node, NodeFile
 from inferbench.records.precision import FORMATS, PrecisionName
 from inferbench.records.scenario import Scenario, ScenarioFile, Suite, SuiteFile
+from inferbench.specs.ranges import axis_fault
 from inferbench.specs.toml import Find, Walked, read_toml, structure, walk
 
 __all__ = [
@@ -215,10 +216,10 @@ def suite_from(text: bytes, name: str, where: str) -> Suite:
     raise_if(walked.faults)
     file: SuiteFile = structure(walked.values, SuiteFile, where)
     raise_if(
-        Fault(f"{where}: points.{i}.{name}", f"{value:g} is out of range", "at least 1 was expected")
+        Fault(f"{where}: points.{i}.{name}", fault.found, fault.remedy.partition(";")[0])
         for i, point in enumerate(file.points)
         for name, value in (("batch", point.batch), ("context", point.context))
-        if not isinstance(value, str) and value < 1
+        if not isinstance(value, str) and (fault := axis_fault(value, name)) is not None
     )
     return Suite(
         name=name, title=file.title, points=file.points, space=file.space, note=file.note, origin=where

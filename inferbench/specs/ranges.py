@@ -12,11 +12,22 @@ from typing import TypeAlias
 import attrs
 import numpy as np
 
-from inferbench.errors import InferBenchError
+from inferbench.errors import Fault, InferBenchError
 from inferbench.num import Array
 from inferbench.units import count
 
-__all__ = ["LARGEST", "MAX", "MOST", "MOST_LISTED", "Axis", "Points", "Segment", "parse", "points_of"]
+__all__ = [
+    "LARGEST",
+    "MAX",
+    "MOST",
+    "MOST_LISTED",
+    "Axis",
+    "Points",
+    "Segment",
+    "axis_fault",
+    "parse",
+    "points_of",
+]
 
 WHOLE = 2.0**53
 MOST_LISTED = 10_000_000
@@ -142,7 +153,7 @@ def points_of(values: Axis, argument: str) -> Points:
     if not listed.size:
         raise _fault(argument, "the axis has no points", "", {argument: [1, 8, 32]})
     for value in listed.tolist():
-        _check_number(value, argument, 1.0, WHOLE)
+        _check(value, argument)
     return Points.of(listed.tolist())
 
 
@@ -210,17 +221,34 @@ def _number(part: str, text: str, argument: str, least: float) -> float:
         value = count(part)
     except ValueError:
         raise _fault(argument, f"'{text}' is not a list of numbers", "", {argument: "1,8,32"}) from None
-    _check_number(value, argument, least, MOST if argument in LIMITED else WHOLE)
+    _check(value, argument, least)
     return value
 
 
-def _check_number(value: float, argument: str, least: float, most: float) -> None:
-    """Refuse what is not whole, too small, or a batch or context that nobody can mean."""
-    found = f"{value:g} is out of range"
+def axis_fault(value: float, axis: str, least: float = 1.0) -> Fault | None:
+    """Say what is wrong with a point of an axis: not whole, too small, or a batch or context nobody can mean.
+
+    Args:
+        value: The point.
+        axis: Its name.
+        least: Smallest number that is allowed.
+
+    Example:
+        >>> axis_fault(8.0, "batch"), axis_fault(0.5, "context").found
+        (None, '0.5 is out of range')
+    """
+    found, most = f"{value:g} is out of range", MOST if axis in LIMITED else WHOLE
     if math.isfinite(value) and value > most:
-        raise _fault(argument, found, f"at most {most:,.0f} was expected", {})
-    if not math.isfinite(value) or value < least or value != int(value):
-        remedy = f"whole numbers of at least {least:.0f} were expected"
-        if argument != "batch":
-            raise _fault(argument, found, remedy, {})
-        raise _fault(argument, found, f"{remedy}; {{give}} takes the largest that fits", {"batch": MAX})
+        return Fault("", found, f"at most {most:,.0f} was expected", axis)
+    if math.isfinite(value) and value >= least and value == int(value):
+        return None
+    remedy = f"whole numbers of at least {least:.0f} were expected"
+    if axis != "batch":
+        return Fault("", found, remedy, axis)
+    return Fault("", found, f"{remedy}; {{give}} takes the largest that fits", axis, (("batch", MAX),))
+
+
+def _check(value: float, argument: str, least: float = 1.0) -> None:
+    fault = axis_fault(value, argument, least)
+    if fault is not None:
+        raise InferBenchError([fault])
