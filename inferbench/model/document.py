@@ -16,6 +16,7 @@ from inferbench._version import DISTRIBUTION, __version__
 from inferbench.discovery.registry import Registry
 from inferbench.model.intervals import factors
 from inferbench.model.outside import outside_at
+from inferbench.model.rows import DOMAINS, HEAD, domain_code, fixed
 from inferbench.records.choice import GRADES
 from inferbench.records.run import Metric, Run
 
@@ -69,22 +70,12 @@ def reason_at(run: Run, index: tuple[int, ...]) -> str | None:
     return None
 
 
-def domain_at(run: Run, index: tuple[int, ...]) -> str:
-    """What the point rests on: `ideal` has no losses, a fitted stack is inside or outside its domain."""
-    if run.stack.ideal:
-        return "ideal: software without losses, no prediction"
-    if run.stack.grade:
-        return "prior of a class"
-    if not run.stack.fit.rows:
-        return "uncalibrated"
-    return "extrapolated" if bool(run.values(run.flags["extrapolated"])[index]) else "inside"
-
-
 def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
     """Yield one result per grid point, in the order of the axes as given."""
     columns = {metric.name: run.values(metric.of(run)) for metric in metrics}
     whys = {metric.name: metric.reason(run) for metric in metrics}
-    grade = run.grade
+    same = fixed(str(run.system), run.system, run.network.name, run.phase, run.choice)
+    grade, domain = run.grade, run.values(domain_code(run))
     bound, layout, feasible = run.values(run.bound), run.values(run.layout), run.values(run.feasible)
     flags = {name: run.values(mask) for name, mask in run.flags.items()}
     memory = {name: run.values(column) for name, column in run.memory.items()}
@@ -97,26 +88,23 @@ def results(run: Run, metrics: list[Metric]) -> Iterator[dict[str, Any]]:
         values = {name: _plain(column[index]) if fits else None for name, column in columns.items()}
         values |= {name: _plain(column[index]) if fits else None for name, column in between.items()}
         extra = {name: value for name, value in at.items() if name not in ("batch", "context", "precision")}
-        yield {
-            "system": str(run.system),
-            "chip": run.system.chip.name,
+        head = {
+            **same,
             "chips": run.system.count,
             "layout": str(run.layouts[int(layout[index])]),
-            "network": run.network.name,
-            "workload": f"{run.network.name}/{run.phase}",
-            "phase": run.phase,
-            "stack": run.stack.name,
             "grade": GRADES[int(grade[index])],
-            "rests_on": run.choice.origin,
             "precision": at["precision"],
             "batch": at.get("batch"),
             "context": at.get("context"),
+        }
+        yield {
+            **{name: head[name] for name in HEAD if name in head},
             **({"axes": extra} if extra else {}),
             **({"options": dict(run.options)} if run.options else {}),
             "feasible": fits,
             "reason": reason,
             "memory": {name: _plain(column[index]) for name, column in memory.items()},
-            "domain": domain_at(run, index),
+            "domain": DOMAINS[int(domain[index])],
             "outside": list(outside_at(run, at, index)),
             "metrics": {**values, "bound": (str(bound[index]) or None) if fits else None},
             "unknown": {

@@ -221,23 +221,24 @@ def _number(part: str, text: str, argument: str, least: float) -> float:
         value = count(part)
     except ValueError:
         raise _fault(argument, f"'{text}' is not a list of numbers", "", {argument: "1,8,32"}) from None
-    _check(value, argument, least)
+    # Nobody means to write more sequences or positions than this.
+    _check(value, argument, least, MOST if argument in LIMITED else WHOLE)
     return value
 
 
-def axis_fault(value: float, axis: str, least: float = 1.0) -> Fault | None:
-    """Say what is wrong with a point of an axis: not whole, too small, or a batch or context nobody can mean.
+def axis_fault(value: float, axis: str, least: float = 1.0, most: float = WHOLE) -> Fault | None:
+    """Say what is wrong with a point of an axis: not whole, too small or too large.
 
     Args:
         value: The point.
         axis: Its name.
-        least: Smallest number that is allowed.
+        least, most: Smallest and largest number that is allowed.
 
     Example:
         >>> axis_fault(8.0, "batch"), axis_fault(0.5, "context").found
         (None, '0.5 is out of range')
     """
-    found, most = f"{value:g} is out of range", MOST if axis in LIMITED else WHOLE
+    found = f"{value:g} is out of range"
     if math.isfinite(value) and value > most:
         return Fault("", found, f"at most {most:,.0f} was expected", axis)
     if math.isfinite(value) and value >= least and value == int(value):
@@ -248,7 +249,7 @@ def axis_fault(value: float, axis: str, least: float = 1.0) -> Fault | None:
     return Fault("", found, f"{remedy}; {{give}} takes the largest that fits", axis, (("batch", MAX),))
 
 
-def _check(value: float, argument: str, least: float = 1.0) -> None:
-    fault = axis_fault(value, argument, least)
+def _check(value: float, argument: str, least: float = 1.0, most: float = WHOLE) -> None:
+    fault = axis_fault(value, argument, least, most)
     if fault is not None:
         raise InferBenchError([fault])

@@ -11,65 +11,16 @@ from collections.abc import Mapping, Sequence
 import attrs
 import numpy as np
 
+from inferbench.model.rows import COUNTS, DOMAINS, FLAGS, HEAD, MEMORY, TAIL, TEXTS, domain_code, fixed
 from inferbench.num import Array, Column, Mask, Numeric
-from inferbench.records.choice import GRADES, Choice
+from inferbench.records.choice import GRADES
 from inferbench.records.grid import Grid
 from inferbench.records.run import Metric, Run
-from inferbench.records.system import System
 from inferbench.space.flexibility import label
 from inferbench.sweeping.reasons import reasons
 from inferbench.sweeping.text import Text
 
-__all__ = ["COUNTS", "FLAGS", "HEAD", "MEMORY", "TEXTS", "Columns", "Text", "fixed", "schema"]
-
-# What stands before the metrics, in the order of the JSON results.
-HEAD = (
-    "system",
-    "chip",
-    "chips",
-    "layout",
-    "network",
-    "workload",
-    "phase",
-    "stack",
-    "grade",
-    "rests_on",
-    "precision",
-    "batch",
-    "context",
-    "feasible",
-    "reason_code",
-    "reason",
-    "domain",
-    "log_error",
-)
-TEXTS = (
-    "system",
-    "chip",
-    "layout",
-    "network",
-    "workload",
-    "phase",
-    "stack",
-    "grade",
-    "rests_on",
-    "precision",
-    "reason_code",
-    "reason",
-    "domain",
-    "bound",
-    "flags",
-)
-MEMORY = (
-    "weights_bytes",
-    "cache_bytes",
-    "activations_bytes",
-    "needed_bytes",
-    "reserve_bytes",
-    "capacity_bytes",
-)
-COUNTS = ("chips",)
-FLAGS = ("feasible",)
+__all__ = ["Columns", "Text", "schema"]
 
 
 def schema(axes: Sequence[str], metrics: Sequence[str]) -> tuple[str, ...]:
@@ -80,7 +31,7 @@ def schema(axes: Sequence[str], metrics: Sequence[str]) -> tuple[str, ...]:
         ('reserve_bytes', 'capacity_bytes', 'flags')
     """
     more = [axis for axis in axes if axis not in HEAD]
-    return (*HEAD, *more, *metrics, "bound", *MEMORY, "flags")
+    return (*HEAD, *more, *metrics, *TAIL)
 
 
 @attrs.define(eq=False)
@@ -141,7 +92,8 @@ class Columns:
         shape = run.grid.shape
         feasible = np.broadcast_to(run.feasible, shape).reshape(-1)
         self.feasible[rows] = feasible
-        self._names(rows, fixed(run.system, run.network.name, run.phase, run.choice), run.system.count)
+        names = fixed(label(run.system), run.system, run.network.name, run.phase, run.choice)
+        self._names(rows, names, run.system.count)
         self._spread(rows, shape, "precision", _precisions(self.texts["precision"], run.grid))
         self._coordinates(rows, run.grid)
         for metric in metrics:
@@ -205,19 +157,6 @@ class Columns:
         self._spread(rows, shape, "flags", _flags(self.texts["flags"], run))
 
 
-def fixed(system: System, network: str, phase: str, choice: Choice) -> dict[str, str]:
-    """Texts that are the same for every point of a workload on a system."""
-    return {
-        "system": label(system),
-        "chip": system.chip.name,
-        "network": network,
-        "workload": f"{network}/{phase}",
-        "phase": phase,
-        "stack": choice.stack.name,
-        "rests_on": choice.origin,
-    }
-
-
 def _precisions(column: Text, grid: Grid) -> Column:
     return np.asarray(column.many(grid.precisions).reshape(grid.at.precision.weights.shape))
 
@@ -236,16 +175,13 @@ def _bound(column: Text, run: Run) -> Column | int:
     return -1 if longest is None else chosen
 
 
-def _domain(column: Text, run: Run) -> Column | int:
-    """What each point rests on, as `results.domain_at`."""
-    if run.stack.ideal:
-        return column.code("ideal: software without losses, no prediction")
-    if run.stack.grade:
-        return column.code("prior of a class")
-    if not run.stack.fit.rows:
-        return column.code("uncalibrated")
-    outside = np.asarray(run.flags["extrapolated"])
-    return np.where(outside, column.code("extrapolated"), column.code("inside"))
+def _domain(column: Text, run: Run) -> Column:
+    """What each point rests on; only the words that occur are kept."""
+    places = domain_code(run)
+    codes = np.full(len(DOMAINS), -1, dtype=np.int32)
+    for place in np.unique(places).tolist():
+        codes[place] = column.code(DOMAINS[place])
+    return np.asarray(codes[places])
 
 
 def _flags(column: Text, run: Run) -> Column:

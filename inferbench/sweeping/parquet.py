@@ -16,7 +16,8 @@ import numpy as np
 
 from inferbench import files
 from inferbench.errors import InferBenchError
-from inferbench.sweeping.columns import COUNTS, FLAGS, TEXTS, Columns, Text, schema
+from inferbench.model.rows import COUNTS, FLAGS, TEXTS
+from inferbench.sweeping.columns import Columns, Text, schema
 from inferbench.sweeping.request import SCHEMA
 
 if TYPE_CHECKING:

@@ -17,9 +17,11 @@ from inferbench.errors import InferBenchError, UnsupportedOp
 from inferbench.model.capacity import at_largest_batch
 from inferbench.model.case import Case
 from inferbench.model.evaluate import evaluate
+from inferbench.model.rows import fixed
 from inferbench.records.grid import Grid
 from inferbench.records.run import Metric, Run
-from inferbench.sweeping.columns import Columns, fixed
+from inferbench.space.flexibility import label
+from inferbench.sweeping.columns import Columns
 from inferbench.sweeping.plan import Chunk, Plan
 
 __all__ = ["Bench", "Done", "Job", "forget", "keep", "keep_memory", "work"]
@@ -52,7 +54,9 @@ class Bench:
                 filled.fill(start, self._run(case, grid, chosen.largest_batch), metrics)
             except UnsupportedOp as error:
                 fault = error.faults[0]
-                texts = fixed(case.system, case.network.name, case.phase.name, case.choice)
+                texts = fixed(
+                    label(case.system), case.system, case.network.name, case.phase.name, case.choice
+                )
                 why = {"reason_code": "unsupported", "reason": f"{fault.place}: {fault.found}"}
                 filled.refuse(start, grid, {**texts, **why}, case.system.count)
             start += piece.points
