@@ -61,7 +61,7 @@ def fit_recipe(
         raise InferBenchError.at(
             "calibrate", "no file to fit", "give files of measurements, or --shipped STACK"
         )
-    recipe = attrs.evolve(recipe, stack=recipe.stack or "mine")
+    recipe = attrs.evolve(recipe, stack=recipe.name)
     doing = {"kernels": _kernels, "serving": _serving, "power": energies_of}
     return doing[recipe.kind](recipe, registry, labels, progress)
 
@@ -84,7 +84,7 @@ def _kernels(
         base=registry.stack(recipe.based_on) if recipe.based_on else None,
         progress=progress,
     )
-    words = labels_of(labels, recipe, f"{recipe.stack}: kernels on {chip.title}")
+    words = labels_of(labels, recipe, f"{recipe.name}: kernels on {chip.title}")
     text = stack_toml(found, words)
     parameters = tuple(
         Parameter(f"{one.kernel.key} {free.path}", value, free.unit, deviation)
@@ -104,18 +104,18 @@ def _serving(
             "steps are fitted on top of a stack of kernels, and none is named",
             "name one, as in --based-on trtllm-1.3",
         )
-    frees = step_form(recipe.free)
+    kernels, frees = recipe.based_on, step_form(recipe.free)
     rows = [(Path(file).name, row) for file in recipe.files for row in read_rows(file, registry)]
     chip = chip_of(recipe, rows, registry)
     recipe = attrs.evolve(recipe, chip=chip.name)
     if progress is not None:
         progress(f"steps on {chip.name}")
-    stacks = {chip.name: recipe.based_on, **recipe.pool}
+    base = registry.stack(kernels)
+    stacks = {chip.name: kernels, **recipe.pool}
     lines, left = lines_of(rows, stacks, recipe.software, SHARE in frees, registry)
     software = _one_software([line.software for line in lines if line.chip == chip.name], recipe)
     recipe = attrs.evolve(recipe, software=software)
     found = fit_step(chip.name, lines, frees)
-    base = registry.stack(recipe.based_on)
     words = labels_of(labels, recipe, f"{' and '.join(software)} on {chip.title}")
     fit = _record(found, recipe, base, words)
     text = step_toml(found, fit, step_domain(found.lines, recipe.phases), words)

@@ -86,7 +86,7 @@ class FittedStack:
         """Plain data; None where a figure isn't known."""
         found = {
             "chip": self.chip.name,
-            "stack": self.recipe.stack,
+            "stack": self.recipe.name,
             "command": self.recipe.command,
             "files": [attrs.asdict(file) for file in self.fit.files],
             "parameters": [attrs.asdict(one) for one in self.parameters],
@@ -121,9 +121,7 @@ def labels_of(labels: Labels | None, recipe: Recipe, title: str) -> Labels:
 
 def stack_of(text: str, recipe: Recipe, registry: Registry) -> Stack:
     """What a stack's file reads as."""
-    return stack_from(
-        text.encode(), recipe.stack, f"{recipe.stack}.toml", registry.stack, registry.time_model
-    )
+    return stack_from(text.encode(), recipe.name, f"{recipe.name}.toml", registry.stack, registry.time_model)
 
 
 def chip_of(recipe: Recipe, rows: Rows, registry: Registry) -> Chip:

@@ -39,8 +39,8 @@ class Recipe:
         kind: `kernels` (efficiencies, launches, overlap), `serving` (what whole steps add to their kernels)
             or `power` (energies).
         files: Paths; anything an importer reads.
-        chip: Whose rows to fit; empty: the one that the files have rows of.
-        stack: Name of the stack; empty: the output file's.
+        chip: Whose rows to fit; None: the one that the files have rows of.
+        stack: Name of the stack; None: `name` gives one.
         based_on: Stack that fills in what is not fitted; of `serving` its kernels are taken as they are.
         software: Beginnings of the software's names in the rows.
         precisions: Precisions to take, as the rows write them.
@@ -60,16 +60,21 @@ class Recipe:
 
     kind: Kind = "kernels"
     files: tuple[str, ...] = ()
-    chip: str = ""
-    stack: str = ""
-    based_on: str = ""
+    chip: str | None = None
+    stack: str | None = None
+    based_on: str | None = None
     software: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
-    tuning: str = ""
+    tuning: str | None = None
     free: tuple[str, ...] = ()
     phases: tuple[str, ...] = ()
     pool: Mapping[str, str] = attrs.field(factory=dict)
+
+    @property
+    def name(self) -> str:
+        """How the stack is called: `mine` where nothing is said."""
+        return self.stack or "mine"
 
     @property
     def command(self) -> str:

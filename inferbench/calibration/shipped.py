@@ -224,7 +224,7 @@ def _energies_again(
 
 def _compared(stack: Stack, found: FittedStack) -> Iterator[Figure]:
     """Every figure that the file of a fit has, beside the shipped one."""
-    raw, _ = read_toml(found.toml.encode(), f"{found.recipe.stack}.toml")
+    raw, _ = read_toml(found.toml.encode(), f"{found.recipe.name}.toml")
     for table in OWNED:
         for path in _paths(raw.get(table, {}), (table,)):
             again = _at(found.stack, path)

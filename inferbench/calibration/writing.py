@@ -24,7 +24,7 @@ class Labels:
     Attributes:
         title: One line.
         note: What a reader must know.
-        based_on: Stack that fills in what was not fitted.
+        based_on: Stack that fills in what was not fitted; None: no other.
         cite, url: Who measured, and where it is published.
         software: Beginnings of the names by which measurements cite it.
         command: What fits it again.
@@ -32,7 +32,7 @@ class Labels:
 
     title: str
     note: str = ""
-    based_on: str = ""
+    based_on: str | None = None
     cite: str = ""
     url: str = ""
     software: tuple[str, ...] = ()

@@ -32,16 +32,16 @@ class Fitting:
     files: tuple[str, ...]
     serving: tuple[str, ...]
     power: tuple[str, ...]
-    chip: str
-    stack: str
+    chip: str | None
+    stack: str | None
     software: str | None
     precision: str | None
     kind: str | None
     free: str | None
     phase: str | None
     pool: tuple[str, ...]
-    tuning: str
-    based_on: str
+    tuning: str | None
+    based_on: str | None
 
 
 @attrs.frozen
@@ -69,10 +69,9 @@ OPTIONS = (
         metavar="FILE",
         help="Fit energies to readings of power: the chip's for whole steps, a stack's for kernels alone.",
     ),
-    click.option("--chip", default="", help="Chip whose rows to fit."),
+    click.option("--chip", help="Chip whose rows to fit."),
     click.option(
         "--stack",
-        default="",
         help="Name of the stack: what its title says, and its file if --out is a folder.",
     ),
     click.option("--software", metavar="TRTLLM-1.3,…", help="Beginnings of the software's names."),
@@ -95,11 +94,10 @@ OPTIONS = (
     ),
     click.option(
         "--tuning",
-        default="",
         metavar="FILE.toml",
         help="Stack whose [tuning] says how products are tiled; how tiles fill is fitted.",
     ),
-    click.option("--based-on", default="", help="Stack that fills in what these rows don't fix."),
+    click.option("--based-on", help="Stack that fills in what these rows don't fix."),
 )
 WORDS = (
     click.option("--title", default="", help="Title of the stack."),
@@ -139,7 +137,7 @@ def command(fitting: Fitting, written: Written, shipped: tuple[str, ...], form: 
         return
     recipe = _recipe(fitting, written)
     if written.out and not fitting.power:  # energies are added to a file, everything else replaces it
-        path = _target(written.out, recipe.stack)
+        path = _target(written.out, recipe.name)
         files.refuse_existing(path, common.forced(click.get_current_context()))
     labels = Labels(written.title, written.note, cite=written.cite, url=written.url)
     found = fit_recipe(recipe, registry, labels, tell)
@@ -188,7 +186,7 @@ def _recipe(fitting: Fitting, written: Written) -> Recipe:
             "no file to fit",
             "give kernels as FILE, whole steps as --serving FILE, readings of power as --power FILE",
         )
-    out = Path(written.out).stem if written.out and not Path(written.out).is_dir() else ""
+    out = Path(written.out).stem if written.out and not Path(written.out).is_dir() else None
     return Recipe(
         kind=kinds[0],
         files=given[kinds[0]],
@@ -211,7 +209,7 @@ def _target(out: str, name: str) -> Path:
 
 def _write(found: FittedStack, out: str, registry: Registry) -> Path:
     """Write the stack's file, with the energies of kernels that stood there."""
-    name = found.recipe.stack
+    name = found.recipe.name
     path = _target(out, name)
     text = found.toml + (_energies(path, name, registry) if found.kernels is not None else "")
     if found.energies and path.is_file():  # a stack's energies are replaced, the rest of it stays

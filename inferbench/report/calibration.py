@@ -110,7 +110,7 @@ def _of_kernels(found: FittedStack, kernels: Calibration, verbose: bool, after: 
         "kernels": list(rows),
         "refused": kernels.refused,
     }
-    name = found.recipe.stack
+    name = found.recipe.name
     tables = (_errors(kernels, name), *((_parameters(kernels),) if verbose else ()))
     return Report(tables, data, rows, after)
 
@@ -157,7 +157,7 @@ def _parts(found: FittedStack) -> Table:
     )
     heads = tuple(Cell(one) for one in ("", "rows", *titles, "in 90 % interval"))
     notes = tuple(f"not taken: {count:,} rows {why}" for why, count in found.left.items())
-    title = f"{found.recipe.stack}: mean absolute error on {found.chip.title}"
+    title = f"{found.recipe.name}: mean absolute error on {found.chip.title}"
     return Table(title, heads, rows, ", ".join(found.recipe.software), numeric=True, notes=notes)
 
 

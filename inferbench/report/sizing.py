@@ -168,7 +168,7 @@ def _record(one: Sized, option: Option | None, which: str, limit: float) -> dict
         "chip": one.chip.name,
         "which": which,
         "feasible": option is not None,
-        "reason": one.reason or None,
+        "reason": one.reason,
     }
     if option is None:
         return {**base, "chips": None, "layout": None}

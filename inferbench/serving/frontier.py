@@ -55,12 +55,12 @@ class Frontier:
 
     system: str
     chips: int
+    stack: str
     points: Points
     why: Mapping[str, str]
     infeasible: Mapping[str, int]
     notes: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
-    stack: str = ""
     picked: int | None = None
 
     @property
@@ -140,7 +140,7 @@ def points_of(
     own = tuple(declared(asked.registry, replicas[0].decode)) if replicas else ()
     notes, name = _notes(asked, system, replicas), asked.stack.name
     left = {**(refusals or {}), **why}
-    return Frontier(str(system), system.count, points, unknown, left, notes, own, name)
+    return Frontier(str(system), system.count, name, points, unknown, left, notes, own)
 
 
 @attrs.frozen(eq=False)

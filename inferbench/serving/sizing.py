@@ -178,10 +178,10 @@ class Sized:
     """The answer for one chip under its stack: fewest chips and cheapest way, or why there is none."""
 
     chip: Chip
+    stack: str
     fewest: Option | None
     cheapest: Option | None
-    reason: str = ""
-    stack: str = ""
+    reason: str | None = None
 
 
 def batches(users: int) -> Array:
@@ -228,14 +228,14 @@ def size(demand: Demand, chip: Chip) -> Sized:
         else:
             slowest.append((least, layout))
     if not found:
-        return Sized(chip, None, None, _why(demand, case, slowest, refusals), demand.stack.name)
+        return Sized(chip, demand.stack.name, None, None, _why(demand, case, slowest, refusals))
     found.sort(key=lambda one: one[0].chips)
     options = [
         _option(demand, chip, layout) for layout, _ in found[:COSTED] if layout.chips <= WORTH * fewest
     ]
     least_chips = min(options, key=lambda one: (one.system.count, one.price))
     cheapest = min(options, key=lambda one: one.price)
-    return Sized(chip, least_chips, cheapest, stack=demand.stack.name)
+    return Sized(chip, demand.stack.name, least_chips, cheapest)
 
 
 def worth_trying(case: Case, one: Grid) -> Iterator[Layout]:
