@@ -36,7 +36,7 @@ HEAD: Mapping[str, Kind] = {
     "domain": "text",
     "log_error": "number",
 }
-"""What stands before further axes and metrics, in order. `reason_code` and `log_error` are in sweeps alone."""
+"""What stands before further axes and metrics; `reason_code` and `log_error` are in rows of sweeps alone."""
 MEMORY = (
     "weights_bytes",
     "cache_bytes",
