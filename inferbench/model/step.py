@@ -15,10 +15,9 @@ from inferbench.model.case import Case
 from inferbench.model.exchange import cost_at
 from inferbench.model.intervals import log_error, slower, together
 from inferbench.num import Mask, Numeric, ceil_div
-from inferbench.records.cost import Cost
+from inferbench.records.cost import SEQUENCE, Cost
 from inferbench.records.energy import ActivityCounts, Energy
 from inferbench.records.grid import Point
-from inferbench.records.interfaces import SEQUENCE
 from inferbench.records.op import Collective, Op
 from inferbench.records.placement import Footprint, Graph, Reason, Site
 from inferbench.records.run import OpRow

@@ -8,8 +8,12 @@ import attrs
 import numpy as np
 
 from inferbench.num import Numeric
+from inferbench.records.overlap import maximum_of
 
-__all__ = ["Cost"]
+__all__ = ["SEQUENCE", "Cost", "add"]
+
+SEQUENCE = "sequence"
+"""What is exposed where parts of one operator run one after the other, beside their longest engine."""
 
 _NONE: Mapping[str, Numeric] = {}
 
@@ -44,3 +48,20 @@ class Cost:
     def bound(self) -> str:
         """Engine with the longest busy time of a single point."""
         return max(self.busy, key=lambda engine: float(np.max(self.busy[engine])))
+
+
+def add(parts: list[tuple[Cost, Numeric]]) -> Cost:
+    """Add costs that run one after the other, each so many times.
+
+    Engines of one part do not overlap with another's: what the sum of maxima exceeds the maximum of sums by
+    is exposed.
+    """
+    merged: dict[str, dict[str, Numeric]] = {"busy": {}, "exposed": {}, "actions": {}, "detail": {}}
+    serial: Numeric = 0.0
+    for cost, repeat in parts:
+        serial = serial + maximum_of(list(cost.busy.values())) * repeat
+        for group, into in merged.items():
+            for key, value in getattr(cost, group).items():
+                into[key] = into.get(key, 0.0) + value * repeat
+    merged["exposed"][SEQUENCE] = np.maximum(serial - maximum_of(list(merged["busy"].values())), 0.0)
+    return Cost(merged["busy"], merged["exposed"], merged["actions"], merged["detail"])

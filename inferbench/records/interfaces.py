@@ -10,27 +10,22 @@ from enum import Enum
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import attrs
-import numpy as np
 
 from inferbench.errors import UnsupportedOp
 from inferbench.num import Numeric
 from inferbench.records.chip import Chip, Link
-from inferbench.records.cost import Cost
+from inferbench.records.cost import Cost, add
 from inferbench.records.energy import ActivityCounts, Energy
 from inferbench.records.fit import Fit
 from inferbench.records.free import Free
 from inferbench.records.grid import Point
 from inferbench.records.network import Network
 from inferbench.records.op import Collective, Op
-from inferbench.records.overlap import maximum_of
 from inferbench.records.placement import Graph, Placement, Site
 from inferbench.records.roofline import ROOFLINE
 from inferbench.records.system import Layout, System
 
 PRIMITIVES = ("gemm", "attention", "elementwise", "reduce", "move")
-SEQUENCE = "sequence"
-"""What is exposed where parts of one operator run one after the other, beside their longest engine."""
-
 __all__ = ["Architecture", "Fabric", "NoParams", "Phase", "PowerModel", "Renderer", "Support", "Workload"]
 
 
@@ -285,23 +280,6 @@ class Architecture(ABC):
                 " `lower`",
             )
         return add([(self.cost(part, site), part.repeat) for part in parts])
-
-
-def add(parts: list[tuple[Cost, Numeric]]) -> Cost:
-    """Add costs that run one after the other, each so many times.
-
-    Engines of one part do not overlap with another's: what the sum of maxima exceeds the maximum of sums by
-    is exposed.
-    """
-    merged: dict[str, dict[str, Numeric]] = {"busy": {}, "exposed": {}, "actions": {}, "detail": {}}
-    serial: Numeric = 0.0
-    for cost, repeat in parts:
-        serial = serial + maximum_of(list(cost.busy.values())) * repeat
-        for group, into in merged.items():
-            for key, value in getattr(cost, group).items():
-                into[key] = into.get(key, 0.0) + value * repeat
-    merged["exposed"][SEQUENCE] = np.maximum(serial - maximum_of(list(merged["busy"].values())), 0.0)
-    return Cost(merged["busy"], merged["exposed"], merged["actions"], merged["detail"])
 
 
 class Fabric(ABC):
