@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import attrs
@@ -153,11 +154,11 @@ def entry(name: str, thing: Any) -> list[str]:
     return [*lines, ""]
 
 
-def groups() -> dict[str, list[str]]:
-    """The names of the face by what they are."""
-    found: dict[str, list[str]] = {"Functions": [], "Records and classes": [], "Exceptions": [], "Units": []}
-    for name in ib.__all__:
-        thing = getattr(ib, name)
+def groups(module: ModuleType) -> dict[str, list[str]]:
+    """The names of a module by what they are."""
+    found: dict[str, list[str]] = {"Functions": [], "Records and classes": [], "Exceptions": [], "Others": []}
+    for name in module.__all__:
+        thing = getattr(module, name)
         if inspect.isclass(thing) and issubclass(thing, BaseException):
             found["Exceptions"].append(name)
         elif inspect.isclass(thing):
@@ -165,13 +166,13 @@ def groups() -> dict[str, list[str]]:
         elif callable(thing) and not hasattr(thing, "__metadata__"):
             found["Functions"].append(name)
         else:
-            found["Units"].append(name)
-    return found
+            found["Others"].append(name)
+    return {heading: names for heading, names in found.items() if names}
 
 
 def unit(name: str) -> str:
     """One line for a type that says a unit, or for a constant."""
-    metadata = getattr(getattr(ib, name), "__metadata__", ())
+    metadata = getattr(getattr(ib.units, name, None), "__metadata__", ())
     if metadata and isinstance(metadata[0], Least):
         return f"| `{name}` | a whole number of at least {metadata[0].value} | none | `2` |"
     if metadata:
@@ -180,19 +181,35 @@ def unit(name: str) -> str:
     return ""
 
 
+def part(module: ModuleType, level: str) -> Iterator[str]:
+    """All names of a module, under a heading for each sort."""
+    for heading, names in groups(module).items():
+        if heading == "Others":
+            rest = [f"`{name}`" for name in names if not unit(name)]
+            yield from [f"Besides, {', '.join(rest)}.", ""] if rest else []
+            continue
+        yield from (f"{level} {heading}", "")
+        for name in names:
+            yield from entry(name, getattr(module, name))
+
+
 def python_page() -> str:
     """Write docs/reference/python.md."""
     lines = ["# Python", "", GENERATED, ""]
     lines += ["```python", "import inferbench as ib", "```", ""]
-    lines += ["What is listed here is public, and nothing else. Quantities are float64 in SI units.", ""]
-    for heading, names in groups().items():
-        lines += [f"## {heading}", ""]
-        if heading != "Units":
-            lines += [line for name in names for line in entry(name, getattr(ib, name))]
-            continue
-        lines += ["Types of fields: a file writes the unit, a record holds the SI value.", ""]
-        lines += ["| type | what | SI unit | as written |", "|---|---|---|---|"]
-        lines += [*filter(None, map(unit, names)), ""]
-        rest = [f"`{name}`" for name in names if not unit(name)]
-        lines += [f"Besides, {', '.join(rest)}.", ""] if rest else []
+    lines += [
+        "What is listed here is public, and nothing else. Quantities are float64 in SI units. `ib` has what",
+        "an analyst needs, `ib.plugin` what an author of packages needs, `ib.units` the types that say a",
+        "unit, and `inferbench.testing` the conformance suites. Names of the first three resolve in `ib`.",
+        "",
+    ]
+    lines += part(ib, "##")
+    lines += ["## `ib.plugin`", "", "For authors of packages.", "", *part(ib.plugin, "###")]
+    lines += ["## `ib.units`", ""]
+    lines += ["Types of fields: a file writes the unit, a record holds the SI value.", ""]
+    lines += ["| type | what | SI unit | as written |", "|---|---|---|---|"]
+    lines += [*filter(None, map(unit, ib.units.__all__)), ""]
+    others = groups(ib.units)
+    for name in (*others.get("Functions", []), *others.get("Records and classes", [])):
+        lines += entry(name, getattr(ib.units, name))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
