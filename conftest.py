@@ -26,6 +26,16 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only measures time, unless benchmarks are wanted."""
+    if config.getoption("--benchmark-enable", default=False):
+        return
+    timing = [item for item in items if item.get_closest_marker("timing")]
+    if timing:
+        config.hook.pytest_deselected(items=timing)
+        items[:] = [item for item in items if item not in timing]
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, with a reason that names what is missing, where a plugin is not installed."""
     wanted = [name for mark in item.iter_markers("needs_plugins") for name in (*USUAL, *mark.args)]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from inferbench.errors import UnsupportedOp as UnsupportedOp
     from inferbench.evidence.importing import read_measurements as read_measurements
     from inferbench.face.calibrate import Calibrated as Calibrated
+    from inferbench.face.calibrate import Refits as Refits
     from inferbench.face.calibrate import calibrate as calibrate
     from inferbench.face.card import Card as Card
     from inferbench.face.card import card as card
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
     from inferbench.face.users import users_at as users_at
     from inferbench.face.validate import Validation as Validation
     from inferbench.face.validate import validate as validate
+
+    # Names of authors stay at the top too, so that packages written before `inferbench.plugin` go on.
+    from inferbench.plugin import *  # noqa: F403
     from inferbench.records.chip import Chip as Chip
     from inferbench.records.grid import Grid as Grid
     from inferbench.records.measurement import Condition as Condition
@@ -70,6 +74,7 @@ if TYPE_CHECKING:
     from inferbench.records.system import SystemName as SystemName
     from inferbench.specs.override import override as override
     from inferbench.specs.read import read_spec as read_spec
+    from inferbench.units import *  # noqa: F403
     from inferbench.units import Range as Range
 
 _SPACES = ("plugin", "units")

@@ -11,15 +11,13 @@ import click
 import rich_click
 
 from inferbench import files
-from inferbench.calibration.fits import fit_recipe
 from inferbench.calibration.outcome import FittedStack
-from inferbench.calibration.recipe import Kind, Recipe, pooled
-from inferbench.calibration.shipped import fit_again, fitted_names
-from inferbench.calibration.writing import Labels, energy_toml, without_energies
+from inferbench.calibration.recipe import pooled
 from inferbench.cli import common
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
-from inferbench.report.calibration import again_report, fit_report, kernel_example
+from inferbench.face.calibrate import Calibrated, calibrate
+from inferbench.report.calibration import kernel_example
 from inferbench.report.model import Next
 
 __all__ = ["command"]
@@ -133,89 +131,70 @@ def command(fitting: Fitting, written: Written, shipped: tuple[str, ...], form: 
     common.renderer(form, registry)
     tell = (lambda what: print(f"fitting {what}", file=sys.stderr)) if sys.stderr.isatty() else None
     if shipped:
-        _again(shipped, registry, tell, form, verbose)
-        return
-    recipe = _recipe(fitting, written)
-    if written.out and not fitting.power:  # energies are added to a file, everything else replaces it
-        path = _target(written.out, recipe.name)
-        files.refuse_existing(path, common.forced(click.get_current_context()))
-    labels = Labels(written.title, written.note, cite=written.cite, url=written.url)
-    found = fit_recipe(recipe, registry, labels, tell)
+        again = calibrate(shipped=shipped, watch=tell, registry=registry)
+        common.emit(again.report(verbose), form, None, registry)
+        common.problems_line(registry)
+        sys.exit(0 if again.same else 1)
+    out, force = written.out, common.forced(click.get_current_context())
+    stem = Path(out).stem if out and not Path(out).is_dir() else None
+    name = fitting.stack or stem
+    if out and not fitting.power:  # energies are added to a file, everything else replaces it
+        files.refuse_existing(_target(out, name), force)
+    found = _fitted(fitting, written, name, tell, registry)
     for warning in found.warnings:
         print(f"inferbench: warning: {warning}", file=sys.stderr)
     after = Next(arguments=("--out", "my.toml"), why="to keep the stack")
-    if written.out:
-        after = _following(found, _write(found, written.out, registry))
-    common.emit(fit_report(found, verbose, (after,)), form, None, registry)
+    if out:
+        after = _written(found, _target(out, name))
+    common.emit(attrs.evolve(found.report(verbose), next=(after,)), form, None, registry)
     common.problems_line(registry)
 
 
-def _again(
-    names: tuple[str, ...], registry: Registry, tell: Callable[[str], None] | None, form: str, verbose: bool
-) -> None:
-    """Fit again what ships; exit code 1 where something came out otherwise."""
-    chosen = fitted_names(registry) if names == ("all",) else names
-    found = [fit_again(name, registry, tell) for name in chosen]
-    common.emit(again_report(found, verbose), form, None, registry)
-    common.problems_line(registry)
-    if not all(one.same for one in found):
-        sys.exit(1)
-
-
-def _recipe(fitting: Fitting, written: Written) -> Recipe:
-    """What was asked for.
-
-    Raises:
-        InferBenchError: Files of two kinds of fit, or none; a name that is not given and can't be had.
-    """
-    given: dict[Kind, tuple[str, ...]] = {
-        "kernels": fitting.files,
-        "serving": fitting.serving,
-        "power": fitting.power,
-    }
-    kinds = [kind for kind, files in given.items() if files]
-    if len(kinds) > 1:
-        raise InferBenchError.at(
-            "calibrate",
-            f"files for {' and for '.join(kinds)}",
-            "fit one, then the other",
-        )
-    if not kinds:
-        raise InferBenchError.at(
-            "calibrate",
-            "no file to fit",
-            "give kernels as FILE, whole steps as --serving FILE, readings of power as --power FILE",
-        )
-    out = Path(written.out).stem if written.out and not Path(written.out).is_dir() else None
-    return Recipe(
-        kind=kinds[0],
-        files=given[kinds[0]],
+def _fitted(
+    fitting: Fitting,
+    written: Written,
+    name: str | None,
+    tell: Callable[[str], None] | None,
+    registry: Registry,
+) -> Calibrated:
+    """Hand the options to `calibrate`."""
+    return calibrate(
+        fitting.files,
+        serving=fitting.serving,
+        power=fitting.power,
         chip=fitting.chip,
-        stack=fitting.stack or out,
-        based_on=fitting.based_on,
+        stack=name,
         software=tuple(common.names(fitting.software) or ()),
-        precisions=tuple(common.names(fitting.precision) or ()),
-        kinds=tuple(common.names(fitting.kind) or ()),
-        tuning=fitting.tuning,
+        precision=tuple(common.names(fitting.precision) or ()),
+        kind=tuple(common.names(fitting.kind) or ()),
         free=tuple(common.names(fitting.free) or ()),
-        phases=tuple(common.names(fitting.phase) or ()),
+        phase=tuple(common.names(fitting.phase) or ()),
         pool=pooled(fitting.pool),
+        tuning=fitting.tuning,
+        based_on=fitting.based_on,
+        title=written.title,
+        note=written.note,
+        cite=written.cite,
+        url=written.url,
+        watch=tell,
+        registry=registry,
     )
 
 
-def _target(out: str, name: str) -> Path:
-    return Path(out) / f"{name}.toml" if Path(out).is_dir() else Path(out)
+def _target(out: str, name: str | None) -> Path:
+    return Path(out) / f"{name or 'mine'}.toml" if Path(out).is_dir() else Path(out)
 
 
-def _write(found: FittedStack, out: str, registry: Registry) -> Path:
-    """Write the stack's file, with the energies of kernels that stood there."""
-    name = found.recipe.name
-    path = _target(out, name)
-    text = found.toml + (_energies(path, name, registry) if found.kernels is not None else "")
-    if found.energies and path.is_file():  # a stack's energies are replaced, the rest of it stays
-        text = without_energies(path.read_text("utf-8")) + found.energies
-    common.write_file(path, text)
-    return path
+def _written(found: Calibrated, path: Path) -> Next:
+    """Write the stack's file, say what a reader must know of it, and what may follow."""
+    try:
+        said = found.write(path, force=True)
+    except OSError as error:
+        remedy = "name a file in a folder you may write to"
+        raise InferBenchError.at(f"--out {path}", f"can't be written: {error.strerror}", remedy) from None
+    for line in said:
+        print(f"inferbench: {line}", file=sys.stderr)
+    return _following(found.fitted, path)
 
 
 def _following(found: FittedStack, path: Path) -> Next:
@@ -226,17 +205,3 @@ def _following(found: FittedStack, path: Path) -> Next:
         sizes = ("--m", "4096", "--n", "8192", "--k", "8192")
         return Next("op", (found.chip.name, "gemm", *sizes, "--stack", str(path)))
     return Next("validate", ("FILE", "--stack", str(path)))
-
-
-def _energies(path: Path, name: str, registry: Registry) -> str:
-    """Energies of kernels in the file that is replaced: they were fitted at measured times, and hold on."""
-    kept = energy_toml(path.read_text("utf-8")) if path.is_file() else ""
-    if kept:
-        print(f"inferbench: kept the energies of kernels that stood in {path}", file=sys.stderr)
-    elif name in registry.names("stacks") and registry.stack(name).kernel_energy:
-        said = (
-            f"{name} has energies of kernels; a calibration fits none, so {path} has none (see"
-            " docs/explanation/power.md)"
-        )
-        print(f"inferbench: warning: {said}", file=sys.stderr)
-    return kept

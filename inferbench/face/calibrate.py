@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, overload
 
 import attrs
 
 from inferbench import files
 from inferbench.calibration.fits import FittedStack, fit_recipe
 from inferbench.calibration.recipe import Kind, Recipe
-from inferbench.calibration.writing import Labels
+from inferbench.calibration.shipped import Again, fit_again, fitted_names
+from inferbench.calibration.writing import Labels, energy_toml, without_energies
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
 from inferbench.face.asked import listed
 from inferbench.records.stack import Stack
-from inferbench.report.calibration import fit_report
+from inferbench.report.calibration import again_report, fit_report
 from inferbench.report.model import Report
 
-__all__ = ["Calibrated", "calibrate"]
+__all__ = ["Calibrated", "Refits", "calibrate"]
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -28,9 +30,11 @@ class Calibrated(Answer):
 
     Attributes:
         fitted: The fit: parameters, errors on rows left out, rows that were not taken, doubts.
+        registry: Of plugins.
     """
 
     fitted: FittedStack
+    registry: Registry
 
     @property
     def stack(self) -> Stack:
@@ -50,28 +54,91 @@ class Calibrated(Answer):
         """Name the stack, the chip and the number of parameters."""
         return f"{self.stack.name} on {self.fitted.chip.name}: {len(self.fitted.parameters)} parameters"
 
-    def write(self, path: str | Path, force: bool = False) -> None:
+    def write(self, path: str | Path, force: bool = False) -> tuple[str, ...]:
         """Write the stack's file, which `stack=PATH` reads back.
+
+        Energies of kernels that stand in a file which is replaced are kept; energies that were fitted take
+        their place in it, and the rest of the file stays.
 
         Args:
             path: Of the file.
             force: Whether to replace a file that is there.
 
+        Returns:
+            What a reader must know of it: energies that were kept, or that are missing.
+
         Raises:
             InferBenchError: The file is there already.
             OSError: It can't be written.
         """
-        files.refuse_existing(path, force, "path")
-        files.write(path, self.fitted.toml)
+        target = Path(path)
+        if not self.fitted.energies:  # energies are added to a file, everything else replaces it
+            files.refuse_existing(target, force, "path")
+        old = target.read_text("utf-8") if files.has_content(target) else ""
+        if self.fitted.energies and old:
+            files.write(target, without_energies(old) + self.fitted.energies)
+            return ()
+        kept = energy_toml(old) if old and self.fitted.kernels is not None else ""
+        files.write(target, self.fitted.toml + kept)
+        if kept:
+            return (f"kept the energies of kernels that stood in {path}",)
+        return self._without() if self.fitted.kernels is not None else ()
+
+    def _without(self) -> tuple[str, ...]:
+        """What is lost where an installed stack of this name has energies of kernels."""
+        name, known = self.fitted.recipe.name, self.registry
+        if name not in known.names("stacks") or not known.stack(name).kernel_energy:
+            return ()
+        said = f"{name} has energies of kernels; a calibration fits none, so this file has none"
+        return (f"{said} (see docs/explanation/power.md)",)
 
 
+@attrs.frozen(eq=False, repr=False)
+class Refits(Answer):
+    """Fits that ship, made again from the tables that ship.
+
+    Attributes:
+        fits: Figure by figure, in the order asked for.
+    """
+
+    fits: tuple[Again, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether all came out the same."""
+        return all(one.same for one in self.fits)
+
+    def report(self, verbose: bool = False) -> Report:
+        """Return one row per fit; `verbose` adds every figure, and not only those that moved."""
+        return again_report(self.fits, verbose)
+
+    def summary(self) -> str:
+        """Name the fits and whether they are the same."""
+        return ", ".join(f"{one.name}: {'the same' if one.same else 'another'}" for one in self.fits)
+
+
+@overload
 def calibrate(
+    *,
+    shipped: str | Sequence[str],
+    watch: Callable[[str], None] | None = None,
+    registry: Registry | None = None,
+) -> Refits: ...
+
+
+@overload
+def calibrate(
+    files: str | Path | Sequence[str | Path] = (), *, registry: Registry | None = None, **asked: Any
+) -> Calibrated: ...
+
+
+def calibrate(  # type: ignore[misc]  # the second overload names no argument twice
     files: str | Path | Sequence[str | Path] = (),
     *,
     serving: str | Path | Sequence[str | Path] = (),
     power: str | Path | Sequence[str | Path] = (),
     chip: str | None = None,
-    stack: str = "mine",
+    stack: str | None = None,
     software: str | Sequence[str] = (),
     precision: str | Sequence[str] = (),
     kind: str | Sequence[str] = (),
@@ -84,17 +151,20 @@ def calibrate(
     note: str = "",
     cite: str = "",
     url: str = "",
+    shipped: str | Sequence[str] = (),
     watch: Callable[[str], None] | None = None,
     registry: Registry | None = None,
-) -> Calibrated:
+) -> Calibrated | Refits:
     """Fit a stack's kernels, or what whole steps add to them, and score it on rows left out.
+
+    With `shipped` alone it fits again what ships, and says whether it comes out the same.
 
     Args:
         files: Measured kernels; anything an importer reads.
         serving: Measured whole steps instead: host time is fitted on top of the kernels of `based_on`.
         power: Readings of power instead: energies of whole steps, or of kernels alone.
         chip: Whose rows to fit; kernels need it.
-        stack: Name of the stack.
+        stack: Name of the stack; `mine` where none is given.
         software: Beginnings of the software's names in the rows.
         precision: Precisions to take, as the rows write them.
         kind: Kernels to take: beginnings of their keys.
@@ -104,6 +174,7 @@ def calibrate(
         tuning: Stack whose `[tuning]` says how products are tiled.
         based_on: Stack that fills in what these rows don't fix.
         title, note, cite, url: What the stack's file says of itself and of its source.
+        shipped: Stacks, energies like `linear/h100-sxm`, or `all`, to fit again from the tables that ship.
         watch: Told what is fitted before it is.
         registry: Of plugins; everything installed by default.
 
@@ -114,20 +185,21 @@ def calibrate(
         >>> import inferbench as ib
         >>> found = ib.calibrate("gemm.csv", chip="h100-sxm", software="TRTLLM-1.3")     # doctest: +SKIP
         >>> found.write("mine.toml")                                            # doctest: +SKIP
+        >>> ib.calibrate(shipped="vllm-h100").same                              # doctest: +SKIP
+        True
     """
+    known = registry or installed()
+    if shipped:
+        return _again(listed(shipped), known, watch)
     given: dict[Kind, tuple[str, ...]] = {
         "kernels": _paths(files),
         "serving": _paths(serving),
         "power": _paths(power),
     }
-    kinds = [one for one, paths in given.items() if paths]
-    if len(kinds) != 1:
-        found = "no file to fit" if not kinds else f"files of {' and of '.join(kinds)} at once"
-        remedy = "give either measured kernels (files), measured steps (serving) or readings of power (power)"
-        raise InferBenchError.of_argument("files", found, remedy)
+    what = _kind(given)
     recipe = Recipe(
-        kind=kinds[0],
-        files=given[kinds[0]],
+        kind=what,
+        files=given[what],
         chip=chip,
         stack=stack,
         based_on=based_on,
@@ -140,7 +212,26 @@ def calibrate(
         pool=dict(pool or {}),
     )
     labels = Labels(title, note, cite=cite, url=url)
-    return Calibrated(fit_recipe(recipe, registry or installed(), labels, watch))
+    return Calibrated(fit_recipe(recipe, known, labels, watch), known)
+
+
+def _kind(given: Mapping[Kind, tuple[str, ...]]) -> Kind:
+    """Which one kind of file was given."""
+    kinds = [one for one, paths in given.items() if paths]
+    if len(kinds) > 1:
+        found, remedy = f"files for {' and for '.join(kinds)}", "fit one, then the other"
+        raise InferBenchError.of_argument("files", found, remedy)
+    if not kinds:
+        found = "no file to fit"
+        remedy = "give measured kernels (files), measured steps (serving) or readings of power (power)"
+        raise InferBenchError.of_argument("files", found, remedy)
+    return kinds[0]
+
+
+def _again(names: Sequence[str], known: Registry, watch: Callable[[str], None] | None) -> Refits:
+    """Fit again what ships: the names, or all that says the command that fits it."""
+    chosen = fitted_names(known) if tuple(names) == ("all",) else names
+    return Refits(tuple(fit_again(name, known, watch) for name in chosen))
 
 
 def _paths(files: str | Path | Sequence[str | Path]) -> tuple[str, ...]:

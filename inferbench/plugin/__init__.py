@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from inferbench.num import round_up as round_up
     from inferbench.num import where as where
     from inferbench.records.attention import Attention as Attention
+    from inferbench.records.builder import OpBuilder as OpBuilder
+    from inferbench.records.builder import whole_units as whole_units
     from inferbench.records.chip import Link as Link
     from inferbench.records.chip import MemoryLevel as MemoryLevel
     from inferbench.records.chip import Power as Power

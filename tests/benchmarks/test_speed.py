@@ -104,6 +104,7 @@ def seconds(*command):
     return best
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     ("args", "against", "most"),
     [
@@ -115,8 +116,6 @@ def seconds(*command):
 )
 def test_start_up(request, args, against, most):
     """With every package of the workspace installed, against what any such tool must import."""
-    if not request.config.getoption("--benchmark-enable"):
-        pytest.skip("timings of processes: --benchmark-enable")
     script = Path(sys.executable).parent / "inferbench"
     command = [str(script)] if script.exists() else [sys.executable, "-m", "inferbench"]
     ours, theirs = seconds(*command, *args), seconds(sys.executable, "-c", against)

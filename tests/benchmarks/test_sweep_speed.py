@@ -170,9 +170,8 @@ def test_the_reference_space_of_twelve_chips_in_three_seconds(benchmark, process
     benchmark.extra_info["target"] = "3 s"
 
 
+@pytest.mark.timing
 def test_ten_million_points_in_one_command(benchmark, process, tmp_path):
-    if benchmark.disabled:
-        pytest.skip("takes long: only with --benchmark-enable")
     number = iter(range(9))
 
     def command():

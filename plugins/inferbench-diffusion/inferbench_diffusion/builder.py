@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-import attrs
-import numpy as np
 
 import inferbench as ib
 from inferbench_diffusion.linear import LinearAttention
@@ -37,117 +33,8 @@ class Options:
 
 
 @ib.frozen
-class OpBuilder:
-    """Writes operators.
-
-    Attributes:
-        precision: The precision axis.
-        options: Which parts count.
-        prefix: Put before every name.
-        repeat: Equal layers.
-        loops: Times all of it runs with the same weights: sampling steps.
-        unit: What a pipeline stage may not cut.
-    """
-
-    precision: ib.Precision
-    options: Options
-    prefix: str = ""
-    repeat: float = 1.0
-    loops: ib.Numeric = 1.0
-    unit: str = "layer"
-
-    def on(self, prefix: str, repeat: float = 1.0, unit: str = "layer") -> OpBuilder:
-        """Return a builder for another part of the network."""
-        return attrs.evolve(self, prefix=prefix, repeat=float(repeat), unit=unit)
-
-    def _placed(self, name: str, kernels: float = 1.0) -> dict[str, Any]:
-        """What all operators of a part share: where they stand, how often they run and how many copies are
-        held.
-        """
-        return {
-            "name": self.prefix + name,
-            "precision": self.precision,
-            "repeat": self.repeat * self.loops * kernels,
-            "copies": self.repeat,
-            "unit": self.unit,
-        }
-
-    def linear(
-        self,
-        name: str,
-        m: ib.Numeric,
-        k: float,
-        n: float,
-        *,
-        bias: bool = True,
-        split: tuple[str, ...] = ("n",),
-        graph_bytes: ib.Numeric = 0.0,
-    ) -> Iterator[ib.Op]:
-        """Write a linear layer."""
-        yield ib.Gemm(
-            **self._placed(name),
-            split=split,
-            m=m,
-            n=float(n),
-            k=float(k),
-            bias=float(n) if bias else 0.0,
-            graph_bytes=graph_bytes,
-        )
-
-    def conv(
-        self,
-        name: str,
-        batch: ib.Numeric,
-        side: tuple[ib.Numeric, ib.Numeric],
-        channels: tuple[float, float],
-        *,
-        size: int = 3,
-        stride: int = 1,
-        groups: float = 1.0,
-        bias: bool = True,
-        split: tuple[str, ...] = (),
-        graph_bytes: ib.Numeric = 0.0,
-    ) -> Iterator[ib.Op]:
-        """Write a convolution; `side` is height and width of its result, `channels` in and out."""
-        yield ib.Conv2d(
-            **self._placed(name),
-            split=split,
-            batch=batch,
-            height=side[0],
-            width=side[1],
-            in_channels=float(channels[0]),
-            out_channels=float(channels[1]),
-            kernel=(size, size),
-            stride=(stride, stride),
-            groups=float(groups),
-            bias=bias,
-            graph_bytes=graph_bytes,
-        )
-
-    def each(
-        self,
-        name: str,
-        elements: ib.Numeric,
-        *,
-        reads: float = 1.0,
-        writes: float = 1.0,
-        held: float = 0.0,
-        split: tuple[str, ...] = (),
-        kernels: float = 1.0,
-    ) -> Iterator[ib.Op]:
-        """Write element-wise kernels, unless such kernels are left out.
-
-        `reads` and `writes` are means over the `kernels`; `held` counts parameters.
-        """
-        if self.options.elementwise:
-            yield ib.Elementwise(
-                **self._placed(name, kernels),
-                split=split,
-                elements=elements,
-                reads=reads,
-                writes=writes,
-                held=float(held),
-            )
+class OpBuilder(ib.plugin.OpBuilder[Options]):
+    """Writes operators as samplers have them, by a public builder and what diffusers' modules spell."""
 
     def norm(
         self,
@@ -219,23 +106,20 @@ class OpBuilder:
         yield from self.each(f"{name}.residual", elements, reads=2.0)
 
     def attend(
-        self, name: str, batch: ib.Numeric, heads: float, queries: ib.Numeric, keys: ib.Numeric, dim: float
+        self,
+        name: str,
+        batch: ib.Numeric,
+        heads: float,
+        queries: ib.Numeric,
+        keys: ib.Numeric,
+        dim: float,
+        *,
+        pairs: ib.Numeric | None = None,
+        cached: bool = False,
     ) -> Iterator[ib.Op]:
-        """Write softmax attention over activations, scores kept on chip."""
+        """Write softmax attention over activations, unless attention is left out."""
         if self.options.attention:
-            yield ib.Attention(
-                **self._placed(name),
-                split=("heads",),
-                batch=batch,
-                heads=float(heads),
-                kv_heads=float(heads),
-                queries=queries,
-                keys=keys,
-                pairs=queries * keys,
-                qk_dim=float(dim),
-                v_dim=float(dim),
-                cached=False,
-            )
+            yield from super().attend(name, batch, heads, queries, keys, dim, pairs=pairs, cached=cached)
 
     def attend_linearly(
         self,
@@ -250,7 +134,7 @@ class OpBuilder:
         """Write linear attention, without the kernels that prepare its operands."""
         if self.options.attention:
             yield LinearAttention(
-                **self._placed(name),
+                **self.place(name),
                 split=split,
                 batch=batch,
                 heads=float(heads),
@@ -258,33 +142,3 @@ class OpBuilder:
                 qk_dim=float(dim),
                 v_dim=float(dim),
             )
-
-
-def units(axis: str, amount: ib.Numeric, unit: int, why: str, first: int = 0) -> ib.Numeric:
-    """Return how many units cover a side or a number of frames exactly.
-
-    Args:
-        axis: Name of the axis, for the message.
-        amount: Pixels of a side, or frames.
-        unit: What it must be a multiple of.
-        why: What demands that, for the message.
-        first: What stands before the first unit.
-
-    Raises:
-        InferBenchError: Some amount is not a multiple of the unit.
-
-    Example:
-        >>> float(units("pixels", 1024.0, 16, "sd3-medium works on tokens of 16 x 16 pixels"))
-        64.0
-    """
-    count = ib.ceil_div(amount - first, unit)
-    odd = float(np.max(ib.where(count * unit + first == amount, 0.0, amount)))
-    if odd:
-        low = first + unit * ((odd - first) // unit)
-        noun = "frames" if axis == "frames" else "pixels"
-        raise ib.InferBenchError.of_argument(
-            axis,
-            f"{odd:g} {noun} don't tile: {why}",
-            f"use {f'{low:g} or ' if low > 0 else ''}{low + unit:g}",
-        )
-    return count

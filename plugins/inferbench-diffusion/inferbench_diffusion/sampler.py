@@ -9,7 +9,7 @@ from typing import ClassVar
 import attrs
 
 import inferbench as ib
-from inferbench_diffusion.builder import OpBuilder, Options, units
+from inferbench_diffusion.builder import OpBuilder, Options
 from inferbench_diffusion.parts import decode, encode
 
 STEP = "denoise"
@@ -85,7 +85,7 @@ class Sampler(ib.Workload):
         net = network.params
         unit = net.vae_scale * net.patch_size
         why = f"{network.name} works on tokens of {unit} x {unit} pixels"
-        return units(axis, side, unit, why) * float(net.patch_size)
+        return ib.plugin.whole_units(axis, side, unit, why) * float(net.patch_size)
 
     def axis(self, at: ib.Point, network: ib.Network, phase: str, name: str) -> ib.Numeric:
         """Return a coordinate, or the network's default of an axis that the point doesn't have."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import inferbench as ib
-from inferbench_diffusion.builder import units
 from inferbench_diffusion.config import read_video_dit, read_video_mmdit
 from inferbench_diffusion.dit import DiT, DiTParams
 from inferbench_diffusion.mmdit import MMDiT, MMDiTParams
@@ -26,7 +25,7 @@ class Film(Sampler):
         net = network.params
         why = f"{network.name} folds {net.vae_frames} frames into one after the first"
         frames = self.axis(at, network, phase, "frames")
-        folded = units("frames", frames, net.vae_frames, why, first=1) + 1.0
+        folded = ib.plugin.whole_units("frames", frames, net.vae_frames, why, first=1) + 1.0
         height, width = (
             self.positions(network, name, self.axis(at, network, phase, name)) for name in ("height", "width")
         )

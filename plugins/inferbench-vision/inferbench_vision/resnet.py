@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import inferbench as ib
-from inferbench_vision.builder import OpBuilder, Options, axis, grid
+from inferbench_vision.builder import OpBuilder, Options, axis
 from inferbench_vision.config import read_resnet
 
 
@@ -42,7 +42,7 @@ class ResNet(ib.Workload):
         halvings = len(net.depths) + 1
         why = f"{network.name} halves images {halvings} times, sides are multiples of {2**halvings}"
         pixels = axis(at, "pixels", 224.0)
-        grid(pixels, 2**halvings, why)
+        ib.plugin.whole_units("pixels", pixels, 2**halvings, why)
         builder, batch, side = OpBuilder(at.precision, options), axis(at, "batch", 1.0), pixels / 2
         yield from _stem(builder, net, batch, side)
         channels, side = net.embedding_size, side / 2

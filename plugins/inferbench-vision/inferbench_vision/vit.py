@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import inferbench as ib
-from inferbench_vision.builder import OpBuilder, Options, axis, grid, layer
+from inferbench_vision.builder import OpBuilder, Options, axis, layer
 from inferbench_vision.config import read_vit
 
 
@@ -73,7 +73,7 @@ class ViT(ib.Workload):
 def tokens(at: ib.Point, patch: int, network: str) -> ib.Numeric:
     """Return patches of a square image, 224 pixels where the point doesn't say."""
     why = f"{network} cuts images into patches of {patch} x {patch}"
-    return grid(axis(at, "pixels", 224.0), patch, why) ** 2
+    return ib.plugin.whole_units("pixels", axis(at, "pixels", 224.0), patch, why) ** 2
 
 
 def embed(
