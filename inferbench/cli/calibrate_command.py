@@ -134,7 +134,9 @@ def command(fitting: Fitting, written: Written, shipped: tuple[str, ...], form: 
         again = calibrate(shipped=shipped, watch=tell, registry=registry)
         common.emit(again.report(verbose), form, None, registry)
         common.problems_line(registry)
-        sys.exit(0 if again.same else 1)
+        if not again.same:
+            sys.exit(1)
+        return
     out, force = written.out, common.forced(click.get_current_context())
     stem = Path(out).stem if out and not Path(out).is_dir() else None
     name = fitting.stack or stem

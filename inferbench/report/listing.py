@@ -14,7 +14,9 @@ from inferbench.model.own_formats import own_formats
 from inferbench.records.chip import Chip
 from inferbench.records.fit import Domain
 from inferbench.records.network import Network
+from inferbench.records.scenario import HourlyCost, Term
 from inferbench.records.stack import Stack
+from inferbench.records.system import System
 from inferbench.report.answer import compact
 from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.model import DASH, Cell, Table
@@ -64,13 +66,17 @@ def chip_row(chip: Chip, registry: Registry) -> Row:
         "idle_w": _known(chip.power.idle),
         "power_boundary": chip.power.boundary,
         "usd_purchase": _known(price.purchase.mid),
-        "usd_per_hour_ownership": _known(price.ownership.mid),
-        "usd_per_hour_on_demand": _known(price.rental.on_demand.mid),
-        "usd_per_hour_reserved_1y": _known(price.rental.reserved_1y.mid),
-        "usd_per_hour_reserved_3y": _known(price.rental.reserved_3y.mid),
+        **{
+            _hourly(term): _known(rate.mid) for term, rate in HourlyCost.of_rates(System(chip)).listed.items()
+        },
         "best_stack": chosen.stack.name,
         "grade": chosen.grade,
     }
+
+
+def _hourly(term: Term) -> str:
+    """Column of what a chip's hour costs on a term."""
+    return f"usd_per_hour_{term}"
 
 
 def _owned(entry: Entry) -> Row:
@@ -99,7 +105,7 @@ def _price(row: Row) -> str:
     """What it costs to buy, else to rent for an hour."""
     if row["usd_purchase"] is not None:
         return compact(row["usd_purchase"])
-    rent = row["usd_per_hour_on_demand"]
+    rent = row[_hourly(Term.ON_DEMAND)]
     return DASH if rent is None else f"{compact(rent)}/h"
 
 
@@ -142,10 +148,10 @@ def chips_table(registry: Registry, long: bool = False) -> tuple[Table, tuple[Ro
             "8-bit": lambda row: row["peak_8_bit_format"] or DASH,
             "idle W": lambda row: _scaled(1.0)(row["idle_w"]),
             "buy $": lambda row: _scaled(1.0)(row["usd_purchase"]),
-            "TCO $/h": lambda row: _scaled(1.0)(row["usd_per_hour_ownership"]),
-            "rent $/h": lambda row: _scaled(1.0)(row["usd_per_hour_on_demand"]),
-            "1 y $/h": lambda row: _scaled(1.0)(row["usd_per_hour_reserved_1y"]),
-            "3 y $/h": lambda row: _scaled(1.0)(row["usd_per_hour_reserved_3y"]),
+            "TCO $/h": lambda row: _scaled(1.0)(row[_hourly(Term.OWNERSHIP)]),
+            "rent $/h": lambda row: _scaled(1.0)(row[_hourly(Term.ON_DEMAND)]),
+            "1 y $/h": lambda row: _scaled(1.0)(row[_hourly(Term.RESERVED_1Y)]),
+            "3 y $/h": lambda row: _scaled(1.0)(row[_hourly(Term.RESERVED_3Y)]),
             "package": lambda row: row["package"],
         }
         del columns["price"]
