@@ -10,7 +10,8 @@ from typing import Any
 
 import attrs
 
-from inferbench import InferBenchError, suggest
+from inferbench import InferBenchError
+from inferbench.plugin import suggest
 
 __all__ = ["FUNCTIONS", "Name", "calculate", "roots_in"]
 
