@@ -6,12 +6,16 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import attrs
+
 from inferbench.model.document import provenance
 from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.intervals import ends_text
 from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.serving.fleet import Fleet, Need, Way
+from inferbench.serving.points import ABOUT
 from inferbench.serving.replica import Question
+from inferbench.serving.sizing import Totals
 from inferbench.units import show
 
 __all__ = ["fleet_report"]
@@ -134,11 +138,16 @@ def _lines(need: Need) -> list[Line]:
         ("carries users", _plain_of("users"), None, ""),
         ("carries requests/s", _plain_of("requests_per_s"), None, ""),
         ("power", _plain_of("power_w", "W"), figure("power_w"), ""),
-        ("ownership, $/h", _plain_of("usd_per_hour"), figure("usd_per_hour"), "price.purchase"),
+        (
+            "ownership, $/h",
+            _plain_of(ABOUT.usd_per_hour.name),
+            figure(ABOUT.usd_per_hour.name),
+            "price.purchase",
+        ),
         (
             "rental on demand, $/h",
-            _plain_of("usd_per_hour_cloud"),
-            figure("usd_per_hour_cloud"),
+            _plain_of(ABOUT.usd_per_hour_cloud.name),
+            figure(ABOUT.usd_per_hour_cloud.name),
             "price.rental.on_demand",
         ),
     ]
@@ -194,10 +203,10 @@ def _record(one: Fleet, way: Way | None, which: str) -> dict[str, Any]:
         **times["first_token_p99_s"],
         "first_token_alone_s": None,
         "chance": _plain(seen.chance()),
-        "items_per_s": _plain(float(point["tokens_per_s"])),
+        attrs.fields(Totals).items_per_s.name: _plain(float(point["tokens_per_s"])),
         **figures,
-        "usd_per_hour": _plain(float(point["usd_per_hour"])),
-        "usd_per_hour_cloud": _plain(float(point["usd_per_hour_cloud"])),
+        ABOUT.usd_per_hour.name: _plain(float(point[ABOUT.usd_per_hour.name])),
+        ABOUT.usd_per_hour_cloud.name: _plain(float(point[ABOUT.usd_per_hour_cloud.name])),
     }
 
 

@@ -16,7 +16,7 @@ from inferbench.records.choice import BOUND, GRADES
 from inferbench.report.answer import percent, span
 from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.model import DASH, Cell, Next, Report, Table
-from inferbench.serving.sizing import Demand, Option, Sized
+from inferbench.serving.sizing import Demand, Option, Sized, Totals
 from inferbench.units import show
 
 __all__ = ["SCHEMA", "sizing_report"]
@@ -183,7 +183,7 @@ def _record(one: Sized, option: Option | None, which: str, limit: float) -> dict
         **_ends("seconds", option.seconds, option.log_error),
         "first_token_alone_s": _plain(option.first),
         **{name: _plain(value) for name, value in attrs.asdict(option.totals).items()},
-        **_ends("items_per_s", option.rate, option.log_error),
+        **_ends(attrs.fields(Totals).items_per_s.name, option.rate, option.log_error),
         **_ends("power_w", option.watts, option.power_log_error),
     }
 

@@ -18,7 +18,7 @@ from inferbench.report.frontier import how, why_not
 from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.serving.frontier import Frontier, goodput
-from inferbench.serving.points import QUANTITIES, Points
+from inferbench.serving.points import ABOUT, QUANTITIES, Points
 from inferbench.serving.replica import Question
 from inferbench.serving.within import meets
 from inferbench.units import show
@@ -55,7 +55,13 @@ class _Figures:
 
 
 NOTHING = Estimate(math.nan)
-RATES = ("tokens_per_s_per_chip", "tokens_per_s_per_user", "ttft_s", "joules_per_token")
+CARBON = "grams_co2_per_mtok"
+RATES = (
+    ABOUT.tokens_per_s_per_chip.name,
+    ABOUT.tokens_per_s_per_user.name,
+    ABOUT.ttft_s.name,
+    ABOUT.joules_per_token.name,
+)
 MONEY = ("usd_per_mtok_output", "usd_per_mtok_input", "usd_per_mtok_both")
 
 
@@ -84,7 +90,7 @@ def users_report(found: Sequence[Serving], asked: Question, limits: tuple[float,
         "output_tokens": asked.traffic.output,
         "limits": {
             name: one if math.isfinite(one) else None
-            for name, one in zip(("tpot_s", "ttft_s"), limits, strict=True)
+            for name, one in zip(("tpot_s", ABOUT.ttft_s.name), limits, strict=True)
         },
         "results": list(rows),
     }
@@ -99,7 +105,7 @@ def _figures(one: Serving, asked: Question, limits: tuple[float, float]) -> _Fig
     bound = math.nan if best is None else float(one.bound.points.tokens_per_s_per_chip[best])
     if i is None:
         return _Figures(
-            dict.fromkeys((*RATES, *MONEY, "grams_co2_per_mtok"), NOTHING),
+            dict.fromkeys((*RATES, *MONEY, CARBON), NOTHING),
             bound,
             BOUND,
             math.nan,
@@ -115,7 +121,7 @@ def _figures(one: Serving, asked: Question, limits: tuple[float, float]) -> _Fig
         figures[name] = _estimate(output * made / tokens, error)
     million = float(points.tokens_per_s[i]) * 3600.0 / 1e6
     wide = math.hypot(float(points.log_error[i]), float(points.power_log_error[i]))
-    figures["grams_co2_per_mtok"] = _estimate(float(points.grams_co2_per_hour[i]) / million, wide)
+    figures[CARBON] = _estimate(float(points.grams_co2_per_hour[i]) / million, wide)
     return _Figures(
         figures,
         bound,
@@ -163,9 +169,9 @@ def _verdicts(
     title = " · ".join([asked.network.title, ", ".join(asked.precisions), *lengths, *said])
     names = [one.found.system for one in found]
     rows = (
-        ("most per chip", "tokens_per_s_per_chip", True, ""),
+        ("most per chip", ABOUT.tokens_per_s_per_chip.name, True, ""),
         ("cheapest per token", MONEY[0], False, f" ({shared.said})" if shared else ""),
-        ("most frugal per token", "joules_per_token", False, ""),
+        ("most frugal per token", ABOUT.joules_per_token.name, False, ""),
     )
     lines = []
     for label, name, higher, beside in rows:
@@ -193,14 +199,14 @@ def _table(
 ) -> Table:
     priced = f", {SHORT[shared]}" if shared is not None else ""
     lines = (
-        ("tokens/s per chip", "tokens_per_s_per_chip", True, ""),
-        ("tokens/s per user", "tokens_per_s_per_user", True, ""),
-        ("first token", "ttft_s", False, "s"),
+        ("tokens/s per chip", ABOUT.tokens_per_s_per_chip.name, True, ""),
+        ("tokens/s per user", ABOUT.tokens_per_s_per_user.name, True, ""),
+        ("first token", ABOUT.ttft_s.name, False, "s"),
         (f"$/Mtok output{priced}", MONEY[0], False, ""),
         (f"$/Mtok input{priced}", MONEY[1], False, ""),
         (f"$/Mtok both{priced}", MONEY[2], False, ""),
-        ("J/token", "joules_per_token", False, ""),
-        ("g CO2/Mtok", "grams_co2_per_mtok", False, ""),
+        ("J/token", ABOUT.joules_per_token.name, False, ""),
+        ("g CO2/Mtok", CARBON, False, ""),
     )
     rows: list[tuple[Cell, ...]] = [
         (
@@ -211,7 +217,7 @@ def _table(
     ]
     for label, name, higher, unit in lines:
         rows.append((Cell(label), *_cells(columns, name, higher, unit, shared)))
-        if name == "tokens_per_s_per_chip":
+        if name == ABOUT.tokens_per_s_per_chip.name:
             bounds = (f"≤ {compact(one.bound)}" if math.isfinite(one.bound) else DASH for one in columns)
             rows.append((Cell("  bound"), *(Cell(text, unsure=True) for text in bounds)))
     rows.append((Cell("users"), *(Cell(f"{one.users:,.0f}" if one.how else DASH) for one in columns)))

@@ -19,6 +19,7 @@ from inferbench.records.chip import Chip
 from inferbench.records.grid import Grid
 from inferbench.records.system import MOST_CHIPS, Layout, System
 from inferbench.serving.frontier import Frontier, points_of
+from inferbench.serving.points import ABOUT
 from inferbench.serving.replica import Question, Replica, replica
 from inferbench.serving.replicas import layouts_of
 from inferbench.serving.simulate import Simulated
@@ -78,7 +79,10 @@ class Way:
     @property
     def price(self) -> tuple[bool, float, int]:
         """What the cheapest is chosen by: ownership, where not known rental, where not known the chips."""
-        own, rented = float(self.point["usd_per_hour"]), float(self.point["usd_per_hour_cloud"])
+        own, rented = (
+            float(self.point[ABOUT.usd_per_hour.name]),
+            float(self.point[ABOUT.usd_per_hour_cloud.name]),
+        )
         known = own if math.isfinite(own) else rented
         return (not math.isfinite(known), known if math.isfinite(known) else 0.0, self.system.count)
 

@@ -18,10 +18,9 @@ __all__ = ["LOOP", "OPEN", "STEADY", "Target", "left_out", "served", "settled", 
 # Regimes that are never mixed with batches which start and end together.
 LOOP, STEADY, OPEN = "closed loop", "steady state", "open loop"
 TIMES = ("latency_s", "ttft_s", "tpot_s")
-# Rules of figures that a source gives and that must not be used; others are of power.
+# Rules of figures that a source gives and that must not be used; others are rates.
 CODES: Mapping[str, str] = {
-    "tokens_per_s": "rate-only",
-    "items_per_s": "rate-only",
+    **dict.fromkeys(("power_w", "energy_j"), "power-refused"),
     "row": "damaged",
     **dict.fromkeys(TIMES, "not-comparable"),
 }
@@ -131,7 +130,7 @@ def left_out(m: Measurement) -> Iterator[Target]:
     """
     m = settled(m)
     for name, (value, why) in m.refused.items():
-        code = "power-refused" if name in ("power_w", "energy_j") else "rate-only"
+        code = CODES.get(name, "rate-only")
         yield Target(name, m.phase, m.axes, value, code=code, why=why)
     figures = list(_figures(m))
     if m.queueing:

@@ -12,6 +12,7 @@ import inferbench as ib
 from inferbench.discovery.kinds import KINDS
 from inferbench.discovery.registry import installed
 from inferbench.records.measurement import EXPERTS
+from inferbench.report.users import CARBON
 
 CORE = Path(ib.__file__).parent
 # Kinds whose names are the core's own words, or words of data that nobody asks for by name.
@@ -25,6 +26,8 @@ OWN = {
     "csv",  # a format, and a reader of it
     "linear",  # an axis that is no logarithm
     "layout_factor",  # the line below `hardware` in a chain of factors
+    *("vllm", "sglang"),  # families of software whose schedulers are replayed; importers have these names too
+    CARBON,  # of a served system; the metric of a run has this name too
     EXPERTS,  # a measured row of a whole layer of experts; the workload has this name too
 }
 
