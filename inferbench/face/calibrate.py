@@ -218,12 +218,9 @@ def calibrate(  # type: ignore[misc]  # the second overload names no argument tw
 def _kind(given: Mapping[Kind, tuple[str, ...]]) -> Kind:
     """Which one kind of file was given."""
     kinds = [one for one, paths in given.items() if paths]
-    if len(kinds) > 1:
-        found, remedy = f"files for {' and for '.join(kinds)}", "fit one, then the other"
-        raise InferBenchError.of_argument("files", found, remedy)
-    if not kinds:
-        found = "no file to fit"
-        remedy = "give measured kernels (files), measured steps (serving) or readings of power (power)"
+    if len(kinds) != 1:
+        found = f"files for {' and for '.join(kinds)}" if kinds else "no file to fit"
+        remedy = "give either measured kernels (files), measured steps (serving) or readings of power (power)"
         raise InferBenchError.of_argument("files", found, remedy)
     return kinds[0]
 
