@@ -173,7 +173,13 @@ def parse(text: str | float, unit: Unit) -> float:
     if not isinstance(text, str):
         if unit.symbol:
             raise ValueError(f'{text} has no unit; {unit.meaning} is written like "{unit.example}"')
-        return checked(float(text), str(text), unit)
+        try:
+            value = float(text)
+        except OverflowError:
+            raise ValueError(
+                f'the number is beyond all others; {unit.meaning} is like "{unit.example}"'
+            ) from None
+        return checked(value, str(text), unit)
     if (spelt := _spelt(text, unit)) is not None:
         return checked(spelt, f'"{text}"', unit)
     from quantiphy import InvalidNumber, Quantity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from csv import Error as CsvError
 from csv import reader as read_csv
 from pathlib import Path
 
@@ -121,10 +122,13 @@ def _given(fields: Mapping[str, float | Sequence[float] | str]) -> dict[str, Arr
 def _read_csv(path: Path, kind: Kind) -> tuple[dict[str, Array], list[str] | None]:
     """Read shapes; every bad cell is named with its line."""
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
             reader = read_csv(file)
             head = [name.strip() for name in next(reader, [])]
             body = [row for row in reader if row]
+    except CsvError as error:
+        found = f"can't be read: {error}"
+        raise InferBenchError.of_argument("csv", found, "save it as a plain CSV file", str(path)) from None
     except OSError as error:
         found = f"can't be read: {error.strerror}"
         raise InferBenchError.of_argument("csv", found, "give the path of a CSV file", str(path)) from None

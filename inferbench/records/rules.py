@@ -26,14 +26,11 @@ class Ruled:
     checked by the same annotations.
 
     Example:
-        >>> import attrs
-        >>> from inferbench.units import Watts
-        >>> @attrs.frozen
-        ... class Fan(Ruled):
-        ...     draw: Watts
-        >>> Fan(-3.0)
+        >>> from inferbench.records.scenario import Scenario
+        >>> Scenario(name="s", title="S", depreciation=1e8, electricity=0.1, pue=0.5, system_factor=1.5,
+        ...          utilization=0.8)
         Traceback (most recent call last):
-        inferbench.errors.InferBenchError: Fan: draw: -3.0 is negative; a power can't be below 0
+        inferbench.errors.InferBenchError: s: pue: 0.5 is below 1; a factor of at least 1 was expected
     """
 
     __slots__ = ()

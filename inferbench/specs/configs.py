@@ -36,7 +36,7 @@ def read_config_file(path: str) -> dict[str, Any]:
 
 def _json_object(path: str) -> dict[str, Any]:
     try:
-        config = json.loads(Path(path).read_text())
+        config = json.loads(Path(path).read_text(encoding="utf-8-sig", errors="replace"))
     except OSError as error:
         raise InferBenchError.at(
             path, f"can't be read: {error.strerror}", "give the path of a Hugging Face config.json"

@@ -13,7 +13,7 @@ from inferbench.errors import InferBenchError, suggest
 from inferbench.records.chip import Chip, ChipFile, MemoryLevel
 from inferbench.records.facts import Fact
 from inferbench.records.precision import FORMATS
-from inferbench.units import Range, Unit, parse
+from inferbench.units import Least, Range, Unit, parse
 
 __all__ = ["override", "override_table", "override_values"]
 
@@ -183,12 +183,17 @@ def _numbers(cls: type) -> list[str]:
 
 
 def _read(text: str, hint: Any, where: str) -> tuple[Any, Fact]:
-    """Read a number with the unit of its type."""
+    """Read a number with the unit of its type, or a whole one."""
     kind, unit = typing.get_args(hint)[:2]
+    if isinstance(unit, Least):
+        if not text.strip().isdigit() or int(text) < unit.value:
+            wanted = f"write a whole number of at least {unit.value}"
+            raise InferBenchError.at(where, f"'{text}' does not fit", wanted)
+        return int(text), Fact("", int(text), note=GIVEN)
     assert isinstance(unit, Unit)
     try:
-        value = parse(text, unit)
+        number = parse(text, unit)
     except ValueError as error:
         raise InferBenchError.at(where, str(error)) from None
-    found = Range(value, value) if kind is Range else value
+    found: Any = Range(number, number) if kind is Range else number
     return found, Fact("", found, unit.symbol, note=GIVEN)

@@ -55,9 +55,14 @@ def read_toml(text: bytes, where: str) -> tuple[dict[str, Any], str]:
     import tomli
 
     try:
-        return tomli.loads(text.decode()), hashlib.sha256(text).hexdigest()
+        return tomli.loads(text.decode("utf-8-sig")), hashlib.sha256(text).hexdigest()
     except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InferBenchError.at(where, f"not valid TOML: {error}", "fix the line named above") from None
+    except RecursionError as error:
+        found = f"nested too deeply for TOML: {error}"
+        raise InferBenchError.at(
+            where, found, "write tables below each other, not inside each other"
+        ) from None
 
 
 def walk(

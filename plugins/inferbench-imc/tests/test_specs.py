@@ -36,7 +36,7 @@ def load(folder, pattern, replacement):
 
 def test_the_spec_itself_is_read(tmp_path):
     chip = load(tmp_path, r"^title = .*", 'title = "Another"')
-    assert (chip.title, chip.architecture.stores) == ("Another", "pcm")
+    assert (chip.title, chip.architecture.stores) == ("Another (bad-chips)", "pcm")
 
 
 @pytest.mark.parametrize(

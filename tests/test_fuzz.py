@@ -1,0 +1,27 @@
+"""Damaged input ends in a message at every door: a short run of `tools/fuzz.py`, the same inputs every time."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+
+import fuzz
+
+SEED, EACH = 7, 120
+
+
+@pytest.mark.slow
+@pytest.mark.needs_plugins("chips/b200", "networks/llama3-8b", "importers/vllm")
+def test_no_damaged_input_ends_in_a_bug():
+    bugs = [one for one in fuzz.fuzz(SEED, 300.0, inputs=EACH) if not isinstance(one, str)]
+    assert bugs == []
+
+
+def test_the_same_seed_throws_the_same_inputs():
+    import random
+
+    good = b'title = "x"\npeak = 3\n' * 20
+    one, again = (fuzz.damaged(random.Random("7 chip 3"), good) for _ in range(2))
+    assert one == again != good
