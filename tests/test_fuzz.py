@@ -1,4 +1,4 @@
-"""Damaged input ends in a message at every door: a short run of `tools/fuzz.py`, the same inputs every time."""
+"""Damaged input ends in a message at every door: a short run of `tools/fuzz.py`, with a fixed seed."""
 
 import sys
 from pathlib import Path
