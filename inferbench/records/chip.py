@@ -203,8 +203,8 @@ class Chip:
 
     @property
     def tiers(self) -> tuple[str, ...]:
-        """Names of the levels that data may live in, the fastest first; a bandwidth that nobody published
-        comes last.
+        """Names of the levels that data may live in, the fastest first; beside the largest, none whose
+        bandwidth nobody published.
 
         Example:
             >>> import inferbench
@@ -212,7 +212,11 @@ class Chip:
             ('hbm',)
         """
         largest = self.outermost
-        found = [name for name, level in self.memory.items() if name == largest or not _copies(level)]
+        found = [
+            name
+            for name, level in self.memory.items()
+            if name == largest or not (_copies(level) or math.isnan(level.bandwidth))
+        ]
         return tuple(sorted(found, key=lambda name: -_rate(self.memory[name])))
 
     @property

@@ -84,7 +84,10 @@ class ByKernel:
             return None
         if self.unit.symbol:
             return parse(raw, self.unit)  # type: ignore[arg-type]
-        number = float(raw) if isinstance(raw, int | float) and not isinstance(raw, bool) else math.nan
+        try:
+            number = float(raw) if isinstance(raw, int | float) and not isinstance(raw, bool) else math.nan
+        except OverflowError:  # hundreds of digits
+            number = math.nan
         if not self._allowed(number):
             noun = self.unit.meaning.partition(" ")[2]
             raise ValueError(f"{raw!r} is no {noun}; {self._range} was expected")

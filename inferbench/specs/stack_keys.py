@@ -31,6 +31,8 @@ def key_faults(stack: Stack, where: str) -> list[Fault]:
         where: How messages call the file.
 
     Example:
+        >>> from inferbench.records.roofline import RooflineFigures
+        >>> from inferbench.records.stack import Stack
         >>> figures = RooflineFigures(overlap={"gem": 4.0})
         >>> stack = Stack(name="s", title="S", figures=figures)
         >>> [(fault.where, fault.remedy) for fault in key_faults(stack, "s.toml")]

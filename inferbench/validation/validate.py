@@ -105,7 +105,7 @@ def doubts(rows: Sequence[Row]) -> Iterator[Fault]:
     """
     far: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        ratio = row.predicted / row.measured
+        ratio = row.predicted / row.measured if row.measured else math.inf
         if row.op and not row.inside:
             continue  # kernels outside the box may well be that far off
         if row.code in ("", "beats-floor") and not 1.0 / UNITS <= ratio <= UNITS:

@@ -93,6 +93,17 @@ def inferbench_fabrics():
     yield ToyFabric()
 
 
+TOY = ib.Source(title="Made up for tests", basis="estimate")
+FIGURES = (
+    ("peak.bf16", 100e12, "OP/s"),
+    ("peak.fp8", 200e12, "OP/s"),
+    ("memory.hbm.capacity", 600e6, "B"),
+    ("memory.hbm.bandwidth", 1e12, "B/s"),
+    ("interconnect.scale_up.bandwidth", 100e9, "B/s"),
+    ("interconnect.scale_up.latency", 1e-6, "s"),
+)
+
+
 @ib.hookimpl
 def inferbench_chips():
     yield ib.Chip(
@@ -104,6 +115,7 @@ def inferbench_chips():
         peak={"bf16": 100e12, "fp8": 200e12},
         memory={"hbm": ib.MemoryLevel(600e6, 1e12)},
         interconnect={"scale_up": ib.Link("toy-bus", 100e9, 1e-6, 8)},
+        facts={path: ib.Fact(path, value, unit, TOY) for path, value, unit in FIGURES},
     )
 
 

@@ -70,9 +70,7 @@ def test_a_sweep_s_frame_has_a_row_per_point_and_all_columns_of_its_file(tmp_pat
 
 def test_the_largest_batch_is_found_at_every_point():
     found = ib.sweep("b200", "llama3-8b/decode", precision="fp8", batch="max", context=[2048, 4096])
-    run = ib.run(
-        "b200", "llama3-8b/decode", precision="fp8", batch="max", context=[2048, 4096], stack="ideal"
-    )
+    run = ib.run("b200", "llama3-8b/decode", precision="fp8", batch="max", context=[2048, 4096])
     assert found.parts[0]["batch"].tolist() == np.ravel(run.values(run.batch)).tolist()
     (suite,) = [row for row in ib.compare("b200").to_dict()["results"] if row["batch"] not in (1.0, None)]
     assert suite["batch"] > 1

@@ -67,7 +67,8 @@ def test_every_chip_gives_a_value_with_a_grade_and_an_interval_or_says_why_not(c
 
 def test_nearly_all_chips_are_answered():
     lacking = [chip for chip in KNOWN.names("chips") if asked(chip)[0] is None]
-    assert set(lacking) <= {"hermes"}, lacking
+    # No bandwidth of a Hailo-10H's memory was published, which is the reason that it gives.
+    assert set(lacking) <= {"hermes", "hailo-10h"}, lacking
 
 
 @pytest.mark.parametrize(

@@ -73,9 +73,9 @@ def test_names(text, count, chip, layout):
             "24xb200:tp4dp6ep6: ep6 joins no whole number of ranks of 4 chips\n"
             "  beyond tp, ep is a multiple of tp x cp",
         ),
-        ("", "'': no system\n  write it like b200, 8xh100 or 8xh100:tp4pp2"),
-        ("8x", "8x: no system\n  write it like b200, 8xh100 or 8xh100:tp4pp2"),
-        ("b200\n", "'b200\\n': no system\n  write it like b200, 8xh100 or 8xh100:tp4pp2"),
+        ("", "'': no system\n  write it like CHIP, 8xCHIP or 8xCHIP:tp4pp2"),
+        ("8x", "8x: no system\n  write it like CHIP, 8xCHIP or 8xCHIP:tp4pp2"),
+        ("b200\n", "'b200\\n': no system\n  write it like CHIP, 8xCHIP or 8xCHIP:tp4pp2"),
         (
             "9" * 5000 + "xb200",
             "9" * 5000 + "xb200: that many chips is out of range\n  a system has 1 to 1,000,000 chips",

@@ -113,7 +113,7 @@ ADVERSARIES = {
     "dear": ({"price": 100.0}, "dollar"),
     "hot": ({"watts": 30.0}, "watt"),
     "slow": ({"peak": 0.01, "bandwidth": 0.01, "price": 0.01, "watts": 0.01}, "tops"),
-    "narrow": ({"peak": 0.02, "bandwidth": 4.0, "capacity": 0.42}, "flexibility"),
+    "narrow": ({"peak": 0.02, "bandwidth": 4.0, "capacity": 0.38}, "flexibility"),
 }
 
 

@@ -296,11 +296,9 @@ def points_can_be_run(subject: Subject) -> Iterator[Broken]:
     """A suite's points name networks that are installed."""
     known = subject.registry.names("networks")
     for point in subject.record.points:
-        network = point.workload.partition("/")[0]
+        network = point.network
         if known and network not in known:
-            yield Broken(
-                point.workload, f"no installed package provides '{network}'", "depend on its package"
-            )
+            yield Broken(point.network, f"no installed package provides '{network}'", "depend on its package")
 
 
 @law("tables")

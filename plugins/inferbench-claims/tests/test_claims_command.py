@@ -107,7 +107,8 @@ def test_csv_and_markdown(claims):
     _, out, _ = claims(FILE, "--format", "csv")
     assert [row["id"] for row in csv.DictReader(io.StringIO(out))] == ["A1", "A2", "B1"]
     _, out, _ = claims(FILE, "A1", "--format", "markdown")
-    assert "| A1  two and two is 4.0 | 4.0 | 4.000 | – | 0 % | exact | ✓ holds |" in out
+    line = "| A1 two and two is 4.0 | 4.0 | 4.000 | – | 0 % | exact | ✓ holds |"
+    assert line in [" ".join(row.split()) for row in out.splitlines()]  # columns are padded
 
 
 def test_expressions_on_request(claims):
