@@ -26,8 +26,6 @@ def tool() -> Callable[[str], ModuleType]:
 
     def load(path: str) -> ModuleType:
         file = HERE.parent / path
-        if str(file.parent) not in sys.path:
-            sys.path.append(str(file.parent))  # tools import each other
         spec = importlib.util.spec_from_file_location(file.stem, file)
         assert spec is not None
         assert spec.loader is not None

@@ -1,13 +1,7 @@
 """Damaged input ends in a message at every door: a short run of `tools/fuzz.py`, with a fixed seed."""
 
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-
 import fuzz
+import pytest
 
 SEED, EACH = 7, 120
 
