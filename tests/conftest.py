@@ -16,6 +16,9 @@ import pytest
 from inferbench.cli.app import run as run_cli
 from inferbench.discovery.registry import Registry, installed
 
+# Processes that tests start share compiled modules, whatever the machine's settings: half of a start is
+# compiling.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 HERE = Path(__file__).parent
 TOY = HERE / "data" / "toy.py"
 

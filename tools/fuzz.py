@@ -137,63 +137,69 @@ CHANGES = (_cut, _junk, _lines, _number, _number, _number, _word, _swap, _nested
 
 def doors(folder: Path) -> dict[str, Door]:
     """Every door with good inputs."""
+    return {**spec_doors(), **file_doors(folder)}
 
-    def read(*paths: Path) -> list[bytes]:
-        return [path.read_bytes() for path in paths]
 
-    result = folder / "good.json"
+def read(*paths: Path) -> list[bytes]:
+    """The bytes of some files."""
+    return [path.read_bytes() for path in paths]
+
+
+def specs(kind: str, every: int) -> list[bytes]:
+    """Every so manieth shipped spec of a kind."""
+    return read(*sorted((SPECS / kind).glob("*.toml"))[::every])
+
+
+def spec_doors() -> dict[str, Door]:
+    """Doors of what describes something: chips, networks, stacks, configs."""
+
+    def network(file: str, *more: str) -> tuple[str, ...]:
+        return ("run", "b200", f"{file}/decode", *_POINT, "--stack", "ideal", *more)
+
+    def chip(file: str) -> tuple[str, ...]:
+        return ("run", file, f"{_NETWORK}/decode", *_POINT, "--stack", "ideal")
+
+    def stack(file: str) -> tuple[str, ...]:
+        return ("run", "h100-sxm", f"{_NETWORK}/decode", *_POINT, "--stack", file)
+
+    return {
+        "chip": Door(".toml", specs("chips", 6), chip),
+        "network": Door(".toml", specs("networks", 6), lambda f: network(f, "--ignore-capacity")),
+        "stack": Door(".toml", specs("stacks", 5), stack),
+        "config": Door(".json", [_CONFIG], network),
+    }
+
+
+def file_doors(folder: Path) -> dict[str, Door]:
+    """Doors of measured files, results and sweeps."""
+    result, space = folder / "good.json", folder / "space"
     silent(["run", "h100-sxm", f"{_NETWORK}/decode", *_POINT, "--format", "json", "--out", str(result)])
-    silent(["sweep", "b200", "-w", f"{_NETWORK}/decode", *_POINT, "--out", str(folder / "space")])
+    silent(["sweep", "b200", "-w", f"{_NETWORK}/decode", *_POINT, "--out", str(space)])
     gemm = b"m,n,k\n" + b"".join(b"%d,4096,8192\n" % m for m in (1, 16, 256, 4096))
     kernels = b"chip,op,precision,software,m,n,k,latency_s\n" + b"".join(
         b"h100-sxm,gemm,bf16,lib-1,%d,4096,%d,%g\n" % (m, k, 2e-5 + m * k * 1e-11)
         for m in (1, 64, 512, 4096)
         for k in (1024, 4096, 8192)
     )
-    importers = sorted(path for path in FIXTURES.iterdir() if path.is_file())
+    measured = read(*sorted(path for path in FIXTURES.iterdir() if path.is_file()))
+    sql = b"select chip, max(tokens_per_s_per_chip) from space where batch > 1 group by 1 limit 5"
+
+    def calibrate(file: str) -> tuple[str, ...]:
+        return ("calibrate", file, "--chip", "h100-sxm", "--stack", "mine")
+
+    def manifest(file: str) -> tuple[str, ...]:
+        return ("query", _as_sweep(file, space), "select count(*) from space")
+
+    def query(file: str) -> tuple[str, ...]:
+        return ("query", str(space), Path(file).read_text(errors="replace").replace("\0", ""))
+
     return {
-        "chip": Door(
-            ".toml",
-            read(*sorted((SPECS / "chips").glob("*.toml"))[::6]),
-            lambda f: ("run", f, f"{_NETWORK}/decode", *_POINT, "--stack", "ideal"),
-        ),
-        "network": Door(
-            ".toml",
-            read(*sorted((SPECS / "networks").glob("*.toml"))[::6]),
-            lambda f: ("run", "b200", f"{f}/decode", *_POINT, "--stack", "ideal", "--ignore-capacity"),
-        ),
-        "stack": Door(
-            ".toml",
-            read(*sorted((SPECS / "stacks").glob("*.toml"))[::5]),
-            lambda f: ("run", "h100-sxm", f"{_NETWORK}/decode", *_POINT, "--stack", f),
-        ),
-        "config": Door(
-            ".json",
-            [_CONFIG],
-            lambda f: ("run", "b200", f"{f}/decode", *_POINT, "--stack", "ideal"),
-        ),
-        "validate": Door(
-            "",
-            read(*importers),
-            lambda f: ("validate", f),
-        ),
+        "validate": Door("", measured, lambda f: ("validate", f)),
         "explain": Door(".json", read(result), lambda f: ("explain", f)),
         "op": Door(".csv", [gemm], lambda f: ("op", "h100-sxm", "gemm", "--csv", f)),
-        "calibrate": Door(
-            ".csv",
-            [kernels],
-            lambda f: ("calibrate", f, "--chip", "h100-sxm", "--stack", "mine"),
-        ),
-        "manifest": Door(
-            "",
-            read(folder / "space" / "manifest.json"),
-            lambda f: ("query", _as_sweep(f, folder / "space"), "select count(*) from space"),
-        ),
-        "sql": Door(
-            ".sql",
-            [b"select chip, max(tokens_per_s_per_chip) from space where batch > 1 group by 1 limit 5"],
-            lambda f: ("query", str(folder / "space"), Path(f).read_text(errors="replace").replace("\0", "")),
-        ),
+        "calibrate": Door(".csv", [kernels], calibrate),
+        "manifest": Door("", read(space / "manifest.json"), manifest),
+        "sql": Door(".sql", [sql], query),
     }
 
 
