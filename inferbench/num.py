@@ -20,6 +20,7 @@ __all__ = [
     "curve",
     "maximum",
     "minimum",
+    "numbered",
     "round_up",
     "where",
 ]
@@ -71,3 +72,33 @@ def curve(points: Sequence[tuple[float, float]], at: Numeric) -> Numeric:
     xs = np.log(np.array([x for x, _ in points], dtype=np.float64))
     ys = np.array([y for _, y in points], dtype=np.float64)
     return np.interp(np.log(np.asarray(at, dtype=np.float64)), xs, ys)
+
+
+def numbered(keys: Column) -> tuple[Indices, Indices]:
+    """Number the different values: like `numpy.unique` with index and inverse.
+
+    Whole numbers in a narrow range are counted instead of sorted, many times as fast.
+
+    Args:
+        keys: Shape (n,).
+
+    Returns:
+        Where each value stands first, in the order of the values; and each row's number.
+
+    Example:
+        >>> firsts, numbers = numbered(np.array([7.0, 3.0, 7.0]))
+        >>> firsts.tolist(), numbers.tolist()
+        ([1, 0], [1, 0, 1])
+    """
+    low, high = (keys.min(), keys.max()) if len(keys) else (0, 0)
+    span = int(high - low) + 1 if np.isfinite(low) and np.isfinite(high) else 1 << 62
+    if span > 4 * len(keys) + (1 << 16) or not np.array_equal(keys, np.floor(keys)):
+        _, firsts, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        return firsts, inverse.reshape(-1)
+    offsets = (keys - low).astype(np.intp)
+    firsts = np.full(span, -1, dtype=np.intp)
+    firsts[offsets[::-1]] = np.arange(len(keys) - 1, -1, -1)
+    present = np.flatnonzero(firsts >= 0)
+    table = np.empty(span, dtype=np.intp)
+    table[present] = np.arange(len(present))
+    return firsts[present], table[offsets]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
-import numpy as np
 
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, suggest
@@ -17,19 +16,20 @@ from inferbench.face.answer import Answer
 from inferbench.face.asked import listed
 from inferbench.face.frames import to_frame
 from inferbench.model.choice import BEST
-from inferbench.num import Array
+from inferbench.num import Column
 from inferbench.records.executor import ExecutorOptions
 from inferbench.report.model import Report
 from inferbench.report.space import space_data, space_report
-from inferbench.report.sweeps import COLUMNS, counted, summary
-from inferbench.space.flexibility import COORDINATES, DEFINITIONS, Space, densified, flexibility
+from inferbench.report.sweeps import COLUMNS, summary
+from inferbench.space.flexibility import COORDINATES, DEFINITIONS, Space, densified, flexibility, plain
+from inferbench.space.texts import Text, joined
+from inferbench.space.totals import Doubts, Totals
 from inferbench.space.winners import TOKENS, Equal, ranked_by, winners
 from inferbench.specs.ranges import Axis, Points, parse, points_of
 from inferbench.sweeping import execute
-from inferbench.sweeping.columns import Columns
 from inferbench.sweeping.limits import ask
-from inferbench.sweeping.plan import Plan, plan
-from inferbench.sweeping.query import columns, lists
+from inferbench.sweeping.plan import Chunk, Plan, plan
+from inferbench.sweeping.query import beside, columns, lists
 from inferbench.sweeping.request import GRIDS, Request, workloads
 from inferbench.sweeping.unknown import unknown
 from inferbench.units import Unit
@@ -54,19 +54,36 @@ class Sweep(Answer):
         metric: Quantity by which systems are ranked.
         equal: What it is divided by.
         registry: Whose metrics the tables show.
+        sums: Over all points, where there are too many to keep.
     """
 
     plan: Plan
-    parts: tuple[Mapping[str, Array], ...]
+    parts: tuple[Mapping[str, Column | Text], ...]
     path: Path | None
     metric: str
     equal: Equal
     registry: Registry
+    sums: tuple[Totals, Doubts] | None = None
 
     @property
     def space(self) -> Space:
-        """All points as arrays over systems and points."""
-        return _space(self.parts, self.registry)
+        """All points as arrays over systems and points.
+
+        Raises:
+            InferBenchError: There are too many to keep.
+        """
+        return Space.of_columns(self._kept(), self.registry.roles())
+
+    def _kept(self) -> dict[str, Column | Text]:
+        """The columns of all points.
+
+        Raises:
+            InferBenchError: There are too many to keep.
+        """
+        if not self.parts:
+            found = f"{self.plan.size:,} points are too many to keep in memory"
+            raise InferBenchError.at("sweep", found, "ask the file of all points in SQL: inferbench query")
+        return joined(self.parts)
 
     def flexibility(
         self, definition: str = "peak", threshold: float = 0.5, phase: str | None = None
@@ -99,10 +116,14 @@ class Sweep(Answer):
 
     def report(self, verbose: bool = False) -> Report:
         """Return the summary; `verbose` adds flexibility's map and sensitivity, and who wins where."""
-        if not self.parts and self.path is not None:
-            return counted(self.plan, self.path)
-        report = summary(self.plan, self.parts, self.registry, self.path)
-        return self._detailed(report) if verbose else report
+        totals, doubts = self.sums or self._sums()
+        report = summary(self.plan, totals, doubts, self.registry, self.path)
+        return self._detailed(report) if verbose and self.parts else report
+
+    def _sums(self) -> tuple[Totals, Doubts]:
+        doubts, whole = Doubts(), self._kept()
+        doubts.add(whole)
+        return Totals.of([Space.of_columns(whole, self.registry.roles())]), doubts
 
     def summary(self) -> str:
         """Name the systems and count the points."""
@@ -113,16 +134,15 @@ class Sweep(Answer):
         """Return a data frame with a row per point: all columns of the file, or those of the summary.
 
         Raises:
-            InferBenchError: The library is not installed.
+            InferBenchError: The library is not installed, or there are too many points to keep.
         """
         if self.path is not None:
             return to_frame(lists(self.path), library)
-        whole = {name: np.concatenate([part[name] for part in self.parts]) for name in self.parts[0]}
-        return to_frame({name: values.tolist() for name, values in whole.items()}, library)
+        return to_frame({name: plain(column).tolist() for name, column in self._kept().items()}, library)
 
     def rows(self) -> tuple[dict[str, Any], ...]:
         """Return every point as a flat record, as far as the summary reads it; unknown numbers are None."""
-        whole = {name: np.concatenate([part[name] for part in self.parts]).tolist() for name in self.parts[0]}
+        whole = {name: plain(column).tolist() for name, column in self._kept().items()}
         lists = zip(*whole.values(), strict=True)
         return tuple({name: _or_none(value) for name, value in zip(whole, row, strict=True)} for row in lists)
 
@@ -136,15 +156,8 @@ class Sweep(Answer):
             for name, points in self.plan.request.axes.items()
         }
         denser = plan(attrs.evolve(self.plan.request, axes=axes), self.registry)
-        doubled = (
-            _space(
-                [_kept(part, self.registry) for part in execute.in_memory(denser, self.registry)],
-                self.registry,
-            )
-            if denser.size <= LARGEST_SUMMARY
-            else None
-        )
-        why = unknown(self.plan, self.registry, space)
+        doubled = _space(denser, self.registry) if denser.size <= LARGEST_SUMMARY else None
+        why = unknown(self.plan, self.registry, Totals.of([space]))
         tables = space_report(space, doubled, self.metric, self.equal, why)
         data = {**report.data, "space": space_data(space, doubled, why)}
         return attrs.evolve(report, tables=(*report.tables, *tables), data=data)
@@ -231,16 +244,38 @@ def sweep(
     made = plan(request, known)
     name = executor or _executor(made, out)
     ask(made, known, None if out is None else str(out), 1 if name == "inline" else workers or _cores(), yes)
-    if out is None:
-        return Sweep(made, _in_memory(made, known, watch), None, metric, equal, known)
-    opening = ExecutorOptions(workers, scheduler)
-    done = execute.sweep(made, known, str(out), executor=name, opening=opening, watch=watch)
-    read = () if made.size > LARGEST_SUMMARY else (columns(done.path, _columns(known)),)
-    return Sweep(made, read, done.path, metric, equal, known)
+    path, large = None, made.size > LARGEST_SUMMARY
+    if out is not None:
+        opening = ExecutorOptions(workers, scheduler)
+        path = execute.sweep(made, known, str(out), executor=name, opening=opening, watch=watch).path
+    if large:
+        parts = beside(path, made, _columns(known)) if path else _evaluated(made, known, watch, made.beside)
+        return Sweep(made, (), path, metric, equal, known, _summed(parts, known))
+    kept = [columns(path, _columns(known))] if path else _evaluated(made, known, watch, made.chunks)
+    return Sweep(made, tuple(kept), path, metric, equal, known)
 
 
-def _in_memory(made: Plan, known: Registry, watch: Watch) -> tuple[Mapping[str, Array], ...]:
-    return tuple(_kept(part, known) for part in execute.in_memory(made, known, watch))
+def _evaluated(
+    made: Plan, known: Registry, watch: Watch, chunks: Iterable[Chunk]
+) -> Iterator[Mapping[str, Column | Text]]:
+    """What a summary reads, chunk by chunk."""
+    names = _columns(known)
+    for part in execute.in_memory(made, known, watch, chunks, names):
+        yield {name: part.kept(name) for name in names if name in part.order}
+
+
+def _summed(parts: Iterable[Mapping[str, Column | Text]], known: Registry) -> tuple[Totals, Doubts]:
+    """Sum over parts, each of all systems at the same points; one at a time is in memory."""
+    doubts, totals = Doubts(), None
+    for part in parts:
+        doubts.add(part)
+        space = Space.of_columns(part, known.roles())
+        if totals is None:
+            totals = Totals.of([space])
+        else:
+            totals.add(space)
+    assert totals is not None, "a plan has points"
+    return totals, doubts
 
 
 def _executor(made: Plan, out: str | Path | None) -> str:
@@ -345,10 +380,6 @@ def _or_none(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _kept(part: Columns, known: Registry) -> dict[str, Array]:
-    return {name: part.values(name) for name in _columns(known) if name in part.order}
-
-
-def _space(parts: Sequence[Mapping[str, Array]], known: Registry) -> Space:
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return Space.of_columns(joined, known.roles())
+def _space(made: Plan, known: Registry) -> Space:
+    parts = list(_evaluated(made, known, lambda done, total: None, made.chunks))
+    return Space.of_columns(joined(parts), known.roles())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from inferbench.space.flexibility import (
     share_by,
     thinned,
 )
-from inferbench.space.winners import TERMS, TOKENS, Equal, Winners, comparable, dominated, winners
+from inferbench.space.winners import TERMS, TOKENS, Dominated, Equal, Winners, comparable, dominated, winners
 from inferbench.sweeping.unknown import Unknown
 from inferbench.units import show
 
@@ -212,8 +212,8 @@ def _winners(space: Space, found: Winners, metric: str, equal: Equal, why: Unkno
     nowhere = [name for name, row in zip(space.systems, space.feasible, strict=True) if not row.any()]
     notes += [f"{', '.join(nowhere)}: fits nowhere"] if nowhere else []
     for row, name in enumerate(space.systems):
-        notes += [f"{name}: {gap}" for gap in gap_notes(found, row, why.get((name, equal), ""))]
-    notes += dominated_notes(space, found, equal)
+        notes += [f"{name}: {gap}" for gap in _gaps(found, row, why.get((name, equal), ""))]
+    notes += dominated_notes(dominated(space, found), equal)
     title = "Who wins where"
     return Table(
         title,
@@ -230,16 +230,19 @@ def _metric(space: Space, metric: str) -> str:
     return {TOKENS: "tokens (or other items) per second", **titles}.get(metric, metric)
 
 
-def gap_notes(found: Winners, row: int, why: str) -> tuple[str, ...]:
+def _gaps(found: Winners, row: int, why: str) -> tuple[str, ...]:
+    return gap_notes(float(found.unknown[row]), float(found.alone[row]), why)
+
+
+def gap_notes(unknown: float, alone: float, why: str) -> tuple[str, ...]:
     """What to say of a system that is not compared at a part of the points where it fits; nothing where it
     is compared at all of them.
 
     Args:
-        found: The comparison.
-        row: The system's.
+        unknown: Share of those points without a score.
+        alone: Share of them where no rival has one.
         why: Why its own price or power is not known.
     """
-    unknown, alone = float(found.unknown[row]), float(found.alone[row])
     if alone > 0:
         why = why or "no rival that fits has a figure"
     if unknown + alone >= 1:
@@ -249,10 +252,10 @@ def gap_notes(found: Winners, row: int, why: str) -> tuple[str, ...]:
     return (said,) if unknown + alone > 0 else ()
 
 
-def dominated_notes(space: Space, found: Winners, equal: Equal) -> list[str]:
+def dominated_notes(lost: Iterable[Dominated], equal: Equal) -> list[str]:
     """A sentence that names who is never best, grouped by who beats them wherever they run."""
     losers: dict[str, list[str]] = {}
-    for one in dominated(space, found):
+    for one in lost:
         losers.setdefault(one.by, []).append(one.system)
     parts = [
         f"{', '.join(names)} ({f'beaten everywhere by {by}' if by else 'by no single one everywhere'})"

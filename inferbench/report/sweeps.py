@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,12 @@ from inferbench.model.intervals import INTERVAL
 from inferbench.report.grades import SYMBOLS
 from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.report.space import dominated_notes, gap_notes
-from inferbench.space.flexibility import DEFINITIONS, Space, flexibility
-from inferbench.space.winners import TERMS, TOKENS, comparable, winners
+from inferbench.space.totals import Doubts, Totals
 from inferbench.sweeping.plan import Plan
 from inferbench.sweeping.unknown import Unknown, unknown
 from inferbench.units import show
 
-__all__ = ["COLUMNS", "counted", "summary"]
+__all__ = ["COLUMNS", "summary"]
 
 COLUMNS = (
     "system",
@@ -50,94 +48,45 @@ _HEAD = {
 
 
 def summary(
-    plan: Plan, parts: Sequence[Mapping[str, object]], registry: Registry, path: Path | None = None
+    plan: Plan, totals: Totals, doubts: Doubts, registry: Registry, path: Path | None = None
 ) -> Report:
-    """Report a sweep that fits into memory.
+    """Report a sweep.
 
     Args:
         plan: What was swept.
-        parts: Columns, chunk by chunk.
+        totals: Of its points.
+        doubts: What they rest on.
         registry: Where it was planned; its metrics say why something is not known.
         path: Where all points were written.
     """
-    together = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    space = Space.of_columns(together, registry.roles())
-    doubts = _doubts(together)
-    rows = [
-        {"system": row["system"], **doubts.get(row["system"], {}), **row}
-        for row in _rows(space, unknown(plan, registry, space))
-    ]
-    return _report(plan, rows, path, _dominated(space))
-
-
-def _doubts(columns: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Per system what most of its points rest on, and the median factor of their 90 % intervals."""
-    if "grade" not in columns:
-        return {}
-    found: dict[str, dict[str, Any]] = {}
-    names, fits = columns["system"], np.asarray(columns["feasible"], dtype=bool)
-    errors = np.asarray(columns.get("log_error", np.full(len(fits), np.nan)), dtype=np.float64)
-    for system in dict.fromkeys(names.tolist()):
-        mine = (names == system) & fits
-        grades = [one for one in columns["grade"][mine].tolist() if one]
-        known = errors[mine & np.isfinite(errors)]
-        found[system] = {
-            "grade": max(dict.fromkeys(grades), key=grades.count) if grades else None,
-            "interval": float(np.exp(INTERVAL * np.median(known))) if len(known) else None,
-        }
-    return found
-
-
-def _dominated(space: Space) -> tuple[str, ...]:
-    """Who is best nowhere, per term."""
-    if len(space.systems) < 2:
-        return ()
-    return tuple(
+    why = unknown(plan, registry, totals)
+    rows = [_row(totals, row, doubts, why) for row in range(len(totals.systems))]
+    notes = (
         note
-        for equal in TERMS
-        if comparable(space, equal)
-        for note in dominated_notes(space, winners(space, TOKENS, equal), equal)
+        for equal, contest in totals.contests.items()
+        for note in dominated_notes(contest.dominated(totals.systems), equal)
     )
+    return _report(plan, rows, path, tuple(notes))
 
 
-def _rows(space: Space, why: Unknown) -> list[dict[str, Any]]:
-    """One row per system; its `unknown` says why a share is None, or for how many points no score is
-    known.
-    """
-    shares = {"feasible": space.feasible.mean(axis=1)}
-    if space.has("utilization", "useful"):
-        shares["flexibility_peak"] = flexibility(space, DEFINITIONS["peak"])
-        shares["flexibility_best"] = flexibility(space, DEFINITIONS["best"])
-    rows: list[dict[str, Any]] = [
-        {
-            "system": system,
-            "points": space.count,
-            **{name: float(share[row]) for name, share in shares.items()},
-        }
-        for row, system in enumerate(space.systems)
-    ]
-    for equal in TERMS:
-        if len(space.systems) < 2 or not comparable(space, equal):
-            continue
-        found, name = winners(space, TOKENS, equal), f"wins_equal_{equal}"
-        for at, (row, share) in enumerate(zip(rows, found.known_shares, strict=True)):
-            row[name] = None if np.isnan(share) else float(share)
-            if gaps := gap_notes(found, at, why.get((row["system"], equal), "")):
-                row.setdefault("unknown", {})[name] = gaps[0]
-    return rows
-
-
-def counted(plan: Plan, path: Path) -> Report:
-    """Report a sweep too large to be ranked on the way: points and how many of them are feasible."""
-    from inferbench.sweeping.query import query
-
-    found = query(
-        path,
-        "select system, count(*), avg(feasible::int) from space group by system order by min(chips), system",
-    )
-    return _report(
-        plan, [dict(zip(("system", "points", "feasible"), row, strict=True)) for row in found.rows], path
-    )
+def _row(totals: Totals, at: int, doubts: Doubts, why: Unknown) -> dict[str, Any]:
+    """One system; `unknown` says why a share is None, or for how many points no score is known."""
+    system = totals.systems[at]
+    error = doubts.error(system)
+    row: dict[str, Any] = {
+        "system": system,
+        "grade": doubts.grade(system),
+        "interval": None if error is None else float(np.exp(INTERVAL * error)),
+        "points": totals.points,
+        **{name: shares[at] for name, shares in totals.shares().items()},
+    }
+    for equal, contest in totals.contests.items():
+        share, name = contest.shares[at], f"wins_equal_{equal}"
+        row[name] = None if np.isnan(share) else float(share)
+        gaps = gap_notes(float(contest.unknown[at]), float(contest.alone[at]), why.get((system, equal), ""))
+        if gaps:
+            row.setdefault("unknown", {})[name] = gaps[0]
+    return row
 
 
 def _report(plan: Plan, rows: list[dict[str, Any]], path: Path | None, notes: tuple[str, ...] = ()) -> Report:

@@ -13,10 +13,12 @@ import attrs
 import numpy as np
 
 from inferbench.errors import InferBenchError
-from inferbench.num import Array, Column, Indices, Mask, Numeric
+from inferbench.num import Array, Column, Mask, Numeric, numbered
 from inferbench.records.roles import ROLES, Role
 from inferbench.records.run import Metric, Run
 from inferbench.records.system import System
+from inferbench.space.alignment import aligned, dependent, keys
+from inferbench.space.texts import Text, joined
 
 __all__ = [
     "DEFINITIONS",
@@ -27,6 +29,7 @@ __all__ = [
     "flexibility",
     "label",
     "passes",
+    "plain",
     "share_by",
     "thinned",
 ]
@@ -97,7 +100,7 @@ class Space:
         )
 
     @classmethod
-    def of_columns(cls, columns: Mapping[str, Column], metrics: Mapping[Role, Metric]) -> Space:
+    def of_columns(cls, columns: Mapping[str, Column | Text], metrics: Mapping[Role, Metric]) -> Space:
         """Build from flat columns, one row per system and point: what a sweep's Parquet holds.
 
         Args:
@@ -107,20 +110,17 @@ class Space:
         Raises:
             InferBenchError: Systems that don't cover the same points.
         """
-        names = np.asarray(columns["system"], dtype=object)
-        systems = tuple(dict.fromkeys(names.tolist()))
-        axes = {name: np.asarray(columns[name]) for name in (*LABELS, *COORDINATES) if name in columns}
+        named = columns["system"]
+        named = named if isinstance(named, Text) else Text.of(named.tolist())
+        systems = tuple(named.words)
         axes = {
-            name: values
-            for name, values in axes.items()
-            if values.dtype == object or not np.isnan(values).all()
+            name: columns[name]
+            for name in (*LABELS, *COORDINATES)
+            if name in columns and not _unknown(columns[name])
         }
-        if "batch" in axes and _dependent(axes, len(systems)):
+        if "batch" in axes and dependent(axes, len(systems)):
             del axes["batch"]
-        key = _keys(axes)
-        where = np.stack(_aligned(systems, names, key))
-        order = np.argsort(where[0])
-        where = where[:, order]
+        where = np.stack(aligned(systems, named.codes, *keys(axes)))
         feasible = np.asarray(columns["feasible"], dtype=bool)[where]
         values = {
             name: np.where(feasible, np.asarray(columns[name], dtype=np.float64)[where], np.nan)
@@ -128,7 +128,7 @@ class Space:
             if name in columns
         }
         chips = np.asarray(columns["chips"], dtype=np.float64)[where[:, :1]]
-        taken = {name: axis[where[0]] for name, axis in axes.items()}
+        taken = {name: plain(axis)[where[0]] for name, axis in axes.items()}
         return cls(systems, chips, taken, feasible, values, metrics)
 
     @classmethod
@@ -140,28 +140,16 @@ class Space:
             metrics: Of `Registry.roles`.
         """
         parts = [_columns(run, list(metrics.values())) for run in runs]
-        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return cls.of_columns(joined, metrics)
+        return cls.of_columns(joined(parts), metrics)
 
 
-def _aligned(systems: Sequence[str], names: Column, key: Indices) -> list[Indices]:
-    """Rows of each system, ordered by their points; refuses systems that don't cover the same."""
-    rows = [np.flatnonzero(names == system) for system in systems]
-    rows = [mine[np.argsort(key[mine], kind="stable")] for mine in rows]
-    for system, mine in zip(systems, rows, strict=True):
-        if len(np.unique(key[mine])) < len(mine):
-            raise InferBenchError.at(
-                system,
-                "stands twice, or its points do",
-                "name every system (8xb200, or 8xb200:tp8 for one layout) and every point once",
-            )
-        if not np.array_equal(key[mine], key[rows[0]]):
-            raise InferBenchError.at(
-                system,
-                f"covers other points than {systems[0]}",
-                "sweep all systems over one grid, in one command",
-            )
-    return rows
+def plain(values: Column | Text) -> Column:
+    """A column spelled out."""
+    return values.values() if isinstance(values, Text) else np.asarray(values)
+
+
+def _unknown(values: Column | Text) -> bool:
+    return not isinstance(values, Text) and values.dtype != object and bool(np.isnan(values).all())
 
 
 def label(system: System) -> str:
@@ -177,7 +165,7 @@ def label(system: System) -> str:
     return f"{system}:{system.layout}" if system.layout else str(system)
 
 
-def _columns(run: Run, metrics: Sequence[Metric]) -> dict[str, Column]:
+def _columns(run: Run, metrics: Sequence[Metric]) -> dict[str, Column | Text]:
     size = run.grid.size
 
     def flat(values: Numeric | Mask) -> Array:
@@ -185,32 +173,18 @@ def _columns(run: Run, metrics: Sequence[Metric]) -> dict[str, Column]:
 
     at = run.grid.at
     texts = {"system": label(run.system), "network": run.network.name, "phase": run.phase}
-    columns: dict[str, Column] = {name: np.full(size, text, dtype=object) for name, text in texts.items()}
+    columns: dict[str, Column | Text] = {
+        name: Text(np.zeros(size, np.int32), {text: 0}) for name, text in texts.items()
+    }
     code = at.precision.along_axis([float(i) for i in range(len(run.grid.precisions))])
-    columns["precision"] = np.array(run.grid.precisions, dtype=object)[flat(code).astype(int)]
+    written = {name: i for i, name in enumerate(run.grid.precisions)}
+    columns["precision"] = Text(flat(code).astype(np.int32), written)
     for name in COORDINATES:
         columns[name] = flat(at[name]) if name in at.coordinates else np.full(size, np.nan)
     columns["chips"], columns["feasible"] = np.full(size, run.system.count), flat(run.feasible)
     for metric in metrics:
         columns[metric.name] = flat(np.asarray(metric.of(run), dtype=np.float64))
     return columns
-
-
-def _dependent(axes: Mapping[str, Column], systems: int) -> bool:
-    """Whether the batch is no axis of its own but what each system can hold at the other coordinates."""
-    others = {name: values for name, values in axes.items() if name != "batch"}
-    alone = len(np.unique(_keys(others))) * systems == len(axes["batch"])
-    return alone and len(np.unique(axes["batch"])) > 1
-
-
-def _keys(axes: Mapping[str, Column]) -> Indices:
-    """One whole number per row that two rows share if all their coordinates agree."""
-    key: Indices = np.zeros(len(next(iter(axes.values()))), dtype=np.int64)
-    for values in axes.values():
-        plain = values.astype(str) if values.dtype == object else values
-        found, codes = np.unique(plain, return_inverse=True)
-        key = key * len(found) + codes.reshape(-1)
-    return key
 
 
 @attrs.frozen
@@ -286,8 +260,7 @@ def _best(space: Space, useful: Array, within: Sequence[str]) -> Array:
     within = [name for name in within if name in space.axes]
     if not within:
         return np.asarray(filled.max(axis=1, keepdims=True))
-    _, groups = np.unique(_keys({name: space.axes[name] for name in within}), return_inverse=True)
-    groups = groups.reshape(-1)
+    _, groups = numbered(keys({name: space.axes[name] for name in within})[0])
     best = np.full((len(space.systems), groups.max() + 1), -np.inf)
     for row, values in zip(best, filled, strict=True):
         np.maximum.at(row, groups, values)

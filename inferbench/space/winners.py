@@ -20,6 +20,7 @@ __all__ = [
     "Equal",
     "Winners",
     "TOKENS",
+    "beaten",
     "comparable",
     "divisor",
     "dominated",
@@ -154,18 +155,23 @@ class Dominated:
     by: str
 
 
+def beaten(scores: Array) -> Mask:
+    """Whether the second system beats the first wherever the first has a score, (systems, systems)."""
+    lost = np.zeros((len(scores), len(scores)), dtype=bool)
+    for row, mine in enumerate(scores):
+        here = ~np.isnan(mine)
+        lost[row] = np.all(above(scores[:, here], mine[here]), axis=1)
+    return lost
+
+
 def dominated(space: Space, found: Winners) -> tuple[Dominated, ...]:
     """Name the systems that win nowhere although they run somewhere, and who beats each of them
     everywhere.
     """
     scores = found.scores
-    lost = []
+    lost, by = [], beaten(scores)
     for row, name in enumerate(space.systems):
-        mine = scores[row]
-        here = ~np.isnan(mine)
-        if found.shares[row] > 0 or not here.any():
+        if found.shares[row] > 0 or np.isnan(scores[row]).all():
             continue
-        beaten = np.all(above(scores[:, here], mine[here]), axis=1)
-        by = next((space.systems[other] for other in np.flatnonzero(beaten)), "")
-        lost.append(Dominated(name, by))
+        lost.append(Dominated(name, next((space.systems[other] for other in np.flatnonzero(by[row])), "")))
     return tuple(lost)

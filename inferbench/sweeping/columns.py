@@ -6,7 +6,7 @@ Rows stand in memory order of the grid (the longest axis fastest), never point b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -17,8 +17,8 @@ from inferbench.records.choice import GRADES
 from inferbench.records.grid import Grid
 from inferbench.records.run import Metric, Run
 from inferbench.space.flexibility import label
+from inferbench.space.texts import Text
 from inferbench.sweeping.reasons import reasons
-from inferbench.sweeping.text import Text
 
 __all__ = ["Columns", "Text", "schema"]
 
@@ -57,16 +57,21 @@ class Columns:
     order: tuple[str, ...]
 
     @classmethod
-    def empty(cls, rows: int, axes: Sequence[str], metrics: Sequence[str]) -> Columns:
-        """Room for so many rows."""
+    def empty(
+        cls, rows: int, axes: Sequence[str], metrics: Sequence[str], only: Collection[str] | None = None
+    ) -> Columns:
+        """Room for so many rows: of all columns, or of some alone, and the others are not evaluated."""
+        order = schema(axes, metrics)
+        if only is not None:
+            order = tuple(name for name in order if name in only)
         return cls(
             rows,
             {},
-            {name: Text(np.full(rows, -1, np.int32)) for name in TEXTS},
+            {name: Text(np.full(rows, -1, np.int32)) for name in TEXTS if name in order},
             {name: np.zeros(rows, np.int64) for name in COUNTS},
             np.zeros(rows, bool),
-            tuple(axes),
-            schema(axes, metrics),
+            tuple(axis for axis in axes if axis in order),
+            order,
         )
 
     def known(self, name: str) -> Column:
@@ -75,6 +80,10 @@ class Columns:
         """
         finite = np.isfinite(self.numbers[name])
         return finite if name in self.axes or name in MEMORY else finite & self.feasible
+
+    def kept(self, name: str) -> Column | Text:
+        """One column as it is kept: texts each written once, NaN where a number is not known."""
+        return self.texts[name] if name in self.texts else self.values(name)
 
     def values(self, name: str) -> Column:
         """One column as an array: texts spelled out, NaN where a number is not known."""
@@ -97,12 +106,14 @@ class Columns:
         self._spread(rows, shape, "precision", _precisions(self.texts["precision"], run.grid))
         self._coordinates(rows, run.grid)
         for metric in metrics:
-            self._number(rows, shape, metric.name, metric.of(run))
+            if metric.name in self.order:
+                self._number(rows, shape, metric.name, metric.of(run))
         for name, column in run.memory.items():
-            self._number(rows, shape, name, column)
+            if name in self.order:
+                self._number(rows, shape, name, column)
         self._number(rows, shape, "log_error", run.log_error)
         self._marks(rows, run, feasible)
-        if not feasible.all():
+        if "reason" in self.order and not feasible.all():
             reasons(run, feasible, self.texts["reason_code"], self.texts["reason"], rows)
 
     def refuse(self, start: int, grid: Grid, texts: Mapping[str, str], chips: int) -> None:
@@ -123,7 +134,8 @@ class Columns:
 
     def _names(self, rows: slice, texts: Mapping[str, str], chips: int) -> None:
         for name, word in texts.items():
-            self.texts[name].codes[rows] = self.texts[name].code(word)
+            if name in self.texts:
+                self.texts[name].codes[rows] = self.texts[name].code(word)
         self.counts["chips"][rows] = chips
 
     def _spread(self, rows: slice, shape: tuple[int, ...], name: str, codes: Column | int) -> None:
@@ -145,16 +157,20 @@ class Columns:
         column[rows].reshape(shape)[...] = values
 
     def _marks(self, rows: slice, run: Run, feasible: Mask) -> None:
-        """Layout, domain, bound and flags."""
-        shape = run.grid.shape
-        self._spread(
-            rows, shape, "layout", self.texts["layout"].many([str(one) for one in run.layouts])[run.layout]
-        )
-        self._spread(rows, shape, "grade", self.texts["grade"].many(GRADES)[run.grade_code])
-        self._spread(rows, shape, "domain", _domain(self.texts["domain"], run))
-        self._spread(rows, shape, "bound", _bound(self.texts["bound"], run))
-        self.texts["bound"].codes[rows][~feasible] = -1
-        self._spread(rows, shape, "flags", _flags(self.texts["flags"], run))
+        """Layout, grade, domain, bound and flags."""
+        for name, codes in _MARKS.items():
+            if name in self.texts:
+                self._spread(rows, run.grid.shape, name, codes(self.texts[name], run))
+        if "bound" in self.texts:
+            self.texts["bound"].codes[rows][~feasible] = -1
+
+
+def _layout(column: Text, run: Run) -> Column:
+    return np.asarray(column.many([str(one) for one in run.layouts])[run.layout])
+
+
+def _grade(column: Text, run: Run) -> Column:
+    return np.asarray(column.many(GRADES)[run.grade_code])
 
 
 def _precisions(column: Text, grid: Grid) -> Column:
@@ -195,3 +211,13 @@ def _flags(column: Text, run: Run) -> Column:
     table = np.full(1 << len(names), -1, dtype=np.int32)
     table[list(words)] = column.many(list(words.values()))
     return table[bits]
+
+
+_MARKS: Mapping[str, Callable[[Text, Run], Column | int]] = {
+    "layout": _layout,
+    "grade": _grade,
+    "domain": _domain,
+    "bound": _bound,
+    "flags": _flags,
+}
+"""Texts that depend on the point, and what numbers their words."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import attrs
 
@@ -153,17 +152,30 @@ def _dying(chunk: Chunk, error: BaseException) -> InferBenchError:
     return InferBenchError([fault])
 
 
-def in_memory(plan: Plan, registry: Registry, watch: Watch = lambda done, total: None) -> Iterator[Columns]:
+def in_memory(
+    plan: Plan,
+    registry: Registry,
+    watch: Watch = lambda done, total: None,
+    chunks: Iterable[Chunk] | None = None,
+    only: Collection[str] | None = None,
+) -> Iterator[Columns]:
     """Evaluate a plan without writing it: the columns of one chunk after the other.
+
+    Args:
+        plan: From `plan`.
+        registry: Where it was planned.
+        watch: Told of progress.
+        chunks: Of the plan; by default those of a file.
+        only: Columns to evaluate; None for all.
 
     Example:
         >>> sum(columns.rows for columns in in_memory(plan(request, registry), registry))  # doctest: +SKIP
         87480
     """
     keep_memory()
-    bench: Any = Bench(plan, registry)
+    bench = Bench(plan, registry)
     done = 0
-    for chunk in plan.chunks:
-        yield bench.columns(chunk)
+    for chunk in plan.chunks if chunks is None else chunks:
+        yield bench.columns(chunk, only)
         done += chunk.points
         watch(done, plan.size)

@@ -23,7 +23,6 @@ LAYOUTS_PER_S = 2e6
 POINTS_PER_S = 1e6
 BYTES_ON_DISK = 100.0
 MOST = 1_000_000_000
-MOST_IN_MEMORY = 5_000_000
 
 
 @attrs.frozen
@@ -95,15 +94,14 @@ def ask(plan: Plan, registry: Registry, out: str | None, workers: int, yes: bool
         InferBenchError: With points, disk, time and memory.
     """
     size = plan.size
-    if out is None and size > MOST_IN_MEMORY:
-        found = f"{size:,} points are too many to keep in memory"
-        raise InferBenchError.of_argument("out", found, "add {give}", out="space.parquet")
-    if yes or out is None:
+    if yes:
         return
-    free = _free(Path(out))
     if size > MOST:
         told, remedy = str(estimate(plan, registry, workers)), "add {give} if that is what you want"
         raise InferBenchError([Fault("sweep", told, remedy, give=(("yes", True),))])
+    if out is None:
+        return
+    free = _free(Path(out))
     if size * BYTES_ON_DISK > free:
         told = f"{estimate(plan, registry, workers)}, and {show(free, 'B')} are free"
         remedy = "add {give} to try nevertheless"

@@ -82,6 +82,10 @@ class Work:
             for (name, count), i in zip(self.splits.items(), index, strict=True)
         }
 
+    def points(self, block: int) -> int:
+        """Points of a block."""
+        return math.prod(high - low for low, high in self.slices(block).values())
+
     def grid(self, block: int) -> Grid:
         """The grid of a block."""
         cut = self.slices(block)
@@ -148,6 +152,17 @@ class Plan:
             Chunk(i, pieces)
             for i, pieces in enumerate(_grouped(self.works, chunk_points(self.request.memory)))
         )
+
+    @property
+    def beside(self) -> Iterator[Chunk]:
+        """Chunks of all systems at the same points, block by block: what comparing them needs at once."""
+        systems = len(self.request.systems)
+        each = len(self.works) // systems
+        for first in range(each):
+            for block in range(self.works[first].blocks):
+                size = self.works[first].points(block)
+                pieces = (Piece(first + i * each, block, size) for i in range(systems))
+                yield Chunk(first, tuple(pieces))
 
     def case(self, work: Work, registry: Registry) -> Case:
         """Look up the plugins of a work; a sweep writes no intervals, so none are computed.
@@ -260,7 +275,7 @@ def _grouped(works: Sequence[Work], most: int) -> Iterator[tuple[Piece, ...]]:
     points = 0
     for number, work in enumerate(works):
         for block in range(work.blocks):
-            size = math.prod(high - low for low, high in work.slices(block).values())
+            size = work.points(block)
             if gathered and points + size > most:
                 yield tuple(gathered)
                 gathered, points = [], 0

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 
 from inferbench.errors import InferBenchError
+from inferbench.num import Column
+from inferbench.space.texts import Text, joined
 from inferbench.sweeping.parquet import needed, refuse_damaged
+from inferbench.sweeping.plan import Piece, Plan
 from inferbench.sweeping.store import parts_of
 
-__all__ = ["Answer", "columns", "lists", "query"]
+__all__ = ["Answer", "beside", "columns", "lists", "query"]
 
 VIEW = "space"
 
@@ -68,11 +73,67 @@ def query(path: Path, sql: str) -> Answer:
             ) from None
 
 
-def columns(path: Path, names: list[str]) -> dict[str, Any]:
-    """Read columns of a result as arrays, texts as object arrays, unknown numbers as NaN."""
+def columns(path: Path, names: Sequence[str]) -> dict[str, Column | Text]:
+    """Read columns of a result as arrays: texts each written once, unknown numbers as NaN."""
     dataset, _ = _dataset(path)
     table = dataset.to_table(columns=[name for name in names if name in dataset.schema.names])
-    return {name: table.column(name).to_numpy() for name in table.column_names}
+    return {name: _column(table.column(name)) for name in table.column_names}
+
+
+def beside(path: Path, plan: Plan, names: Sequence[str]) -> Iterator[dict[str, Column | Text]]:
+    """Read columns of a finished result block by block, all systems at the same points beside each other.
+
+    Args:
+        path: File or folder.
+        plan: What was swept.
+        names: Of columns.
+    """
+    places = {(piece.work, piece.block): at for at, piece in _places(plan)}
+    files, _ = parts_of(path)
+    read = _reader(files, plan, names)
+    for chunk in plan.beside:
+        yield joined([read(*places[piece.work, piece.block], piece) for piece in chunk.pieces])
+
+
+def _places(plan: Plan) -> Iterator[tuple[tuple[int, int], Piece]]:
+    """Chunk and first row of every piece."""
+    for chunk in plan.chunks:
+        start = 0
+        for piece in chunk.pieces:
+            yield (chunk.index, start), piece
+            start += piece.points
+
+
+def _reader(files: Sequence[Path], plan: Plan, names: Sequence[str]) -> Any:
+    """A function from a piece and its place to its columns; the chunk of each system is kept open."""
+    pq = needed("pyarrow.parquet")
+    opened: dict[int, tuple[int, Any]] = {}
+    each = len(plan.works) // len(plan.request.systems)
+
+    def group(index: int) -> Any:
+        several = len(files) > 1
+        file = pq.ParquetFile(files[index if several else 0], page_checksum_verification=True)
+        wanted = [name for name in names if name in file.schema_arrow.names]
+        return file.read_row_group(0 if several else index, columns=wanted)
+
+    def read(index: int, start: int, piece: Piece) -> dict[str, Column | Text]:
+        system = piece.work // each
+        if opened.get(system, (-1, None))[0] != index:
+            opened[system] = (index, group(index))
+        part = opened[system][1].slice(start, piece.points)
+        return {name: _column(part.column(name)) for name in part.column_names}
+
+    return read
+
+
+def _column(found: Any) -> Column | Text:
+    pa = needed("pyarrow")
+    several = pa.types.is_dictionary(found.type)
+    if not several and not pa.types.is_string(found.type):
+        return np.asarray(found.to_numpy())
+    one = (found.unify_dictionaries() if several else found.dictionary_encode()).combine_chunks()
+    codes = one.indices.fill_null(-1).to_numpy().astype(np.int32)
+    return Text(codes, {word: i for i, word in enumerate(one.dictionary.to_pylist())})
 
 
 def lists(path: Path) -> dict[str, list[Any]]:

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from inferbench.num import Array, Column, Indices, Mask
+from inferbench.num import Array, Column, Indices, Mask, numbered
 from inferbench.records.placement import Reason
 from inferbench.records.run import Run
-from inferbench.sweeping.text import Text
+from inferbench.space.texts import Text
 
 __all__ = ["reasons"]
 
@@ -52,8 +52,8 @@ def _sentences(reason: Reason, shape: tuple[int, ...], here: Indices, texts: Tex
         looks, inverse = _looks(unit, np.broadcast_to(values, shape).reshape(-1)[here] if whole else values)
         if looks > 1:
             along = inverse if whole else np.broadcast_to(inverse, shape).reshape(-1)[here]
-            _, group = _numbered(group * looks + along)
-    firsts, group = _numbered(group)
+            _, group = numbered(group * looks + along)
+    firsts, group = numbered(group)
     at_first = {
         name: np.broadcast_to(np.asarray(numbers, dtype=np.float64), shape).reshape(-1)[here[firsts]]
         for name, numbers in reason.numbers.items()
@@ -71,7 +71,7 @@ def _looks(unit: str, values: Array) -> tuple[int, Column]:
     """
     flat = values.reshape(-1)
     if not unit:
-        firsts, inverse = _numbered(flat)
+        firsts, inverse = numbered(flat)
         return len(firsts), inverse.reshape(values.shape)
     plain = (flat > _LEAST) & (flat < _MOST)
     exponent = np.floor(np.log10(np.where(plain, flat, 1.0)))
@@ -79,27 +79,9 @@ def _looks(unit: str, values: Array) -> tuple[int, Column]:
     rounded = np.rint(digits)
     plain &= np.abs(np.abs(digits - rounded) - 0.5) > _TIE
     key = exponent * 1000.0 + rounded
-    firsts, numbered = _numbered(np.where(plain, key, 0.0))
+    firsts, codes = numbered(np.where(plain, key, 0.0))
     if plain.all():
-        return len(firsts), numbered.reshape(values.shape)
+        return len(firsts), codes.reshape(values.shape)
     odd, own = np.unique(flat[~plain], return_inverse=True)
-    numbered[~plain] = len(firsts) + own
-    return len(firsts) + len(odd), numbered.reshape(values.shape)
-
-
-def _numbered(keys: Column) -> tuple[Column, Indices]:
-    """Like `np.unique` with index and inverse; whole numbers in a narrow range are counted instead of
-    sorted.
-    """
-    low, high = (keys.min(), keys.max()) if len(keys) else (0, 0)
-    span = int(high - low) + 1 if np.isfinite(low) and np.isfinite(high) else 1 << 62
-    if span > 4 * len(keys) + (1 << 16) or not np.array_equal(keys, np.floor(keys)):
-        _, firsts, inverse = np.unique(keys, return_index=True, return_inverse=True)
-        return firsts, inverse.reshape(-1)
-    offsets = (keys - low).astype(np.intp)
-    firsts = np.full(span, -1, dtype=np.intp)
-    firsts[offsets[::-1]] = np.arange(len(keys) - 1, -1, -1)
-    present = np.flatnonzero(firsts >= 0)
-    table = np.empty(span, dtype=np.intp)
-    table[present] = np.arange(len(present))
-    return firsts[present], table[offsets]
+    codes[~plain] = len(firsts) + own
+    return len(firsts) + len(odd), codes.reshape(values.shape)

@@ -9,8 +9,9 @@ import numpy as np
 from inferbench.discovery.registry import Registry
 from inferbench.errors import UnsupportedOp
 from inferbench.records.run import Metric
-from inferbench.space.flexibility import Space, label
-from inferbench.space.winners import TERMS, TOKENS, Equal, comparable, divisor, winners
+from inferbench.space.flexibility import label
+from inferbench.space.totals import Totals
+from inferbench.space.winners import Equal, divisor
 from inferbench.sweeping.plan import Plan
 from inferbench.sweeping.work import Bench
 
@@ -20,28 +21,27 @@ Unknown = Mapping[tuple[str, Equal], str]
 """System and terms to why it can't be compared on them."""
 
 
-def unknown(plan: Plan, registry: Registry, space: Space) -> Unknown:
+def unknown(plan: Plan, registry: Registry, totals: Totals) -> Unknown:
     """Say why systems that run somewhere have no score on some terms.
 
     Args:
         plan: What was swept.
         registry: Where it was planned.
-        space: Its points.
+        totals: Of its points.
 
     Example:
-        >>> unknown(plan, registry, space)                                    # doctest: +SKIP
+        >>> unknown(plan, registry, totals)                                   # doctest: +SKIP
         {('mi355x', 'cost'): 'no purchase price: not found in public sources'}
     """
     bench = Bench(plan, registry)
     found: dict[tuple[str, Equal], str] = {}
-    for equal in TERMS if len(space.systems) > 1 else ():
-        if not comparable(space, equal):
-            continue
-        for row in np.flatnonzero(winners(space, TOKENS, equal).unknown == 1):
-            missing = divisor(equal)
-            known = missing is None or not np.isnan(space.of(missing)[row]).all()
-            role = "tokens" if missing is None or known else missing
-            found[space.systems[row], equal] = _why(bench, space.systems[row], space.metrics[role])
+    for equal, contest in totals.contests.items():
+        for row in np.flatnonzero(contest.no_score == contest.fits):
+            if contest.fits[row]:
+                missing = divisor(equal)
+                role = "tokens" if missing is None or contest.divided[row] else missing
+                name = totals.systems[row]
+                found[name, equal] = _why(bench, name, totals.metrics[role])
     return found
 
 

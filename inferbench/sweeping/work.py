@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import pickle
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache, lru_cache
 
 import attrs
@@ -42,10 +42,11 @@ class Bench:
         """The metrics that become columns."""
         return self.registry.metrics()
 
-    def columns(self, chunk: Chunk) -> Columns:
-        """Evaluate a chunk."""
+    def columns(self, chunk: Chunk, only: Collection[str] | None = None) -> Columns:
+        """Evaluate a chunk: all columns, or some alone."""
         metrics = self.metrics
-        filled = Columns.empty(chunk.points, self.plan.axes, [metric.name for metric in metrics])
+        names = [metric.name for metric in metrics]
+        filled = Columns.empty(chunk.points, self.plan.axes, names, only)
         start = 0
         for piece in chunk.pieces:
             chosen = self.plan.works[piece.work]
