@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from copy import copy
+from functools import cache
 from typing import Any, NoReturn
 
 import attrs
@@ -44,6 +45,16 @@ class FixedList(list[Any]):
         return FixedList, (list(self),)
 
 
+_UNCHANGEABLE = frozenset({str, int, float, bool, type(None), type, Fixed, FixedList})
+
+
+@cache
+def _fields(kind: type) -> tuple[str, ...]:
+    """Fields of an attrs class but those that a record remembers by itself; of another class none."""
+    names = (field.name for field in attrs.fields(kind)) if attrs.has(kind) else ()
+    return tuple(name for name in names if not name.startswith("_"))
+
+
 def fixed(record: Any) -> Any:
     """Return a copy of a record in which no dictionary, list or array can be changed.
 
@@ -52,7 +63,7 @@ def fixed(record: Any) -> Any:
     Args:
         record: Instance of an attrs class.
     """
-    if isinstance(record, Fixed | FixedList):
+    if type(record) in _UNCHANGEABLE:
         return record
     if type(record) is dict:
         return Fixed({key: fixed(value) for key, value in record.items()})
@@ -65,14 +76,12 @@ def fixed(record: Any) -> Any:
         array = record.copy()
         array.flags.writeable = False
         return array
-    if isinstance(record, type) or not attrs.has(type(record)):
-        return record
-    fields = {
-        field.name: getattr(record, field.name)
-        for field in attrs.fields(type(record))
-        if not field.name.startswith("_")  # what a record remembers by itself
+    fields = {name: getattr(record, name) for name in _fields(record.__class__)}
+    changes = {
+        name: new
+        for name, old in fields.items()
+        if type(old) not in _UNCHANGEABLE and (new := fixed(old)) is not old
     }
-    changes = {name: new for name, old in fields.items() if (new := fixed(old)) is not old}
     mine = copy(record) if changes else record
     for name, value in changes.items():
         object.__setattr__(mine, name, value)

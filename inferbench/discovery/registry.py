@@ -28,6 +28,7 @@ from inferbench.discovery import hookspecs
 from inferbench.discovery.aliases import read_aliases, yielded
 from inferbench.discovery.border import fixed, quiet
 from inferbench.discovery.entries import Entry, Problem, near_hook, said, spec_file
+from inferbench.discovery.heads import heads
 from inferbench.discovery.kinds import ANY, BROUGHT, KINDS, expanded, unknown
 from inferbench.discovery.ownership import Choice, Trust, needs_newer_core, settled, trust
 from inferbench.discovery.parsing import FILES, parsed
@@ -42,6 +43,7 @@ from inferbench.records.time_model import TimeModel
 from inferbench.specs import assemble
 from inferbench.specs.assemble_stack import UnknownTimeModel, stack_from
 from inferbench.specs.configs import network_from_config, read_config_file
+from inferbench.specs.heads import Headed
 
 __all__ = ["BROUGHT", "KINDS", "Entry", "Problem", "Registry", "installed"]
 
@@ -319,6 +321,10 @@ class Registry:
         for name in self.names("stacks"):
             with suppress(UnknownTimeModel):
                 yield self.stack(name)
+
+    def heads(self) -> Iterator[Headed]:
+        """Yield what the stacks that can be used here say of where they apply, without their figures."""
+        return heads(self, self._records, self._problem)
 
     def architecture(self, name: str) -> Architecture:
         """Return an architecture plugin by name."""

@@ -29,7 +29,7 @@ from inferbench.specs.ranges import Axis, Points, parse, points_of
 from inferbench.sweeping import execute
 from inferbench.sweeping.limits import ask
 from inferbench.sweeping.plan import Chunk, Plan, plan
-from inferbench.sweeping.query import beside, columns, lists
+from inferbench.sweeping.query import beside, lists
 from inferbench.sweeping.request import GRIDS, Request, workloads
 from inferbench.sweeping.unknown import unknown
 from inferbench.units import Unit
@@ -251,7 +251,7 @@ def sweep(
     if large:
         parts = beside(path, made, _columns(known)) if path else _evaluated(made, known, watch, made.beside)
         return Sweep(made, (), path, metric, equal, known, _summed(parts, known))
-    kept = [columns(path, _columns(known))] if path else _evaluated(made, known, watch, made.chunks)
+    kept = beside(path, made, _columns(known)) if path else _evaluated(made, known, watch, made.chunks)
     return Sweep(made, tuple(kept), path, metric, equal, known)
 
 

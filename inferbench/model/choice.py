@@ -24,6 +24,7 @@ from inferbench.records.choice import Choice
 from inferbench.records.network import Network
 from inferbench.records.op import Op
 from inferbench.records.stack import Stack
+from inferbench.specs.heads import Headed
 
 if TYPE_CHECKING:
     from inferbench.discovery.registry import Registry
@@ -129,7 +130,7 @@ def _one(wanted: str, asked: _Asked, where: str) -> Choice:
     alias = known.alias("stacks", wanted)
     if alias in known.entries("stacks"):
         return _named(known.stack(alias), asked, where)
-    family = [stack for stack in known.stacks() if stack.family == wanted.lower()]
+    family = [known.stack(head.name) for head in known.heads() if head.family == wanted.lower()]
     if not family:
         raise InferBenchError.at(
             where, f"no stack and no family is called '{wanted}'", _taught(wanted, asked)
@@ -155,19 +156,18 @@ def _named(stack: Stack, asked: _Asked, where: str) -> Choice:
 
 def _best(asked: _Asked) -> Choice:
     known = asked.registry
-    tiers: dict[int, list[Stack]] = {}
-    for stack in serving(asked.chip, known):
-        near = likeness(stack, asked.chip, known)
-        if near <= SIBLING and _of_this_kind(stack, asked):
-            tiers.setdefault(near, []).append(stack)
-    if tiers:
-        nearest = min(tiers)
-        found = min(tiers[nearest], key=lambda stack: _doubt(stack, asked))
-        why = "fitted on this chip" if nearest == SAME else "fitted on a sibling of this chip"
-        return _chosen(_variant(found, asked), asked, why)
-    priors = [stack for stack in known.stacks() if stack.grade and _prior_of(stack, asked.chip)]
+    tiers: dict[int, list[str]] = {}
+    for head in serving(asked.chip, known):
+        tiers.setdefault(likeness(head, asked.chip, known), []).append(head.name)
+    for near in sorted(tier for tier in tiers if tier <= SIBLING):
+        if fitting := [stack for stack in map(known.stack, tiers[near]) if _of_this_kind(stack, asked)]:
+            found = min(fitting, key=lambda stack: _doubt(stack, asked))
+            why = "fitted on this chip" if near == SAME else "fitted on a sibling of this chip"
+            return _chosen(_variant(found, asked), asked, why)
+    priors = [head for head in known.heads() if head.grade and _prior_of(head, asked.chip)]
     if priors:
-        found = min(priors, key=lambda stack: (not stack.vendors, not stack.architectures, stack.name))
+        prior = min(priors, key=lambda head: (not head.vendors, not head.architectures, head.name))
+        found = known.stack(prior.name)
         return _chosen(found, asked, "no software of it or a sibling was measured")
     found = known.stack(IDEAL)
     return _chosen(found, asked, "no software of this chip or its class was measured")
@@ -177,19 +177,19 @@ def _chosen(stack: Stack, asked: _Asked, why: str) -> Choice:
     return Choice.of(stack, asked.chip.name, why)
 
 
-def serving(chip: Chip, registry: Registry) -> list[Stack]:
-    """Return the stacks fitted on measurements that run on a chip's architecture; no priors.
+def serving(chip: Chip, registry: Registry) -> list[Headed]:
+    """Return the heads of the stacks fitted on measurements that run on a chip's architecture; no priors.
 
     Example:
         >>> import inferbench as ib
         >>> [stack.name for stack in serving(ib.installed().chip("wse-3"), ib.installed())]
         ['cerebras-2024', 'groq-2024']
     """
-    stacks = (stack for stack in registry.stacks() if stack.fit.rows and not stack.grade)
-    return [stack for stack in stacks if _runs_on(stack, chip)]
+    fitted = (head for head in registry.heads() if head.fit.rows and not head.grade)
+    return [head for head in fitted if _runs_on(head, chip)]
 
 
-def likeness(stack: Stack, chip: Chip, registry: Registry) -> int:
+def likeness(stack: Headed, chip: Chip, registry: Registry) -> int:
     """Return how near a chip is to those that a stack was fitted on.
 
     Returns:
@@ -228,10 +228,11 @@ def cited(registry: Registry, chip: Chip, software: str, phase: str) -> Stack | 
     """
     wanted = software.lower()
     best: tuple[Any, Stack] | None = None
-    for stack in registry.stacks():
-        match = max((len(s) for s in stack.software if wanted.startswith(s.lower())), default=0)
-        if not match or not _runs_on(stack, chip) or not _has_phases(stack, (phase,)):
+    for head in registry.heads():
+        match = max((len(s) for s in head.software if wanted.startswith(s.lower())), default=0)
+        if not match or not _runs_on(head, chip) or not _has_phases(head, (phase,)):
             continue
+        stack = registry.stack(head.name)
         near = likeness(stack, chip, registry)
         whole = phase != "op" and bool(stack.domain.phases)
         rank = (
@@ -247,15 +248,15 @@ def cited(registry: Registry, chip: Chip, software: str, phase: str) -> Stack | 
     return best[1] if best else None
 
 
-def _runs_on(stack: Stack, chip: Chip) -> bool:
+def _runs_on(stack: Headed, chip: Chip) -> bool:
     return not stack.architectures or chip.architecture_type in stack.architectures
 
 
-def _has_phases(stack: Stack, phases: Iterable[str]) -> bool:
+def _has_phases(stack: Headed, phases: Iterable[str]) -> bool:
     return not stack.domain.phases or set(phases) <= set(stack.domain.phases)
 
 
-def _prior_of(stack: Stack, chip: Chip) -> bool:
+def _prior_of(stack: Headed, chip: Chip) -> bool:
     return _runs_on(stack, chip) and (not stack.vendors or chip.vendor in stack.vendors)
 
 
@@ -351,15 +352,17 @@ def _work(asked: _Asked) -> Iterator[tuple[Op, float]]:
 
 
 def _taught(wanted: str, asked: _Asked) -> str:
-    stacks = list(asked.registry.stacks())
-    names = {BEST, *(stack.name for stack in stacks), *(stack.family for stack in stacks if stack.family)}
+    heads = list(asked.registry.heads())
+    names = {BEST, *(head.name for head in heads), *(head.family for head in heads if head.family)}
     near = suggest(wanted, sorted(names))
     return " · ".join(part for part in (near, _serve(asked)) if part)
 
 
 def _serve(asked: _Asked) -> str:
     """Which stacks serve the chip: those fitted on it or its siblings first."""
-    found = [stack for stack in serving(asked.chip, asked.registry) if _of_this_kind(stack, asked)]
+    known = asked.registry
+    heads = serving(asked.chip, known)
+    found = [head for head in heads if _of_this_kind(known.stack(head.name), asked)]
     near = sorted((likeness(stack, asked.chip, asked.registry), stack.name) for stack in found)
     listed = ", ".join([*[name for rank, name in near if rank <= SIBLING][:6], BEST, IDEAL])
     return f"{asked.chip.name} is served by {listed}"

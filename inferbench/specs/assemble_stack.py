@@ -17,7 +17,7 @@ from inferbench.records.time_model import TimeModel
 from inferbench.specs.stack_keys import key_faults
 from inferbench.specs.toml import Find, Walked, read_toml, structure, walk
 
-__all__ = ["UnknownTimeModel", "core_model", "stack_from"]
+__all__ = ["UnknownTimeModel", "core_model", "energies_alone", "family_of", "stack_from"]
 
 
 class UnknownTimeModel(InferBenchError):
@@ -71,7 +71,7 @@ def _stack(outer: Walked, inner: Walked, where: str, **own: Any) -> Stack:
         for field in attrs.fields(StackFile)
         if field.name not in ("source", "sources", "time")
     }
-    same["family"] = file.family or _family(file.software)
+    same["family"] = file.family or family_of(file.software)
     return Stack(**same, **own, facts={**outer.facts, **inner.facts}, origin=where)
 
 
@@ -135,7 +135,7 @@ def _old_layout(keys: set[str], where: str) -> Iterator[Fault]:
         )
 
 
-def _family(software: tuple[str, ...]) -> str:
+def family_of(software: tuple[str, ...]) -> str:
     """The letters that a software's name begins with: `vllm` of `vLLM-0.24.0:vLLM_custom_graph`."""
     found = re.match(r"[a-z]*", software[0].lower()) if software else None
     return found.group() if found else ""
@@ -145,9 +145,14 @@ def _family(software: tuple[str, ...]) -> str:
 _ENERGY_ALONE = {"title", "note", "source", "sources", "based_on", "power", "energy_fit"}
 
 
+def energies_alone(raw: Mapping[str, object]) -> bool:
+    """Whether a file has energies alone: in everything else its stack is what it is based on."""
+    return "power" in raw and set(raw) <= _ENERGY_ALONE
+
+
 def _inherit(stack: Stack, base: Stack, raw: Mapping[str, Any]) -> Stack:
     power = _both(base.power, stack.power)
-    if "power" in raw and set(raw) <= _ENERGY_ALONE:
+    if energies_alone(raw):
         own = {
             name: getattr(stack, name) for name in ("name", "title", "energy_fit", "facts", "note", "origin")
         }

@@ -94,7 +94,8 @@ def encode(columns: Columns, plan: Plan) -> Any:
 def _settings(order: tuple[str, ...], axes: tuple[str, ...]) -> dict[str, Any]:
     few = [name for name in order if name in (*TEXTS, *COUNTS, *axes)]
     many = [name for name in order if name not in few and name not in FLAGS]
-    return {**_PACKED, "use_dictionary": few, "use_byte_stream_split": many}
+    # Least and most of every page help readers to skip by names and axes; of results nobody skips by.
+    return {**_PACKED, "use_dictionary": few, "use_byte_stream_split": many, "write_statistics": few}
 
 
 def _array(pa: Any, columns: Columns, name: str) -> Any:
@@ -104,12 +105,20 @@ def _array(pa: Any, columns: Columns, name: str) -> Any:
         return _with_gaps(pa, pa.float64(), columns.numbers[name], columns.known(name))
     if name not in (*COUNTS, *FLAGS):
         return pa.nulls(columns.rows, pa.float64())
-    return pa.array(columns.values(name))
+    if name in FLAGS:
+        bits = pa.py_buffer(np.packbits(columns.values(name), bitorder="little"))
+        return pa.Array.from_buffers(pa.bool_(), columns.rows, [None, bits])
+    return pa.Array.from_buffers(pa.int64(), columns.rows, [None, pa.py_buffer(columns.values(name))])
 
 
 def _text(pa: Any, text: Text) -> Any:
     codes = _with_gaps(pa, pa.int32(), text.codes, text.codes >= 0)
-    return pa.DictionaryArray.from_arrays(codes, pa.array(list(text.words), pa.string()))
+    written = [word.encode() for word in text.words]
+    ends = np.cumsum([0, *map(len, written)], dtype=np.int32)
+    # Not `pa.array`, which looks for pandas where that is installed: a fifth of a second.
+    parts = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(written))]
+    words = pa.Array.from_buffers(pa.string(), len(written), parts)
+    return pa.DictionaryArray.from_arrays(codes, words, safe=False)  # our own codes: none is out of bounds
 
 
 def _with_gaps(pa: Any, kind: Any, values: Any, valid: Any) -> Any:

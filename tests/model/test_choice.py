@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 import inferbench as ib
+from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.model.choice import BEST, ForeignStack, choose, cited, likeness, serving
 from inferbench.records.choice import GRADES, Choice
@@ -148,3 +149,25 @@ def test_whole_steps_are_of_a_stack_that_knows_the_host(software, phase, name):
     """A name of kernels alone is not taken for a server: its steps would have no host time."""
     registry = ib.installed()
     assert cited(registry, registry.chip("h100-sxm"), software, phase).name == name
+
+
+def test_a_head_says_what_its_stack_says():
+    heads = {head.name: head for head in KNOWN.heads()}
+    assert set(heads) == {stack.name for stack in KNOWN.stacks()}
+    for stack in KNOWN.stacks():
+        head = heads[stack.name]
+        for name in ("architectures", "vendors", "software", "family", "grade", "based_on"):
+            assert getattr(head, name) == getattr(stack, name), (stack.name, name)
+        assert (head.domain.chips, head.domain.phases) == (stack.domain.chips, stack.domain.phases)
+        assert head.fit.rows == stack.fit.rows
+
+
+def test_a_damaged_stack_of_somebody_else_costs_only_itself(tmp_path, plugin):
+    """It is left out and reported, and the chip is served by the others."""
+    (tmp_path / "torn.toml").write_text('title = "Torn\n')
+    known = Registry()
+    known.load("torn", lambda: plugin(inferbench_stacks=lambda: [tmp_path]), "inferbench-torn", "1")
+    found = choose("best", known.chip("b200"), known.network("llama3-8b"), "decode", "bf16", known)
+    assert "b200" in found.stack.domain.chips
+    assert [(one.owner, one.where) for one in known.problems] == [("inferbench-torn", "stacks/torn")]
+    assert "torn.toml: not valid TOML" in known.problems[0].message

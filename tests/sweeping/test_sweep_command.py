@@ -10,7 +10,9 @@ import sys
 
 import pytest
 
+import inferbench as ib
 from inferbench.cli import progress
+from inferbench.errors import InferBenchError
 
 pytest.importorskip("pyarrow", reason="the extra inferbench-core[sweep] is not installed")
 TOY = ("sweep", "toy-chip", "-w", "toy-net/decode", "--scenario", "toy")
@@ -225,13 +227,27 @@ def test_a_trillion_points_are_told_before_they_are_made(toy_cli, tmp_path, axes
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_does_not_fit_into_memory_wants_a_place(toy_cli):
-    code, _, err = toy_cli(*TOY, "--precision", "fp8", "--batch", "1:10000:+1", "--context", "1:1000:+1")
-    assert code == 2
-    assert (
-        err
-        == "inferbench: --out: 10,000,000 points are too many to keep in memory\n  add --out space.parquet\n"
-    )
+@pytest.mark.parametrize("out", [(), ("--out", "space"), ("--out", "space.parquet")])
+def test_more_points_than_memory_keeps_are_summed_as_they_come(toy_cli, tmp_path, monkeypatch, out):
+    """The same figures whether all points are kept, or blocks of both systems are summed."""
+    monkeypatch.chdir(tmp_path)
+    args = (*TOY, "2xtoy-chip", "--precision", "fp8", "--batch", "1:90:+1", "--context", "1:100:+1")
+    code, kept, err = toy_cli(*args, "--format", "json")
+    assert (code, err) == (0, "")
+    monkeypatch.setattr("inferbench.face.sweep.LARGEST_SUMMARY", 100)
+    monkeypatch.setattr("inferbench.sweeping.plan.BLOCK", 1000)
+    code, summed, err = toy_cli(*args, *out, "--format", "json")
+    assert (code, err) == (0, "")
+    one, other = (json.loads(text)["systems"] for text in (kept, summed))
+    assert [{**row, "interval": pytest.approx(row["interval"])} for row in one] == other
+
+
+def test_a_frame_of_more_points_than_memory_keeps_names_the_way_out(toy, monkeypatch):
+    monkeypatch.setattr("inferbench.face.sweep.LARGEST_SUMMARY", 2)
+    found = ib.sweep(["toy-chip"], "toy-net/decode", batch=[1, 2, 3], context=8, scenario="toy", registry=toy)
+    assert "9 points" in repr(found)
+    with pytest.raises(InferBenchError, match="too many to keep in memory"):
+        found.to_frame()
 
 
 def test_more_than_the_disk_has_wants_a_yes(toy_cli, tmp_path, monkeypatch):

@@ -1,0 +1,60 @@
+"""Heads of all stacks: each is read once, and one that can't be read is left out and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from typing import Any, Protocol
+
+from inferbench.discovery.entries import Entry, said
+from inferbench.errors import InferBenchError
+from inferbench.records.stack import Stack
+from inferbench.specs.heads import Head, Headed, head_from
+
+__all__ = ["heads"]
+
+
+class Known(Protocol):
+    """What the registry answers."""
+
+    def entries(self, kind: str) -> Mapping[str, Entry]:
+        """Everything of a kind by name."""
+
+    def names(self, kind: str) -> list[str]:
+        """All names of a kind."""
+
+    def stack(self, name: str) -> Stack:
+        """A stack by name."""
+
+
+def heads(
+    known: Known,
+    records: MutableMapping[tuple[str, str], tuple[Entry, Any]],
+    report: Callable[[str, str, str, str], None],
+) -> Iterator[Headed]:
+    """Yield the heads of the stacks whose time models are installed.
+
+    Args:
+        known: The registry.
+        records: What it has read so far.
+        report: Takes owner, place, message and remedy of what can't be read.
+    """
+    entries, models = known.entries("stacks"), known.entries("time_models")
+
+    def head(name: str) -> Headed | None:
+        entry = entries.get(name)
+        if entry is None or entry.record is not None:
+            return None if entry is None else known.stack(name)
+        found = records.get(("heads", name))
+        if found is None or found[0] is not entry:
+            try:
+                made: Headed | None = head_from(entry.file.read_bytes(), name, entry.file.name, head)
+            except (InferBenchError, OSError, RecursionError) as error:
+                report(entry.owner, f"stacks/{name}", said(error), "inferbench doctor says more")
+                made = None
+            found = records["heads", name] = (entry, made)
+        return found[1]
+
+    for name in known.names("stacks"):
+        one = head(name)
+        if one is not None and (not isinstance(one, Head) or one.model in models):
+            yield one
