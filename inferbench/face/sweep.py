@@ -244,21 +244,30 @@ def sweep(
     made = plan(request, known)
     name = executor or _executor(made, out)
     ask(made, known, None if out is None else str(out), 1 if name == "inline" else workers or _cores(), yes)
-    path, large = None, made.size > LARGEST_SUMMARY
+    path = None
     if out is not None:
         opening = ExecutorOptions(workers, scheduler)
         path = execute.sweep(made, known, str(out), executor=name, opening=opening, watch=watch).path
+    large = made.size > LARGEST_SUMMARY
+    parts = _read(made, known, watch, path, large)
     if large:
-        parts = beside(path, made, _columns(known)) if path else _evaluated(made, known, watch, made.beside)
         return Sweep(made, (), path, metric, equal, known, _summed(parts, known))
-    kept = beside(path, made, _columns(known)) if path else _evaluated(made, known, watch, made.chunks)
-    return Sweep(made, tuple(kept), path, metric, equal, known)
+    return Sweep(made, tuple(parts), path, metric, equal, known)
+
+
+def _read(
+    made: Plan, known: Registry, watch: Watch, path: Path | None, aside: bool
+) -> Iterator[Mapping[str, Column | Text]]:
+    """What a summary reads, from the file or evaluated now: in order, or all systems at the same points."""
+    if path is not None:
+        return beside(path, made, _columns(known))
+    return _evaluated(made, known, watch, made.beside if aside else made.chunks)
 
 
 def _evaluated(
     made: Plan, known: Registry, watch: Watch, chunks: Iterable[Chunk]
 ) -> Iterator[Mapping[str, Column | Text]]:
-    """What a summary reads, chunk by chunk."""
+    """Evaluate what a summary reads, chunk by chunk."""
     names = _columns(known)
     for part in execute.in_memory(made, known, watch, chunks, names):
         yield {name: part.kept(name) for name in names if name in part.order}
