@@ -50,20 +50,20 @@ class Sweep(Answer):
     Attributes:
         plan: What was evaluated.
         parts: Columns of all points, chunk by chunk; empty where they are only on disk.
+        sums: Over all points, where there are too many to keep; else None.
         path: Where all points were written; None where nowhere.
         metric: Quantity by which systems are ranked.
         equal: What it is divided by.
         registry: Whose metrics the tables show.
-        sums: Over all points, where there are too many to keep.
     """
 
     plan: Plan
     parts: tuple[Mapping[str, Column | Text], ...]
+    sums: tuple[Totals, Doubts] | None
     path: Path | None
     metric: str
     equal: Equal
     registry: Registry
-    sums: tuple[Totals, Doubts] | None = None
 
     @property
     def space(self) -> Space:
@@ -248,20 +248,19 @@ def sweep(
     if out is not None:
         opening = ExecutorOptions(workers, scheduler)
         path = execute.sweep(made, known, str(out), executor=name, opening=opening, watch=watch).path
-    large = made.size > LARGEST_SUMMARY
-    parts = _read(made, known, watch, path, large)
-    if large:
-        return Sweep(made, (), path, metric, equal, known, _summed(parts, known))
-    return Sweep(made, tuple(parts), path, metric, equal, known)
+    return Sweep(made, *_read(made, known, watch, path), path, metric, equal, known)
 
 
 def _read(
-    made: Plan, known: Registry, watch: Watch, path: Path | None, aside: bool
-) -> Iterator[Mapping[str, Column | Text]]:
-    """What a summary reads, from the file or evaluated now: in order, or all systems at the same points."""
+    made: Plan, known: Registry, watch: Watch, path: Path | None
+) -> tuple[tuple[Mapping[str, Column | Text], ...], tuple[Totals, Doubts] | None]:
+    """What a summary reads, from the file or evaluated now: kept, or summed where there is too much."""
+    large = made.size > LARGEST_SUMMARY
     if path is not None:
-        return beside(path, made, _columns(known))
-    return _evaluated(made, known, watch, made.beside if aside else made.chunks)
+        parts = beside(path, made, _columns(known))
+    else:
+        parts = _evaluated(made, known, watch, made.beside if large else made.chunks)
+    return ((), _summed(parts, known)) if large else (tuple(parts), None)
 
 
 def _evaluated(
