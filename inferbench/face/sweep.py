@@ -256,6 +256,7 @@ def _read(
 ) -> tuple[tuple[Mapping[str, Column | Text], ...], tuple[Totals, Doubts] | None]:
     """What a summary reads, from the file or evaluated now: kept, or summed where there is too much."""
     large = made.size > LARGEST_SUMMARY
+    parts: Iterator[Mapping[str, Column | Text]]
     if path is not None:
         parts = beside(path, made, _columns(known))
     else:
