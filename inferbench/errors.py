@@ -101,6 +101,10 @@ class Fault:
         return self.text()
 
 
+MOST_TOLD = 50
+"""Faults that one message tells; more are counted."""
+
+
 class InferBenchError(Exception):
     """Input that can't be used: every fault found, not only the first. The command line exits with 2.
 
@@ -112,7 +116,13 @@ class InferBenchError(Exception):
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
-        super().__init__("\n".join(str(fault) for fault in self.faults))
+        super().__init__(self.text(str))
+
+    def text(self, write: Callable[[Fault], str]) -> str:
+        """All faults, each as `write` writes it; of very many the first, and how many more there are."""
+        lines = [write(fault) for fault in self.faults[:MOST_TOLD]]
+        more = len(self.faults) - len(lines)
+        return "\n".join([*lines, *([f"and {more:,} more of these"] if more else [])])
 
     @classmethod
     def at(cls, where: str, found: str, remedy: str = "") -> InferBenchError:

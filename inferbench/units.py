@@ -120,6 +120,8 @@ GramsPerKilowattHour = Annotated[float, Unit("g/kWh", "a carbon intensity", "400
 Count = Annotated[float, Unit("", "a count", "132")]
 Deviation = Annotated[float, Unit("", "a relative deviation", "0.05", zero=True)]
 Factor = Annotated[float, Unit("", "a factor of at least 1", "1.25", least=1.0)]
+Times = Annotated[float, Unit("", "a factor", "1.25", zero=True)]
+Exponent = Annotated[float, Unit("", "an exponent of at least 1", "6", least=1.0)]
 Share = Annotated[float, Unit("", "a fraction above 0 and up to 1", "0.85", top=1.0)]
 Span = Annotated[float, Unit("s", "a time", "3 years")]
 Fraction = Annotated[float, Unit("", "a fraction between 0 and 1", "0.85", zero=True, top=1.0)]

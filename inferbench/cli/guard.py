@@ -9,7 +9,11 @@ from contextlib import contextmanager, redirect_stdout
 from functools import wraps
 from typing import TextIO
 
-__all__ = ["answers", "disabled", "guarded"]
+import click
+
+from inferbench.errors import InferBenchError
+
+__all__ = ["answers", "disabled", "guarded", "refuse_empty"]
 
 _REAL: list[TextIO] = []
 DISABLE = "INFERBENCH_DISABLE"
@@ -27,6 +31,7 @@ def guarded(command: Callable[..., object]) -> Callable[..., object]:
 
     @wraps(command)
     def call(*given: object, **named: object) -> object:
+        refuse_empty()
         _REAL.append(sys.stdout)
         try:
             with redirect_stdout(sys.stderr):
@@ -36,6 +41,21 @@ def guarded(command: Callable[..., object]) -> Callable[..., object]:
 
     call.guarded = True  # type: ignore[attr-defined]
     return call
+
+
+def refuse_empty() -> None:
+    """Refuse an option of the running command that was given without any text: '' never means "none".
+
+    Raises:
+        InferBenchError: Which one.
+    """
+    context = click.get_current_context(silent=True)
+    for option in context.command.params if context is not None else ():
+        given = context.params.get(str(option.name)) if context is not None else None
+        words = given if isinstance(given, tuple) else (given,)
+        if any(isinstance(word, str) and not word.strip() for word in words):
+            found = "is empty"
+            raise InferBenchError.at(max(option.opts, key=len), found, "write what you want, or leave it out")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
+from inspect import signature
 from typing import Any
 
 import attrs
@@ -43,12 +44,29 @@ def names(text: str | None, argument: str = "precision") -> list[str] | None:
     found = [part.strip() for part in text.split(",") if part.strip()]
     if not found:
         raise InferBenchError.of_argument(argument, "no name was given", "write one, or several with commas")
+    _once(found, lambda name: InferBenchError.of_argument(argument, f"{name} stands twice", "give it once"))
     return found
 
 
+def _once(names: Sequence[str], refused: Callable[[str], InferBenchError]) -> None:
+    """Refuse a name that stands twice: of two values one would be taken in silence."""
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise refused(name)
+
+
 def options_of(pairs: Sequence[str]) -> dict[str, Any]:
-    """Read `--option key=value` flags."""
-    return dict(read_option(pair) for pair in pairs)
+    """Read `--option key=value` flags.
+
+    Raises:
+        InferBenchError: A flag without a value; a key that stands twice.
+    """
+    found = [read_option(pair) for pair in pairs]
+    _once(
+        [key for key, _ in found],
+        lambda key: InferBenchError.at("--option", f"{key} stands twice", "give it once"),
+    )
+    return dict(found)
 
 
 @attrs.frozen
@@ -239,11 +257,30 @@ def _price(text: str) -> tuple[str, str]:
 
 
 def axes_from(batch: str | None, context: str | None, more: Sequence[str]) -> dict[str, str]:
-    """Gather the axes that were given, as they were typed."""
+    """Gather the axes that were given, as they were typed.
+
+    Raises:
+        InferBenchError: An axis without values, one that stands twice, a name that is an option's own.
+    """
     found = {name: text for name, text in (("batch", batch), ("context", context)) if text is not None}
     for pair in more:
         name, sign, text = pair.partition("=")
         if not sign:
             raise InferBenchError.at("--axis", f"'{pair}' has no values", "write it like --axis steps=20,28")
+        if name in found:
+            said = f"{name} stands twice: {found[name]!r} and {text!r}"
+            raise InferBenchError.at("--axis", said, "give every axis once")
+        if name in _arguments():
+            remedy = f"--{name} is an option, perhaps; inferbench show NETWORK lists the axes of its phases"
+            raise InferBenchError.at("--axis", f"'{name}' is no axis of a workload", remedy)
         found[name] = text
     return found
+
+
+def _arguments() -> frozenset[str]:
+    """Names that the running verb takes for something else: no axis of it can be called so."""
+    import inferbench as ib
+
+    context = click.get_current_context(silent=True)
+    verb = getattr(ib, context.info_name or "", None) if context is not None else None
+    return frozenset(signature(verb).parameters) - {"batch", "context"} if callable(verb) else frozenset()

@@ -14,7 +14,8 @@ __all__ = ["message", "speller"]
 
 def message(error: InferBenchError, command: click.Command | None) -> str:
     """Return an error's text with arguments written as a command's options."""
-    return "\n".join(fault.text(speller(command), "write") for fault in error.faults)
+    spell = speller(command)
+    return error.text(lambda fault: fault.text(spell, "write"))
 
 
 def speller(command: click.Command | None) -> Callable[[str, object], str]:

@@ -27,6 +27,7 @@ __all__ = [
     "one_number",
     "one_phase",
     "phases_of",
+    "refuse_many",
     "scenario_of",
     "served",
     "serves",
@@ -69,7 +70,15 @@ def find(argument: str, name: str, get: Callable[[str], T]) -> T:
 
 def scenario_of(known: Registry, name: str | None) -> Scenario | None:
     """Look up an economic scenario; None where none is wanted."""
-    return find("scenario", name, lambda one: known.get("scenarios", one)) if name else None
+    return None if name is None else find("scenario", name, lambda one: known.get("scenarios", one))
+
+
+def refuse_many(points: int, most: int) -> None:
+    """Refuse a grid that would fill memory or a screen for minutes, before it is evaluated."""
+    if points > most:
+        found = f"{points:,} points are too many at once; {most:,} are the most here"
+        remedy = "take fewer points of an axis, or inferbench sweep, which writes to disk"
+        raise InferBenchError.at("grid", found, remedy)
 
 
 def example_chips(known: Registry, count: int = 1) -> list[str]:
@@ -168,10 +177,13 @@ def duration(time: str | float | None, argument: str) -> float:
     )
     if rate and float(rate["rate"]) > 0:
         return 1.0 / float(rate["rate"])
+    example = "30tok/s" if argument == SPEED else "20ms"
     try:
-        return quantity(time if isinstance(time, str) else f"{time!r} s", _TIME)
+        found = quantity(time if isinstance(time, str) else f"{time!r} s", _TIME)
+        if found > 0:
+            return found
+        raise ValueError(f"{time} is no limit")
     except ValueError as error:
-        example = "30tok/s" if argument == SPEED else "20ms"
         raise InferBenchError.of_argument(argument, str(error), **{argument: example}) from None
 
 

@@ -11,7 +11,16 @@ import attrs
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
-from inferbench.face.asked import duration, example_chips, find, listed, one_number, scenario_of, served
+from inferbench.face.asked import (
+    duration,
+    example_chips,
+    find,
+    listed,
+    one_number,
+    refuse_many,
+    scenario_of,
+    served,
+)
 from inferbench.model.capacity import smallest_layout
 from inferbench.model.choice import BEST, choose
 from inferbench.records.grid import Grid
@@ -30,6 +39,7 @@ __all__ = ["Frontiers", "frontier"]
 
 LOADS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 CHUNKS = (512.0, 2048.0)
+MOST_POINTS = 20_000
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -130,6 +140,7 @@ def frontier(
         reserve=reserve,
         open_ended=batch is None,
     )
+    refuse_many(len(question.batches) * len(question.precisions) * max(1, len(question.chunks)), MOST_POINTS)
     found = tuple(_found(question, one, stack, limits) for one in named)
     return Frontiers(found, question, limits)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from csv import Error as CsvError
 from csv import reader as read_csv
@@ -13,7 +14,7 @@ import numpy as np
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
-from inferbench.face.asked import find, listed
+from inferbench.face.asked import find, listed, refuse_many
 from inferbench.model.choice import BEST, choose
 from inferbench.model.operators import OpResult, cost_rows, product_rows
 from inferbench.num import Array
@@ -27,6 +28,8 @@ from inferbench.report.operators import operators_report
 from inferbench.specs.ranges import parse
 
 __all__ = ["OpTable", "op"]
+
+MOST_ROWS = 1_000_000
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -116,6 +119,7 @@ def _given(fields: Mapping[str, float | Sequence[float] | str]) -> dict[str, Arr
         name: parse(values, name, 0.0).values() if isinstance(values, str) else np.atleast_1d(values)
         for name, values in fields.items()
     }
+    refuse_many(math.prod(len(values) for values in lists.values()), MOST_ROWS)
     return product_rows(lists) if lists else {}
 
 

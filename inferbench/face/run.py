@@ -10,7 +10,7 @@ import attrs
 
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, suggest
-from inferbench.face.asked import find, listed, one_phase, scenario_of, split_workload
+from inferbench.face.asked import find, listed, one_phase, refuse_many, scenario_of, split_workload
 from inferbench.face.frames import by_column, to_frame
 from inferbench.face.picture import Picture, picture
 from inferbench.model.capacity import at_largest_batch
@@ -134,19 +134,11 @@ def evaluated(
         breakdown=breakdown,
     )
     points = axes_of(case.workload.defaults(case.network, phase), axes, phase)
-    _refuse_many(math.prod(one.count for one in points.values()) * len(names), most)
+    refuse_many(math.prod(one.count for one in points.values()) * len(names), most)
     grid = Grid.of({name: values.values() for name, values in points.items()}, names)
     largest = "batch" in points and points["batch"].largest
     found = at_largest_batch(case, grid) if largest else evaluate(case, grid)
     return attrs.evolve(found, view=InstalledView(known), notes={**found.notes, **own_names})
-
-
-def _refuse_many(points: int, most: int) -> None:
-    """Refuse a grid that would fill memory or a screen for minutes, before it is evaluated."""
-    if points > most:
-        found = f"{points:,} points are too many at once; {most:,} are the most here"
-        remedy = "take fewer points of an axis, or inferbench sweep, which writes to disk"
-        raise InferBenchError.at("grid", found, remedy)
 
 
 def axes_of(defaults: Mapping[str, float], given: Mapping[str, Axis], phase: str) -> dict[str, Points]:

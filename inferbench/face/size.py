@@ -191,8 +191,6 @@ def _limits(workload: str, phase: Phase, limits: Mapping[str, float]) -> tuple[f
         if math.isfinite(value) and name != mine and not extra:
             found, remedy = f"{workload} has no such time", "its limit is {give}"
             raise InferBenchError.of_argument(name, found, remedy, **{mine: None})
-        if value == 0.0:
-            raise InferBenchError.of_argument(name, "0 s is no limit that can be met", **{name: "20ms"})
     if not math.isfinite(limits[mine]):
         raise InferBenchError.of_argument(mine, "no limit was given", **give)
     return limits[mine], limits["ttft"] if phase.role == "token" else math.inf

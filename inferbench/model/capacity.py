@@ -70,7 +70,10 @@ def at_largest_batch(case: Case, grid: Grid) -> Run:
         if best is None or _better(run, best):
             best = run
     assert best is not None
-    return best
+    if np.max(np.asarray(best.batch)) < MOST:
+        return best
+    ended = f"the search for the largest batch ends at {MOST:,.0f}: more may fit"
+    return attrs.evolve(best, notes={**best.notes, "largest-batch": ended})
 
 
 def _better(run: Run, than: Run) -> bool:

@@ -111,7 +111,11 @@ def choose(
     phases = (phase,) if isinstance(phase, str) else tuple(phase)
     formats = (precision,) if isinstance(precision, str) else tuple(precision)
     asked = _Asked(chip, network, phases, formats, count, kind, registry)
-    parts = [part.strip() for part in wanted.split(",") if part.strip()] or [BEST]
+    parts = [part.strip() for part in wanted.split(",") if part.strip()]
+    if not parts:
+        raise InferBenchError.at(
+            where or "stack", "no software is named", f"write {BEST}, {IDEAL} or a stack"
+        )
     for i, part in enumerate(parts):
         try:
             return _one(part, asked, where or f"{chip.name}@{part}")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import attrs
 import numpy as np
 
 from inferbench.discovery.registry import Registry
+from inferbench.errors import InferBenchError
+from inferbench.model.case import prepare
+from inferbench.model.evaluate import evaluate
+from inferbench.records.grid import Grid
 from inferbench.records.run import Run
 from inferbench.records.system import Layout
 from inferbench.specs.options import structured, structured_tuning
@@ -33,12 +38,39 @@ def with_remarks(run: Run, registry: Registry) -> Run:
     remarks = [
         *workload.remarks(run.network, options, used),
         *architecture.remarks(run.system.chip, structured_tuning(architecture, run.stack)),
+        *_idle_remarks(run, registry),
         *_spill_remarks(run),
         *_link_remarks(run, used, registry),
         *(f"{run.network.name}: {part} is not read; the figures leave it out" for part in run.network.unread),
     ]
     numbered = {f"remark-{i}": text for i, text in enumerate(remarks)}
     return attrs.evolve(run, notes={**run.notes, **unusual, **numbered})
+
+
+def _idle_remarks(run: Run, registry: Registry) -> list[str]:
+    """Options that were given and change nothing at the first point, like `draft` of a prompt."""
+    if not run.options:
+        return []
+    first = next(run.points())[0]
+    axes = {name: [value] for name, value in first.items() if name != "precision"}
+    grid = Grid.of(axes, run.grid.precisions[:1])
+
+    def figures(options: Mapping[str, object]) -> tuple[float, ...]:
+        case = prepare(
+            run.system, run.network, run.phase, stack=run.choice, registry=registry, options=options
+        )
+        one = evaluate(case, grid, [run.layouts[int(np.ravel(run.layout)[0])]])
+        found = (one.seconds, one.useful, one.items, one.compulsory, one.held)
+        return tuple(float(np.ravel(np.asarray(figure))[0]) for figure in found)
+
+    whole = figures(run.options)
+    given = run.options.items()
+    idle = []
+    for name in run.options:
+        with suppress(InferBenchError):  # another option needs it
+            if figures({other: value for other, value in given if other != name}) == whole:
+                idle.append(f"{name} changes nothing in {run.phase}")
+    return idle
 
 
 def _spill_remarks(run: Run) -> list[str]:

@@ -38,6 +38,21 @@ class Domain:
     axes: Mapping[str, tuple[float, float]] = attrs.field(factory=dict)
     ops: Mapping[str, Mapping[str, tuple[float, float]]] = attrs.field(factory=dict)
 
+    def __attrs_post_init__(self) -> None:
+        """Check that ranges are ranges.
+
+        Raises:
+            ValueError: One that is empty; the second line is the remedy.
+        """
+        ranges = [*self.axes.items(), *(one for box in self.ops.values() for one in box.items())]
+        if self.counts:
+            ranges.append(("counts", (self.counts[0], self.counts[-1])))
+        for name, (low, high) in ranges:
+            if not low <= high:
+                raise ValueError(f"{name} runs from {low:g} to {high:g}\nwrite the lower end first")
+        if self.counts and min(self.counts) < 1:
+            raise ValueError(f"counts begins at {min(self.counts)}\na system has at least 1 chip")
+
     def holds(self, op: Op) -> Mask:
         """Whether an operator lies in the box of its variant, at each point; True where no box is given."""
         inside: Mask = np.asarray(True)
@@ -103,7 +118,7 @@ class FitPart:
     between: Deviation = math.nan
     software: Deviation = math.nan
     coverage: Deviation = math.nan
-    regimes: Mapping[str, float] = attrs.field(factory=dict)
+    regimes: Mapping[str, Deviation] = attrs.field(factory=dict)
     parameters: tuple[str, ...] = ()
     deviations: tuple[float, ...] = ()
     correlation: tuple[tuple[float, ...], ...] = ()
@@ -160,10 +175,10 @@ class Fit:
     date: str = ""
     error: Deviation = math.nan
     kernel: Deviation = math.nan
-    kernels: Mapping[str, float] = attrs.field(factory=dict)
+    kernels: Mapping[str, Deviation] = attrs.field(factory=dict)
     step: Deviation = math.nan
-    steps: Mapping[str, float] = attrs.field(factory=dict)
+    steps: Mapping[str, Deviation] = attrs.field(factory=dict)
     power: Deviation = math.nan
     energy: Deviation = math.nan
-    kernel_power: Mapping[str, float] = attrs.field(factory=dict)
+    kernel_power: Mapping[str, Deviation] = attrs.field(factory=dict)
     parts: Mapping[str, FitPart] = attrs.field(factory=dict)

@@ -10,7 +10,7 @@ import attrs
 from inferbench.num import Numeric
 from inferbench.records.free import Free
 from inferbench.records.overlap import power_sum
-from inferbench.units import Count, Fraction, Seconds
+from inferbench.units import Exponent, Fraction, Seconds
 
 __all__ = ["Across", "Host"]
 
@@ -52,7 +52,7 @@ class Host:
     step: Seconds = 0.0
     sequence: Seconds = 0.0
     kernel: Seconds = 0.0
-    overlap: Count = 6.0
+    overlap: Exponent = 6.0
     reserve: Fraction | None = None
 
     def add(self, seconds: Numeric, kernels: Numeric, passes: Numeric, batch: Numeric) -> Numeric:

@@ -20,8 +20,10 @@ from inferbench.records.lookup import Curve, Lookup, PerKernel
 from inferbench.records.op import Op
 from inferbench.records.overlap import maximum_of
 from inferbench.records.roofline import ROOFLINE, exposed
+from inferbench.records.rules import Ruled
 from inferbench.records.time_model import TimeModel, Unfitted
 from inferbench.records.variants import variants
+from inferbench.units import Times
 
 __all__ = [
     "IDEAL",
@@ -43,7 +45,7 @@ OUTSIDE = 0.25
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Stack:
+class Stack(Ruled):
     """How a kernel's cost becomes seconds; host time, tuning, energies; what was fitted, and where it holds.
 
     Keys of a table by kernel are looked up from special to general: `attention.generation.fp8` before
@@ -84,7 +86,7 @@ class Stack:
     host: Host = attrs.field(factory=Host)
     overlap_across: Across = attrs.field(factory=Across)
     tuning: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict)
-    energy: Mapping[str, float] = attrs.field(factory=dict)
+    energy: Mapping[str, Times] = attrs.field(factory=dict)
     kernel_energy: Mapping[str, PerKernel] = attrs.field(factory=dict)
     power: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict)
     energy_fit: Fit = attrs.field(factory=Fit)
@@ -266,7 +268,7 @@ class StackFile:
     host: Host = attrs.field(factory=Host)
     overlap_across: Across = attrs.field(factory=Across)
     tuning: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict)
-    energy: Mapping[str, float] = attrs.field(factory=dict)
+    energy: Mapping[str, Times] = attrs.field(factory=dict)
     kernel_energy: Mapping[str, EnergyByKernel] = attrs.field(factory=dict)
     power: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict)
     energy_fit: Fit = attrs.field(factory=Fit)

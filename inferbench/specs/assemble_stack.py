@@ -83,6 +83,9 @@ def _base(name: object, find: Find, faults: list[Fault]) -> Stack | None:
         found: Stack = find(name)
     except InferBenchError as error:
         raise type(error)([*faults, *error.faults]) from None
+    except RecursionError:
+        found_out = f"'{name}' is based on itself, perhaps by way of others"
+        raise InferBenchError.at(name, found_out, "let the last of them stand alone") from None
     return found
 
 

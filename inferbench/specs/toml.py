@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 
 import attrs
 
-from inferbench.errors import Fault, InferBenchError, suggest
+from inferbench.errors import MOST_TOLD, Fault, InferBenchError, suggest
 from inferbench.records.facts import Basis, Fact, Source
 from inferbench.records.kernel_tables import Engines, is_by_kernel, marker, of_action
 from inferbench.records.rules import least_of
@@ -218,7 +218,7 @@ class _Walker:
         meant = ""
         for key in raw:
             if key not in fields:
-                hint = suggest(key, fields)
+                hint = suggest(key, fields) if len(self.faults) < MOST_TOLD else ""
                 self.fault(join(path, key), "unknown key", hint or f"known keys: {', '.join(fields)}")
                 meant += hint  # a misspelt key is not missing as well
         values: dict[str, object] = {}

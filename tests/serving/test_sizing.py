@@ -180,7 +180,7 @@ class TestCommand:
         [
             (("--tpot", "20"), '--tpot: "20" is a number without unit'),
             (("--tpot", "20 GB"), '--tpot: "20 GB" is a capacity'),
-            (("--tpot", "0ms"), "--tpot: 0 s is no limit"),
+            (("--tpot", "0ms"), "--tpot: 0ms is no limit"),
             (("--tpot", "nan s"), "--tpot:"),
             (("--tpot", "-1ms"), '--tpot: "-1ms" is negative'),
             (("--users", "0"), "--users: 0 is out of range"),

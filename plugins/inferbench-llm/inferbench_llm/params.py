@@ -137,9 +137,13 @@ def _share(low: float, high: float, open_top: bool = False) -> Any:
     return check
 
 
-def _turns(_: object, attribute: attrs.Attribute[float], value: float) -> None:
-    if not 1.0 <= value <= 256.0 or value % 1:
-        raise ValueError(f"{attribute.name} is {value:g}; a whole number from 1 to 256 was expected")
+def _whole(least: float, most: float) -> Any:
+    def check(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+        if not least <= value <= most or value % 1:
+            span = f"from {least:.0f} to {most:,.0f}"
+            raise ValueError(f"{attribute.name} is {value:g}; a whole number {span} was expected")
+
+    return check
 
 
 @attrs.frozen(kw_only=True)
@@ -175,9 +179,9 @@ class Options:
     lm_head_all: bool = False
     prefix_hit: float = attrs.field(default=0.0, validator=_share(0.0, 1.0, open_top=True))
     cached: float = attrs.field(default=0.0, validator=_share(0.0, 1e9))
-    turns: float = attrs.field(default=1.0, validator=_turns)
-    chunk: float = attrs.field(default=0.0, validator=_share(0.0, 1e9))
-    draft: float = attrs.field(default=0.0, validator=_share(0.0, 1e3))
+    turns: float = attrs.field(default=1.0, validator=_whole(1.0, 256.0))
+    chunk: float = attrs.field(default=0.0, validator=_whole(0.0, 1e9))
+    draft: float = attrs.field(default=0.0, validator=_whole(0.0, 1e3))
     acceptance: float = attrs.field(default=0.0, validator=_share(0.0, 1.0))
     draft_cost: float = attrs.field(default=0.0, validator=_share(0.0, 1.0))
 

@@ -135,7 +135,7 @@ def test_drafting_costs_its_share_of_plain_steps(bench):
 
 @pytest.mark.parametrize(
     ("option", "value", "span"),
-    [("prefix_hit", 1.0, r"\[0, 1\)"), ("acceptance", 1.5, r"\[0, 1\]"), ("chunk", -1.0, r"\[0, 1e\+09\]")],
+    [("prefix_hit", 1.0, r"\[0, 1\)"), ("acceptance", 1.5, r"\[0, 1\]"), ("chunk", -1.0, "whole number")],
 )
 def test_options_out_of_range(option, value, span):
     with pytest.raises(ValueError, match=f"{option} is {value:g}; a number in {span} was expected"):
