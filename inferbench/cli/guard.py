@@ -50,12 +50,16 @@ def refuse_empty() -> None:
         InferBenchError: Which one.
     """
     context = click.get_current_context(silent=True)
-    for option in context.command.params if context is not None else ():
-        given = context.params.get(str(option.name)) if context is not None else None
+    if context is None:
+        return
+    for option in context.command.params:
+        name = str(option.name)
+        given = context.params.get(name)
         words = given if isinstance(given, tuple) else (given,)
-        if any(isinstance(word, str) and not word.strip() for word in words):
-            found = "is empty"
-            raise InferBenchError.at(max(option.opts, key=len), found, "write what you want, or leave it out")
+        empty = any(isinstance(word, str) and not word.strip() for word in words)
+        if empty and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            remedy = "write what you want, or leave it out"
+            raise InferBenchError.at(max(option.opts, key=len), "is empty", remedy)
 
 
 @contextmanager

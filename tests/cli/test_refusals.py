@@ -16,7 +16,7 @@ RUN = ("run", "toy-chip", "toy-net/decode", "--scenario", "toy")
 STACK = 'title = "Mine"\n[time]\nmodel = "roofline"\n'
 
 
-@pytest.mark.parametrize("name", ["precision", "registry", "workload", "reserve", "prefer", "breakdown"])
+@pytest.mark.parametrize("name", ["precision", "registry", "workload", "reserve", "scenario", "breakdown"])
 def test_an_argument_of_a_verb_is_no_axis(toy_cli, name):
     code, out, err = toy_cli(*RUN, "--axis", f"{name}=1")
     assert (code, out) == (2, "")

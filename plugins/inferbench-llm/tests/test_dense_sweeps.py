@@ -135,10 +135,14 @@ def test_drafting_costs_its_share_of_plain_steps(bench):
 
 @pytest.mark.parametrize(
     ("option", "value", "span"),
-    [("prefix_hit", 1.0, r"\[0, 1\)"), ("acceptance", 1.5, r"\[0, 1\]"), ("chunk", -1.0, "whole number")],
+    [
+        ("prefix_hit", 1.0, r"a number in \[0, 1\)"),
+        ("acceptance", 1.5, r"a number in \[0, 1\]"),
+        ("chunk", -1.0, "a whole number from 0 to 1,000,000,000"),
+    ],
 )
 def test_options_out_of_range(option, value, span):
-    with pytest.raises(ValueError, match=f"{option} is {value:g}; a number in {span} was expected"):
+    with pytest.raises(ValueError, match=f"{option} is {value:g}; {span} was expected"):
         Options(**{option: value})
 
 
