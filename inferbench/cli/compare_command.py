@@ -122,7 +122,7 @@ def command(
         reserve=asked.reserve,
         breakdown=output.verbose,
         registry=registry,
-        **common.axes_from(asked.batch, asked.context, asked.axes),
+        **common.axes_from(asked.batch, asked.context, asked.axes, compare),
     )
     common.emit(found.report(output.verbose), output.form, output.out, registry)
     common.problems_line(registry)

@@ -70,7 +70,7 @@ def command(
         ignore_capacity=asked.ignore_capacity,
         reserve=asked.reserve,
         registry=registry,
-        **common.axes_from(asked.batch, asked.context, asked.axes),
+        **common.axes_from(asked.batch, asked.context, asked.axes, explain),
     )
     common.emit(found.report(), output.form, output.out, registry)
     common.problems_line(registry, found.warnings)

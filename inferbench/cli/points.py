@@ -256,13 +256,21 @@ def _price(text: str) -> tuple[str, str]:
     return _pair(f"{Term(term.strip()).path}={value}", "--price", "purchase=30kUSD")
 
 
-def axes_from(batch: str | None, context: str | None, more: Sequence[str]) -> dict[str, str]:
+def axes_from(
+    batch: str | None, context: str | None, more: Sequence[str], verb: Callable[..., object] | None = None
+) -> dict[str, str]:
     """Gather the axes that were given, as they were typed.
+
+    Args:
+        batch, context: Those with an option of their own.
+        more: `name=1,2`.
+        verb: That takes them beside its arguments: an axis can't be called like one of these.
 
     Raises:
         InferBenchError: An axis without values, one that stands twice, a name that is an option's own.
     """
     found = {name: text for name, text in (("batch", batch), ("context", context)) if text is not None}
+    taken = set(signature(verb).parameters) - {"batch", "context"} if verb is not None else set()
     for pair in more:
         name, sign, text = pair.partition("=")
         if not sign:
@@ -270,17 +278,8 @@ def axes_from(batch: str | None, context: str | None, more: Sequence[str]) -> di
         if name in found:
             said = f"{name} stands twice: {found[name]!r} and {text!r}"
             raise InferBenchError.at("--axis", said, "give every axis once")
-        if name in _arguments():
+        if name in taken:
             remedy = f"--{name} is an option, perhaps; inferbench show NETWORK lists the axes of its phases"
             raise InferBenchError.at("--axis", f"'{name}' is no axis of a workload", remedy)
         found[name] = text
     return found
-
-
-def _arguments() -> frozenset[str]:
-    """Names that the running verb takes for something else: no axis of it can be called so."""
-    import inferbench as ib
-
-    context = click.get_current_context(silent=True)
-    verb = getattr(ib, context.info_name or "", None) if context is not None else None
-    return frozenset(signature(verb).parameters) - {"batch", "context"} if callable(verb) else frozenset()

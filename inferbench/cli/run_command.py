@@ -58,7 +58,7 @@ def command(
         reserve=asked.reserve,
         breakdown=output.verbose,
         registry=registry,
-        **common.axes_from(asked.batch, asked.context, asked.axes),
+        **common.axes_from(asked.batch, asked.context, asked.axes, run_once),
     )
     if run.grid.size > MOST_ROWS:
         found = f"{run.grid.size:,} points are too many for a table of run"

@@ -176,7 +176,7 @@ def command(
                 equal=ranking.equal,
                 watch=progress.update,
                 registry=registry,
-                **common.axes_from(asked.batch, asked.context, asked.axes),
+                **common.axes_from(asked.batch, asked.context, asked.axes, sweep),
             )
     except KeyboardInterrupt:
         if placing.store:
