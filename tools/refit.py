@@ -2,7 +2,7 @@
 
     python tools/refit.py NAME...        write specs/inferbench_specs/stacks/NAME.toml
 
-Words of a file (title, note, source) and energies of kernels stay as they are.
+Words of a file (title, note, source, names and versions of software) and energies of kernels stay.
 """
 
 from __future__ import annotations
@@ -32,7 +32,15 @@ def refit(path: Path, registry: Registry) -> str:
     text = path.read_text("utf-8")
     raw = tomllib.loads(text)
     source = raw.get("sources", {}).get("data", {})
-    words = Labels(raw["title"], raw.get("note", ""), cite=source.get("title", ""), url=source.get("url", ""))
+    words = Labels(
+        raw["title"],
+        raw.get("note", ""),
+        cite=source.get("title", ""),
+        url=source.get("url", ""),
+        software=tuple(raw.get("software", ())),
+        family=raw.get("family", ""),
+        versions=tuple(raw.get("versions", ())),
+    )
     recipe = Recipe.parse(raw["fit"]["command"])
     with tempfile.TemporaryDirectory() as folder:
         files = [registry.get("tables", Path(name).stem).write(Path(folder)) for name in recipe.files]

@@ -111,14 +111,17 @@ def _serving(
     if progress is not None:
         progress(f"steps on {chip.name}")
     base = registry.stack(kernels)
-    stacks = {chip.name: kernels, **recipe.pool}
-    lines, left = lines_of(rows, stacks, recipe.software, SHARE in frees, registry)
+    stacks = {chip.name: kernels, **recipe.pool, **recipe.join}
+    for network in recipe.networks:
+        registry.network(network)
+    lines, left = lines_of(rows, stacks, recipe.software, SHARE in frees, registry, recipe.networks)
     software = _one_software([line.software for line in lines if line.chip == chip.name], recipe)
     recipe = attrs.evolve(recipe, software=software)
-    found = fit_step(chip.name, lines, frees)
+    found = fit_step(chip.name, lines, frees, tuple(recipe.join))
     words = labels_of(labels, recipe, f"{' and '.join(software)} on {chip.title}")
     fit = _record(found, recipe, base, words)
-    text = step_toml(found, fit, step_domain(found.lines, recipe.phases), words)
+    own = [line for line in found.lines if line.chip == chip.name]
+    text = step_toml(found, fit, step_domain(own, recipe.phases, found.widening), words)
     parameters = tuple(Parameter(free.path, found.values[free.path], free.unit) for free in frees)
     doubts = _doubts(found)
     return FittedStack(
@@ -151,7 +154,8 @@ def _record(found: StepFit, recipe: Recipe, base: Stack, labels: Labels) -> Fit:
     networks = ", ".join(sorted({line.network for line in found.lines}))
     return Fit(
         rows=len(found.lines),
-        on=f"{labels.cite + ': ' if labels.cite else ''}{len(found.lines)} rows of {recipe.chip} under "
+        on=f"{labels.cite + ': ' if labels.cite else ''}{len(found.lines)} rows of"
+        f" {', '.join(dict.fromkeys([str(recipe.chip), *recipe.join]))} under "
         f"{', '.join(recipe.software)}: {networks}",
         files=files_of(recipe.files, [line.file for line in found.lines]),
         command=recipe.command,

@@ -12,93 +12,30 @@ from collections.abc import Iterator, Mapping, Sequence
 import attrs
 import numpy as np
 
-from inferbench.calibration.forms import NODES, SHARE
+from inferbench.calibration.forms import SHARE
+from inferbench.calibration.line import Line, Power, nodes
+from inferbench.calibration.loops import loop_line
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.evidence.matching import Situation, situate
+from inferbench.evidence.names import chip_of
 from inferbench.model.case import Case, prepare
 from inferbench.model.evaluate import evaluate
 from inferbench.num import Array, Mask, Numeric
 from inferbench.records.grid import Grid
 from inferbench.records.host import Host
 from inferbench.records.measurement import Measurement
+from inferbench.records.op import Collective
 from inferbench.records.run import Run
 from inferbench.records.stack import Stack
 from inferbench.records.variants import GENERATION, variants
-from inferbench.specs.figures import Target, targets
+from inferbench.specs.figures import LOOP, Target, served, targets
 
-__all__ = ["Line", "Power", "lines_of"]
+__all__ = ["lines_of"]
 
 SPENT = ("power_w", "energy_j")
 NO_LIMIT = 1e9
 Sorted = tuple[int, str, Measurement, Situation, Target]
-
-
-@attrs.frozen
-class Power:
-    """Power of one step: watts measured, watts of the baseline, joules of operations and of everything else,
-    watts at most.
-    """
-
-    measured: float
-    baseline: float
-    ops: float
-    rest: float
-    limit: float
-
-    def watts(self, factor: float, seconds: float) -> float:
-        """Mean power of a step that lasts so long, each operation's energy times a factor."""
-        return min(self.baseline + (factor * self.ops + self.rest) / seconds, self.limit)
-
-
-@attrs.frozen(eq=False)
-class Line:
-    """One measured figure of a whole step.
-
-    Attributes:
-        file: Name of its file.
-        chip, network, software: What was measured.
-        chips: How many worked together.
-        phase: Of the workload, as the model predicts the figure.
-        axes: Of the point.
-        groups: Query heads per KV head, by variant, of attention of one new token.
-        seconds: Of the kernels, at each of the shares where the memory's share is fitted; else one.
-        kernels: Launched in the step.
-        passes: Over the network in the step.
-        measured: Seconds.
-        floor: Seconds of the roofline.
-        precision: Our name.
-        power: Where power was measured and is modelled.
-    """
-
-    file: str
-    chip: str
-    chips: int
-    network: str
-    software: str
-    phase: str
-    axes: Mapping[str, float]
-    groups: Mapping[str, float]
-    seconds: Array
-    kernels: float
-    passes: float
-    measured: float
-    floor: float
-    precision: str
-    power: Power | None
-
-    @property
-    def batch(self) -> float:
-        """Sequences or images together."""
-        return self.axes["batch"]
-
-    def at(self, shares: Array) -> Array:
-        """Seconds of the kernels at other shares of the memory's bandwidth."""
-        return np.asarray(np.exp(np.interp(np.log(shares), np.log(_nodes()), np.log(self.seconds))))
-
-
-def _nodes() -> Array:
-    return np.geomspace(SHARE.low, SHARE.high, NODES)
 
 
 def lines_of(
@@ -107,6 +44,7 @@ def lines_of(
     software: Sequence[str],
     shared: bool,
     registry: Registry,
+    networks: Sequence[str] = (),
 ) -> tuple[list[Line], dict[str, int]]:
     """Turn rows into lines.
 
@@ -116,6 +54,7 @@ def lines_of(
         software: Beginnings of the software's names, any case; none: all.
         shared: Whether the share of the bandwidth that kernels without a figure reach is to be fitted.
         registry: For aliases, networks and plugins.
+        networks: Whose rows to take; none: all.
 
     Returns:
         Lines in the order of the rows, and how many rows were not taken, by reason.
@@ -124,10 +63,14 @@ def lines_of(
     groups: dict[object, list[Sorted]] = {}
     for i, (file, m) in enumerate(rows):
         for key, one in _sorted(i, file, m, stacks, software, left, registry):
-            groups.setdefault(key, []).append(one)
+            network = one[3].network
+            if networks and (network is None or network.name not in networks):
+                left[f"of {network.name if network else 'no network'}"] += 1
+            else:
+                groups.setdefault(key, []).append(one)
     found: list[tuple[int, Line]] = []
-    for group in groups.values():
-        found += _evaluated(group, shared, left, registry)
+    for key, group in groups.items():
+        found += _looped(group, left, registry) if key == LOOP else _evaluated(group, shared, left, registry)
     return [line for _, line in sorted(found, key=lambda pair: pair[0])], dict(left)
 
 
@@ -141,7 +84,7 @@ def _sorted(
     registry: Registry,
 ) -> Iterator[tuple[object, Sorted]]:
     """The figures of a row, each with what it can be evaluated together with."""
-    chip = registry.alias("chips", m.chip)
+    chip = _chip(m.chip, registry)
     if chip not in stacks:
         left[f"of the chip {m.chip}"] += 1
         return
@@ -159,6 +102,27 @@ def _sorted(
         if target.metric not in SPENT and not target.regime:
             other = tuple(sorted((name, value) for name, value in target.axes.items() if name != "batch"))
             yield (s.key, m.software, target.phase, other), (i, file, m, s, target)
+    for target in served(m):
+        if target.metric == "tpot_s" and target.regime == LOOP:
+            yield LOOP, (i, file, m, s, target)
+
+
+def _chip(written: str, registry: Registry) -> str:
+    """Our name of a chip, or what the row has where none is meant by it."""
+    try:
+        return chip_of(written, registry).name
+    except InferBenchError:
+        return written
+
+
+def _looped(group: Sequence[Sorted], left: Counter[str], registry: Registry) -> Iterator[tuple[int, Line]]:
+    """Closed loops, each replayed by itself."""
+    for i, file, m, s, target in group:
+        found = loop_line(file, m, s, target, registry)
+        if isinstance(found, Line):
+            yield i, found
+        else:
+            left[found] += 1
 
 
 def _evaluated(
@@ -173,7 +137,7 @@ def _evaluated(
         left[f"not modelled: {error.faults[0].found}"] += len(group)
         return
     seconds = np.array([np.ravel(run.values(run.seconds)) for run in runs])
-    feasible, floor, kernels, passes = (
+    feasible, floor, kernels, passes, exchanges, eager = (
         np.ravel(runs[-1].values(value)) for value in _counted(runs[-1], case, grid)
     )
     groups = _heads(case, grid)
@@ -189,28 +153,42 @@ def _evaluated(
         elif figure.measured < floor[k]:
             left["faster than the roofline"] += 1
         else:
-            assert one.network is not None
             power = _power(runs[-1], spent, m, k, seconds[-1, k])
-            yield (
-                i,
-                Line(
-                    file,
-                    s.system.chip.name,
-                    s.system.count,
-                    one.network.name,
-                    m.software,
-                    figure.phase,
-                    figure.axes,
-                    groups,
-                    seconds[:, k],
-                    float(kernels[k]),
-                    float(passes[k]),
-                    figure.measured,
-                    float(floor[k]),
-                    s.precision,
-                    power,
-                ),
-            )
+            counted = tuple(float(values[k]) for values in (kernels, passes, floor, exchanges, eager))
+            yield i, _line(file, m, one, figure, groups, seconds[:, k], counted, power)
+
+
+def _line(
+    file: str,
+    m: Measurement,
+    s: Situation,
+    target: Target,
+    groups: Mapping[str, float],
+    seconds: Array,
+    counted: Sequence[float],
+    power: Power | None,
+) -> Line:
+    assert s.network is not None
+    kernels, passes, floor, exchanges, eager = counted
+    return Line(
+        file=file,
+        chip=s.system.chip.name,
+        chips=s.system.count,
+        network=s.network.name,
+        software=m.software,
+        phase=target.phase,
+        axes=target.axes,
+        groups=groups,
+        seconds=seconds,
+        kernels=kernels,
+        passes=passes,
+        measured=target.measured,
+        floor=floor,
+        precision=s.precision,
+        power=power,
+        exchanges=exchanges,
+        eager=eager,
+    )
 
 
 def _runs(
@@ -222,9 +200,16 @@ def _runs(
     grid = Grid.of({name: [value] for name, value in axes.items()} | {"batch": batches}, [s.precision])
     bare = attrs.evolve(s.stack, host=Host(), energy={})
     runs = []
-    for stack in [at_share(bare, float(share)) for share in _nodes()] if shared else [bare]:
+    for stack in [at_share(bare, float(share)) for share in nodes()] if shared else [bare]:
         case = prepare(
-            s.system, s.network, target.phase, stack=stack, registry=registry, options=s.options, reserve=0
+            s.system,
+            s.network,
+            target.phase,
+            stack=stack,
+            registry=registry,
+            options=s.options,
+            reserve=0,
+            breakdown=s.system.count > 1,
         )
         runs.append(evaluate(case, grid))
     return runs, case, grid
@@ -236,11 +221,23 @@ def at_share(stack: Stack, share: float) -> Stack:
     return attrs.evolve(stack, figures=figures)
 
 
-def _counted(run: Run, case: Case, grid: Grid) -> tuple[Mask, Array, Array, Array]:
-    """Whether points are feasible, seconds of the roofline, kernels, and passes over the network."""
-    kernels: Numeric = sum((op.repeat for op in case.graph(grid.at)), start=0.0)
-    passes = case.workload.passes(case.network, grid.at, case.phase.name, case.options)
-    return run.feasible, run.roofline, np.asarray(kernels), np.asarray(passes)
+def _counted(run: Run, case: Case, grid: Grid) -> tuple[Mask, Array, Array, Array, Array, Array]:
+    """Whether points are feasible, seconds of the roofline, kernels, passes over the network, exchanges
+    between chips, and kernels of passes that process prompts.
+    """
+    exchanges: Numeric = sum((op.repeat for op in run.ops if op.kind == Collective.kind), start=0.0)
+    kernels: Numeric = sum((op.repeat for op in case.graph(grid.at)), start=0.0) + exchanges
+    asked = case.network, grid.at, case.phase.name, case.options
+    passes = np.asarray(case.workload.passes(*asked))
+    eager = kernels * case.workload.eager(*asked) / passes
+    return (
+        run.feasible,
+        run.roofline,
+        np.asarray(kernels),
+        passes,
+        np.asarray(exchanges),
+        np.asarray(eager),
+    )
 
 
 def _heads(case: Case, grid: Grid) -> dict[str, float]:

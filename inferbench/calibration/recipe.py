@@ -21,14 +21,16 @@ _FIELDS = {
     "stack": "stack",
     "software": "software",
     "precision": "precisions",
+    "network": "networks",
     "kind": "kinds",
     "free": "free",
     "phase": "phases",
     "tuning": "tuning",
     "based-on": "based_on",
 }
-# Those that take a list, with commas between its entries.
-_LISTS = ("software", "precision", "kind", "free", "phase")
+# Those that are given once per chip, and those that take a list, with commas between its entries.
+_PAIRS = ("pool", "join")
+_LISTS = ("software", "precision", "network", "kind", "free", "phase")
 
 
 @attrs.frozen(kw_only=True)
@@ -44,11 +46,14 @@ class Recipe:
         based_on: Stack that fills in what is not fitted; of `serving` its kernels are taken as they are.
         software: Beginnings of the software's names in the rows.
         precisions: Precisions to take, as the rows write them.
+        networks: Whose rows to take, by our names; of `serving` alone.
         kinds: Beginnings of the kernels' keys to take.
         tuning: Stack whose `[tuning]` says how products are tiled.
         free: Parameters to fit (`host.step`); empty: those usual for the kind.
         phases: Phases in which the stack holds; empty: those of the rows.
         pool: Other chips, each with its kernel stack: fitted the same way, their errors count too.
+        join: Other chips, each with its kernel stack, whose rows are fitted together with the chip's: one
+            engine on hosts alike has one set of parameters.
 
     Example:
         >>> recipe = Recipe(kind="serving", files=("runs.csv",), chip="h100-sxm", based_on="trtllm-1.3")
@@ -65,11 +70,13 @@ class Recipe:
     based_on: str | None = None
     software: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     tuning: str | None = None
     free: tuple[str, ...] = ()
     phases: tuple[str, ...] = ()
     pool: Mapping[str, str] = attrs.field(factory=dict)
+    join: Mapping[str, str] = attrs.field(factory=dict)
 
     @property
     def name(self) -> str:
@@ -88,8 +95,9 @@ class Recipe:
             text = ",".join(value) if option in _LISTS else value
             if text:
                 words += [f"--{option}", PurePath(text).name if text.endswith(".toml") else text]
-        for chip, stack in self.pool.items():
-            words += ["--pool", f"{chip}={stack}"]
+        for option in _PAIRS:
+            for chip, stack in getattr(self, option).items():
+                words += [f"--{option}", f"{chip}={stack}"]
         return shlex.join(words)
 
     @classmethod
@@ -135,8 +143,9 @@ class Recipe:
             return attrs.evolve(self, kind="serving", files=(*self.files, value))
         if option == "power":
             return attrs.evolve(self, kind="power", files=(*self.files, value))
-        if option == "pool":
-            return attrs.evolve(self, pool={**self.pool, **pooled([value])})
+        if option in _PAIRS:
+            more: dict[str, Any] = {option: {**getattr(self, option), **pooled([value], option)}}
+            return attrs.evolve(self, **more)
         if option in _FIELDS:
             read: Any = tuple(value.split(",")) if option in _LISTS else value
             changed: dict[str, Any] = {_FIELDS[option]: read}
@@ -144,8 +153,12 @@ class Recipe:
         raise InferBenchError.at(f"--{option}", "no option of a fit", suggest(option, _FIELDS))
 
 
-def pooled(pairs: Sequence[str]) -> dict[str, str]:
+def pooled(pairs: Sequence[str], option: str = "pool") -> dict[str, str]:
     """Read `CHIP=STACK`.
+
+    Args:
+        pairs: As they are written.
+        option: Which one says them.
 
     Raises:
         InferBenchError: One without an equals sign.
@@ -159,7 +172,9 @@ def pooled(pairs: Sequence[str]) -> dict[str, str]:
         chip, _, stack = pair.partition("=")
         if not (chip and stack):
             raise InferBenchError.at(
-                "--pool", f"'{pair}' names no stack", "write it like --pool a100-sxm-40gb=trtllm-1.0"
+                f"--{option}",
+                f"'{pair}' names no stack",
+                f"write it like --{option} a100-sxm-40gb=trtllm-1.0",
             )
         found[chip] = stack
     return found

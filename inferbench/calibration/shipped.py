@@ -164,8 +164,10 @@ def fit_again(name: str, registry: Registry, progress: Callable[[str], None] | N
 
 
 def _commands(stack: Stack) -> list[Fit]:
-    """The fits of a stack that `calibrate` can make again."""
-    return [fit for fit in (stack.fit, stack.energy_fit) if Recipe.reads(fit.command)]
+    """The fits of a stack that `calibrate` can make again; not those of the stack that it is a variant of."""
+    known = [fit for fit in (stack.fit, stack.energy_fit) if Recipe.reads(fit.command)]
+    base = stack.based_on
+    return [fit for fit in known if not base or Recipe.parse(fit.command).stack != base]
 
 
 def _not_fitted(name: str, registry: Registry) -> InferBenchError:

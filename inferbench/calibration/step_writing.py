@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from inferbench.calibration.kernels import PLAIN
-from inferbench.calibration.lines import Line
+from inferbench.calibration.line import Line
 from inferbench.calibration.steps import StepFit
 from inferbench.calibration.text import files_lines, key_text, listed, part_lines, quoted, short
 from inferbench.calibration.writing import Labels, head_lines
@@ -16,7 +16,14 @@ from inferbench.records.free import Free
 __all__ = ["step_domain", "step_toml"]
 
 # Digits of what is written, beyond which the rows say nothing.
-MICROSECONDS = {"host.step": ".1f", "host.sequence": ".2f", "host.kernel": ".2f"}
+MICROSECONDS = {
+    "host.step": ".1f",
+    "host.sequence": ".2f",
+    "host.kernel": ".2f",
+    "host.gap": ".3f",
+    "host.exchange": ".3f",
+    "host.eager": ".3f",
+}
 SHARES = {"efficiency.memory": ".3f", "energy.ops": ".2f"}
 DIGITS = {"error": ".2f", "step": ".4f", "power": ".4f", "energy": ".4f"}
 
@@ -69,20 +76,30 @@ def _domain(domain: Domain) -> list[str]:
     lines = ["", "[domain]", f"chips = {listed(map(quoted, domain.chips))}"]
     lines += [f"counts = {listed(short(count) for count in domain.counts)}"]
     lines += [f"precisions = {listed(map(quoted, domain.precisions))}"]
-    lines += [f"phases = {listed(map(quoted, domain.phases))}", "", "[domain.axes]"]
+    lines += [f"phases = {listed(map(quoted, domain.phases))}"]
+    lines += ["loaded = true"] if domain.loaded else []
+    lines += ["", "[domain.axes]"]
     lines += [f"{name} = [{short(low, 9)}, {short(high, 9)}]" for name, (low, high) in domain.axes.items()]
+    if domain.widening:
+        lines += ["", "[domain.widening]"]
+        lines += [f"{name} = [{low:.3f}, {high:.3f}]" for name, (low, high) in domain.widening.items()]
     for kind, box in domain.ops.items():
         lines += ["", f"[domain.ops.{key_text(kind)}]"]
         lines += [f"{name} = [{short(low)}, {short(high)}]" for name, (low, high) in box.items()]
     return lines
 
 
-def step_domain(lines: Sequence[Line], phases: Sequence[str] = ()) -> Domain:
+def step_domain(
+    lines: Sequence[Line],
+    phases: Sequence[str] = (),
+    widening: Mapping[str, tuple[float, float]] | None = None,
+) -> Domain:
     """The box in which some lines of one chip lie.
 
     Args:
         lines: What was fitted.
         phases: Of the stack; none: those of the lines.
+        widening: Log standard errors per doubling below and above an axis.
     """
     axes: dict[str, tuple[float, float]] = {}
     groups: dict[str, dict[str, tuple[float, float]]] = {}
@@ -105,4 +122,6 @@ def step_domain(lines: Sequence[Line], phases: Sequence[str] = ()) -> Domain:
         phases=tuple(phases) or tuple(dict.fromkeys(line.phase for line in lines)),
         axes=axes,
         ops=groups,
+        widening=dict(widening or {}),
+        loaded=any(not math.isnan(line.together) for line in lines),
     )

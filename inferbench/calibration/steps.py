@@ -17,9 +17,9 @@ import attrs
 import numpy as np
 
 from inferbench.calibration.forms import ENERGY, SHARE
-from inferbench.calibration.lines import Line
+from inferbench.calibration.line import Line
 from inferbench.errors import InferBenchError
-from inferbench.model.intervals import INTERVAL, conformal, held
+from inferbench.model.intervals import INTERVAL, PER_DOUBLING, UNSEEN, conformal, held
 from inferbench.num import Array
 from inferbench.records.fit import FitPart
 from inferbench.records.free import Free
@@ -32,7 +32,9 @@ __all__ = ["FOLDS", "StepFit", "Values", "fit_step", "scipy_optimize"]
 SCALE = 0.05
 ROUNDS = 30
 FOLDS = 5
-LINEAR = ("host.step", "host.sequence")
+# Octaves at either end of an axis that are left out to see how errors grow beyond it.
+REACH = 2.0
+LINEAR = ("host.step", "host.sequence", "host.gap", "host.exchange", "host.eager")
 Values = Mapping[str, float]
 
 
@@ -67,8 +69,8 @@ class StepFit:
     """Parameters of a step on one chip, and how well they do.
 
     Attributes:
-        chip: Fitted on.
-        lines: What was fitted.
+        chip: Whose stack it is.
+        lines: What was fitted; of other chips too, where they share its parameters.
         frees: Parameters.
         values: By their paths.
         step: Log standard error of a whole step of another network.
@@ -76,6 +78,7 @@ class StepFit:
         error: Mean absolute error in per cent, networks left out; of one network, a fifth of its rows.
         parts: By phase, and by phase and figure (`image.power`).
         unseen: Every line of all chips by the fits on other networks.
+        widening: Axis to the log standard errors that a doubling below and above its range adds.
     """
 
     chip: str
@@ -88,25 +91,28 @@ class StepFit:
     error: float
     parts: Mapping[str, FitPart]
     unseen: tuple[Unseen, ...]
+    widening: Mapping[str, tuple[float, float]] = attrs.field(factory=dict)
 
 
-def fit_step(chip: str, lines: Sequence[Line], frees: Sequence[Free]) -> StepFit:
+def fit_step(chip: str, lines: Sequence[Line], frees: Sequence[Free], joined: Sequence[str] = ()) -> StepFit:
     """Fit the lines of one chip; lines of other chips are fitted alike, and their errors count too.
 
     Args:
         chip: Whose parameters are wanted.
         lines: Of this and other chips.
         frees: From `step_form`.
+        joined: Chips whose lines are fitted together with this one's. A network that is left out is left out
+            on all of them.
 
     Raises:
         InferBenchError: Fewer than two rows of the chip per parameter, or parameters that can't be fitted
             together.
     """
-    mine = [line for line in lines if line.chip == chip]
+    together = {chip, *joined}
+    mine = [line for line in lines if line.chip in together]
     _enough(mine, frees)
-    names = dict.fromkeys([chip, *(line.chip for line in lines)])
-    pooled: list[Unseen] = []
-    for name in sorted(names):
+    pooled = _unseen(mine, frees)
+    for name in sorted({line.chip for line in lines} - together):
         pooled += _unseen([line for line in lines if line.chip == name], frees)
     values = _fit(mine, frees)
     own = [one for one in pooled if one.line.chip == chip]
@@ -120,7 +126,34 @@ def fit_step(chip: str, lines: Sequence[Line], frees: Sequence[Free]) -> StepFit
     )
     error = 100.0 * float(np.mean([abs(one.time) for one in own]))
     parts = _parts(mine, own, pooled, frees, networks)
-    return StepFit(chip, tuple(mine), tuple(frees), values, step, power, energy, error, parts, tuple(pooled))
+    if networks < 2:
+        step = math.hypot(step, UNSEEN)  # what another network adds was not seen
+    wider = {"batch": _widening(mine, frees, "batch")} if any(_looped(line) for line in mine) else {}
+    return StepFit(
+        chip, tuple(mine), tuple(frees), values, step, power, energy, error, parts, tuple(pooled), wider
+    )
+
+
+def _looped(line: Line) -> bool:
+    return not math.isnan(line.together)
+
+
+def _widening(lines: Sequence[Line], frees: Sequence[Free], axis: str) -> tuple[float, float]:
+    """Log standard errors per doubling below and above the range of an axis: by how much rows of the two
+    octaves at an end are further off than the others, by the fit on the others.
+    """
+    at = np.log2([line.axes[axis] for line in lines])
+    found = []
+    for side in (at - at.min(), at.max() - at):
+        out = side < REACH
+        if not out.any() or out.sum() > len(lines) // 2:
+            found.append(PER_DOUBLING)
+            continue
+        values = _fit([line for line, one in zip(lines, out, strict=True) if not one], frees)
+        logs = np.log([_seconds(line, values) / line.measured for line in lines])
+        excess = np.mean(logs[out] ** 2) - np.mean(logs[~out] ** 2)
+        found.append(math.sqrt(max(float(excess), 0.0)) / float(np.mean(REACH - side[out])))
+    return found[0], found[1]
 
 
 def _enough(lines: Sequence[Line], frees: Sequence[Free]) -> None:
@@ -157,10 +190,15 @@ def _fit(lines: Sequence[Line], frees: Sequence[Free]) -> Values:
 
 def _linear(lines: Sequence[Line], frees: Sequence[Free]) -> dict[str, float]:
     """Non-negative least squares on relative errors, soft-L1 by reweighting."""
-    per = {"host.step": [1.0] * len(lines), "host.sequence": [line.batch for line in lines]}
-    passes = np.array([line.passes for line in lines])
+    counts = {
+        "host.step": [line.passes for line in lines],
+        "host.sequence": [line.passes * line.batch for line in lines],
+        "host.gap": [line.kernels for line in lines],
+        "host.exchange": [line.exchanges for line in lines],
+        "host.eager": [line.eager for line in lines],
+    }
     measured = np.array([line.measured for line in lines])
-    a = np.stack([passes * np.array(per[free.table]) for free in frees], axis=1) / measured[:, None]
+    a = np.stack([np.array(counts[free.table]) for free in frees], axis=1) / measured[:, None]
     b = 1.0 - np.array([float(line.seconds[-1]) for line in lines]) / measured
     weights, x = np.ones(len(lines)), np.zeros(len(frees))
     solve = scipy_optimize("nnls")
@@ -204,7 +242,7 @@ def _seconds(line: Line, values: Values) -> float:
     if SHARE.path in values:
         t = float(line.at(np.array([values[SHARE.path]]))[0])
     host = Host(**{path.partition(".")[2]: v for path, v in values.items() if path.startswith("host.")})
-    return float(host.add(t, line.kernels, line.passes, line.batch))
+    return float(host.add(t, line.kernels, line.passes, line.batch, line.exchanges, line.eager))
 
 
 def _predicted(line: Line, values: Values) -> Unseen:
@@ -239,10 +277,10 @@ def _parts(
     lines: Sequence[Line], own: Sequence[Unseen], pooled: Sequence[Unseen], frees: Sequence[Free], groups: int
 ) -> dict[str, FitPart]:
     """How well each phase is met, and its power and energy where they were fitted."""
-    random = _folds(lines, frees)
+    random = [one for one in _folds(lines, frees) if one.line.chip == own[0].line.chip]
     several = len({line.network for line in lines}) > 1
     found = {}
-    for phase in dict.fromkeys(line.phase for line in lines):
+    for phase in dict.fromkeys(one.line.phase for one in own):
         here = [one for one in own if one.line.phase == phase]
         others = [one for one in random if one.line.phase == phase]
         found[phase] = _part(here, others, _inside(here, pooled, "time", groups), several)

@@ -28,6 +28,8 @@ class Labels:
         cite, url: Who measured, and where it is published.
         software: Beginnings of the names by which measurements cite it.
         command: What fits it again.
+        family: Of its software.
+        versions: Oldest and newest; empty: nothing is said of them.
     """
 
     title: str
@@ -37,6 +39,8 @@ class Labels:
     url: str = ""
     software: tuple[str, ...] = ()
     command: str = ""
+    family: str = ""
+    versions: tuple[str, ...] = ()
 
 
 def stack_toml(found: Calibration, labels: Labels) -> str:
@@ -75,6 +79,8 @@ def head_lines(labels: Labels, software: Sequence[str], architecture: str = "") 
             lines.append(f"{name} = {quoted(getattr(labels, name))}")
     lines += [f"architectures = [{quoted(architecture)}]"] if architecture else []
     lines += [f"software = {listed(map(quoted, software))}"] if software else []
+    lines += [f"versions = {listed(map(quoted, labels.versions))}"] if labels.versions else []
+    lines += [f"family = {quoted(labels.family)}"] if labels.family else []
     if labels.cite:
         url = f"url = {quoted(labels.url)}, " if labels.url else ""
         lines += ["", "[sources]", f'data = {{ title = {quoted(labels.cite)}, {url}basis = "measured" }}']

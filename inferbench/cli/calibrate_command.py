@@ -34,10 +34,12 @@ class Fitting:
     stack: str | None
     software: str | None
     precision: str | None
+    network: str | None
     kind: str | None
     free: str | None
     phase: str | None
     pool: tuple[str, ...]
+    join: tuple[str, ...]
     tuning: str | None
     based_on: str | None
 
@@ -74,14 +76,15 @@ OPTIONS = (
     ),
     click.option("--software", metavar="TRTLLM-1.3,…", help="Beginnings of the software's names."),
     click.option("--precision", metavar="fp8_block,…", help="Precisions to take, as the rows write them."),
+    click.option("--network", metavar="llama3-8b,…", help="Networks whose steps to take."),
     click.option(
         "--kind", metavar="gemm,…", help="Kernels to take: beginnings of the keys that the report shows."
     ),
     click.option(
         "--free",
         metavar="host.step,…",
-        help="Parameters of a step to fit: host.step and host.sequence, or host.kernel and"
-        " efficiency.memory; energy.ops where power was read.",
+        help="Parameters of a step to fit: host.step, host.sequence, host.gap, host.exchange, host.eager; or"
+        " host.kernel and efficiency.memory; energy.ops where power was read.",
     ),
     click.option("--phase", metavar="decode,…", help="Phases that the stack is for; else those of the rows."),
     click.option(
@@ -89,6 +92,13 @@ OPTIONS = (
         multiple=True,
         metavar="CHIP=STACK",
         help="Another chip and its kernel stack: fitted alike, its errors count towards the interval.",
+    ),
+    click.option(
+        "--join",
+        multiple=True,
+        metavar="CHIP=STACK",
+        help="Another chip and its kernel stack: its rows are fitted together with the chip's, with one set"
+        " of parameters.",
     ),
     click.option(
         "--tuning",
@@ -168,10 +178,12 @@ def _fitted(
         stack=name,
         software=tuple(common.names(fitting.software) or ()),
         precision=tuple(common.names(fitting.precision) or ()),
+        network=tuple(common.names(fitting.network) or ()),
         kind=tuple(common.names(fitting.kind) or ()),
         free=tuple(common.names(fitting.free) or ()),
         phase=tuple(common.names(fitting.phase) or ()),
         pool=pooled(fitting.pool),
+        join=pooled(fitting.join, "join"),
         tuning=fitting.tuning,
         based_on=fitting.based_on,
         title=written.title,

@@ -14,7 +14,8 @@ from inferbench.errors import InferBenchError
 from inferbench.evidence.broken import broken_json
 from inferbench.evidence.importing import read_measurements
 from inferbench.evidence.names import checkpoint, chip_of, network_of
-from inferbench.model.choice import cited
+from inferbench.model.choice import scaled
+from inferbench.model.citing import cited
 from inferbench.records.chip import Chip
 from inferbench.records.measurement import GENERATE, LANGUAGE, Condition, Measurement
 from inferbench.records.network import Network
@@ -99,14 +100,14 @@ def situate(m: Measurement, registry: Registry, stack: str | None = None) -> Sit
         system = _system(chip, m)
     except InferBenchError as error:
         return "name", _misnamed(error)
-    chosen = registry.stack(stack) if stack else cited(registry, chip, m.software, "op" if m.op else m.phase)
+    chosen = registry.stack(stack) if stack else _cited(m, chip, registry)
     if chosen is None:
         return (
             "no-stack",
             f"no stack is fitted for software '{m.software or '(not said)'}'; name one to score by (stack)",
         )
     options = {} if m.op else _options(m, network, registry)
-    chosen = _scaled(chosen, m.precision, registry)
+    chosen = scaled(chosen, network, [m.precision or precision], registry)
     domain = chosen.domain
     inside = (not domain.chips or chip.name in domain.chips) and (
         not domain.precisions or precision in domain.precisions
@@ -115,6 +116,14 @@ def situate(m: Measurement, registry: Registry, stack: str | None = None) -> Sit
     variant = (*kind, m.axes.get("group"), tuple(sorted(m.axes))) if m.op else ()
     key = (str(system), m.network, m.op, chosen.name, precision, tuple(sorted(options.items())), variant)
     return Situation(system, network, m.op, chosen, precision, options, inside, key, (said,) if said else ())
+
+
+def _cited(m: Measurement, chip: Chip, registry: Registry) -> Stack | None:
+    """The stack of a row's software."""
+    if m.op:
+        return cited(registry, chip, m.software, "op")
+    loaded = m.queueing or Condition.STEADY_STATE in m.conditions
+    return cited(registry, chip, m.software, m.phase, loaded)
 
 
 def _refused(m: Measurement) -> tuple[str, str] | None:
@@ -161,18 +170,6 @@ def _misnamed(error: InferBenchError) -> str:
     return f"{fault.place}: {fault.found}{hint}"
 
 
-def _scaled(stack: Stack, precision: str, registry: Registry) -> Stack:
-    """The variant for scales per block of weights, where one is fitted: the same format runs in other
-    kernels.
-    """
-    variant = f"{stack.name}-block"
-    return (
-        registry.stack(variant)
-        if precision.endswith("_block") and variant in registry.entries("stacks")
-        else stack
-    )
-
-
 def _system(chip: Chip, m: Measurement) -> System:
     """The chips with their layout; where none is given the model searches."""
     if m.op or not m.layout:
@@ -188,6 +185,9 @@ def _precision(m: Measurement, network: Network | None, registry: Registry) -> t
     """
     said = ""
     ours = registry.alias("precisions", m.precision) if m.precision else ""
+    if network is not None and _of_experts(network, m.precision, ours):
+        ours = network.precision or "bf16"
+        said = f"precision {m.precision}: of the experts, as published; all else {ours}"
     if not ours and network is None:
         ours = "bf16"
     elif not ours:
@@ -201,6 +201,12 @@ def _precision(m: Measurement, network: Network | None, registry: Registry) -> t
         ours = "w16a16kv8"
     PrecisionName.parse(ours)
     return ours, said
+
+
+def _of_experts(network: Network, written: str, ours: str) -> bool:
+    """Whether a row's format is the one in which the network's experts are published, and theirs alone."""
+    own = getattr(network.params, "expert_format", "")
+    return bool(own and written) and own in (ours, f"mx{written}")
 
 
 def _parameters(m: Measurement) -> float | None:

@@ -21,6 +21,8 @@ from inferbench.records.stack import Stack
 from inferbench.report.calibration import again_report, fit_report
 from inferbench.report.model import Report
 
+KINDS: tuple[Kind, ...] = ("kernels", "serving", "power")
+
 __all__ = ["Calibrated", "Refits", "calibrate"]
 
 
@@ -141,10 +143,12 @@ def calibrate(  # type: ignore[misc]  # the second overload names no argument tw
     stack: str | None = None,
     software: str | Sequence[str] = (),
     precision: str | Sequence[str] = (),
+    network: str | Sequence[str] = (),
     kind: str | Sequence[str] = (),
     free: str | Sequence[str] = (),
     phase: str | Sequence[str] = (),
     pool: Mapping[str, str] | None = None,
+    join: Mapping[str, str] | None = None,
     tuning: str | None = None,
     based_on: str | None = None,
     title: str = "",
@@ -167,10 +171,12 @@ def calibrate(  # type: ignore[misc]  # the second overload names no argument tw
         stack: Name of the stack; `mine` where none is given.
         software: Beginnings of the software's names in the rows.
         precision: Precisions to take, as the rows write them.
+        network: Networks to take, where whole steps are fitted.
         kind: Kernels to take: beginnings of their keys.
         free: Parameters of a step to fit (`host.step`).
         phase: Phases that the stack is for; by default those of the rows.
         pool: Other chips, each with its kernel stack: fitted alike, their errors count too.
+        join: Other chips, each with its kernel stack: fitted together, with one set of parameters.
         tuning: Stack whose `[tuning]` says how products are tiled.
         based_on: Stack that fills in what these rows don't fix.
         title, note, cite, url: What the stack's file says of itself and of its source.
@@ -191,38 +197,35 @@ def calibrate(  # type: ignore[misc]  # the second overload names no argument tw
     known = registry or installed()
     if shipped:
         return _again(listed(shipped), known, watch)
-    given: dict[Kind, tuple[str, ...]] = {
-        "kernels": _paths(files),
-        "serving": _paths(serving),
-        "power": _paths(power),
-    }
-    what = _kind(given)
+    what, paths = _kind(kernels=_paths(files), serving=_paths(serving), power=_paths(power))
     recipe = Recipe(
         kind=what,
-        files=given[what],
+        files=paths,
         chip=chip,
         stack=stack,
         based_on=based_on,
         software=listed(software),
+        networks=listed(network),
         precisions=listed(precision),
         kinds=listed(kind),
         tuning=tuning,
         free=listed(free),
         phases=listed(phase),
         pool=dict(pool or {}),
+        join=dict(join or {}),
     )
     labels = Labels(title, note, cite=cite, url=url)
     return Calibrated(fit_recipe(recipe, known, labels, watch), known)
 
 
-def _kind(given: Mapping[Kind, tuple[str, ...]]) -> Kind:
-    """Which one kind of file was given."""
-    kinds = [one for one, paths in given.items() if paths]
+def _kind(**given: tuple[str, ...]) -> tuple[Kind, tuple[str, ...]]:
+    """Which one kind of file was given, and the files."""
+    kinds = [one for one in KINDS if given[one]]
     if len(kinds) != 1:
         found = f"files for {' and for '.join(kinds)}" if kinds else "no file to fit"
         remedy = "give either measured kernels (files), measured steps (serving) or readings of power (power)"
         raise InferBenchError.of_argument("files", found, remedy)
-    return kinds[0]
+    return kinds[0], given[kinds[0]]
 
 
 def _again(names: Sequence[str], known: Registry, watch: Callable[[str], None] | None) -> Refits:

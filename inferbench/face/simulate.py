@@ -156,7 +156,7 @@ def simulate(
     )
     parts = _parts(question, size, load, prefill, decode)
     limits = duration(slo_tpot, "slo_tpot"), duration(slo_ttft, "slo_ttft")
-    rules = _rules(choice, policy, chunk, (block, max_seqs, reuse))
+    rules = _rules(choice, policy, chunk, (block, max_seqs, reuse), load.longest)
     plan = _plan(question, choice, System(size.chip, size.count), parts, rules, _share(reserve), limits)
     return Simulation(of_plan(plan, load, watch), said, system)
 
@@ -210,7 +210,11 @@ def _plan(
 
 
 def _rules(
-    choice: Choice, policy: str | None, chunk: Number | None, cache: tuple[Number, Number | None, bool]
+    choice: Choice,
+    policy: str | None,
+    chunk: Number | None,
+    cache: tuple[Number, Number | None, bool],
+    longest: float,
 ) -> Rules:
     """The engine's own rules, and what is asked for instead."""
     if policy is not None and policy not in POLICIES:
@@ -223,7 +227,7 @@ def _rules(
         reuse=reuse,
     )
     size = None if chunk is None else one_number(chunk, "chunk", 8192.0)
-    return rules_of(choice.stack, rules, policy or "", size)
+    return rules_of(choice.stack, rules, policy or "", size, longest=longest)
 
 
 def _share(reserve: Number) -> float:

@@ -5,14 +5,15 @@ one of a sibling (vendor, architecture and kind of memory alike, at most four ye
 of its class; else none, and what is left is the bound. Of several as near it takes the one whose standard
 error would be smallest at the point asked for: the stack's own, more for a precision or phase that it was
 not fitted in, for operators that it has no figure of, and for a sibling the less its peak, bandwidth and
-formats are like the chip's.
+formats are like the chip's. Software of which a newer version was measured on as near a chip is left to
+measurements that cite it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
@@ -29,7 +30,7 @@ from inferbench.specs.heads import Headed
 if TYPE_CHECKING:
     from inferbench.discovery.registry import Registry
 
-__all__ = ["BEST", "IDEAL", "ForeignStack", "choose", "cited", "likeness", "serving"]
+__all__ = ["BEST", "IDEAL", "ForeignStack", "choose", "likeness", "scaled", "serving"]
 
 BEST, IDEAL = "best", "ideal"
 # Likeness of a chip to those that a stack was fitted on.
@@ -139,23 +140,23 @@ def _one(wanted: str, asked: _Asked, where: str) -> Choice:
         raise InferBenchError.at(
             where, f"no stack and no family is called '{wanted}'", _taught(wanted, asked)
         )
-    able = [stack for stack in family if _runs_on(stack, asked.chip)]
+    able = [stack for stack in family if runs_on(stack, asked.chip)]
     if not able:
         raise ForeignStack.at(
             where, f"no stack of '{wanted}' runs on {asked.chip.architecture_type} chips", _serve(asked)
         )
-    fitting = [stack for stack in able if _of_this_kind(stack, asked)] or able
+    fitting = _newest([stack for stack in able if _of_this_kind(stack, asked)], asked) or able
     found = min(fitting, key=lambda stack: (likeness(stack, asked.chip, known), *_doubt(stack, asked)))
     return _chosen(found, asked, f"the nearest stack of {wanted}")
 
 
 def _named(stack: Stack, asked: _Asked, where: str) -> Choice:
-    if not _runs_on(stack, asked.chip):
+    if not runs_on(stack, asked.chip):
         found = f"'{stack.name}' applies to {', '.join(stack.architectures)}"
         raise ForeignStack.at(
             where, f"{found}; {asked.chip.name} is {asked.chip.architecture_type}", _serve(asked)
         )
-    return _chosen(stack, asked, "as asked for")
+    return Choice.of(stack, asked.chip.name)
 
 
 def _best(asked: _Asked) -> Choice:
@@ -165,9 +166,9 @@ def _best(asked: _Asked) -> Choice:
         tiers.setdefault(likeness(head, asked.chip, known), []).append(head.name)
     for near in sorted(tier for tier in tiers if tier <= SIBLING):
         if fitting := [stack for stack in map(known.stack, tiers[near]) if _of_this_kind(stack, asked)]:
-            found = min(fitting, key=lambda stack: _doubt(stack, asked))
+            found = min(_newest(fitting, asked), key=lambda stack: _doubt(stack, asked))
             why = "fitted on this chip" if near == SAME else "fitted on a sibling of this chip"
-            return _chosen(_variant(found, asked), asked, why)
+            return _chosen(found, asked, why)
     priors = [head for head in known.heads() if head.grade and _prior_of(head, asked.chip)]
     if priors:
         prior = min(priors, key=lambda head: (not head.vendors, not head.architectures, head.name))
@@ -177,8 +178,24 @@ def _best(asked: _Asked) -> Choice:
     return _chosen(found, asked, "no software of this chip or its class was measured")
 
 
+def _newest(stacks: Sequence[Stack], asked: _Asked) -> list[Stack]:
+    """Stacks without those of which a newer version was measured on as near a chip."""
+
+    def rank(stack: Stack) -> tuple[str, int]:
+        return stack.family, likeness(stack, asked.chip, asked.registry)
+
+    today = {rank(stack) for stack in stacks if stack.versions and not stack.versions[-1]}
+    return [stack for stack in stacks if rank(stack) not in today or current(stack)]
+
+
+def current(stack: Stack) -> bool:
+    """Whether a stack is of the newest versions that there are."""
+    return bool(stack.versions) and not stack.versions[-1]
+
+
 def _chosen(stack: Stack, asked: _Asked, why: str) -> Choice:
-    return Choice.of(stack, asked.chip.name, why)
+    found = scaled(stack, asked.network, asked.precisions, asked.registry)
+    return Choice.of(found, asked.chip.name, why)
 
 
 def serving(chip: Chip, registry: Registry) -> list[Headed]:
@@ -190,7 +207,7 @@ def serving(chip: Chip, registry: Registry) -> list[Headed]:
         ['cerebras-2024', 'groq-2024']
     """
     fitted = (head for head in registry.heads() if head.fit.rows and not head.grade)
-    return [head for head in fitted if _runs_on(head, chip)]
+    return [head for head in fitted if runs_on(head, chip)]
 
 
 def likeness(stack: Headed, chip: Chip, registry: Registry) -> int:
@@ -215,53 +232,18 @@ def _likeness(one: Chip, other: Chip) -> int:
     return SIBLING if one.main == other.main and near else VENDOR
 
 
-def cited(registry: Registry, chip: Chip, software: str, phase: str) -> Stack | None:
-    """Return the stack of the software that a measurement names: the longest beginning of its name wins
-    among stacks as near to the chip. For whole steps one that was fitted on whole steps comes first.
-
-    Args:
-        registry: Of stacks.
-        chip: Measured.
-        software: As the source writes it.
-        phase: Of the workload; `op` for single operators.
-
-    Example:
-        >>> import inferbench as ib
-        >>> cited(ib.installed(), ib.installed().chip("h200"), "vLLM 0.6", "decode").name
-        'vllm-h100'
-    """
-    wanted = software.lower()
-    best: tuple[Any, Stack] | None = None
-    for head in registry.heads():
-        match = max((len(s) for s in head.software if wanted.startswith(s.lower())), default=0)
-        if not match or not _runs_on(head, chip) or not _has_phases(head, (phase,)):
-            continue
-        stack = registry.stack(head.name)
-        near = likeness(stack, chip, registry)
-        whole = phase != "op" and bool(stack.domain.phases)
-        rank = (
-            near == SAME,
-            whole,
-            match,
-            near < ARCHITECTURE,
-            -_farness(stack, chip, registry),
-            stack.fit.rows,
-        )
-        if best is None or rank > best[0]:
-            best = (rank, stack)
-    return best[1] if best else None
-
-
-def _runs_on(stack: Headed, chip: Chip) -> bool:
+def runs_on(stack: Headed, chip: Chip) -> bool:
+    """Whether a stack is of a chip's architecture."""
     return not stack.architectures or chip.architecture_type in stack.architectures
 
 
-def _has_phases(stack: Headed, phases: Iterable[str]) -> bool:
+def has_phases(stack: Headed, phases: Iterable[str]) -> bool:
+    """Whether a stack holds in all of some phases."""
     return not stack.domain.phases or set(phases) <= set(stack.domain.phases)
 
 
 def _prior_of(stack: Headed, chip: Chip) -> bool:
-    return _runs_on(stack, chip) and (not stack.vendors or chip.vendor in stack.vendors)
+    return runs_on(stack, chip) and (not stack.vendors or chip.vendor in stack.vendors)
 
 
 def _of_this_kind(stack: Stack, asked: _Asked) -> bool:
@@ -277,7 +259,7 @@ def _doubt(stack: Stack, asked: _Asked) -> tuple[float, float]:
     step = HOSTLESS if math.isnan(stack.fit.step) else stack.fit.step
     known = stack.domain.precisions
     unseen = UNSEEN * any(name not in known for name in asked.precisions) if known else 0.0
-    missing = 0.0 if _has_phases(stack, asked.phases) else UNSEEN
+    missing = 0.0 if has_phases(stack, asked.phases) else UNSEEN
     near = likeness(stack, asked.chip, asked.registry)
     unlike = UNSEEN * _unlike(stack, asked.chip, asked.registry) if near != SAME else 0.0
     counts = stack.domain.counts
@@ -299,11 +281,27 @@ def _has_figures(stack: Stack, kind: str) -> bool:
     return not tables or any(key.split(".")[0] in (kind, "default") for table in tables for key in table)
 
 
-def _variant(stack: Stack, asked: _Asked) -> Stack:
-    """The variant for scales per block of weights, where all formats have such and one is fitted."""
+def scaled(stack: Stack, network: Network | None, precisions: Sequence[str], registry: Registry) -> Stack:
+    """Return the variant of a stack for scales per block of weights, where such are meant and one is fitted:
+    the same format runs in other kernels.
+
+    Args:
+        stack: The software.
+        network: What runs; its fp8 checkpoint may have such scales.
+        precisions: As a user or a source writes them.
+        registry: Of stacks.
+
+    Example:
+        >>> import inferbench as ib
+        >>> known = ib.installed()
+        >>> scaled(known.stack("trtllm-1.3"), known.network("deepseek-v3"), ["fp8"], known).name
+        'trtllm-1.3-block'
+    """
+    own = network is not None and network.block_scales
+    blocks = [one.endswith("_block") or (own and one.startswith("fp8")) for one in precisions]
     name = f"{stack.name}-block"
-    blocks = bool(asked.precisions) and all(one.endswith("_block") for one in asked.precisions)
-    return asked.registry.stack(name) if blocks and name in asked.registry.entries("stacks") else stack
+    known = bool(blocks) and all(blocks) and name in registry.entries("stacks")
+    return registry.stack(name) if known else stack
 
 
 def _unlike(stack: Stack, chip: Chip, registry: Registry) -> float:
@@ -314,7 +312,7 @@ def _unlike(stack: Stack, chip: Chip, registry: Registry) -> float:
     return min((_apart(chip, one) + len(set(chip.peak) ^ set(one.peak)) for one in fitted), default=0.0)
 
 
-def _farness(stack: Stack, chip: Chip, registry: Registry) -> float:
+def farness(stack: Stack, chip: Chip, registry: Registry) -> float:
     fitted = [registry.chip(one) for one in stack.domain.chips]
     return min((_apart(chip, one) for one in fitted), default=0.0)
 

@@ -102,9 +102,9 @@ def log_error(case: Case, at: Point, kernels: Numeric) -> Numeric:
 def outside(case: Case, at: Point) -> Numeric:
     """Log standard error added outside the box in which the stack was fitted; 0 inside.
 
-    0.25 for each of an unseen chip, precision or phase, 0.1 per doubling beyond an axis or a number of
-    chips, in quadrature; for a chip of another vendor, where none of the kernels is one that was fitted,
-    the time model's error of such kernels.
+    0.25 for each of an unseen chip, precision or phase, 0.1 per doubling beyond an axis (or what the stack's
+    own rows showed) or a number of chips, in quadrature; for a chip of another vendor, where none of the
+    kernels is one that was fitted, the time model's error of such kernels.
 
     Example:
         Batch 128 where 64 was the largest: one doubling, 0.1.
@@ -128,8 +128,9 @@ def outside(case: Case, at: Point) -> Numeric:
     for axis, (low, high) in domain.axes.items():
         if axis in at.coordinates:
             value = np.maximum(np.asarray(at[axis]), 1e-300)
-            doublings = np.maximum(np.maximum(np.log2(value / high), np.log2(low / value)), 0.0)
-            total = total + np.square(PER_DOUBLING * doublings)
+            below, above = domain.widening.get(axis, (PER_DOUBLING, PER_DOUBLING))
+            total = total + np.square(below * np.maximum(np.log2(low / value), 0.0))
+            total = total + np.square(above * np.maximum(np.log2(value / high), 0.0))
     return np.sqrt(total)
 
 

@@ -96,11 +96,7 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     if not case.stack.ideal:
         seconds = _step(charged.seconds, cut, case.layers, passes, charged.sent[1])
         seconds = case.stack.overlap_across.shorten(seconds, bound_seconds / model)
-        starts = case.workload.passes(case.network, at, case.phase.name, case.options)
-        chip = seconds
-        seconds = case.stack.host.add(
-            seconds, charged.kernels * passes, starts, ceil_div(at["batch"], layout.dp)
-        )
+        chip, seconds = seconds, _hosted(case, at, layout, charged, seconds, passes)
     silicon = passes * plain.solo / cut.count
     actions = _all_chips(charged, at, layout, passes)
     unthrottled = seconds
@@ -129,6 +125,22 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
         {"stages": cut, "microbatches": passes, "placement": site.placement, "actions": actions},
         log_error(case, at, charged.error),
         blamed,
+    )
+
+
+def _hosted(
+    case: Case, at: Point, layout: Layout, charged: _StepCost, seconds: Numeric, passes: Numeric
+) -> Numeric:
+    """A step with what its software takes beside the kernels."""
+    asked = case.network, at, case.phase.name, case.options
+    starts, kernels = case.workload.passes(*asked), charged.kernels * passes
+    return case.stack.host.add(
+        seconds,
+        kernels,
+        starts,
+        ceil_div(at["batch"], layout.dp),
+        charged.exchanges * passes,
+        kernels * case.workload.eager(*asked) / starts,
     )
 
 
@@ -213,6 +225,7 @@ class _StepCost:
         self.shared: dict[str, Numeric] = {}
         self.rows: list[OpRow] = []
         self.kernels: Numeric = 0.0
+        self.exchanges: Numeric = 0.0
         self.variance: Numeric = 0.0
         self.common: Numeric = 0.0
         self.sent: tuple[Numeric, Numeric] = (0.0, 0.0)
@@ -261,6 +274,8 @@ class _StepCost:
         self.model[op.unit] = self.model[op.unit] + model
         self.seconds[op.unit] = self.seconds[op.unit] + seconds
         self.kernels = self.kernels + repeat
+        if isinstance(op, Collective):
+            self.exchanges = self.exchanges + repeat
         launch: Numeric = 0.0
         if not self.case.stack.ideal:
             launch = causes.idle_seconds(self.case.stack, cost, op, self.formats)

@@ -27,6 +27,9 @@ class Domain:
         precisions: Precision names.
         phases: Phases of workloads, `op` for single operators; empty: any.
         axes: Grid axis or op field to (lowest, highest).
+        widening: Axis to the log standard errors that are added per doubling below and above its range, where
+            rows near its ends were left out to see them; other axes take what is usual.
+        loaded: Whether servers under load were fitted, and not batches that start and end together.
         ops: Op kind or variant (`attention.generation`) to the ranges of its fields; `group` is query heads
             per KV head.
     """
@@ -37,6 +40,8 @@ class Domain:
     phases: tuple[str, ...] = ()
     axes: Mapping[str, tuple[float, float]] = attrs.field(factory=dict)
     ops: Mapping[str, Mapping[str, tuple[float, float]]] = attrs.field(factory=dict)
+    widening: Mapping[str, tuple[float, float]] = attrs.field(factory=dict)
+    loaded: bool = False
 
     def __attrs_post_init__(self) -> None:
         """Check that ranges are ranges.

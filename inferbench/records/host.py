@@ -1,4 +1,4 @@
-"""What software adds to the time of its kernels: the host's, and how far operators overlap."""
+"""What software adds to the time of its kernels: gaps, waits, the host, and how far operators overlap."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ __all__ = ["Across", "Host"]
 
 @attrs.frozen
 class Host:
-    """What the CPU adds: `step` and `sequence` are waited for; `kernel` runs beside the chip and shows where
-    it is longer.
+    """What a step takes beside its kernels: `step` and `sequence` are the CPU's and waited for; `kernel` runs
+    beside the chip and shows where it is longer; `gap` and `exchange` pass on the chip.
 
     Attributes:
         step: Once per pass over the network.
         sequence: Per sequence of the batch and pass: scheduling, sampling.
         kernel: Per kernel launched one by one (no CUDA graph).
+        gap: Per kernel of the step: what lies between it and the next one in a graph, small kernels that are
+            no operator among it. Tables of kernels alone in a loop don't show it.
+        exchange: Per exchange between chips: waiting for the last of them.
+        eager: Per kernel of a pass that processes prompts: no graph is captured for their many shapes, and
+            the CPU launches kernel after kernel.
         reserve: Share of a chip's memory that the engine keeps from weights, cache and activations: graphs,
             workspaces, fragments. None: what engines on such chips usually keep.
         overlap: Exponent p that joins the chip's time with the time to launch all kernels, `(t^p + (n
@@ -46,16 +51,38 @@ class Host:
                 ticks=241,
                 unit="s",
             ),
+            Free("host.gap", 1e-6, 0.0, 1e-3, 0.0, "networks of many and of few layers", unit="s"),
+            Free(
+                "host.exchange",
+                1e-6,
+                0.0,
+                1e-3,
+                0.0,
+                "networks of many and of few layers on one and several chips",
+                unit="s",
+            ),
+            Free("host.eager", 1e-5, 0.0, 1e-3, 0.0, "closed loops of short answers", unit="s"),
         )
     }
 
     step: Seconds = 0.0
     sequence: Seconds = 0.0
     kernel: Seconds = 0.0
+    gap: Seconds = 0.0
+    exchange: Seconds = 0.0
+    eager: Seconds = 0.0
     overlap: Exponent = 6.0
     reserve: Fraction | None = None
 
-    def add(self, seconds: Numeric, kernels: Numeric, passes: Numeric, batch: Numeric) -> Numeric:
+    def add(
+        self,
+        seconds: Numeric,
+        kernels: Numeric,
+        passes: Numeric,
+        batch: Numeric,
+        exchanges: Numeric = 0.0,
+        eager: Numeric = 0.0,
+    ) -> Numeric:
         """Return a step's duration with the host in it.
 
         Args:
@@ -63,6 +90,8 @@ class Host:
             kernels: Launched in the step.
             passes: Over the network in the step.
             batch: Sequences.
+            exchanges: Between chips, in the step.
+            eager: Kernels of the step that are launched outside of a graph.
 
         Example:
             Two passes of 2 ms and 0.1 ms for each of 8 sequences.
@@ -72,6 +101,9 @@ class Host:
         """
         if self.kernel:
             seconds = power_sum([seconds, kernels * self.kernel], self.overlap)
+        for each, count in ((self.gap, kernels), (self.exchange, exchanges), (self.eager, eager)):
+            if each:
+                seconds = seconds + count * each
         if not (self.step or self.sequence):
             return seconds
         return seconds + passes * (self.step + self.sequence * batch)

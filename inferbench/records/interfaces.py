@@ -110,6 +110,12 @@ class Workload(ABC):
         """How often the host starts the whole network in one step: 1; in a generation once per token."""
         return 1.0
 
+    def eager(self, network: Network, at: Point, phase: str, options: Any) -> Numeric:
+        """How many of the passes process prompts: engines capture no graph for their many shapes."""
+        prompt = self.of_role("prompt")
+        own = prompt is not None and prompt.name == phase
+        return self.passes(network, at, phase, options) if own else 0.0
+
     def layers(self, network: Network) -> int:
         """Equal layers that pipeline stages may divide; ops of unit `layer` repeat over them."""
         return 1

@@ -43,6 +43,8 @@ class Network:
         precision: In which it is published, as one writes a precision; what a run takes that asks for none.
         formats: Part of the network to the format that its weights are published in, where that is another;
             holds where a run's precision is `precision`. The workload knows which parts there are.
+        block_scales: Whether its fp8 checkpoint has a scale per block of weights, which runs in other kernels
+            than one per tensor.
         unread: Parts that its config describes and its figures leave out, as the config names them.
         published: What the graph's totals are checked against.
     """
@@ -53,6 +55,7 @@ class Network:
     params: Any
     precision: str = ""
     formats: Mapping[str, str] = attrs.field(factory=dict)
+    block_scales: bool = False
     unread: tuple[str, ...] = ()
     published: Published = Published()
     facts: Mapping[str, Fact] = attrs.field(factory=dict, eq=False)
@@ -75,6 +78,7 @@ class NetworkFile:
     source: str = ""
     sources: Mapping[str, Source] = attrs.field(factory=dict)
     precision: str = ""
+    block_scales: bool = False
     formats: Mapping[str, str] = attrs.field(factory=dict)
     network: Mapping[str, Any]
     published: Published = Published()

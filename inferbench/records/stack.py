@@ -72,6 +72,7 @@ class Stack(Ruled):
         energy_fit: What `kernel_energy`, or `power`, was fitted on.
         software: Beginnings of the names under which measurements cite this software (`vLLM`); case doesn't
             matter.
+        versions: Oldest and newest version that it is of, each without what follows its numbers; empty: open.
         family: Short name of the software, over its versions and chips (`vllm`): `h100@vllm` takes the
             nearest of them. Where a file says none, the letters that its first `software` begins with.
         grade: `class` for a prior of a whole class of chips; empty for software of named chips.
@@ -94,6 +95,7 @@ class Stack(Ruled):
     fit: Fit = attrs.field(factory=Fit)
     based_on: str = ""
     software: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
     family: str = ""
     grade: str = ""
     vendors: tuple[str, ...] = ()
@@ -252,6 +254,8 @@ class StackFile:
     Attributes:
         time: `model`, the name of a time model, and that model's figures. Without a model it is that of
             `based_on`.
+        kernels: Stack whose figures take the place of those of `based_on`; all else, and what was fitted, is
+            that one's.
     """
 
     title: str
@@ -259,7 +263,9 @@ class StackFile:
     source: str = ""
     sources: Mapping[str, Source] = attrs.field(factory=dict)
     based_on: str = ""
+    kernels: str = ""
     software: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
     family: str = ""
     grade: str = ""
     vendors: tuple[str, ...] = ()

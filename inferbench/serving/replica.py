@@ -77,6 +77,10 @@ class Mixed(Workload):
             elif op.name not in names:
                 yield attrs.evolve(op, name=f"chunk.{op.name}", repeat=op.repeat / times, copies=0.0)
 
+    def eager(self, network: Network, at: Point, phase: str, options: Any) -> Numeric:
+        """All of it: the prompt's piece has a shape of its own."""
+        return self.passes(network, at, phase, options)
+
     def items(self, network: Network, at: Point, phase: str) -> Numeric:
         """New tokens of the decoding sequences."""
         return self.inner.items(network, at, phase)

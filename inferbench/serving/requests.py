@@ -138,6 +138,11 @@ class Requests:
             return math.nan
         return (len(self) - 1) / float(known[-1] - known[0])
 
+    @property
+    def longest(self) -> float:
+        """Tokens of the longest request, its answer included."""
+        return float((self.prompt + self.output).max())
+
     def at_once(self) -> Requests:
         """The same requests, all asked at the beginning."""
         return attrs.evolve(self, arrival=np.zeros(len(self)), users=0, follows=None)

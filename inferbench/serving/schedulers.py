@@ -1,8 +1,10 @@
 """How serving engines schedule by default, by family of software.
 
 Policies and sizes are the engines' own defaults. vLLM (V1) and TensorRT-LLM put tokens of prompts into steps
-of those who decode, at most 2,048 (`max_num_batched_tokens` of a server) and 8,192 (`max_num_tokens`). SGLang
-processes prompts first, 8,192 tokens at a time (`chunked_prefill_size`), unless told to mix.
+of those who decode. vLLM takes at most 2,048 (`max_num_batched_tokens` of a server), TensorRT-LLM
+`max_num_tokens`: 8,192, but servers are told the length of the longest request (SemiAnalysisAI/InferenceX,
+`benchmarks/70b_fp8_h200_trt_slurm.sh`: `--max_num_tokens $MAX_MODEL_LEN`; ai-dynamo/aiconfigurator writes the
+same). SGLang processes prompts first, 8,192 tokens at a time (`chunked_prefill_size`), unless told to mix.
 
 What lies between a user and the scheduler is one pair of figures for all engines, fitted on times to first
 tokens in closed loops: docs/results/serving.md has the rows.
@@ -24,7 +26,9 @@ ENTRY, LAG = 0.03, 1.0
 POLICIES: Mapping[str, str] = {"sglang": "interleaved"}
 CHUNKS: Mapping[str, float] = {"vllm": 2048.0}
 CHUNK = 8192.0
-FAMILIES = ("sglang", "vllm", "trtllm", "tensorrt")
+# Engines whose pieces are as long as the longest request, where it is known.
+WHOLE = ("trtllm", "tensorrt")
+FAMILIES = ("sglang", "vllm", *WHOLE)
 
 
 def rules_of(
@@ -33,6 +37,7 @@ def rules_of(
     policy: str = "",
     chunk: float | None = None,
     software: str = "",
+    longest: float = 0.0,
 ) -> Rules:
     """Return the rules of a stack's engine; under a bound nothing lies between a user and the chip.
 
@@ -41,6 +46,7 @@ def rules_of(
         rules: Of what no engine has a default of its own here: blocks, sequences at most.
         policy, chunk: Asked for instead of the engine's.
         software: That really ran, where a stack of other software stands for it.
+        longest: Tokens of the longest request with its answer; 0 where it is not known.
 
     Example:
         >>> import inferbench as ib
@@ -48,9 +54,8 @@ def rules_of(
         2048.0
     """
     family = next((one for one in FAMILIES if software.lower().startswith(one)), stack.family)
+    usual = longest if longest and family in WHOLE else CHUNKS.get(family, CHUNK)
     found = attrs.evolve(
-        rules or Rules(),
-        policy=policy or POLICIES.get(family, "chunked"),
-        chunk=chunk or CHUNKS.get(family, CHUNK),
+        rules or Rules(), policy=policy or POLICIES.get(family, "chunked"), chunk=chunk or usual
     )
     return found if stack.ideal else attrs.evolve(found, entry=ENTRY, lag=LAG)

@@ -16,7 +16,7 @@ from inferbench.records.grid import Grid
 from inferbench.records.run import Run
 from inferbench.records.system import Layout, System
 from inferbench.serving.engine import Engine, Log, Rules
-from inferbench.serving.errors import SCHEDULER
+from inferbench.serving.errors import scheduler_error
 from inferbench.serving.outcome import Outcome, outcome
 from inferbench.serving.replay import Watch, apart, replay
 from inferbench.serving.replica import Question, cache_bytes
@@ -24,7 +24,7 @@ from inferbench.serving.replicas import per_byte
 from inferbench.serving.requests import Requests
 from inferbench.serving.tabulated import Span, StepTable, tabulate
 
-__all__ = ["Plan", "Simulated", "layout_for", "simulate", "span_of", "times_of"]
+__all__ = ["Plan", "Simulated", "layout_for", "simulate", "span_of", "times_of", "waited"]
 
 WIDEST = 512.0
 BEYOND = 1.02
@@ -107,7 +107,10 @@ class Simulated:
         if self.fast is None or self.slow is None:
             return math.nan, math.nan
         return self._joined(
-            middle, self.fast.times[time][statistic], self.slow.times[time][statistic], SCHEDULER[time]
+            middle,
+            self.fast.times[time][statistic],
+            self.slow.times[time][statistic],
+            scheduler_error(time, self.plan.asked.stack),
         )
 
     def between(self, figure: str) -> tuple[float, float]:
@@ -117,7 +120,8 @@ class Simulated:
         middle, ends = getattr(self.found, figure), [getattr(one, figure) for one in (self.slow, self.fast)]
         if figure == "good":
             return min(ends), max(ends)
-        low, high = self._joined(middle, min(ends), max(ends), SCHEDULER["rate"] * (figure != "watts"))
+        more = 0.0 if figure == "watts" else scheduler_error("rate", self.plan.asked.stack)
+        low, high = self._joined(middle, min(ends), max(ends), more)
         if figure == "watts":
             wide = INTERVAL * float(np.nanmean(np.asarray(self.run.power_log_error)))
             most = self.run.energy.limit * self.plan.system.count
@@ -250,6 +254,34 @@ def times_of(plan: Plan, requests: Requests) -> Mapping[str, Mapping[str, float]
         InferBenchError: As `simulate`.
     """
     return _once(plan, requests, _tables(plan, requests))[0].times
+
+
+def waited(plan: Plan, requests: Requests, longer: float) -> tuple[Outcome, float, float]:
+    """Replay, and see how many steps a token waits for: by how much its mean time grows where every step, and
+    where those alone that process prompts, are a little longer.
+
+    Args:
+        plan: What is replayed on what.
+        requests: Who asks.
+        longer: By which share of a token's time steps are made longer.
+
+    Returns:
+        The outcome, steps per token, and how many of them process prompts.
+
+    Raises:
+        InferBenchError: As `simulate`.
+    """
+    tables = _tables(plan, requests)
+    _check(plan, requests, (tables[1] or tables[0])[0])
+    first = _once(plan, requests, tables)[0]
+    time = first.times["tpot_s"]["mean"]
+    delay = longer * time
+    grown = []
+    for prompts in (False, True):
+        slower = tuple([one.later(delay, prompts) for one in group] for group in tables)
+        found = _once(plan, requests, (slower[0], slower[1]))[0]
+        grown.append((found.times["tpot_s"]["mean"] - time) / delay)
+    return first, grown[0], max(grown[1], 0.0)
 
 
 def _tables(plan: Plan, requests: Requests) -> Tables:

@@ -65,6 +65,10 @@ class Joint(Workload):
             elif op.name not in names:
                 yield attrs.evolve(op, name=f"prompt.{op.name}", copies=0.0)
 
+    def eager(self, network: Network, at: Point, phase: str, options: Any) -> Numeric:
+        """All of it: the prompt's piece has a shape of its own."""
+        return self.passes(network, at, phase, options)
+
     def items(self, network: Network, at: Point, phase: str) -> Numeric:
         """New tokens of the decoding sequences."""
         return self.inner.items(network, at, phase)
@@ -162,6 +166,17 @@ class StepTable:
     room: float
     run: Run
     scale: float = 1.0
+
+    def later(self, seconds: float, prompts: bool = False) -> StepTable:
+        """The same with every step so much longer, or those alone that process prompts."""
+
+        def more(plane: Plane) -> Plane:
+            return [[one + seconds for one in row] for row in plane]
+
+        same = attrs.evolve(self, prompts=more(self.prompts), deep=[one + seconds for one in self.deep])
+        if prompts:
+            return attrs.evolve(same, joint=more(self.joint))
+        return attrs.evolve(same, decode=more(self.decode))
 
     @property
     def depth(self) -> int:

@@ -149,6 +149,7 @@ def assembled_network(raw: Mapping[str, Any], name: str, where: str, find: Find)
         type=kind,
         params=structure(inner.values, plugin.params, where, "network"),
         precision=file.precision,
+        block_scales=file.block_scales,
         formats=file.formats,
         published=file.published,
         facts={**outer.facts, **inner.facts},

@@ -54,12 +54,15 @@ def stack_from(text: bytes, name: str, where: str, find: Find, model: Find = cor
     outer = walk({key: value for key, value in raw.items() if key not in old}, StackFile, where)
     faults = [*_old_layout(old, where), *outer.faults]
     base = _base(raw.get("based_on"), find, faults)
+    other = _base(raw.get("kernels"), find, faults)
     chosen, table = _model(raw.get("time", {}), base, model, where, faults)
     inner = walk(table, chosen.figures, where, sources=outer.sources, default=outer.default, path="time")
     raise_if([*faults, *inner.faults])
     figures = structure(inner.values, chosen.figures, where, "time")
     stack = _stack(outer, inner, where, name=name, time_model=chosen, figures=figures)
     raise_if(key_faults(stack, where))
+    if base is not None and other is not None:
+        return _with_kernels(stack, base, other)
     return stack if base is None else _inherit(stack, base, raw)
 
 
@@ -69,7 +72,7 @@ def _stack(outer: Walked, inner: Walked, where: str, **own: Any) -> Stack:
     same = {
         field.name: getattr(file, field.name)
         for field in attrs.fields(StackFile)
-        if field.name not in ("source", "sources", "time")
+        if field.name not in ("source", "sources", "time", "kernels")
     }
     same["family"] = file.family or family_of(file.software)
     return Stack(**same, **own, facts={**outer.facts, **inner.facts}, origin=where)
@@ -151,6 +154,13 @@ _ENERGY_ALONE = {"title", "note", "source", "sources", "based_on", "power", "ene
 def energies_alone(raw: Mapping[str, object]) -> bool:
     """Whether a file has energies alone: in everything else its stack is what it is based on."""
     return "power" in raw and set(raw) <= _ENERGY_ALONE
+
+
+def _with_kernels(stack: Stack, base: Stack, other: Stack) -> Stack:
+    """What was fitted on top of some kernels, on top of others."""
+    own = {name: getattr(stack, name) for name in ("name", "title", "facts", "note", "origin")}
+    figures = {"time_model": other.time_model, "figures": other.figures, "tuning": other.tuning}
+    return attrs.evolve(base, **own, **figures, based_on=base.name)
 
 
 def _inherit(stack: Stack, base: Stack, raw: Mapping[str, Any]) -> Stack:

@@ -76,7 +76,7 @@ def head_from(text: bytes, name: str, where: str, find: Callable[[str], Headed |
     """
     raw, _ = read_toml(text, where)
     base = find(based_on) if (based_on := _text(raw.get("based_on"))) else None
-    if base is not None and energies_alone(raw):
+    if base is not None and (energies_alone(raw) or _text(raw.get("kernels"))):
         return attrs.evolve(_head(base), name=name, based_on=based_on)
     software, domain, fit = _texts(raw.get("software")), _table(raw.get("domain")), _table(raw.get("fit"))
     rows, own = fit.get("rows"), _texts(raw.get("architectures"))

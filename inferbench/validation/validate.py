@@ -138,12 +138,12 @@ def _seen(m: Measurement, s: Situation, digest: str) -> bool | None:
 
 
 def _could(row: Row) -> bool:
-    """Whether a fit can have used a row: static batches; kernels are fitted on times that pass the rules, and
-    their box is of these rows.
+    """Whether a fit can have used a row: static batches, and closed loops in the box of a stack that was
+    fitted on such; kernels are fitted on times that pass the rules, and their box is of these rows.
     """
     passes = row.scored or row.op == "collective"
     if row.regime:
-        return False
+        return row.inside
     return not row.op or (row.metric == "latency_s" and row.inside and passes)
 
 
@@ -175,8 +175,29 @@ def _served_row(name: str, m: Measurement, s: Situation, target: Target, registr
     except InferBenchError as error:
         fault = error.faults[0]
         return attrs.evolve(row, code="not-modelled", why=f"{fault.place}: {fault.found}")
-    # The box is of steps; how they are scheduled lies outside of it.
-    return attrs.evolve(row, predicted=found.value, low=found.low, high=found.high)
+    # The box is of times per token; when first tokens come lies outside of it.
+    return attrs.evolve(
+        row,
+        predicted=found.value,
+        low=found.low,
+        high=found.high,
+        inside=found.inside,
+        trivial=_weights(s, target, registry),
+    )
+
+
+def _weights(s: Situation, target: Target, registry: Registry) -> dict[str, float]:
+    """What reading the weights takes that a token of every user touches: a predictor without a model."""
+    if target.metric != "tpot_s" or "concurrency" not in target.axes or s.network is None:
+        return {}
+    try:
+        case = prepare(
+            s.system, s.network, "decode", stack=s.stack, registry=registry, options=s.options, reserve=0
+        )
+        at = {"batch": [target.axes["concurrency"]], "context": [target.axes["context"]]}
+        return {"bandwidth": _streamed(case, Grid.of(at, [s.precision]))[0]}
+    except InferBenchError:
+        return {}
 
 
 def _named(name: str, m: Measurement, s: Situation, target: Target) -> Row:

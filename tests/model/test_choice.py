@@ -8,7 +8,8 @@ import pytest
 import inferbench as ib
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
-from inferbench.model.choice import BEST, ForeignStack, choose, cited, likeness, serving
+from inferbench.model.choice import BEST, ForeignStack, choose, likeness, serving
+from inferbench.model.citing import cited
 from inferbench.records.choice import GRADES, Choice
 
 pytestmark = pytest.mark.needs_plugins(
@@ -53,7 +54,9 @@ def test_a_format_that_a_stack_was_fitted_in_weighs_more_than_its_host_time():
     assert "fp8" in chosen(BEST, "h100-sxm", precision="fp8").stack.domain.precisions
 
 
-@pytest.mark.parametrize(("chip", "origin"), [("h200", "h100-sxm"), ("gb200", "b200"), ("wse-2", "wse-3")])
+@pytest.mark.parametrize(
+    ("chip", "origin"), [("h100-nvl", "h100-sxm"), ("gb200", "b200"), ("wse-2", "wse-3")]
+)
 def test_else_it_is_of_the_most_alike_sibling(chip, origin):
     found = chosen(BEST, chip, precision="fp16" if chip == "wse-2" else "bf16")
     assert (found.grade, found.origin) == ("transferred", origin)
@@ -72,7 +75,7 @@ def test_another_vendor_and_another_memory_are_no_siblings():
 
 
 def test_a_family_takes_its_nearest_stack():
-    assert chosen("vllm", "h200").stack.name == "vllm-h100"
+    assert chosen("vllm", "h200").stack.name == "vllm-serving-h200"
     assert chosen("trtllm", "b200").stack.domain.chips == ("b200",)
     assert chosen("VLLM", "mi300x").grade == "transferred"
     # Collectives alone are no software that runs a network.
@@ -136,11 +139,11 @@ def test_software_of_others_leaves_the_other_columns_alone():
         ib.compare(["b200@groq-2024", "groq-lpu"], "llama3-8b/decode", precision="int8")
 
 
-@pytest.mark.needs_plugins("stacks/tensorrt-llm-h100", "stacks/trtllm-1.3", "stacks/trtllm-1.0")
+@pytest.mark.needs_plugins("stacks/tensorrt-llm-h100", "stacks/trtllm-1.3", "stacks/trtllm-serving-h100")
 @pytest.mark.parametrize(
     ("software", "phase", "name"),
     [
-        ("trtllm-1.0.0rc3", "decode", "tensorrt-llm-h100"),
+        ("trtllm-1.0.0rc3", "decode", "trtllm-serving-h100"),
         ("TensorRT-LLM 0.11", "decode", "tensorrt-llm-h100"),
         ("TRTLLM-1.3.0rc10", "op", "trtllm-1.3"),
     ],
@@ -171,3 +174,22 @@ def test_a_damaged_stack_of_somebody_else_costs_only_itself(tmp_path, plugin):
     assert "b200" in found.stack.domain.chips
     assert [(one.owner, one.where) for one in known.problems] == [("inferbench-torn", "stacks/torn")]
     assert "torn.toml: not valid TOML" in known.problems[0].message
+
+
+@pytest.mark.needs_plugins("stacks/vllm-h100", "stacks/vllm-serving-h100", "stacks/trtllm-serving-b200")
+def test_today_s_servers_serve_where_a_newer_version_was_measured():
+    """Static batches of 2024 are left to measurements that cite them."""
+    for wanted, chip in ((BEST, "h100-sxm"), ("vllm", "h100-sxm"), ("trtllm", "b200"), (BEST, "b200")):
+        assert chosen(wanted, chip).stack.versions[-1] == ""
+    registry = ib.installed()
+    h100 = registry.chip("h100-sxm")
+    assert cited(registry, h100, "vLLM", "decode", loaded=False).name == "vllm-h100"
+    assert cited(registry, h100, "vLLM", "decode", loaded=True).name == "vllm-serving-h100"
+
+
+@pytest.mark.needs_plugins("stacks/trtllm-serving-b200-block", "networks/deepseek-v3")
+def test_scales_per_block_run_in_kernels_of_their_own():
+    found = choose("trtllm", KNOWN.chip("b200"), KNOWN.network("deepseek-v3"), "decode", "fp8", KNOWN)
+    assert found.stack.name == "trtllm-serving-b200-block"
+    assert found.stack.host == KNOWN.stack("trtllm-serving-b200").host
+    assert found.stack.figures == KNOWN.stack("trtllm-1.3-b200-block").figures

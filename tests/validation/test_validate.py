@@ -11,7 +11,7 @@ import pytest
 
 import inferbench as ib
 from inferbench.face.validate import digests_of, from_files
-from inferbench.model.choice import cited
+from inferbench.model.citing import cited
 from inferbench.model.intervals import conformal
 from inferbench.records.measurement import Measurement
 from inferbench.records.stack import Domain, Fit, Host, Stack
@@ -306,7 +306,7 @@ def test_the_stack_of_the_chip_scores_and_a_kindred_one_is_extrapolated():
     assert other.software == ("vLLM",)
     # The H200 has the H100's die, the A100 of 80 GB that of 40 GB; the GB200 is a B200 beside a CPU.
     for chip, software, phase, stack in (
-        ("h200", "vLLM", "decode", "vllm-h100"),
+        ("h200", "vLLM", "decode", "vllm-serving-h200"),
         ("a100-sxm-80gb", "TensorRT-LLM", "decode", "tensorrt-llm-a100"),
         ("gb200", "TRTLLM-1.3.0", "op", "trtllm-1.3-b200"),
     ):

@@ -122,7 +122,7 @@ def _build(row: Row) -> ib.Measurement:
         source=f"{origin} ({row.where})" if origin else row.where,
         chip=row.text("chip"),
         chips=chips,
-        layout=layout(tp=tp, pp=row.number("pp"), ep=NAN if single else ep),
+        layout=layout(tp=tp, pp=row.number("pp"), ep=NAN if single else ep, dp=_ranks(row, tp, chips)),
         software=row.text("framework", "software"),
         network=row.text("model", "network"),
         precision=row.text("weight_precision", "precision"),
@@ -135,6 +135,12 @@ def _build(row: Row) -> ib.Measurement:
         **power,
         extra={**row.extra(), "variant": variant} if variant else row.extra(),
     )
+
+
+def _ranks(row: Row, tp: float, chips: int) -> float:
+    """Data-parallel ranks, where they and tensor parallelism make up all chips."""
+    dp = row.number("dp")
+    return dp if dp > 1 and dp * (1.0 if math.isnan(tp) else tp) == chips else NAN
 
 
 def _power(row: Row, chips: int, latency: float, shape: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -191,6 +191,10 @@ class Transformer(ib.Workload):
         """One, per chunk of a prompt or token generated."""
         return passes(at, phase, options)
 
+    def eager(self, network: ib.Network, at: ib.Point, phase: str, options: Any) -> ib.Numeric:
+        """Chunks of the prompt."""
+        return 0.0 if phase == "decode" else passes(at, "prefill", options)
+
     def layers(self, network: ib.Network) -> int:
         """Layers that pipeline stages may divide."""
         return int(network.params.num_hidden_layers)
