@@ -1,6 +1,7 @@
 """Build the documentation as a site, in build/site; any warning is an error.
 
-    uv run python tools/docs_site.py
+    uv run python tools/docs_site.py             # pages, pictures and the results of the catalogue
+    uv run python tools/docs_site.py --pages     # the pages alone, with the pictures as they are
 
 The pages stay plain Markdown that reads the same in the repository. They are copied to build/pages,
 together with the
@@ -131,10 +132,15 @@ def catalogue(folder: Path) -> int:
     return site(ib.installed(), CATALOGUE, folder)
 
 
-def build() -> int:
-    """Write the site; 0 if nothing was wrong."""
+def build(whole: bool = True) -> int:
+    """Write the site; 0 if nothing was wrong.
+
+    Args:
+        whole: Whether pictures are drawn anew and the results of the catalogue are written, too.
+    """
     stage()
-    gallery.draw(PAGES / "images/gallery")
+    if whole:
+        gallery.draw(PAGES / "images/gallery")
     shutil.rmtree(SITE, ignore_errors=True)
     application = Sphinx(
         srcdir=PAGES,
@@ -150,11 +156,12 @@ def build() -> int:
         parallel=2,
     )
     application.build()
-    pages = catalogue(SITE / "catalogue")
-    print(f"{SITE.relative_to(ROOT)}/catalogue/index.html: {pages} pages")
+    if whole:
+        pages = catalogue(SITE / "catalogue")
+        print(f"{SITE.relative_to(ROOT)}/catalogue/index.html: {pages} pages")
     print(f"{SITE.relative_to(ROOT)}/index.html: {len(application.env.all_docs)} pages")
     return application.statuscode
 
 
 if __name__ == "__main__":
-    sys.exit(build())
+    sys.exit(build(whole="--pages" not in sys.argv[1:]))

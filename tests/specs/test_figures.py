@@ -84,6 +84,13 @@ def test_an_average_batch_is_a_steady_state_and_not_a_static_batch():
         ({"phase": "generate", "tokens_per_s": 400.0}, "tokens_per_s", "rate-only"),
         ({"phase": "generate", "refused": {"tokens_per_s": (7.0, "unclear")}}, "tokens_per_s", "rate-only"),
         ({"phase": "op", "op": "gemm", "refused": {"power_w": (9.0, "doubted")}}, "power_w", "power-refused"),
+        (
+            {"phase": "op", "op": "gemm", "refused": {"energy_j": (9.0, "doubted")}},
+            "energy_j",
+            "power-refused",
+        ),
+        ({"phase": "decode", "refused": {"row": (9.0, "columns shifted")}}, "row", "damaged"),
+        ({"phase": "decode", "refused": {"tpot_s": (9.0, "speculative")}}, "tpot_s", "not-comparable"),
         ({"phase": "decode", "tpot_s": 0.01, "ttft_s": 0.3}, "ttft_s", "not-comparable"),
         ({"phase": "decode", "tpot_s": 0.01, "latency_s": 0.5}, "latency_s", "not-comparable"),
         ({"phase": "image", "latency_s": 2.0, "tpot_s": 0.1}, "tpot_s", "not-comparable"),
