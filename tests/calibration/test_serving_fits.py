@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.calibration.fits import fit_recipe
 from inferbench.calibration.recipe import Recipe
 from inferbench.records.stack import Host
 
@@ -24,14 +23,14 @@ IMAGES = {"diffusers": ("diffusers-a100", "diffusers-h100"), "xDiT": ("xdit-h100
 
 
 @pytest.fixture(scope="module")
-def again(published):
+def again(published, fit_once):
     """Fit a shipped stack by its own command."""
 
     @functools.cache
     def fit(name):
         recipe = Recipe.parse(ib.installed().stack(name).fit.command)
         files = tuple(str(published(file)) for file in recipe.files)
-        return fit_recipe(attrs.evolve(recipe, files=files), ib.installed())
+        return fit_once(attrs.evolve(recipe, files=files), ib.installed())
 
     return fit
 
