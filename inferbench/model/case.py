@@ -39,6 +39,7 @@ class Case:
         breakdown: Whether to keep a row per operator.
         intervals: Whether to ask how far power may be off; sweeps, which write no intervals, don't.
         graphs: Graphs built already, by point; None to remember none.
+        rooms: Chips with the memory that is left, by chip and reserve: each is made and checked once.
     """
 
     system: System
@@ -59,6 +60,7 @@ class Case:
     breakdown: bool = False
     intervals: bool = True
     graphs: dict[Any, tuple[Op, ...]] | None = attrs.field(default=None, repr=False)
+    rooms: dict[tuple[int, Reserve], tuple[Chip, Chip]] = attrs.field(factory=dict, repr=False)
 
     @property
     def chip(self) -> Chip:
@@ -70,6 +72,12 @@ class Case:
         """The chip with the memory that the engine leaves to weights, cache and activations."""
         if not self.reserve:
             return self.chip
+        known = self.rooms.get((id(self.chip), self.reserve))
+        if known is None:
+            known = self.rooms[id(self.chip), self.reserve] = self.chip, self._room()
+        return known[1]
+
+    def _room(self) -> Chip:
         level = self.chip.memory[self.chip.main]
         left = attrs.evolve(level, capacity=level.capacity - self.reserve.of(level.capacity))
         return attrs.evolve(self.chip, memory={**self.chip.memory, self.chip.main: left})
