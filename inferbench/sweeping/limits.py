@@ -20,8 +20,8 @@ __all__ = ["Estimate", "ask", "estimate"]
 # a point
 # per second and writes so many points; a point takes so many bytes on disk.
 LAYOUTS_PER_S = 2e6
-POINTS_PER_S = 1e6
-BYTES_ON_DISK = 100.0
+POINTS_PER_S = 5e5
+BYTES_ON_DISK = 210.0
 MOST = 1_000_000_000
 
 
@@ -63,8 +63,8 @@ def estimate(plan: Plan, registry: Registry, workers: int) -> Estimate:
     """Reckon disk, time and memory from measured rates, without evaluating anything.
 
     Example:
-        >>> print(Estimate(10**9, 1e11, 5e5, 512e6, 2))
-        1,000,000,000 points take about 100 GB on disk, 6 days on 2 workers and 512 MB of memory per worker
+        >>> print(Estimate(10**9, 2.1e11, 5e5, 512e6, 2))
+        1,000,000,000 points take about 210 GB on disk, 6 days on 2 workers and 512 MB of memory per worker
     """
     size = plan.size
     tried = sum(work.size * _layouts(plan, i, registry) for i, work in enumerate(plan.works))
@@ -99,7 +99,7 @@ def ask(plan: Plan, registry: Registry, out: str | None, workers: int, yes: bool
     if size > MOST:
         told, remedy = str(estimate(plan, registry, workers)), "add {give} if that is what you want"
         raise InferBenchError([Fault("sweep", told, remedy, give=(("yes", True),))])
-    if out is None:
+    if out is None:  # a summary alone needs no disk
         return
     free = _free(Path(out))
     if size * BYTES_ON_DISK > free:

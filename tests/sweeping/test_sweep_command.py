@@ -205,7 +205,9 @@ def test_inline_needs_no_place(toy_cli):
     ],
 )
 def test_a_trillion_points_are_told_before_they_are_made(toy_cli, tmp_path, axes):
-    """100 bytes a point; 10^6 points written and 2 x 10^6 layouts tried a second and worker: 1.5 x 10^6 s."""
+    """210 bytes a point; 5 x 10^5 points written and 2 x 10^6 layouts tried a second and worker: 1.5 x 10^6 s
+    on two.
+    """
     code, out, err = toy_cli(
         *TOY,
         "--precision",
@@ -221,7 +223,7 @@ def test_a_trillion_points_are_told_before_they_are_made(toy_cli, tmp_path, axes
     assert (code, out) == (2, "")
     assert (
         err
-        == "inferbench: sweep: 1,000,000,000,000 points take about 100 TB on disk, 9 days on 2 workers and"
+        == "inferbench: sweep: 1,000,000,000,000 points take about 210 TB on disk, 17 days on 2 workers and"
         " 512 MB of memory per worker\n  add --yes if that is what you want\n"
     )
     assert list(tmp_path.iterdir()) == []
