@@ -205,7 +205,7 @@ def test_inline_needs_no_place(toy_cli):
     ],
 )
 def test_a_trillion_points_are_told_before_they_are_made(toy_cli, tmp_path, axes):
-    """210 bytes a point; 5 x 10^5 points written and 2 x 10^6 layouts tried a second and worker: 1.5 x 10^6 s
+    """210 bytes a point; 5 x 10^5 points written and 2 x 10^6 layouts tried a second and worker: 1.25 x 10^6 s
     on two.
     """
     code, out, err = toy_cli(
@@ -223,7 +223,7 @@ def test_a_trillion_points_are_told_before_they_are_made(toy_cli, tmp_path, axes
     assert (code, out) == (2, "")
     assert (
         err
-        == "inferbench: sweep: 1,000,000,000,000 points take about 210 TB on disk, 17 days on 2 workers and"
+        == "inferbench: sweep: 1,000,000,000,000 points take about 210 TB on disk, 14 days on 2 workers and"
         " 512 MB of memory per worker\n  add --yes if that is what you want\n"
     )
     assert list(tmp_path.iterdir()) == []
@@ -269,7 +269,7 @@ def test_more_than_the_disk_has_wants_a_yes(toy_cli, tmp_path, monkeypatch):
     assert code == 2
     assert (
         err
-        == f"inferbench: --out {tmp_path}/out: 30,000 points take about 3.00 MB on disk, 1 s on 1 worker and"
+        == f"inferbench: --out {tmp_path}/out: 30,000 points take about 6.30 MB on disk, 1 s on 1 worker and"
         " 45.0 MB of memory, and 1.00 MB are free\n  add --yes to try nevertheless\n"
     )
     assert toy_cli(*args, "--yes")[0] == 0
