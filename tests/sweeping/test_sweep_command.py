@@ -205,8 +205,8 @@ def test_inline_needs_no_place(toy_cli):
     ],
 )
 def test_a_trillion_points_are_told_before_they_are_made(toy_cli, tmp_path, axes):
-    """210 bytes a point; 5 x 10^5 points written and 2 x 10^6 layouts tried a second and worker: 1.25 x 10^6 s
-    on two.
+    """210 bytes a point; 5 x 10^5 points written and 2 x 10^6 layouts tried a second and worker:
+    1.25 x 10^6 s on two.
     """
     code, out, err = toy_cli(
         *TOY,
