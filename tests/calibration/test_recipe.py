@@ -18,11 +18,13 @@ FULL = Recipe(
     based_on="trtllm-1.3",
     software=("vLLM", "vllm 2"),
     precisions=("fp8_block",),
+    networks=("llama3-8b",),
     kinds=("gemm",),
     tuning="trtllm-1.0",
     free=("host.step",),
     phases=("decode", "generate"),
     pool={"a100-sxm-40gb": "trtllm-1.0"},
+    join={"h200": "trtllm-1.3"},
 )
 
 
