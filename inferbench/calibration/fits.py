@@ -20,6 +20,7 @@ from inferbench.calibration.outcome import (
     labels_of,
     stack_of,
 )
+from inferbench.calibration.pooled import pooled_stack
 from inferbench.calibration.recipe import Recipe
 from inferbench.calibration.step_writing import step_domain, step_toml
 from inferbench.calibration.steps import StepFit, fit_step
@@ -62,7 +63,7 @@ def fit_recipe(
             "calibrate", "no file to fit", "give files of measurements, or --shipped STACK"
         )
     recipe = attrs.evolve(recipe, stack=recipe.name)
-    doing = {"kernels": _kernels, "serving": _serving, "power": energies_of}
+    doing = {"kernels": _kernels, "serving": _serving, "power": energies_of, "class": pooled_stack}
     return doing[recipe.kind](recipe, registry, labels, progress)
 
 

@@ -33,7 +33,7 @@ from inferbench.calibration.fitting import least_squares_of_scipy
 from inferbench.calibration.samples import PHASES, Sample
 from inferbench.num import Array
 
-__all__ = ["Effects", "LeftOut", "Prior", "left_out", "predict", "prior_for", "priors"]
+__all__ = ["Effects", "LeftOut", "Prior", "drawn", "left_out", "predict", "prior_for", "priors"]
 
 ANY = ("", "")
 # Logarithms of: shares of the rates of memory, arithmetic, links; seconds before a kernel, an exchange.
@@ -232,10 +232,22 @@ def _errors(samples: Sequence[Sample]) -> Callable[[Array], Array]:
 
 def _figures(samples: Sequence[Sample], centre: Array) -> Array:
     """The figures of a class, drawn to those of the wider one where rows say little."""
-    errors, weight = _errors(samples), np.sqrt(_weights(samples)) / NOISE
+    return drawn(samples, centre, np.sqrt(_weights(samples)) / NOISE, RIDGE)
+
+
+def drawn(samples: Sequence[Sample], centre: Array, weight: Array, ridge: float) -> Array:
+    """Return the figures of least squares, drawn to others.
+
+    Args:
+        samples: Measured.
+        centre: Logarithms of the figures that they are drawn to.
+        weight: Of each sample's error in logs: one over its standard error.
+        ridge: Standard deviation of the figures around the centre.
+    """
+    errors = _errors(samples)
 
     def residuals(figures: Array) -> Array:
-        return np.concatenate([errors(figures) * weight, (figures - centre) / RIDGE])
+        return np.concatenate([errors(figures) * weight, (figures - centre) / ridge])
 
     start = np.clip(centre, LOWEST + 1e-6, HIGHEST - 1e-6)
     found: Array = least_squares_of_scipy()(residuals, start, bounds=(LOWEST, HIGHEST)).x

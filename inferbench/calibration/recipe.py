@@ -13,7 +13,7 @@ from inferbench.errors import InferBenchError, suggest
 
 __all__ = ["Kind", "Recipe"]
 
-Kind = Literal["kernels", "serving", "power"]
+Kind = Literal["kernels", "serving", "power", "class"]
 _HEAD = ("inferbench", "calibrate")
 # Options and their fields, in the order in which a command has them.
 _FIELDS = {
@@ -38,10 +38,11 @@ class Recipe:
     """What to fit on which files.
 
     Attributes:
-        kind: `kernels` (efficiencies, launches, overlap), `serving` (what whole steps add to their kernels)
-            or `power` (energies).
+        kind: `kernels` (efficiencies, launches, overlap), `serving` (what whole steps add to their kernels),
+            `power` (energies) or `class` (a prior of a class of chips; of named chips a stack drawn to it).
         files: Paths; anything an importer reads.
-        chip: Whose rows to fit; None: the one that the files have rows of.
+        chip: Whose rows to fit; None: the one that the files have rows of. Of `class` several, with commas
+            between them.
         stack: Name of the stack; None: `name` gives one.
         based_on: Stack that fills in what is not fitted; of `serving` its kernels are taken as they are.
         software: Beginnings of the software's names in the rows.
@@ -143,6 +144,8 @@ class Recipe:
             return attrs.evolve(self, kind="serving", files=(*self.files, value))
         if option == "power":
             return attrs.evolve(self, kind="power", files=(*self.files, value))
+        if option == "class":
+            return attrs.evolve(self, kind="class", files=(*self.files, value))
         if option in _PAIRS:
             more: dict[str, Any] = {option: {**getattr(self, option), **pooled([value], option)}}
             return attrs.evolve(self, **more)

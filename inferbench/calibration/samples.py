@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -31,6 +31,9 @@ class Sample:
         measured: Seconds.
         work: Shape (operators, 6): seconds of memory, arithmetic, links at the datasheet's rates, exposed
             seconds, kernels, exchanges between chips.
+        precision: Our name.
+        count: Chips at once.
+        axes: Of the point; images have no `context`.
     """
 
     chip: str
@@ -42,10 +45,19 @@ class Sample:
     table: str
     measured: float
     work: Array
+    precision: str = ""
+    count: int = 1
+    axes: Mapping[str, float] = attrs.field(factory=dict)
 
 
 def sample(
-    measured: float, parts: Sequence[tuple[float, Run]], software: str, phase: str, table: str
+    measured: float,
+    parts: Sequence[tuple[float, Run]],
+    software: str,
+    phase: str,
+    table: str,
+    precision: str = "",
+    axes: Mapping[str, float] | None = None,
 ) -> Sample:
     """Part a measured time into what its operators need at the datasheet's rates.
 
@@ -55,6 +67,8 @@ def sample(
         software: With its version.
         phase: One of `PHASES`.
         table: Where the row is from.
+        precision: Our name.
+        axes: Of the point.
     """
     rows = [_work(weight, run) for weight, run in parts]
     run = parts[0][1]
@@ -69,6 +83,9 @@ def sample(
         table=table,
         measured=measured,
         work=np.concatenate(rows),
+        precision=precision,
+        count=run.system.count,
+        axes=dict(axes or {}),
     )
 
 

@@ -30,6 +30,7 @@ class Fitting:
     files: tuple[str, ...]
     serving: tuple[str, ...]
     power: tuple[str, ...]
+    of_class: tuple[str, ...]
     chip: str | None
     stack: str | None
     software: str | None
@@ -68,6 +69,14 @@ OPTIONS = (
         multiple=True,
         metavar="FILE",
         help="Fit energies to readings of power: the chip's for whole steps, a stack's for kernels alone.",
+    ),
+    click.option(
+        "--class",
+        "of_class",
+        multiple=True,
+        metavar="FILE",
+        help="Fit the prior of the class that --stack names to published times of whole steps; with --chip a"
+        " stack of few figures, drawn to it.",
     ),
     click.option("--chip", help="Chip whose rows to fit."),
     click.option(
@@ -174,6 +183,7 @@ def _fitted(
         fitting.files,
         serving=fitting.serving,
         power=fitting.power,
+        of_class=fitting.of_class,
         chip=fitting.chip,
         stack=name,
         software=tuple(common.names(fitting.software) or ()),

@@ -21,7 +21,7 @@ from inferbench.records.stack import Stack
 from inferbench.report.calibration import again_report, fit_report
 from inferbench.report.model import Report
 
-KINDS: tuple[Kind, ...] = ("kernels", "serving", "power")
+KINDS: tuple[Kind, ...] = ("kernels", "serving", "power", "class")
 
 __all__ = ["Calibrated", "Refits", "calibrate"]
 
@@ -139,6 +139,7 @@ def calibrate(  # type: ignore[misc]  # the second overload names no argument tw
     *,
     serving: str | Path | Sequence[str | Path] = (),
     power: str | Path | Sequence[str | Path] = (),
+    of_class: str | Path | Sequence[str | Path] = (),
     chip: str | None = None,
     stack: str | None = None,
     software: str | Sequence[str] = (),
@@ -167,6 +168,8 @@ def calibrate(  # type: ignore[misc]  # the second overload names no argument tw
         files: Measured kernels; anything an importer reads.
         serving: Measured whole steps instead: host time is fitted on top of the kernels of `based_on`.
         power: Readings of power instead: energies of whole steps, or of kernels alone.
+        of_class: Published times of whole steps instead: the prior of a class of chips, which `stack` names,
+            or with `chip` a stack of few figures that is drawn to it.
         chip: Whose rows to fit; kernels need it.
         stack: Name of the stack; `mine` where none is given.
         software: Beginnings of the software's names in the rows.
@@ -197,7 +200,8 @@ def calibrate(  # type: ignore[misc]  # the second overload names no argument tw
     known = registry or installed()
     if shipped:
         return _again(listed(shipped), known, watch)
-    what, paths = _kind(kernels=_paths(files), serving=_paths(serving), power=_paths(power))
+    given = {"serving": _paths(serving), "power": _paths(power), "class": _paths(of_class)}
+    what, paths = _kind(kernels=_paths(files), **given)
     recipe = Recipe(
         kind=what,
         files=paths,
@@ -223,7 +227,10 @@ def _kind(**given: tuple[str, ...]) -> tuple[Kind, tuple[str, ...]]:
     kinds = [one for one in KINDS if given[one]]
     if len(kinds) != 1:
         found = f"files for {' and for '.join(kinds)}" if kinds else "no file to fit"
-        remedy = "give either measured kernels (files), measured steps (serving) or readings of power (power)"
+        remedy = (
+            "give either measured kernels (files), measured steps (serving, of_class) or readings of power"
+            " (power)"
+        )
         raise InferBenchError.of_argument("files", found, remedy)
     return kinds[0], given[kinds[0]]
 

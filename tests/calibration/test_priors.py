@@ -91,7 +91,7 @@ def test_more_software_narrows_the_interval():
 @pytest.fixture(scope="module")
 def published_times(tool):
     """A third of the published times: evenly spread rows of every chip and software."""
-    fit = tool("tools/fit_priors.py")
+    fit = tool("tools/priors_page.py")
     return fit, fit.samples(ib.installed(), every=3)[0]
 
 
@@ -122,10 +122,10 @@ def test_shipped_priors_say_what_they_rest_on():
 
 
 def test_a_written_prior_reads_back(known):
-    from inferbench.calibration.prior_files import stack_text
+    from inferbench.calibration.prior_files import prior_stack
 
     prior = next(one for one in priors(known) if one.architecture == "made" and not one.vendor)
-    text = stack_text(prior, "Made", [], "nothing", "a test", "2026-11-26")
+    text = prior_stack(prior, "Made", (), "a test", "2026-11-26")
     stack = stack_from(text.encode(), "class-made", "class-made.toml", None)
     assert (stack.grade, stack.architectures, stack.vendors) == ("class", ("made",), ())
     assert stack.figures.efficiency["memory"]["default"] == pytest.approx(
