@@ -263,7 +263,8 @@ def _doubt(stack: Stack, asked: _Asked) -> tuple[float, float]:
     near = likeness(stack, asked.chip, asked.registry)
     unlike = UNSEEN * _unlike(stack, asked.chip, asked.registry) if near != SAME else 0.0
     counts = stack.domain.counts
-    beyond = PER_DOUBLING * max(0.0, math.log2(asked.count / counts[-1])) if counts else 0.0
+    outside = max(asked.count / counts[-1], counts[0] / asked.count) if counts else 1.0
+    beyond = PER_DOUBLING * max(0.0, math.log2(outside))
     error = math.inf if math.isnan(stack.fit.error) else stack.fit.error
     open_ = _open(stack, 1.0 - asked.covered(stack))
     return math.hypot(step, unseen, missing, unlike, beyond, open_), error

@@ -34,7 +34,7 @@ def own_formats(names: Sequence[str], chip: Chip, registry: Registry) -> tuple[l
     """
     architecture = registry.architecture(chip.architecture_type)
     found, notes = [], {}
-    for name in (registry.alias("precisions", one) for one in names):
+    for name in (one if one in OWN else registry.alias("precisions", one) for one in names):
         formats = OWN.get(name, ())
         rates = [np.nan_to_num(architecture.peak(chip, one), nan=-1.0) for one in formats]
         own = formats[int(np.argmax(rates))] if formats else name

@@ -67,7 +67,7 @@ def test_images_take_software_that_makes_images():
 
 
 def test_another_vendor_and_another_memory_are_no_siblings():
-    for chip in ("mi300x", "l4", "jetson-thor"):
+    for chip in ("rtx-4090", "l4", "jetson-thor"):
         assert chosen(BEST, chip).grade in ("class", "bound")
     h100 = KNOWN.stack("trtllm-1.3")
     near = [likeness(h100, KNOWN.chip(name), KNOWN) for name in ("h100-sxm", "h200", "l4", "mi300x")]
@@ -77,7 +77,8 @@ def test_another_vendor_and_another_memory_are_no_siblings():
 def test_a_family_takes_its_nearest_stack():
     assert chosen("vllm", "h200").stack.name == "vllm-serving-h200"
     assert chosen("trtllm", "b200").stack.domain.chips == ("b200",)
-    assert chosen("VLLM", "mi300x").grade == "transferred"
+    assert chosen("VLLM", "mi300x").stack.name == "vllm-mi300x"
+    assert chosen("VLLM", "l4").grade == "transferred"
     # Collectives alone are no software that runs a network.
     assert (
         "gemm" in chosen("vllm", "b200", precision="fp8").stack.figures.efficiency["compute"]
@@ -193,3 +194,9 @@ def test_scales_per_block_run_in_kernels_of_their_own():
     assert found.stack.name == "trtllm-serving-b200-block"
     assert found.stack.host == KNOWN.stack("trtllm-serving-b200").host
     assert found.stack.figures == KNOWN.stack("trtllm-1.3-b200-block").figures
+
+
+def test_a_stack_of_one_chip_comes_before_one_of_eight():
+    """SGLang on B200 was measured on 8 chips alone, TensorRT-LLM on 1 to 8."""
+    one = chosen("best", "b200", "llama3-70b", precision="fp8").stack
+    assert one.domain.counts[0] == 1
