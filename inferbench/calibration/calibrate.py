@@ -114,6 +114,7 @@ def calibrate(
     software: Sequence[str] = (),
     spellings: Sequence[str] = (),
     kinds: Sequence[str] = (),
+    without: Sequence[str] = (),
     tuning: Mapping[str, Any] | None = None,
     base: Stack | None = None,
     progress: Callable[[str], None] | None = None,
@@ -127,6 +128,8 @@ def calibrate(
         software: Beginnings of the software's names; needed where the rows are of several.
         spellings: Precisions to take, as the source writes them; none: all.
         kinds: Beginnings of the kernels' keys to take (`gemm`, `attention.context`); none: all.
+        without: Beginnings of the names that the source gives its kernels (column `kernel`), to leave out:
+            where one library has several for one layer.
         tuning: The stack's `[tuning.<architecture>]`; its tiles are taken as given, how they fill is
             fitted. What it leaves open is as the architecture says is usual.
         base: What the stack will be based on: its entries of other kinds hold in the fit too. Its time model
@@ -146,7 +149,7 @@ def calibrate(
     architecture = registry.architecture(chip.architecture_type)
     tuning = {**architecture.usual, **(tuning or {})}
     model = _time_model(registry.time_model(architecture.time_model), base)
-    found, left = kernels(rows, chip, registry, software, spellings, tuning, model)
+    found, left = kernels(rows, chip, registry, software, spellings, tuning, model, without)
     wanted = _wanted(found, kinds, left)
     doubts = _doubts(wanted, chip)
     fits, refused = _fits(wanted, chip, base, progress)

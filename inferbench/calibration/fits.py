@@ -81,6 +81,7 @@ def _kernels(
         software=recipe.software,
         spellings=recipe.precisions,
         kinds=recipe.kinds,
+        without=recipe.without,
         tuning=tuning,
         base=registry.stack(recipe.based_on) if recipe.based_on else None,
         progress=progress,

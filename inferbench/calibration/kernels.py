@@ -146,6 +146,7 @@ def kernels(
     spellings: Sequence[str] = (),
     tuning: Mapping[str, Any] | None = None,
     model: TimeModel | None = None,
+    without: Sequence[str] = (),
 ) -> tuple[list[Kernel], dict[str, int]]:
     """Sort the rows of a chip into kernels.
 
@@ -158,6 +159,7 @@ def kernels(
         spellings: Precisions as the source writes them; none: all, one spelling per precision of ours.
         tuning: The stack's `[tuning.<architecture>]`: how the architecture tiles products.
         model: The stack's time model; None: the one that the architecture names.
+        without: Beginnings of the names that the source gives its kernels, to leave out.
 
     Returns:
         The kernels, and how many rows were not taken, by reason.
@@ -166,7 +168,7 @@ def kernels(
         InferBenchError: No row is left; rows of several software versions measure the same thing.
     """
     left: Counter[str] = Counter()
-    taken = _taken(rows, chip, registry, software, spellings, left)
+    taken = _taken(rows, chip, registry, software, spellings, without, left)
     if not taken:
         said = "; ".join(f"{count} {why}" for why, count in left.most_common(6))
         raise InferBenchError.at(
@@ -215,6 +217,7 @@ def _taken(
     registry: Registry,
     software: Sequence[str],
     spellings: Sequence[str],
+    without: Sequence[str],
     left: Counter[str],
 ) -> list[tuple[Sort, Measurement]]:
     taken = []
@@ -225,6 +228,8 @@ def _taken(
             left[f"under {row.software or 'software that is not named'}"] += 1
         elif spellings and row.precision not in spellings:
             left[f"in {row.precision}"] += 1
+        elif any(str(row.extra.get("kernel", "")).startswith(one) for one in without):
+            left[f"of the kernel {row.extra['kernel']}"] += 1
         elif not row.latency_s > 0:
             left["without a time"] += 1
         else:

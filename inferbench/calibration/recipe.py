@@ -23,6 +23,7 @@ _FIELDS = {
     "precision": "precisions",
     "network": "networks",
     "kind": "kinds",
+    "without": "without",
     "free": "free",
     "phase": "phases",
     "tuning": "tuning",
@@ -30,7 +31,7 @@ _FIELDS = {
 }
 # Those that are given once per chip, and those that take a list, with commas between its entries.
 _PAIRS = ("pool", "join")
-_LISTS = ("software", "precision", "network", "kind", "free", "phase")
+_LISTS = ("software", "precision", "network", "kind", "without", "free", "phase")
 
 
 @attrs.frozen(kw_only=True)
@@ -49,6 +50,7 @@ class Recipe:
         precisions: Precisions to take, as the rows write them.
         networks: Whose rows to take, by our names; of `serving` alone.
         kinds: Beginnings of the kernels' keys to take.
+        without: Beginnings of the names of kernels, as the rows' column `kernel` writes them, to leave out.
         tuning: Stack whose `[tuning]` says how products are tiled.
         free: Parameters to fit (`host.step`); empty: those usual for the kind.
         phases: Phases in which the stack holds; empty: those of the rows.
@@ -73,6 +75,7 @@ class Recipe:
     precisions: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     tuning: str | None = None
     free: tuple[str, ...] = ()
     phases: tuple[str, ...] = ()

@@ -37,6 +37,7 @@ class Fitting:
     precision: str | None
     network: str | None
     kind: str | None
+    without: str | None
     free: str | None
     phase: str | None
     pool: tuple[str, ...]
@@ -88,6 +89,11 @@ OPTIONS = (
     click.option("--network", metavar="llama3-8b,…", help="Networks whose steps to take."),
     click.option(
         "--kind", metavar="gemm,…", help="Kernels to take: beginnings of the keys that the report shows."
+    ),
+    click.option(
+        "--without",
+        metavar="NAME,…",
+        help="Kernels to leave out: beginnings of the names in the column kernel.",
     ),
     click.option(
         "--free",
@@ -190,6 +196,7 @@ def _fitted(
         precision=tuple(common.names(fitting.precision) or ()),
         network=tuple(common.names(fitting.network) or ()),
         kind=tuple(common.names(fitting.kind) or ()),
+        without=tuple(common.names(fitting.without) or ()),
         free=tuple(common.names(fitting.free) or ()),
         phase=tuple(common.names(fitting.phase) or ()),
         pool=pooled(fitting.pool),

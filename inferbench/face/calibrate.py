@@ -146,6 +146,7 @@ def calibrate(  # type: ignore[misc]  # the second overload names no argument tw
     precision: str | Sequence[str] = (),
     network: str | Sequence[str] = (),
     kind: str | Sequence[str] = (),
+    without: str | Sequence[str] = (),
     free: str | Sequence[str] = (),
     phase: str | Sequence[str] = (),
     pool: Mapping[str, str] | None = None,
@@ -176,6 +177,7 @@ def calibrate(  # type: ignore[misc]  # the second overload names no argument tw
         precision: Precisions to take, as the rows write them.
         network: Networks to take, where whole steps are fitted.
         kind: Kernels to take: beginnings of their keys.
+        without: Kernels to leave out: beginnings of the names in the rows' column `kernel`.
         free: Parameters of a step to fit (`host.step`).
         phase: Phases that the stack is for; by default those of the rows.
         pool: Other chips, each with its kernel stack: fitted alike, their errors count too.
@@ -212,6 +214,7 @@ def calibrate(  # type: ignore[misc]  # the second overload names no argument tw
         networks=listed(network),
         precisions=listed(precision),
         kinds=listed(kind),
+        without=listed(without),
         tuning=tuning,
         free=listed(free),
         phases=listed(phase),

@@ -86,7 +86,7 @@ class Lookup:
 
     def _entries(self, label: str, table: PerKernel, default: float | None) -> list[Any]:
         op, formats = self.op, self.formats
-        key = (label, self.names, op.precision.names, formats)
+        key = (label, self.names, op.precision.points, formats)
         entries = self.cache.get(key)
         if entries is None:
             found = (
@@ -109,9 +109,10 @@ def entry(
         computed: The format that the chip computes it in.
         default: Where there is no entry.
     """
+    apart = point.apart if point.weights != point.activations else point.compute
     for name in names:
         width = (f"{name}.kv{8 * stored(point.kv):g}",) if name.startswith("attention") else ()
-        for key in (f"{name}.{point.name}", *width, f"{name}.{computed}", name):
+        for key in (f"{name}.{point.name}", *width, f"{name}.{apart}", f"{name}.{computed}", name):
             if key in table:
                 return table[key]
     return table.get(f"default.{computed}", table.get("default", default))

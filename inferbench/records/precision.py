@@ -116,6 +116,17 @@ class PrecisionName:
             or f"known are {', '.join(FORMATS)}, and pairs like w8a16, w4a16, w4a16kv8, fp8kv16",
         )
 
+    @property
+    def apart(self) -> str:
+        """Formats of weights and activations, as kernels of experts with a format of their own are called.
+
+        Example:
+            >>> attrs.evolve(PrecisionName.parse("bf16"), weights="mxfp4").apart
+            'wmxfp4a16'
+        """
+        words = {word: bits for bits, word in _FLOATS.items()}
+        return f"w{words.get(self.weights, self.weights)}a{words.get(self.activations, self.activations)}"
+
     @classmethod
     def _apart(cls, name: str) -> PrecisionName | None:
         """Read formats of weights, activations and cache that are named apart."""

@@ -20,6 +20,7 @@ FULL = Recipe(
     precisions=("fp8_block",),
     networks=("llama3-8b",),
     kinds=("gemm",),
+    without=("cutlass", "triton"),
     tuning="trtllm-1.0",
     free=("host.step",),
     phases=("decode", "generate"),

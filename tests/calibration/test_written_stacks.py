@@ -11,6 +11,7 @@ import pytest
 import inferbench as ib
 from inferbench.calibration.calibrate import calibrate
 from inferbench.calibration.kernels import kernels
+from inferbench.calibration.recipe import Recipe
 from inferbench.calibration.writing import Labels, energy_toml, stack_toml
 from inferbench.evidence.matching import read_rows
 
@@ -211,14 +212,15 @@ def test_shipped_stacks_predict_each_kernel_by_its_own_parameters(published, nam
     files = [file.name for file in stack.fit.files]
     found = [row for file in files for row in read_rows(published(file), registry, given=given)]
     software = stack.software or ("TRTLLM-1.3",)
-    spellings = ("fp8_block",) if name.endswith("-block") else ()
+    recipe = Recipe.parse(stack.fit.command)
     some, _ = kernels(
         found,
         chip,
         registry,
         software,
-        spellings,
+        recipe.precisions,
         stack.tuning.get("simt", registry.architecture("simt").usual),
+        without=recipe.without,
     )
     checked = 0
     for kernel in some:

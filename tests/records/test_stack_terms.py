@@ -136,3 +136,20 @@ def test_based_on_merges_every_table():
     assert one.figures.launch == {"gemm": 2.0, "gemm.fp8": 1.0}
     assert one.figures.overlap == {"gemm": 3.0}
     assert one.fit.kernels == {"gemm": 0.1, "attention": 0.2}
+
+
+@pytest.mark.parametrize("name", ["nvfp4", "nvfp4kv8", "nvfp4kv16"])
+def test_the_cache_has_no_say_in_products(name):
+    stack = read('[time.launch]\ngemm = "1 s"\n"gemm.nvfp4" = "2 s"')
+    nothing = ib.Cost(busy={"compute": 0.0})
+    assert stack.time(nothing, gemm(name), ("fp4",)) == 2.0
+
+
+def test_experts_stored_in_a_format_of_their_own_have_a_kernel_of_their_own():
+    stack = read('[time.launch]\ngemm = "1 s"\n"gemm.experts" = "2 s"\n"gemm.experts.wmxfp4a16" = "3 s"')
+    nothing = ib.Cost(busy={"compute": 0.0})
+    experts = {"split": ("experts",)}
+    narrow = precision("bf16").with_weights("bf16", "mxfp4")
+    packed = ib.Gemm(name="g", precision=narrow, m=1.0, n=8.0, k=8.0, **experts)
+    assert stack.time(nothing, gemm(**experts)) == 2.0
+    assert stack.time(nothing, packed) == 3.0
