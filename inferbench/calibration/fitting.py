@@ -45,6 +45,8 @@ STARTS, STARTS_OF_FEW, AROUND = 3, 8, 4.0
 ROUGH = {"ftol": 1e-5, "xtol": 1e-5, "gtol": 1e-5, "max_nfev": 12}
 TIGHT = {"ftol": 1e-11, "xtol": 1e-10, "gtol": 1e-11, "max_nfev": 60}
 DEEPEST = 2
+# A value below this share of its start is zero: its standard error is not relative to it.
+NOUGHT = 1e-9
 # Sums of squares closer than this are the same: what comes first is taken.
 TIE = 1e-6
 
@@ -223,7 +225,7 @@ def _spread(jac: Array, x: Array, scale: Array, cost: float, freedom: int) -> _S
     A direction along which nothing changes is fixed by nothing: whatever parameter has a part in it is
     infinitely uncertain.
     """
-    unit = np.where(x != 0, np.abs(x), 1.0)
+    unit = np.where(np.abs(x) > NOUGHT, np.abs(x), 1.0)
     _, sizes, directions = np.linalg.svd(jac * unit, full_matrices=False)
     told = sizes > RANK * max(float(sizes.max()), 1e-300)
     covariance = (directions[told].T / np.square(sizes[told])) @ directions[told] * 2.0 * cost / freedom

@@ -25,6 +25,8 @@ SHIPPED = (
     "trtllm-1.3-b200",
     "trtllm-1.3-b200-block",
     "nccl-2.29",
+    "sglang-0.5-h100",
+    "vllm-0.24-b200",
 )
 PEAK, HBM = 989e12, 3.35e12
 HEAD = (

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 
 import inferbench as ib
 from inferbench_simt.model import Params, Simt, Tuning
+from inferbench_simt.paged_kernel import PagedFigures, PagedKernel
 from inferbench_simt.tiled_kernel import TiledFigures, TiledKernel
 
 __all__ = [
+    "PagedFigures",
+    "PagedKernel",
     "Params",
     "Simt",
     "TiledFigures",
@@ -29,5 +32,6 @@ def inferbench_architectures() -> Iterator[ib.Architecture]:
 
 @ib.hookimpl
 def inferbench_time_models() -> Iterator[ib.TimeModel]:
-    """Yield the time model of kernels in tiles."""
+    """Yield the time models of kernels in tiles."""
     yield TiledKernel()
+    yield PagedKernel()

@@ -62,6 +62,8 @@ class Tuning:
         attention_keys: Keys that such a tile takes at a time; what is masked or beyond the end is computed
             with it.
         head_multiple: Head widths are rounded up to a multiple of it.
+        packs_heads: Whether heads that share keys fill a tile of several queries together; else every head
+            has tiles of its own.
         shares_keys: Whether attention of one new token reads keys once for all query heads that share
             them. Where not, each query head reads them for itself: once from their home, every time from
             the level `l2`.
@@ -83,6 +85,7 @@ class Tuning:
     attention_keys: int = 1
     head_multiple: int = 1
     shares_keys: bool = True
+    packs_heads: bool = True
 
     def __attrs_post_init__(self) -> None:
         for rows, columns in self.shapes:
@@ -199,6 +202,7 @@ class Simt(ib.Architecture):
         # A latent that all heads share (MLA) has a kernel of its own.
         apart: Any = (op.queries <= 1) & (not tuning.shares_keys and op.cached and op.width is None)
         if tuning.attention_rows:
+            apart = apart | ((op.queries > 1) & (not tuning.packs_heads))
             together = ib.where(apart, 1.0, group)
             tiles = (
                 op.batch
@@ -249,7 +253,7 @@ def _padding(op: ib.Attention, tuning: Tuning) -> ib.Numeric:
     """Pairs that whole tiles compute, over the pairs that count; at least 1."""
     rows, keys = tuning.attention_rows, tuning.attention_keys
     masked = ib.minimum(op.queries * rows / 2.0, ib.maximum(op.queries * op.keys - op.pairs, 0.0))
-    group = op.heads / op.kv_heads
+    group = op.heads / op.kv_heads if tuning.packs_heads else 1.0
     rounded = ib.ceil_div(op.queries * group, rows) * rows / (op.queries * group)
     return (1.0 + masked / op.pairs) * rounded * (ib.ceil_div(op.keys, keys) * keys / op.keys)
 

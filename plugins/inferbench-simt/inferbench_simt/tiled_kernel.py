@@ -10,7 +10,7 @@ import numpy as np
 
 import inferbench as ib
 
-__all__ = ["TiledFigures", "TiledKernel", "Unfitted"]
+__all__ = ["Rates", "TiledFigures", "TiledKernel", "Unfitted", "per_byte"]
 
 _SHARE = ib.Unit("", "a share", "0.5", zero=True, top=1.0)
 _STEPS = ib.Unit("", "a number of steps", "512")
@@ -177,17 +177,26 @@ def _loop(cost: ib.Cost, figures: TiledFigures, at: ib.Lookup) -> ib.Numeric:
     return whole / (1.0 + whole / (least + whole * cost.waves))
 
 
-def _pass(cost: ib.Cost, op: ib.Op) -> ib.Numeric:
-    """Seconds to read the activations as 16 bits and to write them as they are stored, at the memory's
-    bandwidth.
+def per_byte(cost: ib.Cost) -> ib.Numeric:
+    """Seconds per byte of the memory that an operator reads, at its full bandwidth.
+
+    Args:
+        cost: Of the operator; 0 where it reads no memory.
     """
     for engine, seconds in cost.busy.items():
         family, _, level = engine.partition(".")
         moved = cost.actions.get(f"bytes.{level}")
         if family == "memory" and moved is not None:
-            per_byte = seconds / np.where(np.asarray(moved) > 0, moved, 1.0)
-            return per_byte * op.bytes.inputs * (1.0 + 2.0 / op.precision.activations)
+            found: ib.Numeric = seconds / np.where(np.asarray(moved) > 0, moved, 1.0)
+            return found
     return 0.0
+
+
+def _pass(cost: ib.Cost, op: ib.Op) -> ib.Numeric:
+    """Seconds to read the activations as 16 bits and to write them as they are stored, at the memory's
+    bandwidth.
+    """
+    return per_byte(cost) * op.bytes.inputs * (1.0 + 2.0 / op.precision.activations)
 
 
 _MEGABYTES = "shapes of a few to hundreds of megabytes"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from inferbench_simt import TiledFigures, TiledKernel
+from inferbench_simt import PagedFigures, PagedKernel, TiledFigures, TiledKernel
 
 import inferbench as ib
 import inferbench.testing as contracts
@@ -219,3 +219,27 @@ def test_a_stack_may_say_itself_how_far_kernels_without_a_figure_are_off():
     fitted = stack_of(stack.figures, fit=ib.Fit(rows=9, kernel=0.05))
     assert float(np.ravel(fitted.kernel_error(attention()))[0]) == pytest.approx(math.hypot(0.05, 0.5))
     assert (fitted.unfitted.movement, fitted.unfitted.group) == (1.0, 32.0)
+
+
+def paged(text):
+    figures = ib.read_spec(text.encode(), PagedFigures, "s.toml")
+    return ib.Stack(name="s", title="S", time_model=PagedKernel(), figures=figures)
+
+
+def test_new_keys_and_values_are_read_and_written_once_more():
+    """4 s for 400 bytes. 10 new positions of 2 heads, 64 + 64 wide, in 2 + 2 bytes are 10,240 bytes: 102.4 s, 204.8
+    at half the rate.
+    """
+    stack = paged("[store]\nattention = 0.5")
+    op = attention(queries=10.0)
+    assert float(np.ravel(stack.time(BUSY, op))[0]) == pytest.approx(208.8)
+    assert paged('[store]\nattention = 0.5\n"attention.context" = false').time(BUSY, op) == 4.0
+    assert paged("[store]\ndefault = 0.5").time(BUSY, gemm()) == 4.0
+
+
+def test_each_wave_of_tiles_costs_its_time():
+    """3 waves of 2 s after 4 s of memory."""
+    waves = ib.Cost(busy=BUSY.busy, actions=BUSY.actions, waves=3.0)
+    stack = paged('[tile_time]\nattention = "2 s"')
+    assert float(np.ravel(stack.time(waves, attention()))[0]) == 4.0 + 6.0
+    assert stack.time(BUSY, attention()) == 4.0  # an architecture that says no tiles
