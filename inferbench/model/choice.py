@@ -166,7 +166,7 @@ def _best(asked: _Asked) -> Choice:
         tiers.setdefault(likeness(head, asked.chip, known), []).append(head.name)
     for near in sorted(tier for tier in tiers if tier <= SIBLING):
         if fitting := [stack for stack in map(known.stack, tiers[near]) if _of_this_kind(stack, asked)]:
-            found = min(_newest(fitting, asked), key=lambda stack: _doubt(stack, asked))
+            found = min(_whole(_newest(fitting, asked)), key=lambda stack: _doubt(stack, asked))
             why = "fitted on this chip" if near == SAME else "fitted on a sibling of this chip"
             return _chosen(found, asked, why)
     priors = [head for head in known.heads() if head.grade and _prior_of(head, asked.chip)]
@@ -186,6 +186,11 @@ def _newest(stacks: Sequence[Stack], asked: _Asked) -> list[Stack]:
 
     today = {rank(stack) for stack in stacks if stack.versions and not stack.versions[-1]}
     return [stack for stack in stacks if rank(stack) not in today or current(stack)]
+
+
+def _whole(stacks: Sequence[Stack]) -> Sequence[Stack]:
+    """Stacks without those of kernels alone, where a server of today is among them."""
+    return [one for one in stacks if one.versions] if any(map(current, stacks)) else stacks
 
 
 def current(stack: Stack) -> bool:

@@ -213,7 +213,7 @@ def test_the_page_shows_the_figures_that_ship():
     rows = [
         line.strip("| ").split(" | ")
         for line in PAGE.read_text("utf-8").splitlines()
-        if line.startswith(("| trtllm", "| nccl", "| vllm"))
+        if line.startswith(("| trtllm", "| nccl", "| vllm", "| sglang"))
     ]
     assert len(rows) > 30
     for name, key, *cells in rows:
@@ -231,7 +231,10 @@ def test_the_page_shows_the_figures_that_ship():
                 part.roofline,
                 100.0 * part.coverage,
             )
-            assert [float(cell) for cell in cells] == pytest.approx(figures, abs=0.5, rel=0.02), (name, key)
+            shown = [
+                math.nan if cell == "–" else float(cell) for cell in cells
+            ]  # one group: none to leave out
+            assert shown == pytest.approx(figures, abs=0.5, rel=0.02, nan_ok=True), (name, key)
         else:
             some = [
                 part

@@ -227,7 +227,7 @@ def paged(text):
 
 
 def test_new_keys_and_values_are_read_and_written_once_more():
-    """4 s for 400 bytes. 10 new positions of 2 heads, 64 + 64 wide, in 2 + 2 bytes are 10,240 bytes: 102.4 s, 204.8
+    """4 s for 400 bytes. 10 new positions of 2 heads, 64 + 64 wide, 2 + 2 bytes: 102.4 s at full rate, 204.8
     at half the rate.
     """
     stack = paged("[store]\nattention = 0.5")
