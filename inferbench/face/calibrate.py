@@ -221,8 +221,7 @@ def calibrate(  # type: ignore[misc]  # the second overload names no argument tw
         pool=dict(pool or {}),
         join=dict(join or {}),
     )
-    labels = Labels(title, note, cite=cite, url=url)
-    return Calibrated(fit_recipe(recipe, known, labels, watch), known)
+    return Calibrated(fit_recipe(recipe, known, Labels(title, note, cite=cite, url=url), watch), known)
 
 
 def _kind(**given: tuple[str, ...]) -> tuple[Kind, tuple[str, ...]]:
