@@ -13,7 +13,7 @@ import shlex
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -100,17 +100,20 @@ def page(
                 lines.append(
                     f"| {chip} | {phase} | `{some[0].prior}` | {len(some)} | {ratio:.2f} | {inside:.0%} |"
                 )
-    lines += [STACKS]
+    lines += [STACKS, *_of_stacks(stacks)]
+    lines += [LEFT, *(f"- {count:,}: {why}" for why, count in left.most_common(12)), ""]
+    return "\n".join(lines)
+
+
+def _of_stacks(stacks: Sequence[ib.Stack]) -> Iterator[str]:
     for stack in stacks:
         for phase, part in stack.fit.parts.items():
             errors = " | ".join(_percent(one) for one in (part.error, part.constant, part.roofline))
             cover = _percent(100.0 * part.coverage)
-            lines.append(
+            yield (
                 f"| `{stack.name}` | {phase} | {part.rows} | {part.scored} | {errors} | {cover}"
                 f" | {math.exp(1.645 * part.spread):.2f} |"
             )
-    lines += [LEFT, *(f"- {count:,}: {why}" for why, count in left.most_common(12)), ""]
-    return "\n".join(lines)
 
 
 def _percent(value: float) -> str:

@@ -155,6 +155,7 @@ def covered(registry: Registry) -> Iterator[list[str]]:
         counted.append((title, parts_of(registry, names, wanted)))
     counted += [(title.partition(", mean")[0] + ", mean power", found) for title, found, _ in power(registry)]
     for title, found in counted:
+        found = [part for part in found if not math.isnan(part.coverage)]  # of one network none is left out
         n = sum(part.rows for part in found)
         inside = round(sum(part.coverage * part.rows for part in found))
         yield [title, str(inside), str(n), f"{100 * inside / n:.0f}"]

@@ -107,7 +107,7 @@ def choose(
         >>> known = ib.installed()
         >>> found = choose("vllm", known.chip("h200"), known.network("llama3-8b"), "decode", "bf16", known)
         >>> found.stack.name, found.grade
-        ('vllm-h100', 'transferred')
+        ('vllm-serving-h200', 'calibrated')
     """
     phases = (phase,) if isinstance(phase, str) else tuple(phase)
     formats = (precision,) if isinstance(precision, str) else tuple(precision)

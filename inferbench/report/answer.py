@@ -168,7 +168,7 @@ def _software(run: Run, point: Expected, index: tuple[int, ...]) -> Cell:
     notes = (remarks,) if remarks else ()
     if point.grade == BOUND:
         return Cell("bound only", notes, unsure=True)
-    return Cell(f"{run.stack.name} {SYMBOLS[GRADES[point.grade]]}", notes)
+    return Cell(f"{run.stack.family or run.stack.name} {SYMBOLS[GRADES[point.grade]]}", notes)
 
 
 def _origin(run: Run, point: Expected) -> tuple[str, ...]:

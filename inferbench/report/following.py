@@ -21,7 +21,7 @@ def run_words(run: Run) -> tuple[str, ...]:
         >>> import inferbench as ib
         >>> run = ib.run("2xh100@vllm", "llama3-8b/decode", batch=[1, 8], context=4096, precision="bf16")
         >>> " ".join(run_words(run))
-        '2xh100-sxm:tp2@vllm-h100 llama3-8b/decode --batch 1,8 --context 4096 --precision bf16'
+        '2xh100-sxm:tp2@vllm-serving-h100 llama3-8b/decode --batch 1,8 --context 4096 --precision bf16'
     """
     axes = {
         **{name: values.tolist() for name, values in run.grid.axes.items() if name not in run.grid.solved},

@@ -129,7 +129,7 @@ class Totals:
         contests: Who is best, on each kind of terms that the space has the quantities for.
 
     Example:
-        >>> rates = {"utilization": [[0.6, 0.1]], "useful": [[6.0, 1.0]]}
+        >>> rates = {"utilization": np.array([[0.6, 0.1]]), "useful": np.array([[6.0, 1.0]])}
         >>> roles = {name: Metric(name, name, "", "higher", lambda run: 0.0, role=name) for name in rates}
         >>> space = Space(("a",), np.ones((1, 1)), {}, np.ones((1, 2), bool), rates, roles)
         >>> Totals.of([space]).shares()

@@ -94,8 +94,7 @@ def encode(columns: Columns, plan: Plan) -> Any:
 def _settings(order: tuple[str, ...], axes: tuple[str, ...]) -> dict[str, Any]:
     few = [name for name in order if name in (*TEXTS, *COUNTS, *axes)]
     many = [name for name in order if name not in few and name not in FLAGS]
-    # Least and most of every page help readers to skip by names and axes; of results nobody skips by.
-    return {**_PACKED, "use_dictionary": few, "use_byte_stream_split": many, "write_statistics": few}
+    return {**_PACKED, "use_dictionary": few, "use_byte_stream_split": many}
 
 
 def _array(pa: Any, columns: Columns, name: str) -> Any:

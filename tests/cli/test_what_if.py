@@ -51,9 +51,9 @@ def test_a_chip_and_a_network_may_be_files(cli, tmp_path):
     chip, network = tmp_path / "mine.toml", tmp_path / "net.toml"
     shutil.copy(SPECS / "chips" / "h200.toml", chip)
     shutil.copy(SPECS / "networks" / "llama3-8b.toml", network)
-    own = result(cli, "run", f"2x{chip}:tp2", f"{network}/decode")["results"][0]["metrics"]
-    assert own["tpot_s"] == ib.run("2xh200:tp2", "llama3-8b/decode")["tpot_s"].ravel()[0]
-    changed = result(cli, "run", str(chip), f"{network}/decode", "--set", "memory.hbm.bandwidth=1TB/s")
+    own = result(cli, "run", f"2x{chip}:tp2@ideal", f"{network}/decode")["results"][0]["metrics"]
+    assert own["tpot_s"] == ib.run("2xh200:tp2@ideal", "llama3-8b/decode")["tpot_s"].ravel()[0]
+    changed = result(cli, "run", f"{chip}@ideal", f"{network}/decode", "--set", "memory.hbm.bandwidth=1TB/s")
     assert changed["results"][0]["metrics"]["tpot_s"] > own["tpot_s"]
 
 

@@ -76,7 +76,8 @@ def test_a_stack_of_collectives_alone_vouches_for_no_step():
 def test_the_header_names_the_range_of_rows_and_that_host_time_is_missing():
     assert (
         domain_text([step()])
-        == "inside calibrated domain (M ≤ 32,768; bf16, fp8, w16a16kv8) · kernels only: no host time"
+        == "inside calibrated domain (M ≤ 32,768; bf16, fp8, w16a16kv8, wmxfp4a16) · kernels only: no host"
+        " time"
     )
     assert domain_text([step(batch=65536.0, context=1.0)]).startswith(
         "extrapolated: outside calibrated domain"

@@ -34,7 +34,7 @@ def test_every_limit_that_is_exceeded_is_named_with_its_edge():
 
 
 def test_bounds_and_priors_have_no_box():
-    assert said("h100@ideal", batch=4096) == said("mi300x@best", batch=4096) == ()
+    assert said("h100@ideal", batch=4096) == said("l4@class-simt", batch=4096) == ()
 
 
 def test_json_says_it_too():

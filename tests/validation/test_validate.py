@@ -313,9 +313,8 @@ def test_the_stack_of_the_chip_scores_and_a_kindred_one_is_extrapolated():
         assert cited(registry, registry.chip(chip), software, phase).name == stack
     foreign = only(generate(chip="MI300X", latency_s=9.0))
     assert not foreign.inside
-    # No kernel of another vendor's chip was fitted: nine in ten published ones lie within ten times the
-    # roofline.
-    assert foreign.high / foreign.predicted >= 10
+    # Few rows of another vendor's chip were fitted, whole steps alone: twice as wide, or wider.
+    assert foreign.high / foreign.predicted >= 2
     assert (
         only(generate(chip="H200", latency_s=9.0)).high / only(generate(chip="H200", latency_s=9.0)).predicted
         < 2
