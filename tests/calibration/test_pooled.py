@@ -13,6 +13,7 @@ from inferbench.calibration.priors import Effects, Prior
 from inferbench.calibration.published_times import published
 from inferbench.calibration.samples import Sample
 
+pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench-core[calibrate]'")
 EFFECTS = Effects(10, 3, 0.3, 0.3, 0.4)
 PRIOR = Prior(
     "made", "", np.log([0.5, 0.5, 0.5, 1e-6, 1e-5]), {"decode": EFFECTS, "prefill": EFFECTS}, ("a",)
