@@ -181,6 +181,34 @@ def _drafted(row: Row) -> str:
     return "suspected" if ours else ""
 
 
+# Engines that compute what they were compiled for: at least so many sequences, and so many positions of each
+# that are read, however few are in use. 0: as many as the row has, in the bucket of the whole answer.
+PADDED = {"Transformers NeuronX": (0, 0), "optimum-neuron": (32, 4096), "JetStream": (0, 2048)}
+
+
+def _padded(row: Row) -> tuple[int, int] | None:
+    return next((sizes for name, sizes in PADDED.items() if row["framework"].startswith(name)), None)
+
+
+def _computed_batch(row: Row) -> str:
+    """Sequences that an engine computes; empty where it computes those that are there."""
+    sizes = _padded(row)
+    return number(str(max(float(row["batch"]), sizes[0]))) if sizes and row["batch"] else ""
+
+
+def _computed_positions(row: Row) -> str:
+    """Positions that an engine reads; empty where it reads those that are there."""
+    sizes = _padded(row)
+    if sizes is None or sizes[1]:
+        return str(sizes[1]) if sizes else ""
+    return _sum([row["input_len"], row["output_len"] or "0"]) if row["input_len"] else ""
+
+
+def _prompts_at_once(row: Row) -> str:
+    """1 where prompts of a batch are processed one by one, as Tenstorrent's tables say of theirs."""
+    return "1" if row["framework"].startswith("tt-metal") else ""
+
+
 def _watts(kind: str) -> Rule:
     return lambda row: number(row["power_w"]) if row["power_kind"].startswith(kind) else ""
 
@@ -201,6 +229,9 @@ CODED: dict[str, Rule] = {
     "attention_tp": _degree("tp"),
     "attention_dp": _degree("attn_dp"),
     "drafted": _drafted,
+    "computed_batch": _computed_batch,
+    "computed_positions": _computed_positions,
+    "prompts_at_once": _prompts_at_once,
     "mean_input": _mean("input_len"),
     "mean_output": _mean("output_len"),
     "attention_phase": lambda row: "prefill" if row["op_name"].startswith("context") else "decode",

@@ -27,6 +27,7 @@ from inferbench.errors import InferBenchError
 from inferbench.model.case import prepare
 from inferbench.model.evaluate import evaluate
 from inferbench.records.grid import Grid
+from inferbench.records.interfaces import Phase
 from inferbench.records.measurement import DECODE, GENERATE, PREFILL
 from inferbench.records.network import Network
 from inferbench.records.precision import PrecisionName
@@ -61,11 +62,9 @@ SHORTER = 0.9  # InferenceX draws lengths from 0.8 to 1.0 of the nominal ones
 SHARED = {"batch": "1", "input_len": "1000", "output_len": "200"}
 # Lengths that a source leaves open: means of OpenOrca, as MLPerf's Llama 2 70B has them.
 UNSTATED = {"input_len": "294", "output_len": "294"}
-# Engines that compute what they were compiled for: sequences, and positions of each that are read, however
-# few are in use. 0: as many as the row has; the positions then of the whole answer, which has a bucket.
-PADDED = {"Transformers NeuronX": (0, 0), "optimum-neuron": (32, 4096), "JetStream": (0, 2048)}
 TOGETHER = 8192.0  # prompt tokens that engines take in one step where many prompts wait
-IMAGES = {"vit": "forward", "resnet": "forward", "clip": "forward", "unet": "image"}
+# What a table means by a precision that says less than ours: nothing at all, or the bits of weights alone.
+FORMATS = {"": "bf16", "fp4": "mxfp4", "8bit": "w8a16"}
 
 
 @attrs.frozen(eq=False)
@@ -167,6 +166,12 @@ def _number(row: Row, name: str) -> float:
         return math.nan
 
 
+def _or(row: Row, name: str, usual: float) -> float:
+    """A number, or what it usually is."""
+    found = _number(row, name)
+    return usual if math.isnan(found) else found
+
+
 def _timed(name: str, row: Row, registry: Registry, left: Counter[str]) -> Iterator[Published]:
     """The times of one row."""
     try:
@@ -186,21 +191,22 @@ def _timed(name: str, row: Row, registry: Registry, left: Counter[str]) -> Itera
     whole = count in (2, 4, 8) or any(_number(row, key) >= count > 1 for key in ("tp", "tp_parts"))
     system = System(chip, count, Layout(tp=count) if whole else None)
     software = " ".join(row.get(key, "") for key in ("software", "version")).strip()
-    for phase, seconds, parts in _times(row, network):
+    phases = registry.workload(network.type).phases
+    for phase, seconds, parts in _times(row, phases):
         yield Published(name, system, network, precision, software, phase, seconds, parts)
 
 
 def _format(written: str, registry: Registry) -> str:
-    """What runs where a table says nothing, or only the bits of the weights."""
-    return {"": "bf16", "fp4": "mxfp4"}.get(written) or registry.alias("precisions", written)
+    return FORMATS.get(written) or registry.alias("precisions", written)
 
 
-def _times(row: Row, network: Network) -> Iterator[tuple[str, float, Parts]]:
+def _times(row: Row, phases: Sequence[Phase]) -> Iterator[tuple[str, float, Parts]]:
     """The times of a row: what phase, seconds, and what they consist of."""
     batch, latency = _number(row, "batch"), _number(row, "latency_s")
-    if network.type in IMAGES:
-        if latency > 0 and batch > 0:
-            yield PREFILL, latency, ((1.0, IMAGES[network.type], {"batch": batch}),)
+    if not any("context" in phase.axes for phase in phases):  # no prompts: what is timed are whole images
+        whole = next((phase.name for phase in phases if phase.item == "image"), "")
+        if whole and latency > 0 and batch > 0:
+            yield PREFILL, latency, ((1.0, whole, {"batch": batch}),)
         return
     prompt, first = _number(row, "input_len"), _number(row, "ttft_s")
     phase = row.get("phase", "")
@@ -214,9 +220,8 @@ def _times(row: Row, network: Network) -> Iterator[tuple[str, float, Parts]]:
         return
     yield from _tokens(row, batch, prompt)
     if first > 0 and phase != "serving" and not row.get("concurrency"):
-        # Tenstorrent's tables prefill one user at a time, whatever the batch.
-        alone = 1.0 if "tt-metal" in row.get("software", "") else batch
-        yield PREFILL, first, ((1.0, PREFILL, {"batch": alone, "context": prompt}),)
+        together = _or(row, "prompts_at_once", batch)
+        yield PREFILL, first, ((1.0, PREFILL, {"batch": together, "context": prompt}),)
 
 
 def _served_alone(row: Row, batch: float) -> Iterator[tuple[str, float, Parts]]:
@@ -244,12 +249,10 @@ def _tokens(row: Row, batch: float, prompt: float) -> Iterator[tuple[str, float,
 
 def _computed(row: Row, batch: float, prompt: float, output: float) -> dict[str, float]:
     """The mean step of an answer; of an engine that pads, the one that it computes."""
-    software = row.get("software", "")
-    found = [padded for name, padded in PADDED.items() if software.startswith(name)]
-    if not found:
-        return {"batch": batch, "context": prompt + output / 2.0}
-    compiled, positions = found[0]
-    return {"batch": float(max(batch, compiled)), "context": float(positions or prompt + output)}
+    return {
+        "batch": _or(row, "computed_batch", batch),
+        "context": _or(row, "computed_positions", prompt + output / 2.0),
+    }
 
 
 def _newcomers(

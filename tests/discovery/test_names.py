@@ -28,7 +28,6 @@ OWN = {
     "layout_factor",  # the line below `hardware` in a chain of factors
     *("vllm", "sglang"),  # families of software whose schedulers are replayed; importers have these names too
     CARBON,  # of a served system; the metric of a run has this name too
-    *("vit", "resnet", "clip", "unet", "tt-metal"),  # words of a published table that is read here
     EXPERTS,  # a measured row of a whole layer of experts; the workload has this name too
 }
 
