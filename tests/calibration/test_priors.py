@@ -102,7 +102,7 @@ def test_published_times_of_chips_left_out_lie_in_their_intervals(published_time
     chips = {one.sample.chip for one in missed}
     each = [np.mean([one.covered for one in missed if one.sample.chip == chip]) for chip in chips]
     assert len(chips) >= 17
-    assert 0.84 <= np.mean(each) <= 0.95  # 84.7 %: the bar of 85 % is missed by a hair
+    assert 0.85 <= np.mean(each) <= 0.95
     others = [one.covered for one in missed if one.sample.table == "other_vendors"]
     assert 0.85 <= np.mean(others) <= 0.97
 
