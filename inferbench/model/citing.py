@@ -48,10 +48,10 @@ def cited(
         rank = (
             near == SAME,
             whole,
+            near < ARCHITECTURE,
             _of_a_generation(stack, chip, registry),
             whole and _meant(stack, wanted, loaded),
             match,
-            near < ARCHITECTURE,
             -farness(stack, chip, registry),
             stack.fit.rows,
         )

@@ -311,10 +311,13 @@ def test_the_stack_of_the_chip_scores_and_a_kindred_one_is_extrapolated():
         ("gb200", "TRTLLM-1.3.0", "op", "trtllm-1.3-b200"),
     ):
         assert cited(registry, registry.chip(chip), software, phase).name == stack
-    foreign = only(generate(chip="MI300X", latency_s=9.0))
+    # A sibling of the same vendor comes before a newer stack of another one.
+    assert cited(registry, registry.chip("mi250x"), "vLLM", "generate").name == "vllm-mi300x"
+    foreign = only(generate(chip="max-1550", latency_s=9.0))
     assert not foreign.inside
-    # Few rows of another vendor's chip were fitted, whole steps alone: twice as wide, or wider.
-    assert foreign.high / foreign.predicted >= 2
+    # No kernel of such a vendor's chip was fitted: nine in ten published ones lie within ten times the
+    # roofline.
+    assert foreign.high / foreign.predicted >= 10
     assert (
         only(generate(chip="H200", latency_s=9.0)).high / only(generate(chip="H200", latency_s=9.0)).predicted
         < 2
