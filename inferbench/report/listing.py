@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from inferbench.discovery.registry import Entry, Problem, Registry
@@ -35,6 +35,7 @@ LANGUAGE = {"prefill", "decode", "generate"}
 # Products, attention and collectives together are all that a network runs.
 ALL_KINDS = 3
 # Axes of a box that one line has room for.
+FORMATS_LISTED = 2
 MOST_AXES = 2
 
 Row = dict[str, Any]
@@ -202,27 +203,45 @@ def version_of(stack: Stack) -> str:
     return year[1] if year else ""
 
 
-def box_of(domain: Domain) -> str:
+def box_of(domain: Domain, short: bool = False) -> str:
     """Write in few words where a stack was seen to hold: phases, formats, axes, kinds of operator.
 
+    Args:
+        domain: The box.
+        short: In fewer still, for a column: the first formats, and counts rounded.
+
     Example:
-        >>> box_of(Domain(phases=("decode",), precisions=("fp8",), axes={"batch": (1.0, 64.0)}))
-        'fp8; batch 1–64'
+        >>> box_of(Domain(phases=("decode",), precisions=("fp8",), axes={"batch": (1.0, 1640.0)}))
+        'fp8; batch 1–1,640'
+        >>> box_of(Domain(precisions=("bf16", "fp8", "int8"), axes={"batch": (1.0, 1640.0)}), short=True)
+        'bf16, fp8 +1; batch 1–1.6k'
     """
+    count = _rounded if short else _count
     phases = [] if set(domain.phases) & LANGUAGE else list(domain.phases)
     axes = [
-        f"{name} {_count(low)}" if low == high else f"{name} {_count(low)}–{_count(high)}"
+        f"{name} {count(low)}" if low == high else f"{name} {count(low)}–{count(high)}"
         for name, (low, high) in list(domain.axes.items())[:MOST_AXES]
     ]
     kinds = list(dict.fromkeys(key.split(".")[0] for key in domain.ops))
     kinds = kinds if len(kinds) < ALL_KINDS else ["all kernels"]
     parts = (
         ", ".join(phases),
-        ", ".join(domain.precisions),
+        _first(domain.precisions, FORMATS_LISTED) if short else ", ".join(domain.precisions),
         ", ".join(axes),
         "" if axes else ", ".join(kinds),
     )
     return "; ".join(part for part in parts if part)
+
+
+def _first(names: Sequence[str], most: int) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" +{more}" if more > 0 else "")
+
+
+def _rounded(value: float) -> str:
+    """A count in two digits: 1.6k."""
+    return f"{float(f'{value:.2g}') / 1e3:g}k" if value >= 1e3 else f"{value:.0f}"
 
 
 def _count(value: float) -> str:
@@ -243,11 +262,11 @@ def stacks_table(registry: Registry, long: bool = False) -> tuple[Table, tuple[R
     )
     columns: dict[str, Callable[[Row], str]] = {
         "stack": lambda row: row["name"],
-        "chip": lambda row: ", ".join(row["chips"]) or (f"any {_types(row)}" if row["grade"] else DASH),
+        "chip": lambda row: _first(row["chips"], 1) or (f"any {_types(row)}" if row["grade"] else DASH),
         "software": lambda row: row["family"] or DASH,
         "version": lambda row: row["software_version"] or DASH,
         "error": _error,
-        "box": lambda row: row["box"] or DASH,
+        "box": lambda row: box_of(registry.stack(row["name"]).domain, short=not long) or DASH,
     }
     if long:
         columns |= {

@@ -44,7 +44,7 @@ def test_a_chip_has_the_grade_of_its_best_stack(cli):
 
 
 @pytest.mark.needs_plugins(*CHIP)
-@pytest.mark.parametrize(("kind", "width"), [("chips", 80), ("stacks", 160)])
+@pytest.mark.parametrize(("kind", "width"), [("chips", 80), ("stacks", 120)])
 def test_each_has_one_line(cli, monkeypatch, kind, width):
     monkeypatch.setenv("COLUMNS", str(width))
     names = set(entries(cli, kind))

@@ -17,7 +17,7 @@ DENSE = ("llama3.1-70b", "qwen3-32b")
 def seen(tool):
     """A sparse sample; docs/results/serving.md has more."""
     score, registry = tool("tools/score_serving.py"), ib.installed()
-    found = [score.score(m, registry) for m in score.rows(29, registry)]
+    found = [score.score(m, registry) for m in score.rows(23, registry)]
     return [one for one in found if one is not None and one.group[2] in DENSE]
 
 
@@ -25,7 +25,7 @@ def test_first_tokens_of_dense_networks_are_within_35_percent_waiting_included(s
     """A prompt without waiting is off by 80 %."""
     errors = np.array([abs(one.ttft[1] / one.ttft[0] - 1.0) for one in seen])
     alone = np.array([abs(one.alone / one.ttft[0] - 1.0) for one in seen])
-    assert len(seen) >= 15
+    assert len(seen) >= 20
     assert errors.mean() <= 0.35
     assert alone.mean() >= 2.0 * errors.mean()
 
