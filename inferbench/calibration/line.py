@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 import numpy as np
 
 from inferbench.calibration.forms import NODES, SHARE
+from inferbench.evidence.matching import Situation
 from inferbench.num import Array
+from inferbench.records.measurement import Measurement
+from inferbench.specs.figures import Target
 
 __all__ = ["Line", "Power", "nodes"]
 
@@ -72,6 +76,29 @@ class Line:
     exchanges: float = 0.0
     eager: float = 0.0
     together: float = math.nan
+
+    @classmethod
+    def of(cls, file: str, m: Measurement, s: Situation, target: Target, **counted: Any) -> Line:
+        """A line of a measurement.
+
+        Args:
+            file: It stands in.
+            m, s: The measurement, and what it is of.
+            target: The figure.
+            **counted: The other fields.
+        """
+        assert s.network is not None
+        return cls(
+            file=file,
+            chip=s.system.chip.name,
+            chips=s.system.count,
+            network=s.network.name,
+            software=m.software,
+            phase=target.phase,
+            measured=target.measured,
+            precision=s.precision,
+            **counted,
+        )
 
     @property
     def batch(self) -> float:

@@ -168,27 +168,10 @@ def _line(
     counted: Sequence[float],
     power: Power | None,
 ) -> Line:
-    assert s.network is not None
-    kernels, passes, floor, exchanges, eager = counted
-    return Line(
-        file=file,
-        chip=s.system.chip.name,
-        chips=s.system.count,
-        network=s.network.name,
-        software=m.software,
-        phase=target.phase,
-        axes=target.axes,
-        groups=groups,
-        seconds=seconds,
-        kernels=kernels,
-        passes=passes,
-        measured=target.measured,
-        floor=floor,
-        precision=s.precision,
-        power=power,
-        exchanges=exchanges,
-        eager=eager,
-    )
+    names = ("kernels", "passes", "floor", "exchanges", "eager")
+    steps = dict(zip(names, counted, strict=True))
+    own = {"axes": target.axes, "groups": groups, "seconds": seconds, "power": power}
+    return Line.of(file, m, s, target, **own, **steps)
 
 
 def _runs(

@@ -70,21 +70,17 @@ def _replayed(file: str, m: Measurement, s: Situation, target: Target, registry:
     if target.measured < floor:
         return "faster than the roofline"
     axes = {"batch": target.axes["concurrency"], "context": mean, "output": float(load.output.mean())}
-    return Line(
-        file=file,
-        chip=s.system.chip.name,
-        chips=s.system.count,
-        network=s.network.name,
-        software=m.software,
-        phase=target.phase,
+    return Line.of(
+        file,
+        m,
+        s,
+        target,
         axes=axes,
         groups={},
         seconds=np.array([first.times["tpot_s"]["mean"]]),
         kernels=steps * kernels,
         passes=steps,
-        measured=target.measured,
         floor=floor,
-        precision=s.precision,
         power=None,
         exchanges=steps * exchanges,
         eager=prompts * kernels,

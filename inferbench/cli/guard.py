@@ -1,4 +1,4 @@
-"""Standard output belongs to the answer: what a plugin prints while a command runs goes to standard error."""
+"""What stands around every command: its standard output belongs to the answer, and no option is empty."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import inferbench as ib
+from inferbench.errors import InferBenchError
 from inferbench.model.own_formats import own_formats
 
 pytestmark = pytest.mark.needs_plugins(
@@ -32,6 +33,13 @@ pytestmark = pytest.mark.needs_plugins(
 def test_a_chip_takes_its_own_format_of_eight_bits(chip, own):
     known = ib.installed()
     assert own_formats(["8bit", "bf16"], known.chip(chip), known)[0] == [own, "bf16"]
+
+
+def test_the_word_is_nobodys_alias():
+    """What run takes for each chip's own format, no other verb may take for another one in silence."""
+    assert ib.installed().alias("precisions", "8bit") == "8bit"
+    with pytest.raises(InferBenchError, match="8bit"):
+        ib.sweep(["b200"], "llama3-8b/decode", batch=1, context=2048, precision="8bit")
 
 
 def test_a_run_in_eight_bits_is_the_run_in_the_chips_format_and_says_so():
