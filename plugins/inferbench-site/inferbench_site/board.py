@@ -42,34 +42,9 @@ def board(files: Sequence[Path], folder: Path) -> int:
     every: list[dict[str, Any]] = []
     listed = []
     for (_, document), page, name in zip(documents, pages, names, strict=True):
-        stored = page.removesuffix(".html") + ".json"
-        book.file(stored, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         rows = [flat(row) for row in document["results"] if isinstance(row, dict)]
         every += [{"record": name, **row} for row in rows]
-        whole = digest(document) == document["sha256"]
-        listed.append(
-            {
-                "name": name,
-                "page": page,
-                "file": stored,
-                "systems": _systems(document),
-                "points": len(rows),
-                "whole": whole,
-                "sha256": str(document["sha256"]),
-                "made": _made(document),
-            }
-        )
-        book.write(
-            page,
-            "record.html",
-            name,
-            document=document,
-            whole=whole,
-            stored=Path(stored).name,
-            table=rows_table(rows, _used(rows)),
-            arguments=_written(document["arguments"]),
-            measurements=document.get("measurements", []),
-        )
+        listed.append(_record(book, document, page, name, rows))
     columns = {"record": ("record", ""), **_used(every)}
     book.write("index.html", "board.html", "Board", table=rows_table(every, columns), records=listed)
     book.write("methodology.html", "methodology.html", "Methodology", stacks=[])
@@ -83,6 +58,36 @@ def board(files: Sequence[Path], folder: Path) -> int:
     book.data("api/schema.json", schema())
     downloads(book, {"schema": API_SCHEMA, "results": every}, every)
     return book.pages
+
+
+def _record(
+    book: Book, document: dict[str, Any], page: str, name: str, rows: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Write a record and its page; return its line in the list of all."""
+    stored = page.removesuffix(".html") + ".json"
+    book.file(stored, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    whole = digest(document) == document["sha256"]
+    book.write(
+        page,
+        "record.html",
+        name,
+        document=document,
+        whole=whole,
+        stored=Path(stored).name,
+        table=rows_table(rows, _used(rows)),
+        arguments=_written(document["arguments"]),
+        measurements=document.get("measurements", []),
+    )
+    return {
+        "name": name,
+        "page": page,
+        "file": stored,
+        "systems": _systems(document),
+        "points": len(rows),
+        "whole": whole,
+        "sha256": str(document["sha256"]),
+        "made": _made(document),
+    }
 
 
 def flat(row: dict[str, Any]) -> dict[str, Any]:

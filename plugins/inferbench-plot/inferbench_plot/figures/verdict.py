@@ -111,31 +111,13 @@ def parity(found: ib.Validation) -> ib.Figure:
         ]
         if not rows:
             continue
-        layers: list[ib.Dots | ib.Rule] = [ib.Rule("", axis="both")]
-        for colour, chip in enumerate(chips):
-            mine = [row for row in rows if row.chip == chip]
-            if mine:
-                inside = sum(row.low <= row.measured <= row.high for row in mine)
-                layers.append(
-                    ib.Dots(
-                        f"{ib.short(chip, 24)} {inside}/{len(mine)}",
-                        [row.measured for row in mine],
-                        [row.predicted for row in mine],
-                        [row.low for row in mine],
-                        [row.high for row in mine],
-                        said=[
-                            f"{row.network or row.op} {row.phase}, {row.stack}, {row.source}" for row in mine
-                        ],
-                        colour=colour,
-                        marker=colour,
-                        small=True,
-                    )
-                )
+        groups = enumerate([row for row in rows if row.chip == chip] for chip in chips)
+        dots = [_dots(mine, colour) for colour, mine in groups if mine]
         panels.append(
             ib.Panel(
                 ib.Scale(f"measured {kind}", unit, log=True),
                 ib.Scale(f"predicted {kind}", unit, log=True),
-                tuple(layers),
+                (ib.Rule("", axis="both"), *dots),
                 kind,
             )
         )
@@ -156,6 +138,22 @@ def parity(found: ib.Validation) -> ib.Figure:
             "Behind each chip: figures inside their interval, of all.",
             f"{fitted} of the {len(scored)} figures took part in a fit, or may have.",
         ),
+    )
+
+
+def _dots(mine: Sequence[Any], colour: int) -> ib.Dots:
+    """The figures of one chip, and how many of them lie in their intervals."""
+    inside = sum(row.low <= row.measured <= row.high for row in mine)
+    return ib.Dots(
+        f"{ib.short(mine[0].chip, 24)} {inside}/{len(mine)}",
+        [row.measured for row in mine],
+        [row.predicted for row in mine],
+        [row.low for row in mine],
+        [row.high for row in mine],
+        said=[f"{row.network or row.op} {row.phase}, {row.stack}, {row.source}" for row in mine],
+        colour=colour,
+        marker=colour,
+        small=True,
     )
 
 
