@@ -18,9 +18,7 @@ is the variance of a point of a chip that was not seen. With few chips each vari
 class's own and that of all classes, as if two more chips had the latter (moderated variances, Smyth 2004).
 The interval is then set by chips left out: s is stretched by the factor that makes nine in ten rows of chips
 that took no part lie in their intervals, every chip weighing the same (cross-conformal, Vovk 2015), drawn to
-the factor of all classes in the same way. A new chip is one more of the n that were left out, so nine in ten
-means a share of 0.9 (n + 1) / n of them; n is of all classes, as one alone has too few chips. (That step was
-added when 84.7 % of the chips left out lay in their intervals; with it 87.1 % do.)
+the factor of all classes in the same way.
 """
 
 from __future__ import annotations
@@ -158,25 +156,24 @@ def _stretched(prior: Prior, factor: float) -> Prior:
 
 def _stretches(missed: Sequence[LeftOut]) -> dict[str, float]:
     """Factor on the standard errors per class, and under an empty name that of all classes."""
-    level = LEVEL * (1.0 + 1.0 / len({one.sample.chip for one in missed}))
-    whole = _quantile(missed, level)
+    whole = _quantile(missed)
     found = {"": whole}
     for name in sorted({one.prior for one in missed}):
         own = [one for one in missed if one.prior == name]
         chips = len({one.sample.chip for one in own})
-        logs = chips * math.log(_quantile(own, level)) + BORROWED * math.log(whole)
+        logs = chips * math.log(_quantile(own)) + BORROWED * math.log(whole)
         found[name] = math.exp(logs / (chips + BORROWED))
     return found
 
 
-def _quantile(missed: Sequence[LeftOut], level: float) -> float:
-    """A quantile of errors over half intervals, every chip weighing the same."""
+def _quantile(missed: Sequence[LeftOut]) -> float:
+    """The 90% quantile of errors over half intervals, every chip weighing the same."""
     chips = [one.sample.chip for one in missed]
     size = np.asarray([abs(one.error) / (NORMAL * one.spread) for one in missed])
     weight = np.asarray([1.0 / chips.count(chip) for chip in chips])
     order = np.argsort(size)
     reached = np.cumsum(weight[order]) / weight.sum()
-    return float(size[order][min(int(np.searchsorted(reached, level)), len(size) - 1)])
+    return float(size[order][min(int(np.searchsorted(reached, LEVEL)), len(size) - 1)])
 
 
 def _classes(samples: Sequence[Sample]) -> list[Prior]:

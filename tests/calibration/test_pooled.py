@@ -67,8 +67,10 @@ def test_prompts_offered_at_once_are_steps_and_prompts(tmp_path):
 def test_one_user_of_a_padded_engine_pays_for_the_compiled_batch(tmp_path):
     path = tmp_path / "times.csv"
     path.write_text(
-        "chip,n_chips,tp_parts,software,network,precision,phase,batch,batch_kind,input_len,output_len,tpot_s\n"
-        "inferentia2,4,8,optimum-neuron vLLM,llama3.1-8b,bf16,serving,1,mean concurrency,1500,224,0.0245\n"
+        "chip,n_chips,tp_parts,software,network,precision,phase,batch,batch_kind,input_len,output_len,tpot_s,"
+        "computed_batch,computed_positions\n"
+        "inferentia2,4,8,optimum-neuron vLLM,llama3.1-8b,bf16,serving,1,mean concurrency,1500,224,0.0245,"
+        "32,4096\n"
     )
     (one,) = published(str(path), ib.installed(), Counter())
     assert one.parts[0][2] == {"batch": 32.0, "context": 4096.0}

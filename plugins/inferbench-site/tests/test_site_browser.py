@@ -126,7 +126,7 @@ def test_a_phone_has_a_menu(browser, site):
     with opened(browser, site / "index.html", 390) as page:
         assert not page.is_visible("nav")
         page.click(".menu summary")
-        assert page.is_visible("nav")
+        page.wait_for_selector("nav", state="visible")
 
 
 def test_a_page_answers_within_a_second(browser, site):
