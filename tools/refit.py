@@ -40,6 +40,7 @@ def refit(path: Path, registry: Registry) -> str:
         software=tuple(raw.get("software", ())),
         family=raw.get("family", ""),
         versions=tuple(raw.get("versions", ())),
+        block_scales_of=raw.get("block_scales_of", ""),
     )
     recipe = Recipe.parse(raw["fit"]["command"])
     with tempfile.TemporaryDirectory() as folder:

@@ -25,6 +25,7 @@ class Labels:
         title: One line.
         note: What a reader must know.
         based_on: Stack that fills in what was not fitted; None: no other.
+        block_scales_of: Stack whose place it takes where weights have a scale per block.
         cite, url: Who measured, and where it is published.
         software: Beginnings of the names by which measurements cite it.
         command: What fits it again.
@@ -41,6 +42,7 @@ class Labels:
     command: str = ""
     family: str = ""
     versions: tuple[str, ...] = ()
+    block_scales_of: str = ""
 
 
 def stack_toml(found: Calibration, labels: Labels) -> str:
@@ -74,7 +76,7 @@ def head_lines(labels: Labels, software: Sequence[str], architecture: str = "") 
         architecture: The only one that it is for; empty: as what it is based on.
     """
     lines = [f"title = {quoted(labels.title)}"]
-    for name in ("note", "based_on"):
+    for name in ("note", "based_on", "block_scales_of"):
         if getattr(labels, name):
             lines.append(f"{name} = {quoted(getattr(labels, name))}")
     lines += [f"architectures = [{quoted(architecture)}]"] if architecture else []

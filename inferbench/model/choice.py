@@ -288,8 +288,8 @@ def _has_figures(stack: Stack, kind: str) -> bool:
 
 
 def scaled(stack: Stack, network: Network | None, precisions: Sequence[str], registry: Registry) -> Stack:
-    """Return the variant of a stack for scales per block of weights, where such are meant and one is fitted:
-    the same format runs in other kernels.
+    """Return the stack that takes this one's place for scales per block of weights, where such are meant and
+    one says it does: the same format runs in other kernels.
 
     Args:
         stack: The software.
@@ -305,9 +305,10 @@ def scaled(stack: Stack, network: Network | None, precisions: Sequence[str], reg
     """
     own = network is not None and network.block_scales
     blocks = [one.endswith("_block") or (own and one.startswith("fp8")) for one in precisions]
-    name = f"{stack.name}-block"
-    known = bool(blocks) and all(blocks) and name in registry.entries("stacks")
-    return registry.stack(name) if known else stack
+    if not (blocks and all(blocks)):
+        return stack
+    variant = next((head.name for head in registry.heads() if head.block_scales_of == stack.name), stack.name)
+    return registry.stack(variant)
 
 
 def _unlike(stack: Stack, chip: Chip, registry: Registry) -> float:

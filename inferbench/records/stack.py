@@ -76,6 +76,8 @@ class Stack(Ruled):
         family: Short name of the software, over its versions and chips (`vllm`): `h100@vllm` takes the
             nearest of them. Where a file says none, the letters that its first `software` begins with.
         grade: `class` for a prior of a whole class of chips; empty for software of named chips.
+        block_scales_of: Stack whose place this one takes where fp8 weights have a scale per block: the same
+            software in other kernels.
         vendors: Vendors whose chips a prior is of; empty for all.
     """
 
@@ -98,6 +100,7 @@ class Stack(Ruled):
     versions: tuple[str, ...] = ()
     family: str = ""
     grade: str = ""
+    block_scales_of: str = ""
     vendors: tuple[str, ...] = ()
     facts: Mapping[str, Fact] = attrs.field(factory=dict)
     note: str = ""
@@ -264,6 +267,7 @@ class StackFile:
     sources: Mapping[str, Source] = attrs.field(factory=dict)
     based_on: str = ""
     kernels: str = ""
+    block_scales_of: str = ""
     software: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
     family: str = ""

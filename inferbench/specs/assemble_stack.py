@@ -158,7 +158,9 @@ def energies_alone(raw: Mapping[str, object]) -> bool:
 
 def _with_kernels(stack: Stack, base: Stack, other: Stack) -> Stack:
     """What was fitted on top of some kernels, on top of others."""
-    own = {name: getattr(stack, name) for name in ("name", "title", "facts", "note", "origin")}
+    own = {
+        name: getattr(stack, name) for name in ("name", "title", "facts", "note", "origin", "block_scales_of")
+    }
     figures = {"time_model": other.time_model, "figures": other.figures, "tuning": other.tuning}
     return attrs.evolve(base, **own, **figures, based_on=base.name)
 

@@ -48,6 +48,7 @@ class Head:
     family: str = ""
     grade: str = ""
     based_on: str = ""
+    block_scales_of: str = ""
     domain: HeadDomain = HeadDomain()
     fit: HeadFit = HeadFit()
     model: str = ROOFLINE.name
@@ -76,8 +77,9 @@ def head_from(text: bytes, name: str, where: str, find: Callable[[str], Headed |
     """
     raw, _ = read_toml(text, where)
     base = find(based_on) if (based_on := _text(raw.get("based_on"))) else None
+    scales_of = _text(raw.get("block_scales_of"))
     if base is not None and (energies_alone(raw) or _text(raw.get("kernels"))):
-        return attrs.evolve(_head(base), name=name, based_on=based_on)
+        return attrs.evolve(_head(base), name=name, based_on=based_on, block_scales_of=scales_of)
     software, domain, fit = _texts(raw.get("software")), _table(raw.get("domain")), _table(raw.get("fit"))
     rows, own = fit.get("rows"), _texts(raw.get("architectures"))
     return Head(
@@ -88,6 +90,7 @@ def head_from(text: bytes, name: str, where: str, find: Callable[[str], Headed |
         _text(raw.get("family")) or family_of(software),
         _text(raw.get("grade")),
         based_on,
+        scales_of,
         HeadDomain(_texts(domain.get("chips")), _texts(domain.get("phases"))),
         HeadFit(rows if isinstance(rows, int) else 0),
         _text(_table(raw.get("time")).get("model")) or (ROOFLINE.name if base is None else _head(base).model),
@@ -98,7 +101,7 @@ def _head(stack: Headed) -> Head:
     """The head of a record."""
     if isinstance(stack, Head):
         return stack
-    same = ("name", "architectures", "vendors", "software", "family", "grade", "based_on")
+    same = ("name", "architectures", "vendors", "software", "family", "grade", "based_on", "block_scales_of")
     return Head(
         **{name: getattr(stack, name) for name in same},
         domain=HeadDomain(tuple(stack.domain.chips), tuple(stack.domain.phases)),

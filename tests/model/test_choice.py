@@ -8,7 +8,7 @@ import pytest
 import inferbench as ib
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
-from inferbench.model.choice import BEST, ForeignStack, choose, likeness, serving
+from inferbench.model.choice import BEST, ForeignStack, choose, likeness, scaled, serving
 from inferbench.model.citing import cited
 from inferbench.records.choice import GRADES, Choice
 
@@ -194,6 +194,18 @@ def test_scales_per_block_run_in_kernels_of_their_own():
     assert found.stack.name == "trtllm-serving-b200-block"
     assert found.stack.host == KNOWN.stack("trtllm-serving-b200").host
     assert found.stack.figures == KNOWN.stack("trtllm-1.3-b200-block").figures
+
+
+@pytest.mark.needs_plugins("stacks/trtllm-serving-b200", "networks/deepseek-v3")
+def test_a_stack_says_itself_whose_place_it_takes_for_scales_per_block():
+    base = KNOWN.stack("trtllm-serving-b200")
+    plain = attrs.evolve(base, name="plain", block_scales_of="")
+    mine = attrs.evolve(base, name="grouped", block_scales_of="plain")
+    known = KNOWN.with_records("stacks", [plain, mine])
+    network = known.network("deepseek-v3")
+    assert scaled(plain, network, ["fp8"], known).name == "grouped"
+    assert scaled(mine, network, ["fp8"], known) is mine  # nobody takes its place, whatever its name
+    assert scaled(plain, network, ["bf16"], known) is plain
 
 
 def test_a_stack_of_one_chip_comes_before_one_of_eight():
