@@ -58,6 +58,14 @@ inferbench doctor
 inferbench plugins
 inferbench check inferbench-importers
 inferbench check inferbench-specs
+inferbench plot roofline h100-sxm tpu-v5p -w llama3-8b/decode --batch 1,8
+inferbench plot memory h100-sxm -w llama3-8b/decode
+inferbench plot space h100-sxm -w llama3-8b/decode --batch 1,8 --context 512,2048
+inferbench plot frontier h100-sxm -w llama3-8b --context 1024 --output 256 --batch 1,8
+inferbench record h100-sxm -w llama3-8b/decode --batch 1,8 --precision fp8
+inferbench record b200 -w llama3-8b/decode
+inferbench verify record.json
+inferbench verify changed.json
 """
 # Tables whose keys are names of records, packages, metrics or rules.
 FREE = (
@@ -161,9 +169,19 @@ def documents() -> dict[str, list[tuple[str, Any]]]:
         for line in SAMPLES.strip().splitlines():
             document = json.loads(answer(line))
             found.setdefault(document["schema"], []).append((line, document))
+            if line.startswith("inferbench record"):
+                _keep(document)
     if before is not None:
         os.environ["INFERBENCH_STRICT"] = before
     return dict(sorted(found.items()))
+
+
+def _keep(record: dict[str, Any]) -> None:
+    """Write a record, and one with a changed time, for `inferbench verify`."""
+    Path("record.json").write_text(json.dumps(record), "utf-8")
+    changed = json.loads(json.dumps(record))
+    changed["results"][0]["metrics"]["tpot_s"] *= 2.0
+    Path("changed.json").write_text(json.dumps(changed), "utf-8")
 
 
 def schema(name: str) -> dict[str, Any]:

@@ -8,12 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from copy import copy
 from functools import cache
+from threading import Timer
 from typing import Any, NoReturn
 
 import attrs
 import numpy as np
 
-__all__ = ["Fixed", "FixedList", "fixed", "quiet"]
+from inferbench.text import visible
+
+__all__ = ["Fixed", "FixedList", "fixed", "patient", "quiet"]
+
+PATIENCE = 5.0
+"""Seconds that a plugin may import before its name is said."""
 
 
 def _refuse(self: object, *given: object, **named: object) -> NoReturn:
@@ -108,3 +114,25 @@ def quiet() -> Iterator[_Aside]:
     aside = _Aside()
     with redirect_stdout(aside):
         yield aside
+
+
+@contextmanager
+def patient(name: str, owner: str, seconds: float = PATIENCE) -> Iterator[None]:
+    """Say on standard error which plugin the program waits for, once it takes long.
+
+    Args:
+        name: Of the plugin.
+        owner: Its package.
+        seconds: When to say so.
+    """
+    said = (
+        f"inferbench: still loading plugin {name} of {owner} after {seconds:g} s;"
+        f" inferbench --disable {name} leaves it out"
+    )
+    waiting = Timer(seconds, lambda: print(visible(said), file=sys.stderr))
+    waiting.daemon = True
+    waiting.start()
+    try:
+        yield
+    finally:
+        waiting.cancel()

@@ -26,7 +26,7 @@ import pluggy
 from inferbench._version import DISTRIBUTION, __version__
 from inferbench.discovery import hookspecs
 from inferbench.discovery.aliases import read_aliases, yielded
-from inferbench.discovery.border import fixed, quiet
+from inferbench.discovery.border import fixed, patient, quiet
 from inferbench.discovery.entries import Entry, Problem, near_hook, said, spec_file
 from inferbench.discovery.heads import heads
 from inferbench.discovery.kinds import ANY, BROUGHT, KINDS, expanded, unknown
@@ -152,7 +152,11 @@ class Registry:
             return
         started = time.perf_counter()
         try:
-            with quiet() as aside, warnings.catch_warnings(record=True) as said_of_hooks:
+            with (
+                patient(name, owner),
+                quiet() as aside,
+                warnings.catch_warnings(record=True) as said_of_hooks,
+            ):
                 plugin = get()
                 warnings.simplefilter("always")
                 self.manager.register(plugin, name=name)

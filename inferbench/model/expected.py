@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import attrs
 import numpy as np
@@ -163,8 +164,7 @@ def chances(estimates: Sequence[Estimate], higher: bool, ranked: Sequence[bool])
     errors = np.array([max(_or_zero(estimates[i].log_error), 1e-6) for i in places])
     for row, i in enumerate(places):
         # The chance that all others lie below, averaged over where this one lies: 401 quantiles of it.
-        quantiles = (np.arange(401) + 0.5) / 401
-        here = middles[row] + errors[row] * _normal_quantiles(quantiles)
+        here = middles[row] + errors[row] * _normal_quantiles(401)
         below = [_phis((here - middles[k]) / errors[k]) for k in range(len(places)) if k != row]
         found[i] = float(np.mean(np.prod(below, axis=0)))
     total = sum(found[i] for i in places)
@@ -185,10 +185,19 @@ def _phi(x: float) -> float:
 
 
 def _phis(values: Array) -> Array:
-    return np.array([_phi(float(x)) for x in values])
+    """Normal distribution function of each value."""
+    found = 0.5 * _ERFC(values * -math.sqrt(0.5)).astype(np.float64)
+    return np.asarray(found)
 
 
-def _normal_quantiles(levels: Array) -> Array:
+_ERFC = np.frompyfunc(math.erfc, 1, 1)
+
+
+@cache
+def _normal_quantiles(count: int) -> Array:
+    """That many quantiles of the normal distribution, each in the middle of an equal share."""
     from statistics import NormalDist
 
-    return np.array([NormalDist().inv_cdf(float(p)) for p in levels])
+    found = np.array([NormalDist().inv_cdf((k + 0.5) / count) for k in range(count)])
+    found.setflags(write=False)
+    return found

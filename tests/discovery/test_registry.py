@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import io
 import re
+import time
 from types import SimpleNamespace
 
 import pytest
 
 import inferbench as ib
 from inferbench.discovery import hookspecs
+from inferbench.discovery.border import patient
 from inferbench.discovery.kinds import KINDS
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
@@ -427,7 +430,7 @@ def test_every_hook_is_documented_and_takes_no_argument(name):
     assert inspect.signature(function).parameters == {}
     assert function.__doc__ is not None
     assert function.__doc__.startswith("Yield ")
-    assert re.search(r"\n    \.\. versionadded:: \d+\.\d+\n", function.__doc__)
+    assert re.search(r"\n\.\. versionadded:: \d+\.\d+$", inspect.getdoc(function) or "")
     assert inspect.signature(function).return_annotation is not inspect.Signature.empty
 
 
@@ -437,3 +440,23 @@ def test_every_kind_has_its_hook():
 
 def test_installed_is_one_registry_per_process():
     assert installed() is installed()
+
+
+def test_a_plugin_that_takes_long_is_named_while_it_loads(monkeypatch):
+    said = io.StringIO()
+    monkeypatch.setattr("sys.stderr", said)
+    with patient("slow", "inferbench-slow", 0.01):
+        until = time.monotonic() + 10.0
+        while "\n" not in said.getvalue() and time.monotonic() < until:
+            time.sleep(0.01)
+    assert "plugin slow of inferbench-slow" in said.getvalue()
+    assert "inferbench --disable slow" in said.getvalue()
+
+
+def test_a_plugin_that_loads_in_time_is_not_mentioned(monkeypatch):
+    said = io.StringIO()
+    monkeypatch.setattr("sys.stderr", said)
+    with patient("quick", "inferbench-quick", 0.2):
+        pass
+    time.sleep(0.4)
+    assert said.getvalue() == ""

@@ -27,6 +27,9 @@ inferbench show reference --kind scenarios
 inferbench show imc --kind architectures
 inferbench list chips
 inferbench claims A
+inferbench plot breakdown b200 -w llama3-8b/decode
+inferbench plot factors b200 groq-lpu -w llama3-70b/decode
+inferbench record b200 -w vit-l/forward
 """
 
 
