@@ -186,8 +186,7 @@ def _phi(x: float) -> float:
 
 def _phis(values: Array) -> Array:
     """Normal distribution function of each value."""
-    found = 0.5 * _ERFC(values * -math.sqrt(0.5)).astype(np.float64)
-    return np.asarray(found)
+    return 0.5 * np.array(_ERFC(values * -math.sqrt(0.5)), dtype=np.float64)
 
 
 _ERFC = np.frompyfunc(math.erfc, 1, 1)
