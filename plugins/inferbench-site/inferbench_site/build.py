@@ -90,7 +90,8 @@ def site(
     for place, (run, page) in enumerate(zip(chips, chip_pages, strict=True)):
         _chip(book, known, found, place, run, page)
     for place, (title, page) in enumerate(zip(titles, work_pages, strict=True)):
-        _work(book, found, place, title, page)
+        mine = [row for row in rows if row["work"] == title]
+        _work(book, found, place, title, page, rows_table(mine, _used(mine)))
     book.write("compare.html", "compare.html", "Compare", table=rows_table(rows, _used(rows)), rows=rows)
     book.write("methodology.html", "methodology.html", "Methodology", stacks=_stacks(found))
     if validation:
@@ -240,7 +241,7 @@ def _space(known: ib.Registry, name: str, run: ib.Run) -> list[Chart]:
         return []
 
 
-def _work(book: Book, found: ib.Comparison, place: int, title: str, page: str) -> None:
+def _work(book: Book, found: ib.Comparison, place: int, title: str, page: str, table: dict[str, Any]) -> None:
     one = attrs.evolve(found, works=(found.works[place],), columns=(found.columns[place],))
     work = found.works[place]
     book.write(
@@ -250,6 +251,7 @@ def _work(book: Book, found: ib.Comparison, place: int, title: str, page: str) -
         work=work,
         network=found.columns[place][0].run.network,
         charts=_charts(one, PER_WORK, "work"),
+        table=table,
         tables=one.report().tables,
         long=one.report(verbose=True).tables,
     )

@@ -92,6 +92,21 @@ def test_words_and_boxes_filter_rows(browser, site):
         assert len(page.evaluate(shown)) == 4
 
 
+def test_each_work_has_its_own_comparison_that_sorts_and_filters(browser, site):
+    pages = sorted((site / "workloads").glob("*.html"))
+    assert len(pages) == 3
+    for path in pages:
+        with opened(browser, path) as page:
+            rows = page.locator("#comparison tbody tr")
+            assert rows.count() == 2
+            page.locator("#comparison th button").first.click()
+            assert rows.first.locator("td").first.text_content() == "b200"
+            page.locator("#comparison th button").first.click()
+            assert rows.first.locator("td").first.text_content() == "h100-sxm"
+            page.fill("[data-filter=comparison]", "h100")
+            assert page.locator("#comparison tbody tr:visible").count() == 1
+
+
 def test_hostile_texts_are_read_as_they_are(browser, site):
     (path,) = [path for path in (site / "chips").glob("*.html") if "h100" not in path.name]
     with opened(browser, path) as page:
