@@ -256,8 +256,10 @@ def _column(known: Registry, name: str, work: Work, settings: Mapping[str, Any])
         try:
             bigger = smallest_system(run, known, settings["options"])
             if bigger is not None:
-                whole = of(bigger)
-                notes = (_resized(run, bigger),)
+                whole = of(attrs.evolve(bigger, layout=None))  # the fastest of that size
+                if not np.any(whole.feasible):
+                    whole = of(bigger)
+                notes = (_resized(run, whole),)
                 run = attrs.evolve(whole, flags={**whole.flags, "resized": np.asarray(True)})
         except InferBenchError as error:  # nothing to spread over: the chip alone stays, with the reason
             notes = (f"{run.system.chip.title}: {error.faults[0].found}",)
@@ -305,11 +307,12 @@ def _refused(
     return attrs.evolve(alone, system=system, feasible=never, reasons=(reason,))
 
 
-def _resized(run: Run, bigger: System) -> str:
+def _resized(run: Run, whole: Run) -> str:
     reason = run.reasons[0]
     numbers = {key: float(np.max(np.asarray(value))) for key, value in reason.numbers.items()}
     text = {key: reason.written(key) for key in numbers}
-    smallest = f"{bigger.count} in the smallest valid layout ({bigger.layout})"
+    fastest = whole.layouts[int(whole.values(whole.layout).ravel()[0])]
+    smallest = f"{whole.system.count} is the smallest number with a valid layout (the fastest: {fastest})"
     if "bound" not in numbers:
         return f"one chip would need {text['held']} with activations and has {text['each']}: {smallest}"
     cache = f"{text['bound_state']} with KV cache, " if numbers["need"] > numbers["weights"] else ""

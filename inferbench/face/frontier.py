@@ -27,7 +27,7 @@ from inferbench.records.grid import Grid
 from inferbench.records.system import System, SystemName
 from inferbench.report.frontier import frontier_report
 from inferbench.report.model import Next, Report
-from inferbench.serving.frontier import Frontier
+from inferbench.serving.frontier import Frontier, goodput
 from inferbench.serving.frontier import frontier as of_system
 from inferbench.serving.replica import Question
 from inferbench.serving.slo import best_replayed
@@ -40,6 +40,8 @@ __all__ = ["Frontiers", "frontier"]
 LOADS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 CHUNKS = (512.0, 2048.0)
 MOST_POINTS = 20_000
+# Times that a chip too slow for the limits is doubled.
+DOUBLINGS = 4
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -158,8 +160,13 @@ def _found(question: Question, name: SystemName, stack: str, limits: tuple[float
     mine = attrs.evolve(question, stack=chosen.stack)
     found = of_system(mine, system)
     if not found.count and name.count is None:
-        system = _enough(mine, system)
+        enough = _enough(mine, system)
+        system = attrs.evolve(enough, layout=None)  # all layouts of that size
         found = of_system(mine, system)
+        if not found.count:
+            system, found = enough, of_system(mine, enough)
+    if name.count is None:
+        system, found = _fast_enough(mine, system, found, limits)
     found = refined(mine, system, found, *limits)
     found = attrs.evolve(found, picked=best_replayed(mine, system, found, limits) if found.count else None)
     return attrs.evolve(found, system=f"{found.system}@{name.stack}") if name.stack else found
@@ -185,6 +192,24 @@ def _enough(question: Question, system: System) -> System:
         return system
     most = max(sizes, key=lambda one: one.chips)
     return System(system.chip, most.chips, most.layout)
+
+
+def _fast_enough(
+    question: Question, system: System, found: Frontier, limits: tuple[float, float]
+) -> tuple[System, Frontier]:
+    """Double the chips until a load meets the limits: a chip alone may be too slow for any user."""
+    if goodput(found, *limits) is not None:
+        return system, found
+    tried = system
+    for _ in range(DOUBLINGS):
+        tried = System(system.chip, 2 * tried.count)
+        try:
+            more = of_system(question, tried)
+        except InferBenchError:  # no link to spread over
+            break
+        if goodput(more, *limits) is not None:
+            return tried, more
+    return system, found
 
 
 def _loads(batch: Axis | None) -> tuple[float, ...]:

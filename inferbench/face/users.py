@@ -11,6 +11,7 @@ from inferbench.face.answer import Answer
 from inferbench.face.asked import SPEED, duration, listed
 from inferbench.face.frontier import frontier
 from inferbench.model.choice import BEST, IDEAL
+from inferbench.records.system import SystemName
 from inferbench.report.model import Report
 from inferbench.report.users import Serving, users_report
 from inferbench.serving.replica import Question
@@ -60,7 +61,8 @@ def users_at(
     """Compare systems where every user gets tokens at a speed: throughput, cost and energy, and how sure.
 
     Each system takes the layout, the policy and the load that yield most within the limit under its own
-    software. A chip written without a count that can't hold the network becomes the smallest system that can.
+    software. A chip written without a count that can't hold the network becomes the smallest system that can;
+    one that is too slow for the speed is doubled until it is fast enough.
 
     Args:
         systems: `b200`, `8xmi355x`, `h100@vllm`, …
@@ -99,7 +101,11 @@ def users_at(
         "registry": known,
     }
     own = frontier(named, workload, stack=stack, **given)  # type: ignore[arg-type]
-    bare = [f"{name.partition('@')[0]}@{IDEAL}" for name in named]
+    bare = [f"{one.system.partition('@')[0]}@{IDEAL}" for one in own.systems]
     bound = frontier(bare, workload, **given)  # type: ignore[arg-type]
-    pairs = zip(own.systems, bound.systems, strict=True)
-    return UsersAt(tuple(Serving(one, best) for one, best in pairs), own.asked, own.limits)
+    more = [
+        SystemName.parse(name).count is None and one.chips > 1
+        for name, one in zip(named, own.systems, strict=True)
+    ]
+    found = map(Serving, own.systems, bound.systems, more)
+    return UsersAt(tuple(found), own.asked, own.limits)

@@ -65,6 +65,8 @@ def at_largest_batch(case: Case, grid: Grid) -> Run:
         lacks = f"{case.chip.name}.toml lacks {path} ({case.chip.missing(path)})"
         raise InferBenchError.of_argument("batch", f"the largest can't be found: {lacks}", batch=1)
     for layout in layouts_of(case, case.graph(grid.at)):
+        if best is not None and not fits(case, grid.solve(batch=np.ones(grid.shape)), layout).any():
+            continue
         batch = largest_batch(case, grid, layout)
         run = evaluate(case, grid.solve(batch=batch), [layout])
         if best is None or _better(run, best):
@@ -116,6 +118,7 @@ def smallest_layout(case: Case, grid: Grid) -> Smallest | None:
 
 def smallest_system(run: Run, registry: Registry, options: Mapping[str, Any] | None) -> System | None:
     """Find the smallest system of a run's chip that holds the largest point of its grid; None if none does.
+    Its layout is the first that holds it, not the fastest of that size.
 
     Args:
         run: On one chip, too small for it.

@@ -36,7 +36,7 @@ _SHARED = ("seconds", "model", "bound_seconds", "roofline", "silicon", "compulso
 REMEMBERED = 20_000
 """Points up to which the graphs of all layouts are kept in memory."""
 
-__all__ = ["Case", "evaluate", "layouts_of", "placed", "prepare"]
+__all__ = ["Case", "evaluate", "holds", "layouts_of", "placed", "prepare"]
 
 
 def evaluate(case: Case, grid: Grid, layouts: Sequence[Layout] | None = None, prefer: str = "latency") -> Run:
@@ -63,6 +63,11 @@ def evaluate(case: Case, grid: Grid, layouts: Sequence[Layout] | None = None, pr
     )
     given = case.system.layout if not layouts else None
     return _run(case, grid, whole, items, best, idle_ranks(at, given))
+
+
+def holds(case: Case, at: Point, layout: Layout) -> Mask:
+    """Mask of the points whose footprint fits, without costing anything."""
+    return np.asarray(case.ignore_capacity | np.asarray(placed(case, at, layout)[0].placement.fits))
 
 
 def layouts_of(case: Case, whole: Sequence[Op]) -> list[Layout]:
@@ -177,13 +182,15 @@ def _rank(done: Pass, items: Numeric | None) -> Numeric:
 def _search(
     case: Case, at: Point, whole: tuple[Op, ...], layouts: Sequence[Layout], items: Numeric | None
 ) -> Best:
-    """Evaluate the layouts; one of several that an operator refuses (experts that don't divide) is left
-    out.
+    """Evaluate the layouts; one of several that an operator refuses (experts that don't divide), or that
+    holds no point, is left out.
     """
     best: Best | None = None
     refused: InferBenchError | None = None
     for layout in layouts:
         try:
+            if best is not None and not holds(case, at, layout).any():
+                continue
             done = one_layout(case, at, whole, layout)
         except InferBenchError as error:
             refused = error

@@ -15,7 +15,7 @@ from inferbench.records.scenario import Term
 from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.model import DASH, Cell, Table
 
-__all__ = ["SHORT", "SURE", "Block", "answer", "compact", "percent", "span"]
+__all__ = ["SHORT", "SURE", "UNPRICED", "Block", "answer", "compact", "percent", "span"]
 
 # Terms of prices in the words that a label has room for.
 SHORT = {
@@ -25,6 +25,8 @@ SHORT = {
     Term.RESERVED_1Y: "1 year",
     Term.RESERVED_3Y: "3 years",
 }
+# What would supply a missing figure of dollars.
+UNPRICED = "no price was published: give one with --price on_demand=… or purchase=…"
 # A winner is named from this chance on.
 SURE = 0.9
 # Footnotes on one screen; the rest is a flag away.
@@ -116,7 +118,7 @@ def answer(blocks: Sequence[Block], title: str, metrics: Sequence[Metric] = ()) 
     )
     rows: list[tuple[Cell, ...]] = []
     for block in blocks:
-        rows += [*_rows(block), *_declared(block, metrics)]
+        rows += [*_rows(block, [run.system.count for run in blocks[0].runs]), *_declared(block, metrics)]
     grades = {GRADES[point.grade] for block in blocks for point in block.points} - {GRADES[BOUND]}
     legend = (f"[90 % interval]  {grade_legend(grades)}  ≤ ≥ bound",)
     return (_verdicts(blocks, title), Table("", heads, tuple(rows), legend=legend))
@@ -126,15 +128,20 @@ def _head(run: Run, notes: Sequence[str]) -> Cell:
     count = f"{run.system.count}×" if run.system.count > 1 else ""
     if "resized" in run.flags:
         layout = run.layouts[int(run.values(run.layout).ravel()[0])]
-        notes = (f"{run.system.count} chips ({layout}): the fewest in a valid layout that hold the network",)
+        said = f"{run.system.count} chips, the fewest that hold the network, in the fastest layout: {layout}"
+        notes = (said,)
     return Cell(f"{count}{run.system.chip.title}", tuple(notes))
 
 
-def _rows(block: Block) -> Iterator[tuple[Cell, ...]]:
+def _rows(block: Block, heads: Sequence[int]) -> Iterator[tuple[Cell, ...]]:
+    """Rows of a block, below heads that say so many chips."""
     points = block.points
     first = block.runs[0]
     item = first.item
-    software = [_software(run, point, block.index) for run, point in zip(block.runs, points, strict=True)]
+    software = [
+        _software(run, point, block.index, head)
+        for run, point, head in zip(block.runs, points, heads, strict=True)
+    ]
     yield (Cell(block.title, best=True), *software)
     if len({float(run.values(run.batch)[block.index]) for run in block.runs}) > 1:
         yield (Cell("  batch"), *(Cell(_batch(run, block.index)) for run in block.runs))
@@ -159,12 +166,13 @@ def _declared(block: Block, metrics: Sequence[Metric]) -> Iterator[tuple[Cell, .
             yield (Cell(f"  {metric.title}"), *(Cell(span(Estimate(v), metric.unit)) for v in values))
 
 
-def _software(run: Run, point: Expected, index: tuple[int, ...]) -> Cell:
+def _software(run: Run, point: Expected, index: tuple[int, ...], head: int) -> Cell:
     """The software's name and the grade's symbol; why a system has no answer, and from where figures come."""
     chip = run.system.chip.title
     if not bool(run.values(run.feasible)[index]):
         return Cell("does not fit", (f"{chip}: {reason_at(run, index)}",), unsure=True)
-    remarks = "; ".join((*_wider(run, index), *_origin(run, point)))
+    more = (f"{run.system.count} chips here",) if run.system.count != head else ()
+    remarks = "; ".join((*more, *_wider(run, index), *_origin(run, point)))
     notes = (remarks,) if remarks else ()
     if point.grade == BOUND:
         return Cell("bound only", notes, unsure=True)
@@ -223,7 +231,8 @@ def _dollars(points: Sequence[Expected], item: str, latency: str) -> tuple[Cell,
     cells = [Cell(f"  {unit}, {SHORT[shared]}" if shared is not None else f"  {unit}")]
     for point, chance in zip(points, odds, strict=True):
         if not point.dollars.known:
-            cells.append(Cell(DASH, unsure=True))
+            unpriced = point.term is None and point.seconds.known
+            cells.append(Cell(DASH, (UNPRICED,) if unpriced else (), unsure=True))
             continue
         note: tuple[str, ...] = ()
         if point.term is not None and shared is not None and point.term is not shared:

@@ -92,7 +92,7 @@ def _time(name: str, statistic: str = "mean") -> Callable[[Way], str | None]:
     def text(way: Way) -> str | None:
         value = way.replayed.found.times[name][statistic]
         low, high = way.replayed.interval(name, statistic)
-        return show(value, "s") + ends_text(value, low / value, high / value).removesuffix(" 90%")
+        return show(value, "s") + ends_text(value, low / value, high / value)
 
     return text
 

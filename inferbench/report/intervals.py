@@ -1,4 +1,4 @@
-"""Intervals and domains in words: `7.1 ms [6.6, 7.6] 90%`, `inside calibrated domain (batch 1 to 64;
+"""Intervals and domains in words: `7.1 ms [6.6, 7.6]`, `inside calibrated domain (batch 1 to 64;
 bf16)`.
 """
 
@@ -23,7 +23,7 @@ SHOWN = ("time", "power", "energy")
 
 
 def interval_text(metric: Metric, value: float, run: Run, index: tuple[int, ...]) -> str:
-    """Return ` [6.6, 7.6] 90%` for a latency, power or energy under a fitted stack, in the unit of the value;
+    """Return ` [6.6, 7.6]` for a latency, power or energy under a fitted stack, in the unit of the value;
     else nothing.
 
     Args:
@@ -48,12 +48,12 @@ def ends_text(value: float, low: float, high: float, scaled: bool = True) -> str
 
     Example:
         >>> ends_text(0.0071, 0.93, 1.07)
-        ' [6.6, 7.6] 90%'
+        ' [6.6, 7.6]'
     """
     if math.isnan(low) or not value > 0:
         return ""
     scale = _scale(value) if scaled else 1.0
-    return f" [{_number(value * low * scale)}, {_number(value * high * scale)}] 90%"
+    return f" [{_number(value * low * scale)}, {_number(value * high * scale)}]"
 
 
 def _scale(value: float) -> float:

@@ -182,6 +182,6 @@ def _table(
     )
     why = tuple(dict.fromkeys(f"power: {r.energy.why}" for r in results if r.energy.why))
     grades = {_grade(result, i, choice) for result in results for i in range(len(result.seconds))}
-    legend = (grade_legend(grades),) if grades - {GRADES[BOUND]} else ()
+    legend = (f"[90 % interval]  {grade_legend(grades)}",) if grades - {GRADES[BOUND]} else ()
     heads_ = tuple(Cell(head) for head in heads)
     return Table(title, heads_, tuple(rows), aside, numeric=True, notes=notes + why, legend=legend)

@@ -47,7 +47,13 @@ def terms(runs: Sequence[Run]) -> str:
     if stacks == ["ideal"]:
         return "hardware against hardware (stack: ideal)"
     domain = domain_text(runs)
-    return f"stack: {', '.join(stacks)}" + (f" · {domain}" if domain else "")
+    sure = any(bool(np.isfinite(run.interval(run.latency)[0]).any()) for run in runs)
+    said = [
+        f"stack: {', '.join(stacks)}",
+        *([domain] if domain else []),
+        *(["[90 % interval]"] if sure else []),
+    ]
+    return " · ".join(said)
 
 
 def comparison(

@@ -70,7 +70,7 @@ def _time_row(found: Simulated, name: str) -> tuple[Cell, ...]:
             cells.append(Cell(DASH, unsure=True))
             continue
         ends = found.interval(name, statistic) if statistic in ("mean", "p99") else (math.nan, math.nan)
-        text = ends_text(value, ends[0] / value, ends[1] / value).removesuffix(" 90%") if value > 0 else ""
+        text = ends_text(value, ends[0] / value, ends[1] / value) if value > 0 else ""
         cells.append(Cell(show(value, "s") + text))
     return tuple(cells)
 
@@ -117,7 +117,7 @@ def _with(value: float, low: float = math.nan, high: float = math.nan, unit: str
     if not math.isfinite(value):
         return DASH
     text = ends_text(value, low / value, high / value, bool(unit)) if value > 0 else ""
-    return show(value, unit) + text.removesuffix(" 90%")
+    return show(value, unit) + text
 
 
 def _goodput(found: Simulated) -> list[tuple[str, str]]:

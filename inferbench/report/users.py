@@ -13,7 +13,7 @@ from inferbench.model.expected import Estimate, chances
 from inferbench.model.intervals import INTERVAL
 from inferbench.records.choice import BOUND, GRADES
 from inferbench.records.scenario import Term
-from inferbench.report.answer import SHORT, SURE, compact, percent, span
+from inferbench.report.answer import SHORT, SURE, UNPRICED, compact, percent, span
 from inferbench.report.frontier import how, why_not
 from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.model import DASH, Cell, Next, Report, Table
@@ -35,10 +35,12 @@ class Serving:
     Attributes:
         found: Under the system's software.
         bound: Under ideal software.
+        resized: Whether a chip written without a count became several.
     """
 
     found: Frontier
     bound: Frontier
+    resized: bool = False
 
 
 @attrs.frozen
@@ -54,6 +56,7 @@ class _Figures:
     users: float
 
 
+RESIZED = "more than one chip: the fewest that hold a request, doubled until fast enough"
 NOTHING = Estimate(math.nan)
 CARBON = "grams_co2_per_mtok"
 RATES = (
@@ -222,7 +225,7 @@ def _table(
             rows.append((Cell("  bound"), *(Cell(text, unsure=True) for text in bounds)))
     rows.append((Cell("users"), *(Cell(f"{one.users:,.0f}" if one.how else DASH) for one in columns)))
     rows.append((Cell("how"), *(Cell(one.how or DASH, unsure=not one.how) for one in columns)))
-    heads = (Cell(""), *(Cell(one.found.system) for one in found))
+    heads = (Cell(""), *(Cell(one.found.system, (RESIZED,) if one.resized else ()) for one in found))
     grades = {GRADES[one.grade] for one in columns if one.how} - {GRADES[BOUND]}
     legend = (
         f"[90 % interval]  {grade_legend(grades)}  ≤ bound: no software beats it",
@@ -239,7 +242,8 @@ def _cells(
     for one, chance in zip(columns, odds, strict=True):
         figure = one.figures[name]
         if not figure.known:
-            cells.append(Cell(DASH, unsure=True))
+            unpriced = name == MONEY[0] and one.how
+            cells.append(Cell(DASH, (UNPRICED,) if unpriced else (), unsure=True))
             continue
         other = name in MONEY and one.term is not None and one.term is not shared
         note = (f"{one.term.said}: not ranked beside {shared.said}",) if other and one.term and shared else ()

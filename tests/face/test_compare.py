@@ -18,7 +18,7 @@ class TestToy:
         (column,) = table.columns[0]
         # 1 GB of weights on chips of 600 MB: two, each with half of every product.
         assert (column.run.system.count, bool(column.run.feasible.all())) == (2, True)
-        assert "2 in the smallest valid layout (tp2)" in column.notes[0]
+        assert "2 is the smallest number with a valid layout (the fastest: tp2)" in column.notes[0]
         assert column.notes[0] in table.notes
 
     def test_a_count_is_taken_at_its_word(self, toy):
@@ -59,3 +59,33 @@ def test_it_gives_the_command_s_table_data_and_remarks(cli):
     assert table.table() == cli(*line)[1]
     assert any("7 to 400 times lower" in note for note in table.notes)
     assert all(note in cli(*line)[1].replace("\n", " ") for note in table.notes)
+
+
+@pytest.mark.needs_plugins("chips/h100-sxm", "stacks/trtllm-1.3")
+def test_a_chip_that_is_resized_stands_in_the_fastest_layout_of_its_size():
+    asked = {"precision": "bf16", "batch": [1, 32], "context": 8192}
+    (bare,) = ib.compare(["h100@trtllm-1.3"], "llama3.3-70b/decode", **asked).runs
+    count = bare.system.count
+    assert count > 1
+    for layout in (f"tp{count}", f"pp{count}"):
+        (fixed,) = ib.compare([f"{count}xh100:{layout}@trtllm-1.3"], "llama3.3-70b/decode", **asked).runs
+        assert np.all(bare.values(bare.seconds) <= fixed.values(fixed.seconds) * (1 + 1e-12))
+
+
+@pytest.mark.needs_plugins("chips/trainium2", "chips/b200")
+def test_a_chip_that_is_too_slow_for_a_speed_is_doubled_until_it_is_fast_enough():
+    asked = {"prompt": 8000, "output": 1000}
+    found = ib.users_at(["b200", "trainium2", "1xtrainium2"], "llama3.3-70b", "30tok/s", **asked)
+    enough, doubled, alone = found.to_dict()["results"]
+    assert (enough["chips"], alone["chips"], alone["feasible"]) == (1, 1, False)
+    assert doubled["feasible"]
+    assert doubled["tokens_per_s_per_user"] >= 30
+    half = ib.users_at([f"{doubled['chips'] // 2}xtrainium2"], "llama3.3-70b", "30tok/s", **asked)
+    assert not half.to_dict()["results"][0]["feasible"]
+
+
+def test_the_width_of_intervals_stands_once_on_a_screen(cli):
+    for command in (("run", "b200", "llama3-8b/decode", "--batch", "1,64"), ("compare", "b200", "h200")):
+        code, out, _ = cli(*command)
+        assert code == 0
+        assert " ".join(out.split()).replace(" %", "%").count("90%") == 1
