@@ -115,6 +115,11 @@ class Best:
         """Begin with the first pass."""
         return cls(done, _fields(done), None, (done.layout,), np.zeros((), dtype=np.intp), done.rows)
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether all points have a layout that fits and a time."""
+        return bool(np.all(self.fields["fits"]) and np.all(np.isfinite(self.fields["seconds"])))
+
     def add(self, done: Pass, items: Numeric | None) -> None:
         """Take another pass where it is faster and fits, or where nothing fits and it needs less per chip."""
         before = _rank(self.first, items) if self.rank is None else self.rank
@@ -182,14 +187,14 @@ def _rank(done: Pass, items: Numeric | None) -> Numeric:
 def _search(
     case: Case, at: Point, whole: tuple[Op, ...], layouts: Sequence[Layout], items: Numeric | None
 ) -> Best:
-    """Evaluate the layouts; one of several that an operator refuses (experts that don't divide), or that
-    holds no point, is left out.
+    """Evaluate the layouts; one of several that an operator refuses (experts that don't divide) is left out.
+    So is one that holds no point, once all points have a layout: until then it says what such points need.
     """
     best: Best | None = None
     refused: InferBenchError | None = None
     for layout in layouts:
         try:
-            if best is not None and not holds(case, at, layout).any():
+            if best is not None and best.everywhere and not holds(case, at, layout).any():
                 continue
             done = one_layout(case, at, whole, layout)
         except InferBenchError as error:
