@@ -24,7 +24,7 @@ def test_one_more_sequence_would_break_the_limit(chip):
     points = found.points
     assert points.tpot_s[i] <= 1 / 30
     load = float(points.batch[i])
-    (more,) = ib.frontier([chip], "llama3-70b", **ASKED, batch=[load + 1]).systems
+    (more,) = ib.frontier([f"1x{chip}"], "llama3-70b", **ASKED, batch=[load + 1]).systems
     same = points.policy[i]
     assert (
         min(t for t, kind in zip(more.points.tpot_s, more.points.policy, strict=True) if kind == same)
