@@ -13,6 +13,7 @@ from typing import Annotated
 import attrs
 
 __all__ = [
+    "BitsPerSecond",
     "ByteCount",
     "BytesPerSecond",
     "Count",
@@ -104,6 +105,7 @@ class Range:
 Hertz = Annotated[float, Unit("Hz", "a frequency", "1.75 GHz")]
 ByteCount = Annotated[float, Unit("B", "a capacity", "180 GB")]
 WholeOrNone = Annotated[int, Least(0)]
+BitsPerSecond = Annotated[float, Unit("bit/s", "a rate of a pin", "6.4 Gbit/s")]
 BytesPerSecond = Annotated[float, Unit("B/s", "a bandwidth", "8 TB/s")]
 OpsPerSecond = Annotated[float, Unit("OP/s", "a rate of operations", "2250 TOP/s")]
 Seconds = Annotated[float, Unit("s", "a time", "2 us", zero=True)]
@@ -131,6 +133,7 @@ _MEANINGS = {
     "Hz": "a frequency",
     "B": "a capacity",
     "B/s": "a bandwidth",
+    "bit/s": "a rate of a pin",
     "OP/s": "a rate of operations",
     "s": "a time",
     "W": "a power",

@@ -1,5 +1,5 @@
-"""Print `--with-editable PATH` for the workspace packages that a package depends on, so that it installs
-without a registry.
+"""Print `--with-editable PATH` for the workspace packages that a package and its tests depend on, so that it
+installs without a registry.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def needed(package: Path, seen: set[str]) -> list[str]:
-    """Paths of first-party dependencies, deepest first."""
-    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    """Paths of first-party dependencies, deepest first; at the top those of the group `test` too."""
+    table = tomllib.loads((package / "pyproject.toml").read_text())
     found: list[str] = []
-    for requirement in project.get("dependencies", []):
+    tests = [] if seen else table.get("dependency-groups", {}).get("test", [])
+    for requirement in [*table["project"].get("dependencies", []), *tests]:
         name = re.split(r"[<>=\[ ;]", requirement)[0]
         home = ROOT / "specs" if name == "inferbench-specs" else ROOT / "plugins" / name
         if name == "inferbench-data":

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from inferbench.discovery.hookspecs import hookimpl as hookimpl
     from inferbench.errors import suggest as suggest
     from inferbench.evidence.broken import json_values as json_values
+    from inferbench.evidence.rows import Row as Row
+    from inferbench.evidence.rows import gather_rows as gather_rows
     from inferbench.num import Array as Array
     from inferbench.num import Mask as Mask
     from inferbench.num import Numeric as Numeric

@@ -13,6 +13,7 @@ from inferbench.records.facts import Fact, Source
 from inferbench.records.node import Node
 from inferbench.records.rules import broken, known_formats
 from inferbench.units import (
+    BitsPerSecond,
     ByteCount,
     BytesPerSecond,
     Dollars,
@@ -23,6 +24,7 @@ from inferbench.units import (
     Seconds,
     SquareMetres,
     Watts,
+    WholeOrNone,
 )
 
 __all__ = ["Chip", "Link", "MemoryLevel", "Power", "Price", "Rental", "Silicon"]
@@ -43,11 +45,15 @@ class MemoryLevel:
             link to it.
         cache: Whether it only holds copies, so that nothing lives there. Not given: it does if it holds less
             than 1 GB beside a larger level.
+        pins: Data pins of all stacks or devices; 0: not known. It checks the bandwidth.
+        rate: Bits per second of one pin. It checks the bandwidth.
     """
 
     capacity: ByteCount
     bandwidth: BytesPerSecond
     cache: bool | None = None
+    pins: WholeOrNone = 0
+    rate: BitsPerSecond = NAN
 
 
 @attrs.frozen

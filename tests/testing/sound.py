@@ -244,3 +244,28 @@ def inferbench_chips():
         price=ib.Price(purchase=ib.Range(5000.0, 9000.0)),
         facts={"peak.bf16": ib.Fact("peak.bf16", 1e15, "OP/s", ib.Source("Invented", "estimate"))},
     )
+
+
+@ib.hookimpl
+def inferbench_measurements():
+    yield files(__name__) / "measurements"
+
+
+@ib.hookimpl
+def inferbench_claims():
+    yield files(__name__) / "claims"
+
+
+def ask(systems, workload, registry, **settings):
+    return ib.run(systems[0], workload[0], registry=registry, stack="ideal", scenario=settings["scenario"])
+
+
+def draw(run):
+    line = ib.Line(run.system.chip.title, [1.0], run.seconds.ravel())
+    panel = ib.Panel(ib.Scale("batch"), ib.Scale("time", "s"), (line,))
+    return ib.Figure("sound", "Time of a step", (panel,))
+
+
+@ib.hookimpl
+def inferbench_plots():
+    yield ib.Plot("sound", "time of a step", ask, draw, ("Run",))

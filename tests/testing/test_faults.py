@@ -24,6 +24,8 @@ FAULTS = tomllib.loads((HERE / "faults.toml").read_text("utf-8"))
 OWNER = "inferbench-sound"
 CODE = (HERE / "sound.py").read_text("utf-8")
 CHIP = (HERE / "sound.toml").read_text("utf-8")
+SET = (HERE / "sound_set.toml").read_text("utf-8")
+CLAIMS = (HERE / "sound_claims.toml").read_text("utf-8")
 ALIASES = '[chips]\n"SOUND ONE" = "sound-1"\n'
 
 
@@ -40,6 +42,9 @@ def written(folder: Path, fault: dict[str, object]) -> Path:
     (home / "chips").mkdir(parents=True)
     (home / "__init__.py").write_text(swapped(CODE, fault.get("swap")))
     (home / "chips" / "sound-1.toml").write_text(swapped(CHIP, fault.get("file")))
+    for folder_name, text in (("measurements", SET), ("claims", CLAIMS)):
+        (home / folder_name).mkdir()
+        (home / folder_name / "sound.toml").write_text(swapped(text, fault.get(folder_name)))
     (home / "aliases.toml").write_text(swapped(ALIASES, fault.get("alias")))
     (folder / "pyproject.toml").write_text(
         f'[project]\nname = "{OWNER}"\nversion = "1.0"\nlicense = "MIT"\nreadme = "README.md"\n'

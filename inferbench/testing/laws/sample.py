@@ -25,11 +25,11 @@ from inferbench.records.network import Network
 from inferbench.records.op import Gemm, Op
 from inferbench.records.placement import Site
 from inferbench.records.run import Run
-from inferbench.records.scenario import Scenario
+from inferbench.records.scenario import Scenario, Suite, SuitePoint
 from inferbench.records.system import System
 from inferbench.units import Range
 
-__all__ = ["CHIP", "sample_runs"]
+__all__ = ["CHIP", "sample_runs", "sample_world"]
 
 
 class Sample(Architecture):
@@ -57,8 +57,8 @@ class SampleWorkload(Workload):
 
     name, title, params = "sample", "Sample", Layers
     phases = (
-        Phase("decode", "tpot_s", "token", {"batch": 1.0, "context": 1024.0}),
-        Phase("prefill", "ttft_s", "token", {"batch": 1.0, "context": 1024.0}),
+        Phase("decode", "tpot_s", "token", {"batch": 1.0, "context": 1024.0}, role="token"),
+        Phase("prefill", "ttft_s", "token", {"batch": 1.0, "context": 1024.0}, role="prompt"),
         Phase("forward", "latency_s", "image", {"batch": 1.0}),
     )
 
@@ -115,18 +115,37 @@ SCENARIO = Scenario(
     utilization=0.8,
     carbon_intensity=100.0,
 )
+DECODE = SuitePoint(title="decode", network="sample", phase="decode")
+SUITE = Suite(name="sample", title="Sample", points=(DECODE,))
+
+
+def sample_world(known: Registry) -> Registry:
+    """Everything of a registry, and the sample beside it.
+
+    Args:
+        known: What is installed; it stays as it is.
+
+    Example:
+        >>> sample_world(Registry(load=False)).names("chips")
+        ['sample']
+    """
+    for kind, record in (
+        ("architectures", Sample()),
+        ("workloads", SampleWorkload()),
+        ("power_models", SamplePower()),
+        ("chips", CHIP),
+        ("networks", NETWORK),
+        ("scenarios", SCENARIO),
+        ("suites", SUITE),
+    ):
+        known = known.with_records(kind, [record])
+    return known
 
 
 @cache
 def sample_runs() -> tuple[Run, ...]:
     """One run per phase over two batches and two formats, and one whose chip lacks power and prices."""
-    known = Registry(load=False)
-    for kind, record in (
-        ("architectures", Sample()),
-        ("workloads", SampleWorkload()),
-        ("power_models", SamplePower()),
-    ):
-        known.bring(kind, [record])
+    known = sample_world(Registry(load=False))
     stack = known.stack("ideal")
     runs = []
     bare = attrs.evolve(CHIP, power=Power(), price=Price())

@@ -30,6 +30,10 @@ ON_CHIP = ("sram", "l2", "l1", "cache")
 # Generations, ISCA 2021, table 2 (7 nm). Better processes and design are given a factor of three.
 MULTIPLIERS = {"bf16": 0.295e-12, "fp16": 0.36e-12, "int8": 0.0385e-12}
 LEEWAY = 3.0
+# Bits per second of the fastest pin: HBM4 as announced by its makers (JESD270-4 itself says 8 Gbit/s), and
+# the highest class of GDDR7, JESD239.
+HBM_PIN = 12.8e9
+ANY_PIN = 48e9
 
 
 def _facts(subject: Subject) -> Mapping[str, Any]:
@@ -197,6 +201,28 @@ def peaks_are_units_times_clock(subject: Subject) -> Iterator[Broken]:
                 f"{show(peak, 'OP/s')} is {each:.4g} operations per unit and cycle; {wants} is usual",
                 "check units, clock and peak, or say in a note how it was published",
             )
+
+
+@law("chips", doubt=True)
+def bandwidth_is_pins_times_rate(subject: Subject) -> Iterator[Broken]:
+    """The bandwidth of a memory is its pins times the rate of one; no pin is faster than any that exists."""
+    noted = {path for path, fact in _facts(subject).items() if fact.note}
+    for name, level in subject.record.memory.items():
+        path = f"memory.{name}.bandwidth"
+        if not level.pins or math.isnan(level.bandwidth) or path in noted:
+            continue
+        each = 8 * level.bandwidth / level.pins
+        fastest = HBM_PIN if name == "hbm" else ANY_PIN
+        if math.isfinite(level.rate) and abs(each / level.rate - 1) > 0.03:
+            carried = show(level.pins * level.rate / 8, "B/s")
+            found = f"{level.pins:,} pins at {show(level.rate, 'bit/s')} carry {carried}"
+            yield Broken(
+                path, f"{show(level.bandwidth, 'B/s')}, and {found}", "check all three, or say why in a note"
+            )
+        elif each > fastest:
+            found = f"each of {level.pins:,} pins would carry {show(each, 'bit/s')}"
+            limit = f"the fastest carry {show(fastest, 'bit/s')}"
+            yield Broken(path, f"{found}; {limit}", "give bytes per second of reads, and all pins")
 
 
 @law("chips", doubt=True)

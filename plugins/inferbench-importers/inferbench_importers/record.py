@@ -7,11 +7,13 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import inferbench as ib
+from inferbench.plugin import Row
+from inferbench.plugin import gather_rows as gather
 
 __all__ = [
     "CHIP",
@@ -20,7 +22,6 @@ __all__ = [
     "NAN",
     "NANO",
     "Row",
-    "damaged",
     "gather",
     "has",
     "lacks",
@@ -34,114 +35,6 @@ __all__ = [
 NAN = math.nan
 MILLI = 1e-3
 NANO = 1e-9
-
-
-class Row:
-    """One record of a file; remembers which of its fields were used.
-
-    Args:
-        values: Field to value.
-        where: File and row, for messages.
-
-    Example:
-        >>> row = Row({"mean_ttft_ms": 40.0, "note": "x"}, "bench.json")
-        >>> row.positive("mean_ttft_ms", unit=MILLI), row.extra()
-        (0.04, {'note': 'x'})
-    """
-
-    def __init__(self, values: Mapping[str, Any], where: str) -> None:
-        self.values = values
-        self.where = where
-        self.used: set[str] = set()
-
-    def get(self, *keys: str) -> Any:
-        """Return the first of the fields that is there and not null; None if there is none."""
-        for key in keys:
-            value = self.values.get(key)
-            if value is not None and value != "":
-                self.used.add(key)
-                return value
-        return None
-
-    def text(self, *keys: str) -> str:
-        """Return a field as text, empty if absent."""
-        value = self.get(*keys)
-        return "" if value is None else str(value)
-
-    def number(self, *keys: str, unit: float = 1.0) -> float:
-        """Return a number in SI units, NaN if absent.
-
-        Args:
-            keys: Names of the field, the preferred one first.
-            unit: How many SI units one of the file's is: 1e-3 for milliseconds.
-
-        Raises:
-            InferBenchError: There, but no finite number.
-        """
-        value = self.get(*keys)
-        if value is None:
-            return NAN
-        try:
-            found = NAN if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
-            found = NAN
-        if not math.isfinite(found):
-            raise self.fault(
-                self._name(keys),
-                f"{value!r:.40} is not a finite number",
-                (
-                    "write decimals with a point"
-                    if re.fullmatch(r"\s*-?\d+,\d+\s*", str(value))
-                    else "leave it out where it was not measured"
-                ),
-            )
-        # Division by a whole number rounds correctly: 16.7639 ms are 0.0167639 s and not
-        # 0.016763899999999998.
-        return found * unit if unit >= 1.0 else found / round(1.0 / unit)
-
-    def positive(self, *keys: str, unit: float = 1.0) -> float:
-        """Return a number above zero in SI units, NaN if absent: a time, a rate, a power, an energy.
-
-        Raises:
-            InferBenchError: There, but zero, negative or no finite number.
-        """
-        value = self.number(*keys, unit=unit)
-        if value <= 0.0:
-            raise self.fault(
-                self._name(keys),
-                f"{value / unit:g} where a figure above 0 was expected",
-                "leave it out where it was not measured",
-            )
-        return value
-
-    def count(self, *keys: str, default: int = 1) -> int:
-        """Return a whole number of at least 1, `default` if absent.
-
-        Raises:
-            InferBenchError: There, but no whole number of at least 1.
-        """
-        value = self.number(*keys)
-        if math.isnan(value):
-            return default
-        if value < 1 or value != int(value):
-            raise self.fault(self._name(keys), f"{value:g} is no whole number of at least 1", "correct it")
-        return int(value)
-
-    def axes(self, **keys: str | tuple[str, ...]) -> dict[str, float]:
-        """Return the axes that the record has: our name to one or more names of the field."""
-        found = {ours: self.number(*((k,) if isinstance(k, str) else k)) for ours, k in keys.items()}
-        return {ours: value for ours, value in found.items() if not math.isnan(value)}
-
-    def extra(self) -> dict[str, Any]:
-        """Return what nobody used."""
-        return {k: v for k, v in self.values.items() if k not in self.used and v is not None and v != ""}
-
-    def fault(self, key: str, found: str, remedy: str = "") -> ib.InferBenchError:
-        """Build an error about one field of this record."""
-        return ib.InferBenchError.at(f"{self.where}: {key}" if key else self.where, found, remedy)
-
-    def _name(self, keys: tuple[str, ...]) -> str:
-        return next((k for k in keys if k in self.used), keys[0])
 
 
 def objects(path: Path) -> list[dict[str, Any]]:
@@ -227,51 +120,6 @@ def _named(text: str, name: str) -> bool:
     if columns:
         return name in columns
     return re.search(rf"^(?:[ \t]*(?:- )?)[\"']?{re.escape(name)}[\"']?:", text, re.MULTILINE) is not None
-
-
-def gather(
-    path: Path,
-    records: Iterable[Mapping[str, Any]],
-    build: Callable[[Row], ib.Measurement | Iterable[ib.Measurement]],
-    word: str = "record",
-) -> list[ib.Measurement]:
-    """Build measurements of all records; a bad one among good ones is kept without figures, with the reason.
-
-    Where none is good, every record's fault is raised.
-
-    Args:
-        path: For messages and as the row's source.
-        records: What the file holds.
-        build: From one record to one or more measurements.
-        word: What a record is called in messages, with its number after it; empty where there is only one.
-    """
-    rows: list[ib.Measurement] = []
-    faults: list[ib.Fault] = []
-    good = False
-    for number, values in enumerate(records, start=1):
-        where = f"{path.name}: {word} {number}" if word else path.name
-        try:
-            made = build(Row(values, where))
-            found = [made] if isinstance(made, ib.Measurement) else list(made)
-        except ib.InferBenchError as error:
-            faults.extend(error.faults)
-            rows.append(damaged(where, "; ".join(f"{one.place}: {one.found}" for one in error.faults)))
-            continue
-        good = good or bool(found)
-        rows.extend(found)
-    if faults and not good:
-        raise ib.InferBenchError(faults)
-    return rows
-
-
-def damaged(where: str, why: str) -> ib.Measurement:
-    """Build what stands for a row that can't be used: no figures, and why.
-
-    Example:
-        >>> damaged("bench.csv: row 2", "cut short").refused["row"][1]
-        'cut short'
-    """
-    return ib.Measurement(source=where, chip="", refused={"row": (NAN, why)})
 
 
 # How a benchmark of a server names what it doesn't know itself; users add them as metadata.
