@@ -15,6 +15,7 @@ from inferbench.face.asked import example_chips, find, listed, one_phase
 from inferbench.face.run import evaluated
 from inferbench.model.capacity import smallest_system
 from inferbench.model.choice import BEST, IDEAL, ForeignStack
+from inferbench.model.document import document, flatten
 from inferbench.model.own_formats import OWN
 from inferbench.model.remarks import with_remarks
 from inferbench.records.choice import BOUND, GRADES
@@ -24,7 +25,7 @@ from inferbench.records.scenario import Suite
 from inferbench.records.system import System, SystemName
 from inferbench.report.answer import Block, answer
 from inferbench.report.following import run_words
-from inferbench.report.model import Next, Report
+from inferbench.report.model import Next, Report, Table
 from inferbench.report.runs import comparison
 from inferbench.specs.ranges import Axis
 
@@ -87,18 +88,24 @@ class Comparison(Answer):
 
     def report(self, verbose: bool = False) -> Report:
         """Return the answer on one screen; with `verbose`, or under ideal software, all rows per point."""
-        groups = [
-            (work.title, [column.run for column in columns], [column.notes for column in columns])
-            for work, columns in zip(self.works, self.columns, strict=True)
-        ]
         following = (
             Next("run", (*run_words(self.columns[0][0].run), "-v")),
             Next(arguments=("-v",)),
         )
-        long = comparison(groups, self.registry, verbose, following)
-        if verbose or all(run.choice.grade == GRADES[BOUND] for run in self.runs):
-            return long
-        return attrs.evolve(long, tables=answer(self.blocks(), self._title(), self.registry.metrics()))
+        data = document(self.runs, self.registry.metrics(), self.registry)
+        rows = tuple(flatten(row) for row in data["results"])
+        return Report(self.tables(verbose), data, rows, following)
+
+    def tables(self, verbose: bool = False) -> tuple[Table, ...]:
+        """Return the tables of the report alone, which a page of its own shows."""
+        metrics = self.registry.metrics()
+        if not verbose and any(run.choice.grade != GRADES[BOUND] for run in self.runs):
+            return answer(self.blocks(), self._title(), metrics)
+        groups = [
+            (work.title, [column.run for column in columns], [column.notes for column in columns])
+            for work, columns in zip(self.works, self.columns, strict=True)
+        ]
+        return comparison(groups, metrics, verbose)
 
     def blocks(self) -> tuple[Block, ...]:
         """The pieces of work, one block per grid point, on all systems."""

@@ -58,28 +58,23 @@ def terms(runs: Sequence[Run]) -> str:
 
 def comparison(
     groups: Sequence[tuple[str, Sequence[Run], Sequence[tuple[str, ...]]]],
-    registry: Registry,
+    metrics: list[Metric],
     verbose: bool,
-    next_: Sequence[Next],
-) -> Report:
-    """Report groups of runs, one table per group and grid point, systems as columns.
+) -> tuple[Table, ...]:
+    """Show groups of runs, one table per group and grid point, systems as columns.
 
     Args:
         groups: Title, runs, and footnotes per run (why it was resized).
-        registry: For metrics and provenance.
+        metrics: In their order.
         verbose: Whether to show the rows of second order and the operators.
-        next_: What to do next.
     """
-    metrics = registry.metrics()
     tables: list[Table] = []
     for title, runs, notes in groups:
         for k, (at, index) in enumerate(runs[0].points()):
             tables.append(_comparison_table(title, list(runs), notes, at, index, metrics, verbose))
             if verbose and k == 0:
                 tables += [operators(run) for run in runs]
-    runs_all = [run for _, runs, _ in groups for run in runs]
-    data = document(runs_all, metrics, registry)
-    return Report(tuple(tables), data, tuple(flatten(row) for row in data["results"]), tuple(next_))
+    return tuple(tables)
 
 
 def _comparison_table(

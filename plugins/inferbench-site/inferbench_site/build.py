@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -206,7 +207,7 @@ def _chip(book: Book, known: ib.Registry, found: ib.Comparison, place: int, run:
         facts=facts,
         rests=rests,
         charts=charts,
-        tables=mine.report(verbose=True).tables,
+        tables=mine.tables(verbose=True),
         notes=mine.notes,
     )
 
@@ -252,8 +253,8 @@ def _work(book: Book, found: ib.Comparison, place: int, title: str, page: str, t
         network=found.columns[place][0].run.network,
         charts=_charts(one, PER_WORK, "work"),
         table=table,
-        tables=one.report().tables,
-        long=one.report(verbose=True).tables,
+        tables=one.tables(),
+        long=one.tables(verbose=True),
     )
 
 
@@ -342,17 +343,23 @@ def _inert(value: object) -> object:
     )
 
 
+def _plain(value: object, text: bool) -> object:
+    """A value of a column: a text where its others are texts."""
+    return str(value) if text and value is not None else value
+
+
 def _parquet(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> bytes:
     try:
-        import pyarrow as pa  # type: ignore[import-untyped]
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
+        from pyarrow.json import ReadOptions, read_json  # type: ignore[import-untyped]
     except ImportError:
         return b""
-    columns = {}
-    for name in names:
-        values = [row.get(name) for row in rows]
-        text = any(isinstance(value, str) for value in values)
-        columns[name] = pa.array([str(v) if text and v is not None else v for v in values])
+    texts = {name for name in names if any(isinstance(row.get(name), str) for row in rows)}
+    lines = "\n".join(
+        json.dumps({name: _plain(row.get(name), name in texts) for name in names}) for row in rows
+    ).encode("utf-8")
+    # Read from JSON: to make arrays of lists, pyarrow imports pandas, which takes longer than a page.
+    table = read_json(io.BytesIO(lines), read_options=ReadOptions(block_size=len(lines) + 1))
     sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink)
+    pq.write_table(table, sink)
     return sink.getvalue()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,7 @@ def safe(url: str) -> str:
     return url if _SAFE.fullmatch(url) else ""
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Chart:
     """A figure on a page.
 
@@ -73,15 +73,21 @@ class Chart:
         """What Plotly draws, as JSON that can stand in a script element."""
         return embedded([chart(panel) for panel in self.figure.panels])
 
+    @cached_property
+    def marks(self) -> tuple[dict[str, Any], ...]:
+        """The figure's marks as flat records."""
+        return self.figure.rows
+
     @property
     def columns(self) -> list[str]:
         """Columns of the same numbers as a table."""
-        return list(dict.fromkeys(key for row in self.figure.rows for key in row))
+        return list(dict.fromkeys(key for row in self.marks for key in row))
 
     @property
     def rows(self) -> list[list[str]]:
         """The marks, written."""
-        return [[_text(row.get(column)) for column in self.columns] for row in self.figure.rows[:400]]
+        columns = self.columns
+        return [[_text(row.get(column)) for column in columns] for row in self.marks[:400]]
 
 
 def _text(value: object) -> str:
