@@ -65,8 +65,8 @@ def _unequal(layer: Any, panel: Panel) -> Iterator[str]:
     elif isinstance(layer, Heat):
         shape = {len(row) for row in layer.values} or {0}
         if len(layer.values) != len(panel.y.names) or shape != {len(panel.x.names)}:
-            names = f"{len(panel.y.names)} times {len(panel.x.names)} names"
-            yield f"{len(layer.values)} rows of {', '.join(map(str, sorted(shape)))} fields and {names}"
+            wanted = f"{len(panel.y.names)} times {len(panel.x.names)} names"
+            yield f"{len(layer.values)} rows of {', '.join(map(str, sorted(shape)))} fields and {wanted}"
 
 
 def _others(layer: Any, names: tuple[str, ...], marks: int) -> Iterator[str]:
