@@ -38,7 +38,11 @@ class Case:
         reserve: Memory that the engine keeps for itself.
         breakdown: Whether to keep a row per operator.
         intervals: Whether to ask how far power may be off; sweeps, which write no intervals, don't.
-        graphs: Graphs built already, by point; None to remember none.
+        bare: Whether time, power and room are all that is asked: no errors, and nothing of what lies outside
+            the stack's box. Searches don't read these of every step.
+        causes: Whether to ask what a step's time goes to.
+        graphs: Graphs built already, by work and point, and what a layout makes of them, under one network
+            and its options; None to remember none.
         rooms: Chips with the memory that is left, by chip and reserve: each is made and checked once.
     """
 
@@ -59,7 +63,9 @@ class Case:
     reserve: Reserve = attrs.field(factory=Reserve)
     breakdown: bool = False
     intervals: bool = True
-    graphs: dict[Any, tuple[Op, ...]] | None = attrs.field(default=None, repr=False)
+    bare: bool = False
+    causes: bool = True
+    graphs: dict[Any, Any] | None = attrs.field(default=None, repr=False)
     rooms: dict[tuple[int, Reserve], tuple[Chip, Chip]] = attrs.field(factory=dict, repr=False)
 
     @property
@@ -91,10 +97,16 @@ class Case:
         """The whole model's operators at a point."""
         if self.graphs is None:
             return self._graph(at)
-        key = (id(at.precision), *((name, np.asarray(x).tobytes()) for name, x in at.coordinates.items()))
+        key = self.built_at(at)
         if key not in self.graphs:
             self.graphs[key] = self._graph(at)
-        return self.graphs[key]
+        found: tuple[Op, ...] = self.graphs[key]
+        return found
+
+    def built_at(self, at: Point) -> tuple[Any, ...]:
+        """What tells graphs apart under the same options: the work, precisions and coordinates."""
+        named = ((name, np.shape(x), np.asarray(x).tobytes()) for name, x in at.coordinates.items())
+        return self.workload, self.phase.name, at.precision.points, at.precision.weights.shape, *named
 
     def _graph(self, at: Point) -> tuple[Op, ...]:
         with blamed_on(f"{type(self.workload).__module__}: {self.workload.name}.graph"):

@@ -54,7 +54,9 @@ def evaluate(case: Case, grid: Grid, layouts: Sequence[Layout] | None = None, pr
         `feasible`.
     """
     at = grid.at
-    if grid.size <= REMEMBERED:  # layouts share graphs: those that cut the batch alike
+    if (
+        case.graphs is None and grid.size <= REMEMBERED
+    ):  # layouts share graphs: those that cut the batch alike
         case = attrs.evolve(case, graphs={})
     whole = case.graph(at)
     items = case.workload.items(case.network, at, case.phase.name)
@@ -308,7 +310,7 @@ def _log_errors(
 ) -> tuple[Numeric, Numeric, Numeric]:
     """Log standard errors of time, power and energy; of the latter two NaN where nobody asks."""
     log_error = merged["log_error"]
-    if not case.intervals or not case.stack.fit.rows:
+    if not case.intervals or case.bare or not case.stack.fit.rows:
         return log_error, np.asarray(np.nan), np.asarray(np.nan)
     return log_error, *step_log_errors(case, at, log_error, energy, merged["waiting"])
 
@@ -322,7 +324,7 @@ def _named(case: Case) -> dict[str, object]:
 
 def _strange(case: Case, at: Point, best: Best) -> tuple[Mask, tuple[str, ...]]:
     """Whether a step's operators leave the boxes they were fitted in, and which of them do."""
-    if not case.stack.fit.rows or case.stack.grade:
+    if not case.stack.fit.rows or case.stack.grade or case.bare:
         return np.asarray(False), ()
     strange: Mask = np.asarray(False)
     said: tuple[str, ...] = ()
@@ -354,6 +356,6 @@ def _flags(case: Case, at: Point, energy: Energy, formats: tuple[str, ...], stra
     flags["throttled"] = np.asarray(energy.throttle) > 1.0 + 1e-12
     if energy.estimated:
         flags["power-estimated"] = np.asarray(True)
-    if case.stack.fit.rows:
+    if case.stack.fit.rows and not case.bare:
         flags["extrapolated"] = ~inside(case, at) | strange
     return flags

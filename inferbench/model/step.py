@@ -65,10 +65,26 @@ def _untuned(case: Case, site: Site) -> Site:
 
 def placed(case: Case, at: Point, layout: Layout) -> tuple[Site, Graph, partition.Stages, Numeric]:
     """Shard, cut into stages and place: all that a check of capacity needs."""
+    graph, cut, passes = _on_one_chip(case, at, layout)
+    return _site(case, graph, layout), graph, cut, passes
+
+
+def _on_one_chip(case: Case, at: Point, layout: Layout) -> tuple[Graph, partition.Stages, Numeric]:
+    """What a chip of the layout does, the same on every chip: remembered where graphs are."""
+    if case.graphs is None:
+        return _cut(case, at, layout)
+    key = layout, case.built_at(at)
+    if key not in case.graphs:
+        case.graphs[key] = _cut(case, at, layout)
+    found: tuple[Graph, partition.Stages, Numeric] = case.graphs[key]
+    return found
+
+
+def _cut(case: Case, at: Point, layout: Layout) -> tuple[Graph, partition.Stages, Numeric]:
     micro, passes = partition.microbatch(at, layout)
     ops = partition.shard(_of_rank(case, at, micro, passes, layout), layout)
     graph, cut = partition.local_graph(ops, layout, case.layers, passes)
-    return _site(case, graph, layout), graph, cut, passes
+    return graph, cut, passes
 
 
 def _of_rank(case: Case, at: Point, micro: Point, passes: Numeric, layout: Layout) -> tuple[Op, ...]:
@@ -89,7 +105,9 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
     charged = _StepCost(case, site, formats).charge_all(graph, cut.count)
     bare = _untuned(case, site)
-    plain = charged if bare is site else _StepCost(case, bare, formats).charge_all(graph, cut.count)
+    plain = charged
+    if bare is not site:
+        plain = _StepCost(case, bare, formats, hardware=True).charge_all(graph, cut.count)
     model = _step(plain.model, cut, case.layers, passes, plain.sent[0])
     bound_seconds = np.minimum(_bound(plain, cut.count, passes), model)
     seconds = chip = model
@@ -123,7 +141,7 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
         reasons,
         tuple(charged.rows),
         {"stages": cut, "microbatches": passes, "placement": site.placement, "actions": actions},
-        log_error(case, at, charged.error),
+        np.asarray(np.nan) if case.bare else log_error(case, at, charged.error),
         blamed,
     )
 
@@ -208,10 +226,16 @@ def _roofline(whole: Sequence[Op], site: Site, chips: int) -> tuple[Numeric, Num
 
 
 class _StepCost:
-    """Adds up what the operators of one layout cost, on one chip, for one microbatch."""
+    """Adds up what the operators of one layout cost, on one chip, for one microbatch.
 
-    def __init__(self, case: Case, site: Site, formats: tuple[str, ...]) -> None:
+    Attributes:
+        hardware: Whether ideal software is all that is asked; `seconds` is then `model`.
+    """
+
+    def __init__(self, case: Case, site: Site, formats: tuple[str, ...], hardware: bool = False) -> None:
         self.case, self.site, self.formats = case, site, formats
+        self.ideal = hardware or case.stack.ideal
+        self.doubted = bool(case.stack.fit.rows) and not hardware and not case.bare
         self.model: dict[str, Numeric] = {"embedding": 0.0, "layer": 0.0, "head": 0.0}
         self.seconds: dict[str, Numeric] = dict(self.model)
         self.solo: Numeric = 0.0
@@ -270,17 +294,17 @@ class _StepCost:
         cost = self.cost(op)
         repeat = op.repeat
         model = IDEAL.time(cost, op) * repeat
-        seconds = model if self.case.stack.ideal else self.case.stack.time(cost, op, self.formats) * repeat
+        seconds = model if self.ideal else self.case.stack.time(cost, op, self.formats) * repeat
         self.model[op.unit] = self.model[op.unit] + model
         self.seconds[op.unit] = self.seconds[op.unit] + seconds
         self.kernels = self.kernels + repeat
         if isinstance(op, Collective):
             self.exchanges = self.exchanges + repeat
         launch: Numeric = 0.0
-        if not self.case.stack.ideal:
+        if self.case.causes and not self.ideal:
             launch = causes.idle_seconds(self.case.stack, cost, op, self.formats)
             causes.add(self.causes, cost, seconds, launch, repeat)
-        if self.case.stack.fit.rows:
+        if self.doubted:
             own, shared = (
                 error(op, self.formats) for error in (self.case.stack.own_error, self.case.stack.shared_error)
             )
@@ -332,7 +356,8 @@ class _StepCost:
             self.actions[action] = self.actions.get(action, 0.0) + count * (self.site.layout.pp - 1)
         for engine, busy in cost.busy.items():
             self.busy[engine] = self.busy.get(engine, 0.0) + busy * (self.site.layout.pp - 1)
-        return IDEAL.time(cost, op), self.case.stack.time(cost, op, self.formats)
+        model = IDEAL.time(cost, op)
+        return model, model if self.ideal else self.case.stack.time(cost, op, self.formats)
 
 
 def _step(
@@ -369,6 +394,6 @@ def _power(
         return ideal, model_stretched, model_stretched
     counts = attrs.evolve(counts, seconds=seconds, factors=case.stack.energy)
     real = case.power.energy(counts, case.system)
-    if case.intervals and case.stack.fit.rows:
+    if case.intervals and case.stack.fit.rows and not case.bare:
         real = attrs.evolve(real, log_error=case.power.log_error(counts, case.system, real))
     return real, model_stretched, seconds * real.throttle

@@ -194,8 +194,12 @@ class Stack(Ruled):
         """
         if not self.fit.rows or not math.isnan(self.fit.step) or not self.lasting:
             return np.asarray(True)
-        every = {key: 1.0 for table in self.lasting for key in table}
-        return np.asarray(self._figure("known", every, op, formats, 0.0)) > 0
+        return np.asarray(self._figure("known", self._known, op, formats, 0.0)) > 0
+
+    @cached_property
+    def _known(self) -> PerKernel:
+        """Kinds of kernels that there is a figure of."""
+        return {key: 1.0 for table in self.lasting for key in table}
 
     def covers(self, op: Op, formats: tuple[str, ...] = ()) -> Mask:
         """Whether an operator lies in the box of its kind, has a figure, and runs in the kernel that was

@@ -17,6 +17,7 @@ from inferbench.errors import InferBenchError
 from inferbench.num import Mask
 from inferbench.records.chip import Chip
 from inferbench.records.grid import Grid
+from inferbench.records.scenario import HourlyCost, Term
 from inferbench.records.system import MOST_CHIPS, Layout, System
 from inferbench.serving.frontier import Frontier, points_of
 from inferbench.serving.points import ABOUT
@@ -109,11 +110,14 @@ def fleet(asked: Question, chip: Chip, need: Need) -> Fleet:
     Raises:
         InferBenchError: Unknown names, a stack that doesn't apply.
     """
-    search = _Search(asked, chip, need)
+    search = _Search(attrs.evolve(asked, longest=need.tpot), chip, need)
     first = search.first()
     if first is None:
         return Fleet(chip, None, None, search.why(), asked.stack.name)
-    ways = [way for count in _below(first) if (way := search.at(count)) is not None]
+    ways: list[Way] = []
+    for count in _below(first):
+        if not any(search.dearer(count, way) for way in ways) and (way := search.at(count)) is not None:
+            ways.append(way)
     if not ways:
         return Fleet(chip, None, None, search.why(), asked.stack.name)
     fewest = min(ways, key=lambda way: (way.system.count, way.price))
@@ -145,8 +149,8 @@ class _Search:
         grid = Grid.of({"batch": [1.0], "context": [self.asked.traffic.context]}, self.asked.precisions)
         best = math.inf
         for layout in worth_trying(case, grid):
-            if layout.chips > WORTH * best:
-                continue
+            if layout.chips > best:
+                break
             one = self._replica(layout)
             if one is None:
                 continue
@@ -198,6 +202,15 @@ class _Search:
             if times["tpot_s"]["mean"] <= limits[0] and times["ttft_s"]["mean"] <= limits[1]:
                 return Way(system, point, seen)
         return None
+
+    def dearer(self, count: int, than: Way) -> bool:
+        """Whether more chips are dearer than a way, whatever they draw: they are no cheaper way."""
+        if count <= than.system.count:
+            return False
+        cost = HourlyCost.under(self.asked.scenario, System(self.chip, count), 0.0)
+        unknown, price, _ = than.price
+        own = math.isfinite(float(than.point[ABOUT.usd_per_hour.name]))
+        return unknown or float(cost.of(Term.PURCHASE if own else Term.ON_DEMAND)) > price
 
     def _candidates(self, count: int) -> Iterator[dict[str, Any]]:
         """Points that carry the load within the limits, the least loaded of each layout and policy first."""

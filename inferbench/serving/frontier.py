@@ -330,6 +330,8 @@ def declared(registry: Registry, run: Run) -> list[Metric]:
 
 def _declared(asked: Question, decode: Run) -> dict[str, Column]:
     """Values of the declared metrics as (batches, precisions)."""
+    if not asked.declares:
+        return {}
     return {one.name: decode.values(one.of(decode))[:, 0, :] for one in declared(asked.registry, decode)}
 
 

@@ -7,6 +7,7 @@ usual one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -25,6 +26,7 @@ from inferbench.records.grid import Grid, Point
 from inferbench.records.interfaces import NoParams, Phase, Workload
 from inferbench.records.network import Network
 from inferbench.records.op import Op
+from inferbench.records.reserve import Reserve
 from inferbench.records.run import Run
 from inferbench.records.scenario import Scenario
 from inferbench.records.stack import Stack
@@ -99,9 +101,14 @@ class Question:
         traffic: The requests.
         batches: Decoding sequences of one replica, rising.
         open_ended: Whether they go on beyond the last, until no layout holds more.
+        longest: Time per token, seconds, beyond which no point counts: prompts are not cut into pieces on
+            replicas whose decode steps all take longer.
         precisions: Names.
         chunks: Sizes of a prompt's pieces, tokens; empty: no chunked policy.
         options: Of the workload.
+        graphs: What was built of the network already, by work: no chip or software changes it.
+        rooms: Chips with the memory that engines leave, as in `Case`.
+        declares: Whether metrics stand in a frontier: they may read whatever a run has.
     """
 
     network: Network
@@ -116,12 +123,20 @@ class Question:
     ignore_capacity: bool = False
     reserve: str | float | None = None
     open_ended: bool = False
+    longest: float = math.inf
+    graphs: dict[Any, dict[Any, Any]] = attrs.field(factory=dict, repr=False)
+    rooms: dict[tuple[int, Reserve], tuple[Chip, Chip]] = attrs.field(factory=dict, repr=False)
+    declares: bool = attrs.field(init=False)
+
+    @declares.default
+    def _any_declared(self) -> bool:
+        return any(one.shows("frontier") for one in self.registry.metrics())
 
     def case(self, system: System, role: Literal["prompt", "token"], **options: Any) -> Case:
         """Look up what a run of the phase of a role needs."""
         phase = self.registry.workload(self.network.type).of_role(role)
         assert phase is not None
-        return prepare(
+        case = prepare(
             system,
             self.network,
             phase.name,
@@ -132,6 +147,12 @@ class Question:
             ignore_capacity=self.ignore_capacity,
             reserve=self.reserve,
         )
+        graphs = self.built(phase.name, case.options)
+        return attrs.evolve(case, graphs=graphs, causes=self.declares, rooms=self.rooms)
+
+    def built(self, work: str, options: Any, *more: float) -> dict[Any, Any]:
+        """Graphs of a work that were built already, under its options."""
+        return self.graphs.setdefault((id(self.network), work, str(options), *more), {})
 
 
 @attrs.frozen(eq=False)
@@ -212,7 +233,8 @@ def replica(asked: Question, chip: Chip, layout: Layout) -> Replica:
         "idle": idle_watts(case, asked),
     }
     pieces = {}
-    for size in asked.chunks if _chunks(asked, system) else ():
+    counts = bool(np.any(plain.decode <= asked.longest)) or math.isinf(asked.longest)
+    for size in asked.chunks if counts and _chunks(asked, system) else ():
         mixed, count = _mixed(asked, case, layout, size)
         joint = attrs.evolve(plain, mixed=_at(mixed, mixed.seconds), chunks=count)
         pieces[size] = Pieces(joint, _at(mixed, mixed.energy.watts), _at(mixed, mixed.feasible) > 0)
@@ -287,7 +309,9 @@ def _mixed(asked: Question, case: Case, layout: Layout, size: float) -> tuple[Ru
     prompt = asked.traffic.prompt
     pieces = float(np.ceil(prompt / size))
     options = structured(case.workload, {**asked.options, "chunk": size})
-    joint = attrs.evolve(case, workload=Mixed(case.workload, prompt, prompt / pieces, options))
+    graphs = asked.built("mixed", options, prompt)
+    work = graphs.setdefault("work", Mixed(case.workload, prompt, prompt / pieces, options))
+    joint = attrs.evolve(case, workload=work, graphs=graphs, bare=True, causes=False)
     return _run(joint, layout, asked.batches, asked.traffic.context, asked.precisions), pieces
 
 
