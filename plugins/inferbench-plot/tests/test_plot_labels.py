@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from inferbench_plot.draw.files import figure_of
-from inferbench_plot.draw.place import Box, Label, place
+from inferbench_plot.draw.look import strokes
+from inferbench_plot.draw.place import Box, Label, place, sampled
 from inferbench_plot.draw.sheet import COLUMN
 
 import inferbench as ib
@@ -79,3 +80,32 @@ def test_every_series_of_a_crowded_picture_is_named_somewhere():
 def test_a_picture_is_a_column_wide():
     assert figure_of(crowd(4)).get_size_inches()[0] == pytest.approx(85 / 25.4)
     assert pytest.approx(85 / 25.4) == COLUMN
+
+
+@given(st.lists(st.tuples(spots, st.floats(5, 120)), min_size=2, max_size=25))
+def test_no_line_to_a_label_crosses_another_label(wanted):
+    labels = [Label(width, 12.0, (spot,), lead=10.0) for spot, width in wanted]
+    found = [
+        (one, box) for one, box in zip(labels, place(labels, INSIDE, np.empty((0, 2))), strict=True) if box
+    ]
+    for place_, (label, box) in enumerate(found):
+        for x, y in sampled(label.line(box)):
+            for _, other in found[:place_]:
+                assert not (other.x < x < other.x + other.width and other.y < y < other.y + other.height)
+
+
+@pytest.mark.parametrize("look", ["dashed", "thin"])
+def test_lines_without_markers_differ_in_grey(look):
+    assert len({strokes(look, place) for place in range(4)}) == 4
+
+
+def test_labels_keep_off_intervals():
+    dots = ib.Dots("A", [1.0, 2.0], [10.0, 10.0], [1.0, 1.0], [100.0, 100.0], texts=["left", "right"])
+    panel = ib.Panel(ib.Scale("x"), ib.Scale("y", log=True), (dots,))
+    page = figure_of(ib.Figure("f", "Intervals", (panel,)))
+    draw, (axes,) = page.canvas.get_renderer(), page.axes
+    for text in (one for one in axes.texts if one.get_text() in ("left", "right")):
+        box = text.get_window_extent(draw)
+        for x in (1.0, 2.0):
+            at = axes.transData.transform((x, 10.0))[0]
+            assert not box.x0 < at < box.x1

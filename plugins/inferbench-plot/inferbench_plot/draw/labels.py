@@ -10,10 +10,15 @@ import numpy as np
 
 import inferbench as ib
 from inferbench_plot.draw.look import GREY, colour, marks, named
-from inferbench_plot.draw.place import Box, Label, place
+from inferbench_plot.draw.place import Box, Label, place, sampled
 from inferbench_plot.draw.sheet import DPI, FEW, LABEL, POINT, SMALL, Sheet
 
 __all__ = ["labelled"]
+
+FAR = 0.09 * DPI
+"""Pixels beyond which a line joins a label to its mark."""
+MARK = 0.03 * DPI
+"""Pixels from the middle of a mark that labels leave free."""
 
 
 def labelled(
@@ -29,19 +34,22 @@ def labelled(
     direct = len(series) <= FEW
     for layer in series:
         points = [(float(x), float(y)) for x, y in _pixels(where, layer)]
+        far = FAR if isinstance(layer, ib.Dots) else math.inf
         text = ib.short(layer.name, 34)
         if not direct or not points:
             rest.append(layer)
             continue
         more = _between(points) if isinstance(layer, ib.Line) else tuple(points[:24])
         ends = (points[-1], points[0], points[len(points) // 2], *more)
-        wanted.append((text, LABEL, layer, _label(sheet, text, LABEL, ends)))
+        wanted.append((text, LABEL, layer, _label(sheet, text, LABEL, ends, far)))
     for layer in panel.layers:  # type: ignore[assignment]
         if isinstance(layer, ib.Dots) and layer.texts:
             for (x, y), text in zip(_pixels(where, layer), layer.texts, strict=False):
                 if text:
                     said = ib.short(text, 30)
-                    wanted.append((said, SMALL, layer, _label(sheet, said, SMALL, ((float(x), float(y)),))))
+                    wanted.append(
+                        (said, SMALL, layer, _label(sheet, said, SMALL, ((float(x), float(y)),), FAR))
+                    )
         elif isinstance(layer, ib.Rule) and layer.text:
             said = ib.short(layer.text, 40)
             wanted.append((said, SMALL, layer, _label(sheet, said, SMALL, _along(where, layer, inside))))
@@ -64,29 +72,27 @@ def labelled(
 
 
 def _urgency(one: tuple[str, float, Any, Label]) -> int:
-    """Whole steps are labelled first, then series, then ridge points, then limits."""
+    """Whole steps are labelled first, then ridge points, then series, which have many places, then limits."""
     layer = one[2]
     if isinstance(layer, ib.Rule):
         return 3
     point = isinstance(layer, ib.Dots) and one[0] != ib.short(layer.name, 34)
-    return (2 if layer.small else 0) if point else 1
+    return (1 if layer.small else 0) if point else 2
 
 
 def _lead(axes: Any, label: Label, box: Box, tone: str) -> None:
     """Join a mark to a label that had to go far from it."""
-    ends = [
-        (x, y, min(max(x, box.x), box.x + box.width), min(max(y, box.y), box.y + box.height))
-        for x, y in label.anchors
-    ]
-    x0, y0, x1, y1 = min(ends, key=lambda e: math.hypot(e[2] - e[0], e[3] - e[1]))
-    if math.hypot(x1 - x0, y1 - y0) > 0.09 * DPI:
-        back = axes.transAxes.inverted().transform(((x0, y0), (x1, y1)))
+    line = label.line(box)
+    if line is not None:
+        back = axes.transAxes.inverted().transform(line)
         axes.plot(*back.T, transform=axes.transAxes, color=tone, linewidth=0.35, zorder=4)
 
 
-def _label(sheet: Sheet, text: str, points: float, anchors: tuple[tuple[float, float], ...]) -> Label:
+def _label(
+    sheet: Sheet, text: str, points: float, anchors: tuple[tuple[float, float], ...], lead: float = math.inf
+) -> Label:
     width, height = sheet.size(text, points)
-    return Label(width * DPI + 2, max(height, points * 0.9 * POINT) * DPI + 3, anchors)
+    return Label(width * DPI + 2, max(height, points * 0.9 * POINT) * DPI + 3, anchors, lead)
 
 
 def _pixels(where: Any, layer: Any) -> Any:
@@ -112,24 +118,20 @@ def _along(where: Any, layer: ib.Rule, inside: Box) -> tuple[tuple[float, float]
 
 
 def _covered(where: Any, panel: ib.Panel) -> np.ndarray:
-    """Points of everything that labels should leave free; lines are sampled every few pixels."""
-    found: list[Any] = []
+    """Points of everything that labels should leave free: lines and intervals every few pixels, and marks."""
+    found: list[Any] = [np.empty((0, 2))]
     for layer in panel.layers:
-        if isinstance(layer, ib.Line | ib.Dots):
-            pixels = np.asarray(_pixels(where, layer))
-            if not len(pixels):
-                continue
-            found.append(pixels)
-            if isinstance(layer, ib.Line):
-                for a, b in pairwise(pixels):
-                    steps = max(2, int(np.hypot(*(b - a)) / 6))
-                    found.append(a + (b - a) * np.linspace(0, 1, steps)[:, None])
-            elif layer.low:
-                ends = [
-                    (x, e)
-                    for side in (layer.low, layer.high)
-                    for (x, _), e in zip(marks(layer), side, strict=False)
-                ]
-                ends = [(x, e) for x, e in ends if math.isfinite(e) and e > 0]
-                found += [where(np.asarray(ends))] if ends else []
-    return np.concatenate(found) if found else np.empty((0, 2))
+        pixels = np.asarray(_pixels(where, layer)) if isinstance(layer, ib.Line | ib.Dots) else np.empty(0)
+        if not len(pixels):
+            continue
+        found.append(pixels)
+        if isinstance(layer, ib.Line):
+            found += [sampled((tuple(a), tuple(b))) for a, b in pairwise(pixels)]
+            continue
+        ring = MARK * (0.5 if layer.small else 1.0)
+        found += [pixels + ring * np.asarray(side) for side in ((1, 0), (-1, 0), (0, 1), (0, -1))]
+        for (x, _), low, high in zip(marks(layer), layer.low, layer.high, strict=False):
+            if math.isfinite(low) and math.isfinite(high) and low > 0:
+                ends = where(np.asarray([(x, low), (x, high)]))
+                found.append(sampled((tuple(ends[0]), tuple(ends[1]))))
+    return np.concatenate(found)

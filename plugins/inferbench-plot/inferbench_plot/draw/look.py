@@ -14,17 +14,20 @@ import numpy as np
 import inferbench as ib
 
 __all__ = [
+    "DASHED",
     "GREY",
     "HATCHES",
     "LETTERS",
     "MARKERS",
     "PALETTE",
     "SIGNS",
+    "THIN",
     "colour",
     "extent",
     "marks",
     "named",
     "shade",
+    "strokes",
     "ticks",
     "written",
 ]
@@ -34,6 +37,10 @@ GREY = "#5f5f5f"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "|")
 SIGNS = "●■▲◆▼✚✖★◀|"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+DASHED: tuple[tuple[float, ...], ...] = ((4, 2), (7, 1.5), (2.2, 1.4), (5, 1, 1, 1))
+"""Lengths of strokes and gaps by colour, so that lines without markers differ in grey too."""
+THIN: tuple[tuple[float, ...], ...] = ((), (1, 1), (1, 2.5), (3, 1, 1, 1))
+"""The same of thin lines; the first is drawn through."""
 HATCHES = ("", "////", "----", "xxxx", "\\\\", "||||", "++++", "//--")
 MOST_TICKS = 7
 LIGHT, DARK = (244, 248, 252), (8, 64, 129)
@@ -43,6 +50,21 @@ _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"
 def colour(place: int) -> str:
     """A place in the palette; -1 is grey, and places beyond the palette begin again."""
     return GREY if place < 0 else PALETTE[place % len(PALETTE)]
+
+
+def strokes(look: str, place: int) -> tuple[float, ...]:
+    """Strokes and gaps of a line in points of its width; empty for a line that is drawn through.
+
+    Args:
+        look: `solid`, `dashed` or `thin`.
+        place: Its colour.
+
+    Example:
+        >>> strokes("solid", 1), strokes("thin", 0), strokes("thin", 1)
+        ((), (), (1, 1))
+    """
+    known = {"dashed": DASHED, "thin": THIN}.get(look, ((),))
+    return known[max(place, 0) % len(known)]
 
 
 def shade(share: float) -> tuple[str, bool]:

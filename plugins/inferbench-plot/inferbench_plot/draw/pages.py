@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import inferbench as ib
-from inferbench_plot.draw.look import GREY, LETTERS, colour, extent, shade, ticks, title, written
+from inferbench_plot.draw.look import GREY, LETTERS, colour, extent, shade, strokes, ticks, title, written
 
 __all__ = ["RENDERER", "chart", "script", "script_tag"]
 
@@ -162,8 +162,8 @@ def _line(layer: ib.Line) -> list[dict[str, Any]]:
                 "showlegend": False,
             }
         )
-    dash = {"solid": "solid", "dashed": "dash", "thin": "solid"}[layer.look]
     width = {"solid": 2.0, "dashed": 1.5, "thin": 1.0}[layer.look]
+    dash = ",".join(f"{2.0 * part:g}px" for part in strokes(layer.look, layer.colour)) or "solid"
     many = layer.look == "solid" and len(layer.x) > 3
     found.append(
         {

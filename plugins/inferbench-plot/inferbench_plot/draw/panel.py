@@ -19,6 +19,7 @@ from inferbench_plot.draw.look import (
     extent,
     named,
     shade,
+    strokes,
     ticks,
     title,
     written,
@@ -127,8 +128,9 @@ def _end(layer: ib.Bars, i: int) -> float:
 
 
 def _line(axes: Any, layer: ib.Line, panel: ib.Panel) -> None:
-    style = {"solid": "-", "dashed": (0, (4, 2)), "thin": "-"}[layer.look]
-    width = {"solid": 1.1, "dashed": 0.8, "thin": 0.5}[layer.look]
+    pattern = strokes(layer.look, layer.colour)
+    style: Any = (0, pattern) if pattern else "-"
+    width = {"solid": 1.1, "dashed": 0.8, "thin": 0.6}[layer.look]
     tone = colour(layer.colour)
     marker = (
         {"marker": MARKERS[layer.colour % 9], "markersize": 2.2}
@@ -138,7 +140,12 @@ def _line(axes: Any, layer: ib.Line, panel: ib.Panel) -> None:
     axes.plot(layer.x, layer.y, color=tone, linestyle=style, linewidth=width, zorder=2, **marker)
     if layer.low:
         xs = (*(layer.high_x or layer.x), *reversed(layer.low_x or layer.x))
-        axes.fill(xs, (*layer.high, *reversed(layer.low)), color=tone, alpha=0.16, linewidth=0, zorder=1)
+        band = (*layer.high, *reversed(layer.low))
+        axes.fill(xs, band, color=tone, alpha=0.14, linewidth=0, zorder=1)
+        edge = strokes("thin", layer.colour + 1)
+        axes.plot(
+            xs, band, color=tone, alpha=0.6, linewidth=0.4, linestyle=(0, edge) if edge else "-", zorder=1
+        )
 
 
 def _dots(axes: Any, layer: ib.Dots, panel: ib.Panel) -> None:
@@ -265,7 +272,7 @@ def _row_texts(sheet: Sheet, axes: Any, panel: ib.Panel, size: tuple[float, floa
                         textcoords="offset points",
                         fontsize=SMALL,
                         va="center",
-                        bbox={"facecolor": "white", "alpha": 0.75, "pad": 0.4, "linewidth": 0},
+                        bbox={"facecolor": "white", "alpha": 0.9, "pad": 0.4, "linewidth": 0},
                     )
         elif isinstance(layer, ib.Dots) and layer.texts:
             for x, y, text in zip(layer.x, layer.y, layer.texts, strict=True):

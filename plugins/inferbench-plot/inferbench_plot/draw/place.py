@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import attrs
 import numpy as np
 
-__all__ = ["Box", "Label", "place"]
+__all__ = ["Box", "Label", "place", "sampled"]
 
-REACH = (4.0, 9.0, 15.0, 23.0, 34.0, 48.0)
+REACH = (4.0, 9.0, 15.0, 23.0, 34.0, 48.0, 66.0)
 """Distances from the mark to try, as multiples of `unit`."""
 AROUND = ((1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 MOST_COVERED = 2
@@ -51,11 +51,22 @@ class Label:
     Attributes:
         width, height: Of the text.
         anchors: Places that it may stand beside, the best first.
+        lead: Distance beyond which a line joins it to its mark; that line crosses no other label.
     """
 
     width: float
     height: float
     anchors: tuple[tuple[float, float], ...]
+    lead: float = math.inf
+
+    def line(self, box: Box) -> tuple[tuple[float, float], tuple[float, float]] | None:
+        """The line from the nearest anchor to where the text stands; None where none is needed."""
+        ends = [
+            ((x, y), (min(max(x, box.x), box.x + box.width), min(max(y, box.y), box.y + box.height)))
+            for x, y in self.anchors
+        ]
+        mark, near = min(ends, key=lambda e: math.dist(*e))
+        return (mark, near) if math.dist(mark, near) > self.lead else None
 
 
 def place(
@@ -88,6 +99,9 @@ def place(
         for box in _candidates(label, unit):
             if not inside.holds(box) or any(box.meets(other) for other in fixed):
                 continue
+            joined = sampled(label.line(box))
+            if any(_inside(joined, other) for other in fixed):
+                continue
             count = _inside(covered, box)
             if count < least:
                 best, least = box, count
@@ -96,7 +110,26 @@ def place(
         found.append(best)
         if best is not None:
             fixed.append(best)
+            covered = np.concatenate((covered, sampled(label.line(best))))
     return found
+
+
+def sampled(line: tuple[tuple[float, float], tuple[float, float]] | None, step: float = 6.0) -> np.ndarray:
+    """Points every few pixels along a line, its ends included; none of no line.
+
+    Args:
+        line: Its ends.
+        step: Distance between points.
+
+    Example:
+        >>> sampled(((0.0, 0.0), (12.0, 0.0))).tolist()
+        [[0.0, 0.0], [6.0, 0.0], [12.0, 0.0]]
+    """
+    if line is None:
+        return np.empty((0, 2))
+    a, b = np.asarray(line[0]), np.asarray(line[1])
+    count = max(2, math.ceil(math.dist(*line) / step) + 1)
+    return np.asarray(a + (b - a) * np.linspace(0.0, 1.0, count)[:, None])
 
 
 def _inside(points: np.ndarray, box: Box) -> int:
