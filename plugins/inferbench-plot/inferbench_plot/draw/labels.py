@@ -121,7 +121,9 @@ def _covered(where: Any, panel: ib.Panel) -> np.ndarray:
     """Points of everything that labels should leave free: lines and intervals every few pixels, and marks."""
     found: list[Any] = [np.empty((0, 2))]
     for layer in panel.layers:
-        pixels = np.asarray(_pixels(where, layer)) if isinstance(layer, ib.Line | ib.Dots) else np.empty(0)
+        if not isinstance(layer, ib.Line | ib.Dots):
+            continue
+        pixels = np.asarray(_pixels(where, layer))
         if not len(pixels):
             continue
         found.append(pixels)
