@@ -19,6 +19,7 @@ __all__ = [
     "InferBenchError",
     "UnsupportedOp",
     "as_argument",
+    "blame",
     "blamed_on",
     "closest",
     "raise_if",
@@ -181,13 +182,23 @@ def blamed_on(where: str) -> Iterator[None]:
         yield
     except InferBenchError:
         raise
-    except Exception as error:
-        remedy = (
-            _WHOLE_GRIDS
-            if isinstance(error, ValueError | TypeError)
-            else "the formula is at fault: --debug shows the line"
-        )
-        raise InferBenchError.at(where, f"{type(error).__name__}: {error}", remedy) from error
+    except (Exception, SystemExit) as error:
+        raise blame(where, error) from error
+
+
+def blame(where: str, error: BaseException) -> InferBenchError:
+    """What is said of an exception in a plugin's code.
+
+    Args:
+        where: Plugin, record and method.
+        error: What it raised.
+    """
+    remedy = "the formula is at fault: --debug shows the line"
+    if isinstance(error, ValueError | TypeError):
+        remedy = _WHOLE_GRIDS
+    elif isinstance(error, SystemExit):
+        remedy = "no code of a plugin ends the program: raise inferbench.InferBenchError instead"
+    return InferBenchError.at(where, f"{type(error).__name__}: {error}", remedy)
 
 
 def suggest(word: str, known: Iterable[str], models: bool = True) -> str:

@@ -101,7 +101,7 @@ def _choose(file: Path, head: str, registry: Registry) -> Importer:
         one: Importer = registry.get("importers", name)
         try:
             why = one.sniff(file, head)
-        except Exception as error:  # a broken importer costs only itself
+        except (Exception, SystemExit) as error:  # a broken importer costs only itself
             why = f"it failed while looking ({type(error).__name__}: {error})"
         if not why:
             return one
@@ -124,7 +124,7 @@ def _read(importer: Importer, file: Path) -> Iterable[Measurement]:
         return list(importer.read(file))
     except InferBenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InferBenchError.at(
             str(file),
             f"the importer '{importer.name}' failed: {type(error).__name__}: {error}",
