@@ -161,12 +161,12 @@ def _named(stack: Stack, asked: _Asked, where: str) -> Choice:
 
 def _best(asked: _Asked) -> Choice:
     known = asked.registry
-    tiers: dict[int, list[str]] = {}
+    tiers: dict[int, list[Headed]] = {}
     for head in serving(asked.chip, known):
-        tiers.setdefault(likeness(head, asked.chip, known), []).append(head.name)
+        tiers.setdefault(likeness(head, asked.chip, known), []).append(head)
     for near in sorted(tier for tier in tiers if tier <= SIBLING):
-        if fitting := [stack for stack in map(known.stack, tiers[near]) if _of_this_kind(stack, asked)]:
-            found = min(_whole(_newest(fitting, asked)), key=lambda stack: _doubt(stack, asked))
+        if fitting := _fitting(tiers[near], asked):
+            found = min(fitting, key=lambda stack: _doubt(stack, asked))
             why = "fitted on this chip" if near == SAME else "fitted on a sibling of this chip"
             return _chosen(found, asked, why)
     priors = [head for head in known.heads() if head.grade and _prior_of(head, asked.chip)]
@@ -176,6 +176,17 @@ def _best(asked: _Asked) -> Choice:
         return _chosen(found, asked, "no software of it or a sibling was measured")
     found = known.stack(IDEAL)
     return _chosen(found, asked, "no software of this chip or its class was measured")
+
+
+def _fitting(heads: Sequence[Headed], asked: _Asked) -> Sequence[Stack]:
+    """Stacks of a kind of work. Where a server of today is among them, kernels alone are not even read."""
+
+    def read(some: Iterable[Headed]) -> list[Stack]:
+        stacks = (asked.registry.stack(head.name) for head in some if _may_be_of_this_kind(head, asked))
+        return _newest([stack for stack in stacks if _of_this_kind(stack, asked)], asked)
+
+    served = read(head for head in heads if head.versions)
+    return served if any(map(current, served)) else _whole(read(heads))
 
 
 def _newest(stacks: Sequence[Stack], asked: _Asked) -> list[Stack]:
@@ -251,12 +262,16 @@ def _prior_of(stack: Headed, chip: Chip) -> bool:
     return runs_on(stack, chip) and (not stack.vendors or chip.vendor in stack.vendors)
 
 
-def _of_this_kind(stack: Stack, asked: _Asked) -> bool:
-    """Whether a stack is of the kind of workload; a variant for one format is taken with its base."""
+def _may_be_of_this_kind(stack: Headed, asked: _Asked) -> bool:
+    """What the head of a stack says of whether it is."""
     if not stack.fit.rows or stack.grade or (stack.based_on and not stack.software):
         return False
-    phased = not stack.domain.phases or bool(set(asked.phases) & set(stack.domain.phases))
-    return phased and asked.covered(stack) >= LEAST_COVERED
+    return not stack.domain.phases or bool(set(asked.phases) & set(stack.domain.phases))
+
+
+def _of_this_kind(stack: Stack, asked: _Asked) -> bool:
+    """Whether a stack is of the kind of workload; a variant for one format is taken with its base."""
+    return _may_be_of_this_kind(stack, asked) and asked.covered(stack) >= LEAST_COVERED
 
 
 def _doubt(stack: Stack, asked: _Asked) -> tuple[float, float]:

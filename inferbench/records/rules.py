@@ -58,7 +58,30 @@ def obey(record: Any, where: str = "") -> None:
 def broken(record: Any, path: str = "") -> Iterator[Fault]:
     """Yield what is wrong with a record's figures; NaN is a figure that nobody published, and no fault."""
     for name, hint, least in _rules(typing.cast(Hashable, type(record))):
-        yield from _value(getattr(record, name), hint, least, f"{path}.{name}" if path else name)
+        value = getattr(record, name)
+        if not _fine(value, hint):
+            yield from _value(value, hint, least, f"{path}.{name}" if path else name)
+
+
+def _fine(value: Any, hint: Any) -> bool:
+    """Whether a look is enough: a number that its unit allows, an empty table, a record without rules."""
+    if type(value) is float:
+        unit = _unit(hint)
+        return unit is not None and (value != value or _allowed(value, unit))
+    if not value and isinstance(value, Mapping):
+        return True
+    return attrs.has(type(value)) and not _rules(typing.cast(Hashable, type(value)))
+
+
+def _allowed(value: float, unit: Unit) -> bool:
+    least = unit.least if unit.zero or unit.least > 0.0 else math.ulp(0.0)
+    return least <= value <= unit.top and value < math.inf
+
+
+def _unit(hint: Any) -> Unit | None:
+    """The unit of an annotation that is nothing else."""
+    found = getattr(hint, "__metadata__", ())
+    return found[0] if found and isinstance(found[0], Unit) else None
 
 
 def least_of(field: attrs.Attribute[Any]) -> int:
@@ -105,7 +128,8 @@ def _value(value: Any, hint: Any, least: int, path: str) -> Iterator[Fault]:
         yield from broken(value, path)
     elif isinstance(value, Mapping):
         for key, one in value.items():
-            yield from _value(one, args[1], 1, f"{path}.{key}")
+            if not _fine(one, args[1]):
+                yield from _value(one, args[1], 1, f"{path}.{key}")
     elif origin in (typing.Union, types.UnionType):
         fitting = [one for one in args if _ruled(one) and not isinstance(value, str)]
         if fitting:

@@ -45,6 +45,7 @@ class Head:
     architectures: tuple[str, ...] = ()
     vendors: tuple[str, ...] = ()
     software: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
     family: str = ""
     grade: str = ""
     based_on: str = ""
@@ -87,6 +88,7 @@ def head_from(text: bytes, name: str, where: str, find: Callable[[str], Headed |
         own or (base.architectures if base is not None else ()),
         _texts(raw.get("vendors")),
         software,
+        _texts(raw.get("versions")),
         _text(raw.get("family")) or family_of(software),
         _text(raw.get("grade")),
         based_on,
@@ -101,9 +103,9 @@ def _head(stack: Headed) -> Head:
     """The head of a record."""
     if isinstance(stack, Head):
         return stack
-    same = ("name", "architectures", "vendors", "software", "family", "grade", "based_on", "block_scales_of")
+    own = ("name", "architectures", "vendors", "software", "versions", "family", "grade", "based_on")
     return Head(
-        **{name: getattr(stack, name) for name in same},
+        **{name: getattr(stack, name) for name in (*own, "block_scales_of")},
         domain=HeadDomain(tuple(stack.domain.chips), tuple(stack.domain.phases)),
         fit=HeadFit(stack.fit.rows),
         model=stack.time_model.name,
