@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from inferbench.model.expected import Estimate, chances
+import inferbench as ib
+from inferbench.model.expected import Estimate, chances, expected
 
 Z90 = 1.6448536269514722
 
@@ -56,3 +57,16 @@ def test_no_winner_without_a_rival():
 
 def test_without_an_error_the_better_one_is_sure():
     assert chances([Estimate(3.0), Estimate(2.0)], True, [True, True]) == pytest.approx([1.0, 0.0])
+
+
+@pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100")
+def test_a_price_is_as_uncertain_as_the_time_and_the_list_together():
+    run = ib.run("h100-sxm", "llama3-8b/decode", stack="vllm-h100", precision="bf16")
+    (_, index), *_ = run.points()
+    found = expected(run, index)
+    assert 0.0 < found.dollars.low < found.dollars.value < found.dollars.high
+    assert found.dollars.low * found.dollars.high == pytest.approx(found.dollars.value**2)
+    cost = run.scenario.cost(run.system, float(run.values(run.energy.watts)[index]))
+    listed = math.log(cost.of(found.term, "high") / cost.of(found.term, "low")) / (2.0 * Z90)
+    together = math.hypot(found.seconds.log_error, float(listed))
+    assert found.dollars.log_error == pytest.approx(together)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.model.intervals import slower, together, unlike
+from inferbench.model.intervals import log_error, slower, together, unlike
 from inferbench.model.operators import cost_rows
 from inferbench.records.fit import Domain, Fit
 from inferbench.records.roofline import RooflineFigures
@@ -199,3 +199,31 @@ def test_an_image_under_products_alone_reaches_what_was_measured(tmp_path):
     t, s = (float(np.ravel(run.values(value))[0]) for value in (run.seconds, run.log_error))
     assert extrapolated(run)
     assert t * math.exp(-1.645 * s) < 2.258 < t * math.exp(1.645 * s)
+
+
+def test_the_share_outside_takes_the_longer_of_operations_and_bytes():
+    """At 1e14 OP/s the wide product is bound by its 1.374e11 operations (1,374 us, its bytes take 271), the
+    narrow one by its 2.101 MB (2.101 us).
+    """
+    slow = SimpleNamespace(**{**vars(SITE), "rate": lambda op: 1e14})
+    stack = Stack(
+        name="s", title="S", fit=Fit(rows=1, step=0.1), domain=Domain(ops={"gemm": {"m": (1.0, 64.0)}})
+    )
+    share = float(np.squeeze(unlike(stack, [gemm(1.0), gemm(65536.0)], slow)))
+    assert share == pytest.approx(1374.4 / (1374.4 + 2.101), rel=1e-5)
+
+
+def test_a_stack_of_too_few_rows_errs_like_another_network_under_another_version():
+    """0.30 in logs from network to network and 0.25 from version to version, in quadrature."""
+    stack = Stack(name="s", title="S", fit=Fit(rows=2))
+    case = SimpleNamespace(stack=stack, phase=SimpleNamespace(name="decode"))
+    at = ib.Grid.of({"batch": [1.0]}, ["bf16"]).at
+    assert float(np.squeeze(log_error(case, at, 0.0))) == pytest.approx(math.hypot(0.30, 0.25), abs=0.001)
+
+
+def test_a_step_has_the_error_of_its_kernels_and_of_what_runs_them():
+    stack = Stack(name="s", title="S", fit=Fit(rows=9, step=0.12, steps={"prefill": 0.03}))
+    at = ib.Grid.of({"batch": [1.0]}, ["bf16"]).at
+    for phase, wanted in (("decode", 0.13), ("prefill", math.hypot(0.05, 0.03))):
+        case = SimpleNamespace(stack=stack, phase=SimpleNamespace(name=phase))
+        assert float(np.squeeze(log_error(case, at, 0.05))) == pytest.approx(wanted)

@@ -133,3 +133,15 @@ def test_a_rank_reads_its_own_cache_only(batch):
     cache = batch * 512 * 61 * 576 / 4.8e12
     assert grown("tp8") == pytest.approx(cache, rel=1e-6)
     assert grown("dp8ep8") == pytest.approx(cache / 8, rel=1e-6)
+
+
+@pytest.mark.needs_plugins("networks/llama3-8b")
+@pytest.mark.parametrize(("stages", "hops"), [(2, 1), (4, 3), (8, 7)])
+def test_a_pipeline_hands_its_activations_over_once_per_further_stage(stages, hops):
+    """1,000 tokens of 4,096 channels in 2 bytes: 8.192 MB per hop."""
+    found = ib.run(
+        f"{stages}xh200:pp{stages}", "llama3-8b/prefill", context=1000, stack="ideal", precision="bf16"
+    )
+    link = found.system.chip.interconnect["scale_up"].bandwidth
+    busy = float(np.squeeze(found.values(found.busy["network"])))
+    assert busy == pytest.approx(hops * 8.192e6 / link, rel=1e-6)
