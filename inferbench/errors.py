@@ -17,6 +17,7 @@ __all__ = [
     "CODES",
     "Fault",
     "InferBenchError",
+    "PluginError",
     "UnsupportedOp",
     "as_argument",
     "blame",
@@ -155,6 +156,10 @@ class UnsupportedOp(InferBenchError):
     """An architecture was asked for an operator that it neither models nor can lower."""
 
 
+class PluginError(InferBenchError):
+    """What a plugin's code raised, with the plugin's name; the exception itself is its cause."""
+
+
 def raise_if(faults: Iterable[Fault]) -> None:
     """Raise one error with all faults, if there are any."""
     listed = list(faults)
@@ -186,7 +191,7 @@ def blamed_on(where: str) -> Iterator[None]:
         raise blame(where, error) from error
 
 
-def blame(where: str, error: BaseException) -> InferBenchError:
+def blame(where: str, error: BaseException) -> PluginError:
     """What is said of an exception in a plugin's code.
 
     Args:
@@ -198,7 +203,7 @@ def blame(where: str, error: BaseException) -> InferBenchError:
         remedy = _WHOLE_GRIDS
     elif isinstance(error, SystemExit):
         remedy = "no code of a plugin ends the program: raise inferbench.InferBenchError instead"
-    return InferBenchError.at(where, f"{type(error).__name__}: {error}", remedy)
+    return PluginError([Fault(where, f"{type(error).__name__}: {error}", remedy)])
 
 
 def suggest(word: str, known: Iterable[str], models: bool = True) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from inferbench._version import DISTRIBUTION
 from inferbench.discovery.entries import Entry
 from inferbench.discovery.pools import INLINE, PROCESSES, Executor
+from inferbench.discovery.shield import shielded
 from inferbench.errors import Fault, InferBenchError, closest
 from inferbench.records.chip import Chip
 from inferbench.records.figure import Plot
@@ -77,7 +78,7 @@ def expanded(kind: str, record: Any, owner: str, version: str) -> Iterator[Entry
     elif getattr(record, "name", None) is None:
         raise TypeError(f"this {singular} has no name: {record!r:.60}")
     else:
-        yield Entry(str(record.name), owner, version, record)
+        yield Entry(str(record.name), owner, version, shielded(kind, record, owner))
 
 
 def unknown(kind: str, name: str, installed: list[str], problems: int) -> InferBenchError:

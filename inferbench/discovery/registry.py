@@ -32,7 +32,6 @@ from inferbench.discovery.heads import heads
 from inferbench.discovery.kinds import ANY, BROUGHT, KINDS, expanded, unknown
 from inferbench.discovery.ownership import Choice, Trust, needs_newer_core, settled, trust
 from inferbench.discovery.parsing import FILES, parsed
-from inferbench.discovery.shield import shielded
 from inferbench.errors import Fault, InferBenchError
 from inferbench.records.chip import Chip
 from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Workload
@@ -237,11 +236,7 @@ class Registry:
                 with quiet() as aside:
                     records = list(yielded(impl))
                 self._noticed(owner, f"inferbench_{kind}", aside.text)
-                entries = [
-                    entry
-                    for one in records
-                    for entry in expanded(kind, shielded(kind, one, owner), owner, version)
-                ]
+                entries = [entry for one in records for entry in expanded(kind, one, owner, version)]
             except KeyboardInterrupt:
                 raise
             except BaseException as error:

@@ -13,7 +13,7 @@ import numpy as np
 
 from inferbench.discovery.entries import said
 from inferbench.discovery.registry import Registry
-from inferbench.errors import InferBenchError, UnsupportedOp
+from inferbench.errors import InferBenchError, PluginError, UnsupportedOp
 
 __all__ = ["LAWS", "Broken", "Finding", "Law", "State", "Subject", "Verdict", "judge", "law"]
 
@@ -188,7 +188,8 @@ def judge(subject: Subject, quick: bool = False) -> Verdict:
             raise
         except BaseException as error:
             remedy = "an author's code may not raise here; run with --debug for the traceback"
-            broken = [Broken("", f"it raised {said(error)}", remedy)]
+            own = error.__cause__ if isinstance(error, PluginError) else None
+            broken = [Broken("", f"it raised {said(own or error)}", remedy)]
         state: State = "doubtful" if one.doubt else "fails"
         findings += [Finding(one.name, state, subject.owner, record, *each) for each in broken]
         if printed.getvalue():

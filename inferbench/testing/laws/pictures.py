@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from inferbench.discovery.registry import Registry
-from inferbench.errors import InferBenchError, UnsupportedOp
+from inferbench.errors import InferBenchError, PluginError, UnsupportedOp
 from inferbench.records.figure import Bars, Dots, Figure, Heat, Line, Panel
 from inferbench.testing.laws.law import Broken, Subject, law
 from inferbench.testing.laws.sample import sample_world
@@ -23,6 +23,8 @@ def _answer(subject: Subject) -> Any:
     for work in (("sample/decode",), (), ("sample",)):
         try:
             return subject.record.ask(("sample",), work, registry=known, **settings)
+        except PluginError:
+            raise
         except InferBenchError as error:
             why = error
     # A picture of what is measured has no answer for a chip that nobody built.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from inferbench.errors import InferBenchError
+from inferbench.errors import InferBenchError, PluginError
 from inferbench.records.executor import ExecutorOptions
 from inferbench.records.measurement import Measurement
 from inferbench.records.roles import SCREENS
@@ -193,6 +193,8 @@ def an_executor_runs_everything_once(subject: Subject) -> Iterator[Broken]:
                 yield Broken("result", "work that raises came back as if it had not", "pass the exception on")
             except ValueError:
                 pass
+    except PluginError:
+        raise
     except InferBenchError:
         return  # it says what it lacks: a scheduler, say
 
