@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 import numpy as np
@@ -21,6 +21,7 @@ from inferbench.model.evaluate import evaluate
 from inferbench.model.intervals import bounds
 from inferbench.records.grid import Grid
 from inferbench.records.measurement import Measurement
+from inferbench.records.run import Run
 from inferbench.specs.figures import Target, left_out, served, targets
 from inferbench.validation.operators import Entry, operator_rows
 from inferbench.validation.rows import KINDS, Row, bare
@@ -152,18 +153,13 @@ def _group(group: Sequence[Entry], registry: Registry) -> Iterator[tuple[int, li
     if group[0][3].op:
         yield from operator_rows(group, registry)
         return
-    seen: dict[Any, _Predicted | InferBenchError] = {}
+    loads = {i: list(served(m)) if serves(s.network, registry) else [] for i, _, m, s in group}
+    replayed = {i: {target.metric for target in found} for i, found in loads.items()}
+    asked = {i: [target for target in targets(m) if target.metric not in replayed[i]] for i, _, m, _ in group}
+    seen = _predictions(group[0][3], [target for found in asked.values() for target in found], registry)
     for i, name, m, situation in group:
-        loads = list(served(m)) if serves(situation.network, registry) else []
-        rows = [_served_row(name, m, situation, target, registry) for target in loads]
-        replayed = {target.metric for target in loads}
-        for target in targets(m):
-            if target.metric in replayed:
-                continue
-            key = (target.phase, *sorted(target.axes.items()))
-            if key not in seen:
-                seen[key] = _predict(situation, target, registry)
-            rows.append(_row(name, m, situation, target, seen[key]))
+        rows = [_served_row(name, m, situation, target, registry) for target in loads[i]]
+        rows += [_row(name, m, situation, target, seen[_point(target)]) for target in asked[i]]
         yield i, rows
 
 
@@ -195,7 +191,8 @@ def _weights(s: Situation, target: Target, registry: Registry) -> dict[str, floa
             s.system, s.network, "decode", stack=s.stack, registry=registry, options=s.options, reserve=0
         )
         at = {"batch": [target.axes["concurrency"]], "context": [target.axes["context"]]}
-        return {"bandwidth": _streamed(case, Grid.of(at, [s.precision]))[0]}
+        weights, _ = _streamed(case, Grid.of(at, [s.precision]))
+        return {"bandwidth": float(np.asarray(weights).ravel()[0])}
     except InferBenchError:
         return {}
 
@@ -232,49 +229,91 @@ class _Predicted:
     boundary: str
 
 
-def _predict(s: Situation, target: Target, registry: Registry) -> _Predicted | InferBenchError:
+Predictions: TypeAlias = dict[Any, "_Predicted | InferBenchError"]
+MOST_SPARE = 16
+"""Points of a grid for each that was measured: beyond it, points are cheaper one by one."""
+
+
+def _point(target: Target) -> tuple[Any, ...]:
+    """What tells two predictions apart."""
+    return (target.phase, *sorted(target.axes.items()))
+
+
+def _predictions(s: Situation, asked: Sequence[Target], registry: Registry) -> Predictions:
+    """What the model says of each point; points of one phase are computed as one grid."""
+    alike: dict[Any, dict[Any, Target]] = {}
+    for target in asked:
+        alike.setdefault((target.phase, *sorted(target.axes)), {})[_point(target)] = target
+    found: Predictions = {}
+    for points in alike.values():
+        together = list(points.values())
+        axes = {name: sorted({one.axes[name] for one in together}) for name in together[0].axes}
+        if math.prod(map(len, axes.values())) <= MOST_SPARE * len(together):
+            found |= _tried(s, together, axes, registry)
+        for key, one in points.items():
+            # One point that is refused refuses its grid: then each is asked for itself.
+            if len(together) > 1 and (key not in found or isinstance(found[key], InferBenchError)):
+                found |= _tried(s, [one], {name: [value] for name, value in one.axes.items()}, registry)
+    return found
+
+
+def _tried(
+    s: Situation, asked: Sequence[Target], axes: Mapping[str, list[float]], registry: Registry
+) -> Predictions:
     try:
-        assert s.network is not None
-        case = prepare(
-            s.system, s.network, target.phase, stack=s.stack, registry=registry, options=s.options, reserve=0
-        )
-        axes = {**case.workload.defaults(s.network, target.phase), **target.axes}
-        unknown = [name for name in target.axes if name not in case.phase.axes]
-        if unknown:
-            raise InferBenchError.at(target.phase, f"the model has no axis '{unknown[0]}'")
-        run = evaluate(case, Grid.of({name: [value] for name, value in axes.items()}, [s.precision]))
+        return dict(_computed(s, asked, axes, registry))
     except InferBenchError as error:
-        return error
-    one = _first(run.values)
+        return {_point(one): error for one in asked}
+
+
+def _computed(
+    s: Situation, asked: Sequence[Target], axes: Mapping[str, list[float]], registry: Registry
+) -> Iterator[tuple[Any, _Predicted]]:
+    """Predict points of one phase that lie on a grid."""
+    assert s.network is not None
+    phase = asked[0].phase
+    case = prepare(s.system, s.network, phase, stack=s.stack, registry=registry, options=s.options, reserve=0)
+    unknown = [name for name in axes if name not in case.phase.axes]
+    if unknown:
+        raise InferBenchError.at(phase, f"the model has no axis '{unknown[0]}'")
+    whole = {name: [value] for name, value in case.workload.defaults(s.network, phase).items()} | dict(axes)
+    run = evaluate(case, Grid.of(whole, [s.precision]))
+    shape = run.values(0.0).shape  # of factors, which lie in the order of the axes already
     factors = {
-        of: (one(low), one(high)) for of in ("time", *KINDS.values()) for low, high in [bounds(run, of)]
+        of: tuple(np.broadcast_to(end, shape) for end in bounds(run, of)) for of in ("time", *KINDS.values())
     }
-    flags = {name: bool(one(mask)) for name, mask in run.flags.items()}
-    reasons = [r for r in run.reasons if bool(one(r.where))]
     weights, kernels = _streamed(case, run.grid)
     power = run.energy
-    return _Predicted(
-        seconds=one(run.seconds),
-        factors=factors,
-        inside=bool(s.stack.fit.rows) and not flags.get("extrapolated", True),
-        watts=one(power.watts),
-        joules=one(power.joules),
-        why_power=power.why,
-        floor=one(run.roofline),
-        reason=reasons[0].code if reasons else "",
-        weights=weights,
-        tdp=s.system.chip.power.tdp * s.system.count,
-        per_kernel=one(run.seconds) / kernels,
-        hosted=s.stack.host.step > 0 or s.stack.host.kernel > 0,
-        boundary=power.boundary,
-    )
+    for target in asked:
+        index = (whole[name].index(target.axes.get(name, whole[name][0])) for name in run.grid.axes)
+        at = (*index, 0)
+        one = _at(run, at)
+        reasons = [reason for reason in run.reasons if bool(one(reason.where))]
+        yield (
+            _point(target),
+            _Predicted(
+                seconds=one(run.seconds),
+                factors={of: (float(low[at]), float(high[at])) for of, (low, high) in factors.items()},
+                inside=bool(s.stack.fit.rows) and not one(run.flags.get("extrapolated", True)),
+                watts=one(power.watts),
+                joules=one(power.joules),
+                why_power=power.why,
+                floor=one(run.roofline),
+                reason=reasons[0].code if reasons else "",
+                weights=one(weights),
+                tdp=s.system.chip.power.tdp * s.system.count,
+                per_kernel=one(run.seconds) / one(kernels),
+                hosted=s.stack.host.step > 0 or s.stack.host.kernel > 0,
+                boundary=power.boundary,
+            ),
+        )
 
 
-def _first(values: Callable[[Any], Any]) -> Callable[[Any], float]:
-    return lambda array: float(np.asarray(values(array)).ravel()[0])
+def _at(run: Run, index: tuple[int, ...]) -> Callable[[Any], float]:
+    return lambda array: float(run.values(array)[index])
 
 
-def _streamed(case: Case, grid: Grid) -> tuple[float, float]:
+def _streamed(case: Case, grid: Grid) -> tuple[Any, Any]:
     """Seconds to read all weights as often as they are used, and kernels of the step."""
     moved: Any = 0.0
     kernels: Any = 0.0
@@ -282,7 +321,7 @@ def _streamed(case: Case, grid: Grid) -> tuple[float, float]:
         moved = moved + op.bytes.weights * op.repeat
         kernels = kernels + op.repeat
     bandwidth = case.chip.memory[case.chip.main].bandwidth * case.system.count
-    return float(np.asarray(moved).ravel()[0]) / bandwidth, float(np.asarray(kernels).ravel()[0])
+    return moved / bandwidth, kernels
 
 
 def _row(name: str, m: Measurement, s: Situation, target: Target, found: _Predicted | InferBenchError) -> Row:
