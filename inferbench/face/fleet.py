@@ -12,6 +12,7 @@ from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
 from inferbench.face.asked import find, one_number, scenario_of
 from inferbench.model.choice import choose
+from inferbench.model.own_formats import own_formats
 from inferbench.records.network import Network
 from inferbench.records.system import SystemName
 from inferbench.report.fleet import fleet_report
@@ -131,12 +132,14 @@ def _of_chip(asked: Question, name: SystemName, stack: str, need: Need) -> Fleet
     known = asked.registry
     chip = find("chips", name.chip, known.chip)
     phases = [one.name for one in known.workload(asked.network.type).phases if one.role]
-    work = asked.network, phases, asked.precisions, known
+    formats, own = own_formats(asked.precisions, chip, known)
+    work = asked.network, phases, formats, known
     if name.stack:
         chosen = choose(name.stack, chip, *work)
     else:
         chosen = find("stack", stack, lambda one: choose(one, chip, *work, where=one))
-    return fleet(attrs.evolve(asked, stack=chosen.stack), chip, need)
+    mine = attrs.evolve(asked, stack=chosen.stack, precisions=tuple(formats))
+    return attrs.evolve(fleet(mine, chip, need), notes=tuple(own.values()))
 
 
 def _users(users: Number) -> float:

@@ -23,6 +23,7 @@ from inferbench.face.asked import (
 )
 from inferbench.model.capacity import smallest_layout
 from inferbench.model.choice import BEST, choose
+from inferbench.model.own_formats import own_formats
 from inferbench.records.grid import Grid
 from inferbench.records.system import System, SystemName
 from inferbench.report.frontier import frontier_report
@@ -152,12 +153,13 @@ def _found(question: Question, name: SystemName, stack: str, limits: tuple[float
     known = question.registry
     system = System(find("systems", name.chip, known.chip), name.count or 1, name.layout)
     phases = [one.name for one in known.workload(question.network.type).phases if one.role]
-    work = question.network, phases, question.precisions, known, system.count
+    formats, own = own_formats(question.precisions, system.chip, known)
+    work = question.network, phases, formats, known, system.count
     if name.stack:
         chosen = choose(name.stack, system.chip, *work)
     else:
         chosen = find("stack", stack, lambda one: choose(one, system.chip, *work, where=one))
-    mine = attrs.evolve(question, stack=chosen.stack)
+    mine = attrs.evolve(question, stack=chosen.stack, precisions=tuple(formats))
     found = of_system(mine, system)
     if not found.count and name.count is None:
         enough = _enough(mine, system)
@@ -169,6 +171,7 @@ def _found(question: Question, name: SystemName, stack: str, limits: tuple[float
         system, found = _fast_enough(mine, system, found, limits)
     found = refined(mine, system, found, *limits)
     found = attrs.evolve(found, picked=best_replayed(mine, system, found, limits) if found.count else None)
+    found = attrs.evolve(found, notes=(*found.notes, *own.values()))
     return attrs.evolve(found, system=f"{found.system}@{name.stack}") if name.stack else found
 
 

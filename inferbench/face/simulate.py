@@ -13,6 +13,7 @@ from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
 from inferbench.face.asked import duration, find, one_number, scenario_of, served
 from inferbench.model.choice import BEST, choose
+from inferbench.model.own_formats import own_formats
 from inferbench.records.choice import Choice
 from inferbench.records.network import Network
 from inferbench.records.system import Layout, System, SystemName
@@ -146,7 +147,7 @@ def simulate(
     talk = turns, think, one_number(seed, "seed", 1.0)
     load, said = _requests((rate, concurrency, trace), requests, (prompt, output), talk)
     size = System(find("system", named.chip, known.chip), named.count or 1, named.layout)
-    network, one = served(workload, known), known.alias("precisions", precision)
+    network, (one,) = served(workload, known), own_formats([precision], size.chip, known)[0]
     choice = _software(named, stack, size, network, one, known)
     question = attrs.evolve(
         _question(network, load, one, choice, known),

@@ -22,6 +22,7 @@ from inferbench.face.asked import (
 )
 from inferbench.face.fleet import Fleets, sized
 from inferbench.model.choice import BEST, choose
+from inferbench.model.own_formats import own_formats
 from inferbench.records.interfaces import Phase
 from inferbench.records.network import Network
 from inferbench.records.system import SystemName
@@ -223,12 +224,14 @@ def _sized(demand: Demand, name: SystemName, stack: str) -> Sized:
     chip = find("chips", name.chip, known.chip)
     reads = known.workload(demand.network.type).of_role("prompt")
     phases = [demand.phase, *([reads.name] if reads and math.isfinite(demand.first) else [])]
-    work = demand.network, phases, demand.precision, known
+    (one,), own = own_formats([demand.precision], chip, known)
+    work = demand.network, phases, one, known
     if name.stack:
         chosen = choose(name.stack, chip, *work)
     else:
         chosen = find("stack", stack, lambda one: choose(one, chip, *work, where=one))
-    return of_chip(attrs.evolve(demand, stack=chosen.stack), chip)
+    found = of_chip(attrs.evolve(demand, stack=chosen.stack, precision=one), chip)
+    return attrs.evolve(found, notes=tuple(own.values()))
 
 
 def _bare(name: str) -> SystemName:

@@ -82,7 +82,7 @@ def _notes(columns: Sequence[Column]) -> tuple[str, ...]:
         for one, way, _ in columns
         if way is not None and way.replayed.run.energy.why
     ]
-    return tuple(dict.fromkeys(notes))
+    return tuple(dict.fromkeys([*notes, *(note for one, _, _ in columns for note in one.notes)]))
 
 
 Line = tuple[str, Callable[[Way], str | None], Callable[[Way], float] | None, str]

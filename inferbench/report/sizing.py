@@ -66,7 +66,7 @@ def _columns(one: Sized) -> list[Column]:
 
 
 def _notes(one: Sized) -> tuple[str, ...]:
-    return (f"{one.chip.title}: {one.reason}",) if one.reason else ()
+    return (*([f"{one.chip.title}: {one.reason}"] if one.reason else []), *one.notes)
 
 
 def _doubts(option: Option | None) -> tuple[str, ...]:

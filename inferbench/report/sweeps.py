@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,14 @@ def _row(totals: Totals, at: int, doubts: Doubts, why: Unknown) -> dict[str, Any
     return row
 
 
+def _own(plan: Plan) -> Iterator[str]:
+    """What a precision of everybody's own name is on each chip."""
+    for work in {work.system.chip.name: work for work in plan.works}.values():
+        for label, own in zip(work.precisions, work.formats, strict=True):
+            if label != own:
+                yield f"{work.system.chip.title}: {label} is {own}"
+
+
 def _report(plan: Plan, rows: list[dict[str, Any]], path: Path | None, notes: tuple[str, ...] = ()) -> Report:
     flat = tuple({name: value for name, value in row.items() if name != "unknown"} for row in rows)
     names = list(flat[0])
@@ -106,7 +115,7 @@ def _report(plan: Plan, rows: list[dict[str, Any]], path: Path | None, notes: tu
         aside=f"stack: {', '.join(dict.fromkeys(work.stack.name for work in plan.works))}",
         columns=tuple(Cell(_HEAD[name]) for name in names),
         rows=cells,
-        notes=notes,
+        notes=(*notes, *_own(plan)),
         legend=(
             "Shares of all points, every point weighing the same; an infeasible point counts as failed.",
             "Rests on: most points; 90 %: the factor either way within which nine in ten lie, in the median.",

@@ -90,13 +90,16 @@ class Way:
 
 @attrs.frozen(eq=False)
 class Fleet:
-    """The answer for one chip under its stack: fewest chips and cheapest way, or why there is none."""
+    """The answer for one chip under its stack: fewest chips and cheapest way, or why there is none; `notes`
+    say what its numbers are of, where that is its own.
+    """
 
     chip: Chip
     fewest: Way | None
     cheapest: Way | None
     reason: str = ""
     stack: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def fleet(asked: Question, chip: Chip, need: Need) -> Fleet:

@@ -175,13 +175,16 @@ class Option:
 
 @attrs.frozen(eq=False)
 class Sized:
-    """The answer for one chip under its stack: fewest chips and cheapest way, or why there is none."""
+    """The answer for one chip under its stack: fewest chips and cheapest way, or why there is none; `notes`
+    say what its numbers are of, where that is its own.
+    """
 
     chip: Chip
     stack: str
     fewest: Option | None
     cheapest: Option | None
     reason: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def batches(users: int) -> Array:

@@ -95,15 +95,15 @@ class Columns:
             return self.counts[name]
         return self.feasible if name in FLAGS else np.full(self.rows, np.nan)
 
-    def fill(self, start: int, run: Run, metrics: Sequence[Metric]) -> None:
-        """Write a run's points into the rows from `start` on."""
+    def fill(self, start: int, run: Run, metrics: Sequence[Metric], labels: Sequence[str] = ()) -> None:
+        """Write a run's points into the rows from `start` on, with their precisions' names as asked for."""
         rows = slice(start, start + run.grid.size)
         shape = run.grid.shape
         feasible = np.broadcast_to(run.feasible, shape).reshape(-1)
         self.feasible[rows] = feasible
         names = fixed(label(run.system), run.system, run.network.name, run.phase, run.choice)
         self._names(rows, names, run.system.count)
-        self._spread(rows, shape, "precision", _precisions(self.texts["precision"], run.grid))
+        self._spread(rows, shape, "precision", _precisions(self.texts["precision"], run.grid, labels))
         self._coordinates(rows, run.grid)
         for metric in metrics:
             if metric.name in self.order:
@@ -116,7 +116,9 @@ class Columns:
         if "reason" in self.order and not feasible.all():
             reasons(run, feasible, self.texts["reason_code"], self.texts["reason"], rows)
 
-    def refuse(self, start: int, grid: Grid, texts: Mapping[str, str], chips: int) -> None:
+    def refuse(
+        self, start: int, grid: Grid, texts: Mapping[str, str], chips: int, labels: Sequence[str] = ()
+    ) -> None:
         """Write points that an architecture refuses as a whole.
 
         Args:
@@ -124,10 +126,11 @@ class Columns:
             grid: The points.
             texts: Names of the system and the workload, `reason_code` and `reason`.
             chips: Of the system.
+            labels: Names of its precisions as asked for.
         """
         rows = slice(start, start + grid.size)
         self._names(rows, {**texts, "flags": ""}, chips)
-        self._spread(rows, grid.shape, "precision", _precisions(self.texts["precision"], grid))
+        self._spread(rows, grid.shape, "precision", _precisions(self.texts["precision"], grid, labels))
         for numbers in self.numbers.values():
             numbers[rows] = np.nan
         self._coordinates(rows, grid)
@@ -173,8 +176,8 @@ def _grade(column: Text, run: Run) -> Column:
     return np.asarray(column.many(GRADES)[run.grade_code])
 
 
-def _precisions(column: Text, grid: Grid) -> Column:
-    return np.asarray(column.many(grid.precisions).reshape(grid.at.precision.weights.shape))
+def _precisions(column: Text, grid: Grid, labels: Sequence[str]) -> Column:
+    return np.asarray(column.many(labels or grid.precisions).reshape(grid.at.precision.weights.shape))
 
 
 def _bound(column: Text, run: Run) -> Column | int:

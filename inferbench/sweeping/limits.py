@@ -79,9 +79,7 @@ def _layouts(plan: Plan, work: int, registry: Registry) -> int:
     if chosen.system.layout or chosen.system.count == 1:
         return 1
     case = plan.case(chosen, registry)
-    first = Grid.of(
-        {name: points.values(0, 1) for name, points in chosen.axes.items()}, chosen.precisions[:1]
-    )
+    first = Grid.of({name: points.values(0, 1) for name, points in chosen.axes.items()}, chosen.formats[:1])
     whole = case.graph(first.at)
     experts = any("experts" in op.split for op in whole)
     return len(partition.candidates(case.system.count, case.layers, partition.widest_tp(whole), experts))

@@ -18,6 +18,7 @@ from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
 from inferbench.model.case import Case, prepare
 from inferbench.model.choice import choose
+from inferbench.model.own_formats import own_formats
 from inferbench.records.grid import Grid
 from inferbench.records.network import Network
 from inferbench.records.scenario import Scenario
@@ -44,6 +45,7 @@ class Work:
     Attributes:
         stack: The system's software.
         axes: Axis to points, in the order given.
+        formats: What the chip computes in for each name in `precisions`, of which `8bit` means its own.
         splits: Axis (and `precision`) to the number of slices it is cut into.
     """
 
@@ -53,6 +55,7 @@ class Work:
     phase: str
     axes: Mapping[str, Points]
     precisions: tuple[str, ...]
+    formats: tuple[str, ...]
     splits: Mapping[str, int]
 
     @property
@@ -91,8 +94,13 @@ class Work:
         cut = self.slices(block)
         low, high = cut["precision"]
         return Grid.of(
-            {name: points.values(*cut[name]) for name, points in self.axes.items()}, self.precisions[low:high]
+            {name: points.values(*cut[name]) for name, points in self.axes.items()}, self.formats[low:high]
         )
+
+    def labels(self, block: int) -> tuple[str, ...]:
+        """Names of a block's precisions, as asked for: the same for every chip."""
+        low, high = self.slices(block)["precision"]
+        return self.precisions[low:high]
 
 
 @attrs.frozen
@@ -232,12 +240,13 @@ def _works(request: Request, registry: Registry) -> Iterator[Work]:
             defaults = {axis: Points.of([value]) for axis, value in phases[phase].axes.items()}
             known |= set(defaults)
             axes = {axis: request.axes.get(axis, points) for axis, points in defaults.items()}
+            formats, _ = own_formats(precisions, system.chip, registry)
             chosen = choose(
                 parsed.stack or request.stack,
                 system.chip,
                 record,
                 phase,
-                precisions,
+                formats,
                 registry,
                 system.count,
             )
@@ -248,6 +257,7 @@ def _works(request: Request, registry: Registry) -> Iterator[Work]:
                 phase,
                 axes,
                 precisions,
+                tuple(formats),
                 _splits(axes, precisions, min(BLOCK, chunk_points(request.memory))),
             )
     for axis in request.axes:

@@ -50,16 +50,16 @@ class Bench:
         start = 0
         for piece in chunk.pieces:
             chosen = self.plan.works[piece.work]
-            case, grid = self._case(piece.work), chosen.grid(piece.block)
+            case, grid, labels = self._case(piece.work), chosen.grid(piece.block), chosen.labels(piece.block)
             try:
-                filled.fill(start, self._run(case, grid, chosen.largest_batch), metrics)
+                filled.fill(start, self._run(case, grid, chosen.largest_batch), metrics, labels)
             except UnsupportedOp as error:
                 fault = error.faults[0]
                 texts = fixed(
                     label(case.system), case.system, case.network.name, case.phase.name, case.choice
                 )
                 why = {"reason_code": "unsupported", "reason": f"{fault.place}: {fault.found}"}
-                filled.refuse(start, grid, {**texts, **why}, case.system.count)
+                filled.refuse(start, grid, {**texts, **why}, case.system.count, labels)
             start += piece.points
         return filled
 
@@ -71,7 +71,7 @@ class Bench:
         """
         chosen = self.plan.works[work]
         axes = {name: points.values(0, 1) for name, points in chosen.axes.items()}
-        return self._run(self._case(work), Grid.of(axes, chosen.precisions[:1]), chosen.largest_batch)
+        return self._run(self._case(work), Grid.of(axes, chosen.formats[:1]), chosen.largest_batch)
 
     def _run(self, case: Case, grid: Grid, largest: bool) -> Run:
         if largest:

@@ -36,10 +36,36 @@ def test_a_chip_takes_its_own_format_of_eight_bits(chip, own):
 
 
 def test_the_word_is_nobodys_alias():
-    """What run takes for each chip's own format, no other verb may take for another one in silence."""
     assert ib.installed().alias("precisions", "8bit") == "8bit"
-    with pytest.raises(InferBenchError, match="8bit"):
-        ib.sweep(["b200"], "llama3-8b/decode", batch=1, context=2048, precision="8bit")
+    with pytest.raises(InferBenchError, match="9bit"):
+        ib.sweep(["b200"], "llama3-8b/decode", batch=1, context=2048, precision="9bit")
+
+
+def test_a_sweep_of_eight_bits_compares_each_chip_in_its_own_format():
+    """One name for all chips, so that they meet in the same points; the numbers are of int8 on the TPU."""
+    chips = ["b200@ideal", "tpu-v5p@ideal"]
+    ours = ib.sweep(chips, "llama3-8b/decode", batch=[1, 64], context=2048, precision="8bit")
+    tpu = ib.sweep(chips[1:], "llama3-8b/decode", batch=[1, 64], context=2048, precision="int8")
+    assert "TPU v5p: 8bit is int8" in ours.report().tables[0].notes
+    assert ours.space.count == tpu.space.count == 2
+    assert np.array_equal(ours.space.values["utilization"][1], tpu.space.values["utilization"][0])
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda bits: ib.frontier("2xtpu-v5p", "llama3-8b", batch=[1, 8], precision=bits),
+        lambda bits: ib.size("llama3-8b/decode", "tpu-v5p", 10, tpot="50ms", precision=bits),
+        lambda bits: ib.simulate("tpu-v5p", "llama3-8b", concurrency=2, requests=6, output=8, precision=bits),
+    ],
+)
+def test_searches_and_replays_take_the_chips_own_format(ask):
+    def numbers(bits):
+        found = ask(bits).to_dict()["results"]
+        rows = found if isinstance(found, list) else [found]
+        return [{name: row[name] for name in row if name != "precision"} for row in rows]
+
+    assert repr(numbers("8bit")) == repr(numbers("int8"))
 
 
 def test_a_run_in_eight_bits_is_the_run_in_the_chips_format_and_says_so():
