@@ -55,6 +55,8 @@ class Phase:
             parallelism and pipeline microbatches divide.
         role: What serving takes it for: `prompt` reads prompts of `context` tokens, `token` writes one more
             token of every sequence. A workload that has both can be served.
+        waiting: What its time waits for on a server under load, so that it is another quantity there; empty:
+            its batch is unknown.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Phase:
     item: str
     axes: Mapping[str, float]
     role: Literal["", "prompt", "token"] = ""
+    waiting: str = ""
 
 
 class Workload(ABC):

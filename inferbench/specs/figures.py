@@ -26,6 +26,7 @@ CODES: Mapping[str, str] = {
 }
 # How far apart two spellings of one figure may be.
 SAME = 0.01
+NOTHING: Mapping[str, str] = {}
 UNKNOWN_BATCH = "the batch is what the scheduler makes of them"
 
 
@@ -120,8 +121,12 @@ def served(m: Measurement) -> Iterator[Target]:
             yield Target(metric, phase, kept, value, regime=regime)
 
 
-def left_out(m: Measurement) -> Iterator[Target]:
+def left_out(m: Measurement, waits: Mapping[str, str] = NOTHING) -> Iterator[Target]:
     """Yield the figures of a measurement that can't be compared, each with its rule.
+
+    Args:
+        m: One row.
+        waits: Figure to what it waits for under load, as the phases say whose time it is.
 
     Example:
         >>> one = Measurement(source="s", chip="c", phase="generate", tokens_per_s=400.0)
@@ -136,8 +141,8 @@ def left_out(m: Measurement) -> Iterator[Target]:
     if m.queueing:
         for target in figures:
             if _in_loop(m, target) is None:
-                yield attrs.evolve(target, code="not-comparable", why=_waiting(m, target))
-    yield from _beside(m, {target.metric: target.measured for target in figures})
+                yield attrs.evolve(target, code="not-comparable", why=_waiting(m, target, waits))
+    yield from _beside(m, {target.metric: target.measured for target in figures}, waits)
 
 
 def _figures(m: Measurement) -> Iterator[Target]:
@@ -180,7 +185,7 @@ def _in_loop(m: Measurement, target: Target) -> Target | None:
     return attrs.evolve(target, regime=LOOP, axes={**target.axes, "batch": m.axes["concurrency"]})
 
 
-def _waiting(m: Measurement, target: Target) -> str:
+def _waiting(m: Measurement, target: Target, waits: Mapping[str, str]) -> str:
     """Why a figure of a server under load is another quantity."""
     if "request_rate" in m.axes:
         load = "in an open loop requests arrive at a rate of their own"
@@ -188,28 +193,25 @@ def _waiting(m: Measurement, target: Target) -> str:
         load = f"in a closed loop of {m.axes['concurrency']:g} requests"
     else:
         load = "under a load whose requests in flight are not bounded or not given"
-    what = {
-        "ttft_s": "a first token waits for other requests' prompts and steps",
-        "latency_s": "a request waits for others' prompts and steps",
-        "power_w": "power is of prompts and steps mixed",
-        "energy_j": "energy is of prompts and steps mixed",
-    }.get(target.metric, UNKNOWN_BATCH)
-    return f"{load}: {what}"
+    mixed = {name: f"{name.split('_')[0]} is of prompts and steps mixed" for name in ("power_w", "energy_j")}
+    return f"{load}: {({**mixed, **waits}).get(target.metric, UNKNOWN_BATCH)}"
 
 
-def _beside(m: Measurement, found: Mapping[str, float]) -> Iterator[Target]:
+def _beside(m: Measurement, found: Mapping[str, float], waits: Mapping[str, str]) -> Iterator[Target]:
     """Figures that the phase has no use for, unless another one says the same."""
     for name in TIMES:
         value = getattr(m, name)
         same = any(abs(value / other - 1.0) <= SAME for key, other in found.items() if key in TIMES)
         if not math.isnan(value) and name not in found and not same:
             figure = Target(name, m.phase, m.axes, value, code="not-comparable")
-            why = _waiting(m, figure) if m.queueing else f"beside a figure of '{m.phase}', and not of it"
+            why = (
+                _waiting(m, figure, waits) if m.queueing else f"beside a figure of '{m.phase}', and not of it"
+            )
             yield attrs.evolve(figure, why=why)
     if math.isnan(m.tokens_per_s) or "tokens_per_s" in m.refused:
         return
     if m.queueing:
-        why = f"{_waiting(m, Target('tokens_per_s', '', {}, 0.0))}; a rate of the whole server"
+        why = f"{_waiting(m, Target('tokens_per_s', '', {}, 0.0), waits)}; a rate of the whole server"
         yield Target("tokens_per_s", m.phase, m.axes, m.tokens_per_s, code="not-comparable", why=why)
     elif not any(name in found for name in TIMES):
         why = "tokens per second without a time: give latency, or TPOT where batches are static"

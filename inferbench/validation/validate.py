@@ -68,7 +68,8 @@ def validate(
         if isinstance(situation, Situation):
             groups.setdefault(situation.key, []).append((i, name, m, situation))
         else:
-            found[i] = _unresolved(name, m, *situation, cited=name in (digests or {}))
+            rows = _unresolved(name, m, *situation, registry)
+            found[i] = [attrs.evolve(row, fitted=None) for row in rows] if name in (digests or {}) else rows
     done = len(found)
     for group in groups.values():
         known = {i: _seen(m, s, (digests or {}).get(name, "")) for i, name, m, s in group}
@@ -82,11 +83,19 @@ def validate(
     return [row for i in range(len(work)) for row in found[i]]
 
 
-def _unresolved(name: str, m: Measurement, code: str, why: str, cited: bool) -> list[Row]:
+def _unresolved(name: str, m: Measurement, code: str, why: str, registry: Registry) -> list[Row]:
     """The rows of a measurement whose names don't resolve or that lacks something."""
     rows = [attrs.evolve(bare(name, m, target), code=code, why=why) for target in targets(m)]
-    rows += [bare(name, m, figure) for figure in left_out(m)]
-    return [attrs.evolve(row, fitted=None) for row in rows] if cited else rows
+    return [
+        *rows,
+        *(bare(name, m, figure) for figure in left_out(m, _waits(registry, registry.names("workloads")))),
+    ]
+
+
+def _waits(registry: Registry, workloads: Sequence[str]) -> dict[str, str]:
+    """What the figures of some workloads' phases wait for under load."""
+    phases = [phase for name in workloads for phase in registry.workload(name).phases]
+    return {phase.latency: phase.waiting for phase in phases if phase.waiting}
 
 
 def _kept_out(name: str, m: Measurement, s: Situation, registry: Registry) -> list[Row]:
@@ -95,8 +104,11 @@ def _kept_out(name: str, m: Measurement, s: Situation, registry: Registry) -> li
     if s.network:
         ours["network"] = s.network.name
     replayed = {target.metric for target in served(m)} if serves(s.network, registry) else ()
+    waits = _waits(registry, [s.network.type] if s.network else [])
     return [
-        attrs.evolve(bare(name, m, figure), **ours) for figure in left_out(m) if figure.metric not in replayed
+        attrs.evolve(bare(name, m, figure), **ours)
+        for figure in left_out(m, waits)
+        if figure.metric not in replayed
     ]
 
 

@@ -17,8 +17,21 @@ __all__ = ["PHASES", "Transformer", "context_warnings", "items", "passes", "swee
 
 PHASES = (
     ib.Phase("decode", "tpot_s", "token", {"batch": 1.0, "context": 2048.0}, role="token"),
-    ib.Phase("prefill", "ttft_s", "token", {"batch": 1.0, "context": 2048.0}, role="prompt"),
-    ib.Phase("generate", "latency_s", "token", {"batch": 1.0, "context": 2048.0, "output": 128.0}),
+    ib.Phase(
+        "prefill",
+        "ttft_s",
+        "token",
+        {"batch": 1.0, "context": 2048.0},
+        role="prompt",
+        waiting="a first token waits for other requests' prompts and steps",
+    ),
+    ib.Phase(
+        "generate",
+        "latency_s",
+        "token",
+        {"batch": 1.0, "context": 2048.0, "output": 128.0},
+        waiting="a request waits for others' prompts and steps",
+    ),
 )
 _DEFAULTS = {phase.name: phase.axes for phase in PHASES}
 
