@@ -55,6 +55,7 @@ class Line:
         power: Where power was measured and is modelled.
         exchanges: Between chips in the step.
         eager: Kernels of passes that process prompts.
+        joined: Of the kernels, those with no gap before them.
         together: Sequences of the step where that is not `batch`: in a closed loop the mean.
     """
 
@@ -75,6 +76,7 @@ class Line:
     power: Power | None
     exchanges: float = 0.0
     eager: float = 0.0
+    joined: float = 0.0
     together: float = math.nan
 
     @classmethod

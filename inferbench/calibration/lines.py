@@ -137,7 +137,7 @@ def _evaluated(
         left[f"not modelled: {error.faults[0].found}"] += len(group)
         return
     seconds = np.array([np.ravel(run.values(run.seconds)) for run in runs])
-    feasible, floor, kernels, passes, exchanges, eager = (
+    feasible, floor, kernels, passes, exchanges, eager, joined = (
         np.ravel(runs[-1].values(value)) for value in _counted(runs[-1], case, grid)
     )
     groups = _heads(case, grid)
@@ -154,7 +154,7 @@ def _evaluated(
             left["faster than the roofline"] += 1
         else:
             power = _power(runs[-1], spent, m, k, seconds[-1, k])
-            counted = tuple(float(values[k]) for values in (kernels, passes, floor, exchanges, eager))
+            counted = tuple(float(values[k]) for values in (kernels, passes, floor, exchanges, eager, joined))
             yield i, _line(file, m, one, figure, groups, seconds[:, k], counted, power)
 
 
@@ -168,7 +168,7 @@ def _line(
     counted: Sequence[float],
     power: Power | None,
 ) -> Line:
-    names = ("kernels", "passes", "floor", "exchanges", "eager")
+    names = ("kernels", "passes", "floor", "exchanges", "eager", "joined")
     steps = dict(zip(names, counted, strict=True))
     own = {"axes": target.axes, "groups": groups, "seconds": seconds, "power": power}
     return Line.of(file, m, s, target, **own, **steps)
@@ -204,12 +204,14 @@ def at_share(stack: Stack, share: float) -> Stack:
     return attrs.evolve(stack, figures=figures)
 
 
-def _counted(run: Run, case: Case, grid: Grid) -> tuple[Mask, Array, Array, Array, Array, Array]:
+def _counted(run: Run, case: Case, grid: Grid) -> tuple[Mask, Array, Array, Array, Array, Array, Array]:
     """Whether points are feasible, seconds of the roofline, kernels, passes over the network, exchanges
-    between chips, and kernels of passes that process prompts.
+    between chips, kernels of passes that process prompts, and those with no gap before them.
     """
     exchanges: Numeric = sum((op.repeat for op in run.ops if op.kind == Collective.kind), start=0.0)
-    kernels: Numeric = sum((op.repeat for op in case.graph(grid.at)), start=0.0) + exchanges
+    graph = case.graph(grid.at)
+    kernels: Numeric = sum((op.repeat for op in graph), start=0.0) + exchanges
+    joined: Numeric = sum((op.repeat for op in graph if op.joined), start=0.0)
     asked = case.network, grid.at, case.phase.name, case.options
     passes = np.asarray(case.workload.passes(*asked))
     eager = kernels * case.workload.eager(*asked) / passes
@@ -220,6 +222,7 @@ def _counted(run: Run, case: Case, grid: Grid) -> tuple[Mask, Array, Array, Arra
         passes,
         np.asarray(exchanges),
         np.asarray(eager),
+        np.asarray(joined),
     )
 
 

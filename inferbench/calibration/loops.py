@@ -66,7 +66,7 @@ def _replayed(file: str, m: Measurement, s: Situation, target: Target, registry:
     except InferBenchError as error:
         return f"not replayed: {error.faults[0].found}"
     mean = float(load.prompt.mean() + 0.5 * load.output.mean())
-    kernels, exchanges, floor = _counted(plan, max(first.batch, 1.0), mean)
+    kernels, joined, exchanges, floor = _counted(plan, max(first.batch, 1.0), mean)
     if target.measured < floor:
         return "faster than the roofline"
     axes = {"batch": target.axes["concurrency"], "context": mean, "output": float(load.output.mean())}
@@ -84,17 +84,19 @@ def _replayed(file: str, m: Measurement, s: Situation, target: Target, registry:
         power=None,
         exchanges=steps * exchanges,
         eager=prompts * kernels,
+        joined=steps * joined,
         together=first.batch,
     )
 
 
-def _counted(plan: Plan, batch: float, context: float) -> tuple[float, float, float]:
-    """Kernels and exchanges of a decode step, and its roofline."""
+def _counted(plan: Plan, batch: float, context: float) -> tuple[float, float, float, float]:
+    """Kernels of a decode step, those with no gap before them, its exchanges and its roofline."""
     case = plan.asked.case(System(plan.system.chip, plan.layout.chips, plan.layout), "token")
     grid = Grid.of({"batch": [batch], "context": [context]}, plan.asked.precisions)
     run = evaluate(attrs.evolve(case, breakdown=True, ignore_capacity=True), grid, [plan.layout])
     exchanges = sum(_one(op.repeat) for op in run.ops if op.kind == Collective.kind)
-    return sum(_one(op.repeat) for op in run.ops), exchanges, _one(run.roofline)
+    joined = sum(_one(op.repeat) for op in case.graph(grid.at) if op.joined)
+    return sum(_one(op.repeat) for op in run.ops), joined, exchanges, _one(run.roofline)
 
 
 def _one(value: Numeric) -> float:

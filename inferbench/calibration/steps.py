@@ -193,7 +193,7 @@ def _linear(lines: Sequence[Line], frees: Sequence[Free]) -> dict[str, float]:
     counts = {
         "host.step": [line.passes for line in lines],
         "host.sequence": [line.passes * line.batch for line in lines],
-        "host.gap": [line.kernels for line in lines],
+        "host.gap": [line.kernels - line.joined for line in lines],
         "host.exchange": [line.exchanges for line in lines],
         "host.eager": [line.eager for line in lines],
     }
@@ -242,7 +242,7 @@ def _seconds(line: Line, values: Values) -> float:
     if SHARE.path in values:
         t = float(line.at(np.array([values[SHARE.path]]))[0])
     host = Host(**{path.partition(".")[2]: v for path, v in values.items() if path.startswith("host.")})
-    return float(host.add(t, line.kernels, line.passes, line.batch, line.exchanges, line.eager))
+    return float(host.add(t, line.kernels, line.passes, line.batch, line.exchanges, line.eager, line.joined))
 
 
 def _predicted(line: Line, values: Values) -> Unseen:

@@ -159,6 +159,7 @@ def _hosted(
         ceil_div(at["batch"], layout.dp),
         charged.exchanges * passes,
         kernels * case.workload.eager(*asked) / starts,
+        charged.joined * passes,
     )
 
 
@@ -249,6 +250,7 @@ class _StepCost:
         self.shared: dict[str, Numeric] = {}
         self.rows: list[OpRow] = []
         self.kernels: Numeric = 0.0
+        self.joined: Numeric = 0.0
         self.exchanges: Numeric = 0.0
         self.variance: Numeric = 0.0
         self.common: Numeric = 0.0
@@ -298,6 +300,8 @@ class _StepCost:
         self.model[op.unit] = self.model[op.unit] + model
         self.seconds[op.unit] = self.seconds[op.unit] + seconds
         self.kernels = self.kernels + repeat
+        if op.joined:
+            self.joined = self.joined + repeat
         if isinstance(op, Collective):
             self.exchanges = self.exchanges + repeat
         launch: Numeric = 0.0

@@ -25,7 +25,8 @@ class Host:
         sequence: Per sequence of the batch and pass: scheduling, sampling.
         kernel: Per kernel launched one by one (no CUDA graph).
         gap: Per kernel of the step: what lies between it and the next one in a graph, small kernels that are
-            no operator among it. Tables of kernels alone in a loop don't show it.
+            no operator among it. Tables of kernels alone in a loop don't show it; those of layers measured as
+            one do, so that such a layer counts once.
         exchange: Per exchange between chips: waiting for the last of them.
         eager: Per kernel of a pass that processes prompts: no graph is captured for their many shapes, and
             the CPU launches kernel after kernel.
@@ -82,6 +83,7 @@ class Host:
         batch: Numeric,
         exchanges: Numeric = 0.0,
         eager: Numeric = 0.0,
+        joined: Numeric = 0.0,
     ) -> Numeric:
         """Return a step's duration with the host in it.
 
@@ -92,6 +94,7 @@ class Host:
             batch: Sequences.
             exchanges: Between chips, in the step.
             eager: Kernels of the step that are launched outside of a graph.
+            joined: Kernels of the step before which no gap lies that their own times don't have.
 
         Example:
             Two passes of 2 ms and 0.1 ms for each of 8 sequences.
@@ -101,7 +104,7 @@ class Host:
         """
         if self.kernel:
             seconds = power_sum([seconds, kernels * self.kernel], self.overlap)
-        for each, count in ((self.gap, kernels), (self.exchange, exchanges), (self.eager, eager)):
+        for each, count in ((self.gap, kernels - joined), (self.exchange, exchanges), (self.eager, eager)):
             if each:
                 seconds = seconds + count * each
         if not (self.step or self.sequence):

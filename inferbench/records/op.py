@@ -58,6 +58,8 @@ class Op:
         busiest: Operations of the busiest chip over those of the mean one; energy is that of the mean.
         graph_bytes: Bytes that enter or leave the network here; the ideal roofline counts these activations
             only.
+        joined: Whether kernels are measured as one with those of the operator before (a layer of experts), so
+            that what lies between them is in their times.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Op:
     graph_bytes: Numeric = 0.0
     all_rows: bool = False
     busiest: Numeric = 1.0
+    joined: bool = False
 
     divides: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     kind: ClassVar[str] = "op"

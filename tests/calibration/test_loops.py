@@ -11,6 +11,7 @@ from inferbench.calibration.forms import step_form
 from inferbench.calibration.line import Line
 from inferbench.calibration.recipe import Recipe
 from inferbench.calibration.steps import fit_step
+from inferbench.records.grid import Grid
 from inferbench.records.host import Host
 
 pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench-core[calibrate]'")
@@ -24,6 +25,23 @@ def test_gaps_waits_and_launches_count_kernel_by_kernel():
     host = Host(gap=2e-6, exchange=5e-6, eager=20e-6)
     assert host.add(1e-3, 100.0, 1.0, 8.0, 10.0, 50.0) == pytest.approx(2.25e-3)
     assert host.add(1e-3, 100.0, 1.0, 8.0) == pytest.approx(1.2e-3)
+
+
+def test_no_gap_lies_before_kernels_that_are_measured_as_one():
+    """100 kernels 2 us apart, 30 of them measured with the one before: 70 gaps, 0.14 ms. All are launched."""
+    assert Host(gap=2e-6).add(1e-3, 100.0, 1.0, 8.0, joined=30.0) == pytest.approx(1.14e-3)
+    assert Host(eager=20e-6).add(1e-3, 100.0, 1.0, 8.0, 0.0, 50.0, 30.0) == pytest.approx(2e-3)
+
+
+@pytest.mark.needs_plugins("networks/qwen3-30b-a3b", "workloads/moe")
+def test_a_layer_of_experts_has_one_gap():
+    """Its table times both products, what is between, and the weighted sum together: three of four follow."""
+    known = ib.installed()
+    workload, network = known.workload("moe"), known.network("qwen3-30b-a3b")
+    at = Grid.of({"batch": [1.0], "context": [512.0]}, ["bf16"]).at
+    layers = workload.graph(network, at, "decode", workload.options())
+    joined = {op.name: op.repeat for op in layers if op.joined}
+    assert joined == {"expert_activation": 48.0, "experts_down": 48.0, "combine": 48.0}
 
 
 def with_host(folder, figure):

@@ -151,7 +151,9 @@ class ExpertLayers:
         if base.options.elementwise:
             reads = p.num_experts_per_tok + (1.0 if p.shared_width else 0.0)
             width = p.expert_hidden_size or p.hidden_size
-            yield base.elementwise("combine", layers, width, reads=reads, split=("n",), of="experts")
+            yield base.elementwise(
+                "combine", layers, width, reads=reads, split=("n",), of="experts", joined=True
+            )
 
     def _routed(self, layers: float) -> Iterator[ib.Op]:
         p, base = self.params, self.base
@@ -166,7 +168,8 @@ class ExpertLayers:
         if base.options.elementwise:
             active = p.num_experts_per_tok * p.moe_intermediate_size
             reads = inner / p.moe_intermediate_size
-            yield base.elementwise("expert_activation", layers, active, reads=reads, split=("experts", "n"))
+            cut = ("experts", "n")
+            yield base.elementwise("expert_activation", layers, active, reads=reads, split=cut, joined=True)
         narrow = (layers, width, p.moe_intermediate_size)
         yield self._expert("down", narrow, touched, rows, (route, precision))
 
@@ -194,5 +197,6 @@ class ExpertLayers:
             tokens=sweep.rows,
             route=route,
             part=part,
+            joined=part == "down",
             alone=not p.shared_width,
         )
