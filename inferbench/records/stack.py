@@ -263,6 +263,8 @@ class StackFile:
             `based_on`.
         kernels: Stack whose figures take the place of those of `based_on`; all else, and what was fitted, is
             that one's.
+        collectives: Stacks whose figures of collectives it takes, each those that it and the ones before
+            have none of.
     """
 
     title: str
@@ -272,6 +274,7 @@ class StackFile:
     based_on: str = ""
     kernels: str = ""
     block_scales_of: str = ""
+    collectives: tuple[str, ...] = ()
     software: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
     family: str = ""

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from inferbench.errors import Fault, InferBenchError, raise_if
-from inferbench.records.kernel_tables import inherited
+from inferbench.records.kernel_tables import inherited, lent
 from inferbench.records.roofline import ROOFLINE
 from inferbench.records.stack import Stack, StackFile
 from inferbench.records.time_model import TimeModel
@@ -55,6 +55,7 @@ def stack_from(text: bytes, name: str, where: str, find: Find, model: Find = cor
     faults = [*_old_layout(old, where), *outer.faults]
     base = _base(raw.get("based_on"), find, faults)
     other = _base(raw.get("kernels"), find, faults)
+    lenders = [_base(one, find, faults) for one in _listed(raw.get("collectives"))]
     chosen, table = _model(raw.get("time", {}), base, model, where, faults)
     inner = walk(table, chosen.figures, where, sources=outer.sources, default=outer.default, path="time")
     raise_if([*faults, *inner.faults])
@@ -63,7 +64,14 @@ def stack_from(text: bytes, name: str, where: str, find: Find, model: Find = cor
     raise_if(key_faults(stack, where))
     if base is not None and other is not None:
         return _with_kernels(stack, base, other)
-    return stack if base is None else _inherit(stack, base, raw)
+    whole = stack if base is None else _inherit(stack, base, raw)
+    for lender in filter(None, lenders):
+        whole = attrs.evolve(whole, figures=lent(whole.figures, lender.figures, "collective"))
+    return whole
+
+
+def _listed(names: object) -> list[object]:
+    return names if isinstance(names, list) else []
 
 
 def _stack(outer: Walked, inner: Walked, where: str, **own: Any) -> Stack:
@@ -72,7 +80,7 @@ def _stack(outer: Walked, inner: Walked, where: str, **own: Any) -> Stack:
     same = {
         field.name: getattr(file, field.name)
         for field in attrs.fields(StackFile)
-        if field.name not in ("source", "sources", "time", "kernels")
+        if field.name not in ("source", "sources", "time", "kernels", "collectives")
     }
     same["family"] = file.family or family_of(file.software)
     return Stack(**same, **own, facts={**outer.facts, **inner.facts}, origin=where)

@@ -185,6 +185,31 @@ def test_based_on_takes_what_it_does_not_say_itself():
     assert other.host == ib.Host(step=2e-3)
 
 
+def test_collectives_are_lent_where_there_are_none():
+    """The first that lends all-reduce lends all of it, whatever a second has of it, and nothing else."""
+    mine = (
+        'title = "S"\ncollectives = ["one", "two"]\n[time]\nmodel = "roofline"\nlaunch = { gemm = "1 us" }\n'
+    )
+    lenders = {
+        "one": read(
+            'title = "O"\n[time.launch]\n"collective.all_reduce" = "3 us"\ngemm = "9 us"\ndefault = "9 us"'
+        ),
+        "two": read(
+            'title = "T"\n[time.launch]\n"collective.all_reduce.8" = "5 us"\n'
+            '"collective.all_gather" = "7 us"\n'
+            '[time.efficiency.network]\n"collective.all_gather" = 0.5\n'
+        ),
+    }
+    found = read(mine, lambda name: lenders[name])
+    assert found.figures.launch == {
+        "gemm": 1e-6,
+        "collective.all_reduce": 3e-6,
+        "collective.all_gather": 7e-6,
+    }
+    assert found.figures.efficiency["network"] == {"collective.all_gather": 0.5}
+    assert found.based_on == ""
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
