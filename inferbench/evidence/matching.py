@@ -19,7 +19,7 @@ from inferbench.model.citing import cited
 from inferbench.records.chip import Chip
 from inferbench.records.measurement import GENERATE, LANGUAGE, Condition, Measurement
 from inferbench.records.network import Network
-from inferbench.records.precision import PrecisionName
+from inferbench.records.precision import PrecisionName, stored
 from inferbench.records.stack import Stack
 from inferbench.records.system import System, SystemName
 from inferbench.specs.figures import Target, settled, targets
@@ -199,6 +199,9 @@ def _precision(m: Measurement, network: Network | None, registry: Registry) -> t
     cache = registry.alias("precisions", str(m.extra.get("kv_dtype", "")))
     if ours in ("bf16", "fp16") and cache == "fp8":
         ours = "w16a16kv8"
+    elif network is not None and stored(PrecisionName.parse(ours).kv) < 1.0:
+        # Engines that compute in 4 bits keep the cache in 8, whatever else a row's one word for all says.
+        ours = f"{ours}kv8" if cache in ("", "fp8") else ours
     PrecisionName.parse(ours)
     return ours, said
 
