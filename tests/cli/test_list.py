@@ -37,7 +37,7 @@ def test_chips_have_the_figures_of_their_datasheets(cli):
 @pytest.mark.needs_plugins(*CHIP)
 def test_a_chip_has_the_grade_of_its_best_stack(cli):
     found = entries(cli, "chips")
-    assert (found["b200"]["best_stack"], found["b200"]["grade"]) == ("trtllm-serving-b200", "calibrated")
+    assert (found["b200"]["best_stack"], found["b200"]["grade"]) == ("vllm-serving-b200", "calibrated")
     assert found["b300"]["grade"] == "transferred"
     assert found["gaudi-3"]["grade"] == "calibrated"
     assert found["l4"]["grade"] == "class"
