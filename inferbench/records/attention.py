@@ -69,6 +69,12 @@ class Attention(Op):
         """Elements of keys and values per position."""
         return self.kv_heads * (self.qk_dim + self.v_dim) if self.width is None else self.width
 
+    @property
+    def latent(self) -> bool:
+        """Whether a latent is held per position instead of the keys and values computed with (MLA)."""
+        width = np.asarray(self.state_width)
+        return bool(np.any((width > 0) & (width != self.kv_heads * (self.qk_dim + self.v_dim))))
+
     @cached_property
     def bytes(self) -> Bytes:
         """Queries in, results out; every held position once (old ones read, new ones written)."""

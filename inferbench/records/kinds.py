@@ -29,7 +29,8 @@ class Field:
     """A number that says an operator.
 
     Attributes:
-        default: What it is where nothing is said; None: it must be given, or is like another.
+        default: What it is where nothing is said, nor the number that it is like; None: it must be given, or
+            is like another.
         least: The smallest value that makes sense.
         like: The number that it equals where nothing is said.
     """
@@ -73,7 +74,8 @@ class Kind:
 
     def op(self, columns: Columns, precision: Precision, words: Words | None = None) -> Op:
         """Build an operator; numbers that are not given take their default."""
-        defaults = {name: field.default for name, field in self.fields.items() if field.default is not None}
+        own = ((name, field.default) for name, field in self.fields.items() if not field.like)
+        defaults = {name: default for name, default in own if default is not None}
         full: dict[str, Numeric] = {**defaults, **columns}
         full |= {n: full[field.like] for n, field in self.fields.items() if field.like and n not in full}
         return self.build(full, precision, {**self.words, **(words or {})})
@@ -145,7 +147,8 @@ def _attention(c: Columns, precision: Precision, words: Words) -> Op:
         keys=keys,
         pairs=np.where(causal > 0, whole - queries * (queries - 1.0) / 2.0, whole),
         qk_dim=c["head_dim"],
-        v_dim=c["head_dim"],
+        v_dim=c["v_dim"],
+        width=c["latent"] if np.any(np.asarray(c["latent"]) > 0) else None,
         cached=bool(np.any(causal > 0)),
     )
 
@@ -198,6 +201,8 @@ DESCRIBED: tuple[Kind, ...] = (
             "queries": _ONE,
             "keys": _WANTED,
             "head_dim": Field(128.0),
+            "v_dim": Field(128.0, like="head_dim"),
+            "latent": Field(0.0, 0.0),
             "causal": _MAY_BE_ZERO,
         },
         _attention,

@@ -24,9 +24,14 @@ CONTEXT = ("attention.context", "attention")
 ENCODER = ("attention.encoder", *CONTEXT)
 GENERATION = ("attention.generation", "attention")
 ALONE = ("attention.generation.mha", *GENERATION)
+LATENT_CONTEXT = ("attention.context.mla", *CONTEXT)
+LATENT = ("attention.generation.mla", *GENERATION)
 NAMED: Mapping[str, tuple[str, ...]] = {
     kind: tuple(names[0].removeprefix(f"{kind}.") for names in some)
-    for kind, some in {"gemm": (EXPERT_PRODUCTS,), "attention": (ALONE, GENERATION, CONTEXT, ENCODER)}.items()
+    for kind, some in {
+        "gemm": (EXPERT_PRODUCTS,),
+        "attention": (LATENT, ALONE, GENERATION, LATENT_CONTEXT, CONTEXT, ENCODER),
+    }.items()
 }
 """Kind to the variants that it has, special to general."""
 OPEN = ("elementwise", "collective")
@@ -40,7 +45,8 @@ def variants(op: Op) -> tuple[tuple[Names, Mask | bool], ...]:
     - Attention: `attention.generation` where there is one query per sequence (with `.mha` before it where
     every query
       head has keys of its own: libraries have another kernel for grouped heads), `attention.encoder` where
-      nothing is cached, else `attention.context`.
+      nothing is cached, else `attention.context`; where a latent is held in place of keys and values,
+      `attention.generation.mla` and `attention.context.mla`.
     - Products of touched experts: `gemm.experts`.
     - Element-wise work that is part of something: `elementwise.experts` (the weighted sum of experts'
     results).
@@ -67,6 +73,9 @@ def _attention(op: Attention) -> tuple[tuple[Names, Mask | bool], ...]:
     if not op.cached:
         return ((ENCODER, True),)
     single, alone = np.asarray(op.queries) <= 1, np.asarray(op.kv_heads) >= np.asarray(op.heads)
+    if op.latent:
+        masks = ((LATENT_CONTEXT, ~single), (LATENT, single))
+        return tuple((names, True if mask.all() else mask) for names, mask in masks if mask.any())
     if not single.any():
         return ((CONTEXT, True),)
     if single.all() and (alone.all() or not alone.any()):

@@ -26,6 +26,12 @@ ATTENTION = {
     "generation_attention": "generation",
     "encoder_attention": "encoder",
 }
+# Attention of DeepSeek V3 beside a latent of 512 and 64 shared dimensions: keys and values are expanded for
+# prompts (128 + 64 and 128 wide), absorbed for tokens.
+LATENT = {
+    "mla_context": ("context", {"head_dim": 192.0, "v_dim": 128.0, "latent": 576.0}),
+    "mla_generation": ("generation", {"head_dim": 576.0, "v_dim": 512.0, "latent": 576.0, "kv_heads": 1.0}),
+}
 # How near a rate must be to tokens by time to be taken for that count.
 NEAR = 0.05
 
@@ -66,6 +72,11 @@ def op_fields(row: Row, chips: int) -> dict[str, Any]:
         return _op("gemm", row.axes(m="m", n="n", k="k"))
     if name in ATTENTION:
         return _op("attention", _attention(row, ATTENTION[name]), variant=ATTENTION[name])
+    if name in LATENT:
+        kind, known = LATENT[name]
+        axes = {**_attention(row, kind), **known}
+        # A prompt of one token runs in the prompts' kernel: nothing here costs such a thing.
+        return _op("attention" if kind == "generation" or axes["queries"] > 1 else name, axes, variant=kind)
     if name in COLLECTIVES:
         axes = {"payload": row.number("message_bytes"), "group": float(chips)}
         return _op("collective", axes, variant=COLLECTIVES[name])
