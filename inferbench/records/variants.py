@@ -74,8 +74,8 @@ def _attention(op: Attention) -> tuple[tuple[Names, Mask | bool], ...]:
         return ((ENCODER, True),)
     single, alone = np.asarray(op.queries) <= 1, np.asarray(op.kv_heads) >= np.asarray(op.heads)
     if op.latent:
-        masks = ((LATENT_CONTEXT, ~single), (LATENT, single))
-        return tuple((names, True if mask.all() else mask) for names, mask in masks if mask.any())
+        latent = ((LATENT_CONTEXT, ~single), (LATENT, single))
+        return tuple((names, True if mask.all() else mask) for names, mask in latent if mask.any())
     if not single.any():
         return ((CONTEXT, True),)
     if single.all() and (alone.all() or not alone.any()):

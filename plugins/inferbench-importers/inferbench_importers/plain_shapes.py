@@ -73,10 +73,10 @@ def op_fields(row: Row, chips: int) -> dict[str, Any]:
     if name in ATTENTION:
         return _op("attention", _attention(row, ATTENTION[name]), variant=ATTENTION[name])
     if name in LATENT:
-        kind, known = LATENT[name]
-        axes = {**_attention(row, kind), **known}
+        part, known = LATENT[name]
+        axes = {**_attention(row, part), **known}
         # A prompt of one token runs in the prompts' kernel: nothing here costs such a thing.
-        return _op("attention" if kind == "generation" or axes["queries"] > 1 else name, axes, variant=kind)
+        return _op("attention" if part == "generation" or axes["queries"] > 1 else name, axes, variant=part)
     if name in COLLECTIVES:
         axes = {"payload": row.number("message_bytes"), "group": float(chips)}
         return _op("collective", axes, variant=COLLECTIVES[name])
