@@ -322,8 +322,8 @@ def scaled(stack: Stack, network: Network | None, precisions: Sequence[str], reg
     blocks = [one.endswith("_block") or (own and one.startswith("fp8")) for one in precisions]
     if not (blocks and all(blocks)):
         return stack
-    variant = next((head.name for head in registry.heads() if head.block_scales_of == stack.name), stack.name)
-    return registry.stack(variant)
+    variant = next((head.name for head in registry.heads() if head.block_scales_of == stack.name), "")
+    return registry.stack(variant) if variant else stack
 
 
 def _unlike(stack: Stack, chip: Chip, registry: Registry) -> float:

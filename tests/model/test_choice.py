@@ -212,3 +212,12 @@ def test_a_stack_of_one_chip_comes_before_one_of_eight():
     """SGLang on B200 was measured on 8 chips alone, TensorRT-LLM on 1 to 8."""
     one = chosen("best", "b200", "llama3-70b", precision="fp8").stack
     assert one.domain.counts[0] == 1
+
+
+@pytest.mark.needs_plugins("networks/deepseek-v3", "chips/h200")
+def test_a_stack_of_a_file_stays_where_none_takes_its_place(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('title = "Mine"\n[time]\nmodel = "roofline"\n')
+    known = ib.installed()
+    mine = known.stack(str(path))
+    assert scaled(mine, known.network("deepseek-v3"), ["fp8"], known) is mine
