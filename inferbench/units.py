@@ -145,14 +145,25 @@ _MEANINGS = {
     "g/kWh": "a carbon intensity",
     "": "a number without unit",
 }
+# Dollars with the sign in front: "$2.50/h", "$30k".
+_DOLLARS = re.compile(r"\$\s*(?P<number>[0-9.,_]+)\s*(?P<prefix>[kM]?)(?P<per>(?:/.+)?)")
 # How people write operations per second, after a prefix: "2250 TFLOPS", "750 TOPS".
 _RATES = re.compile(r"(?P<number>.*?)(?P<prefix>[kMGTPE]?)(?:FLOP/s|FLOPS|FLOPs|OPS|OP/s)")
 # Spellings with a factor of their own, which take no prefix.
 _SPELLINGS: dict[str, dict[str, float]] = {
     "m2": {"mm2": 1e-6, "mm²": 1e-6, "cm2": 1e-4, "cm²": 1e-4, "m²": 1.0},
-    "s": {"years": YEAR, "year": YEAR, "days": 86400.0, "day": 86400.0, "hours": 3600.0, "hour": 3600.0},
+    "s": {
+        "years": YEAR,
+        "year": YEAR,
+        "yr": YEAR,
+        "days": 86400.0,
+        "day": 86400.0,
+        "hours": 3.6e3,
+        "hour": 3.6e3,
+    },
     "USD/h": {"$/hour": 1.0, "$/h": 1.0, "USD/hour": 1.0, "USD/hr": 1.0, "$/hr": 1.0},
     "USD/kWh": {"$/kWh": 1.0, "USD/MWh": 1e-3},
+    "g/kWh": {"gCO2/kWh": 1.0, "gCO2e/kWh": 1.0, "g CO2/kWh": 1.0, "kg/MWh": 1.0},
 }
 
 
@@ -185,6 +196,8 @@ def parse(text: str | float, unit: Unit) -> float:
                 f'the number is beyond all others; {unit.meaning} is like "{unit.example}"'
             ) from None
         return checked(value, str(text), unit)
+    if match := _DOLLARS.fullmatch(text.strip()):
+        text = f"{match['number'].replace(',', '')} {match['prefix']}USD{match['per']}"
     if (spelt := _spelt(text, unit)) is not None:
         return checked(spelt, f'"{text}"', unit)
     from quantiphy import InvalidNumber, Quantity

@@ -16,6 +16,7 @@ from inferbench.discovery.what_if import what_if as changed
 from inferbench.errors import InferBenchError, suggest
 from inferbench.records.scenario import Term
 from inferbench.specs.options import read_option
+from inferbench.units import Unit, parse
 
 __all__ = [
     "Asked",
@@ -253,7 +254,14 @@ def _price(text: str) -> tuple[str, str]:
     if term.strip() not in terms:
         remedy = suggest(term.strip(), terms) or f"known are {', '.join(terms)}"
         raise InferBenchError.at("--price", f"unknown term '{term.strip()}'", remedy)
-    return _pair(f"{Term(term.strip()).path}={value}", "--price", "purchase=30kUSD")
+    path, text = _pair(f"{Term(term.strip()).path}={value}", "--price", "purchase=30kUSD")
+    example = "30kUSD" if term.strip() == Term.PURCHASE else "2.5USD/h"
+    symbol = example.lstrip("0123456789.k")
+    try:
+        parse(text, Unit(symbol, "a price", example, zero=True))
+    except ValueError as error:
+        raise InferBenchError.at(f"--price {term.strip()}", str(error)) from None
+    return path, text
 
 
 def axes_from(

@@ -122,6 +122,8 @@ def test_a_scenario_and_a_system_may_be_files(cli, tmp_path):
     ("words", "said"),
     [
         (("--price", "2.5USD/h"), "'2.5USD/h' has no term\n  write it like --price on_demand=2.5USD/h"),
+        (("--price", "on_demand=2.5"), '--price on_demand: "2.5" is a number without unit'),
+        (("--price", "purchase=2.5USD/h"), '--price purchase: "2.5USD/h" is a rental rate'),
         (("--price", "ondemand=2.5USD/h"), "unknown term 'ondemand'\n  did you mean 'on_demand'?"),
         (("--set", "scenario.elektricity=1USD/kWh"), "unknown key\n  did you mean 'electricity'?"),
         (("--set", "network.num_layers=3"), "unknown key\n  did you mean 'num_hidden_layers'?"),
