@@ -171,8 +171,7 @@ def _per_watt(runs: Sequence[Run]) -> Array:
     """Items per joule at the wall, 0 where infeasible, NaN without a power."""
 
     def one(run: Run) -> Array:
-        watts = run.system.wall(run.values(run.energy.watts))
-        return _where_feasible(run, run.values(run.items / run.seconds) / watts)
+        return _where_feasible(run, run.values(run.items / run.seconds / run.wall_watts))
 
     return np.concatenate([one(run) for run in runs])
 

@@ -17,8 +17,8 @@ import numpy as np
 from inferbench.errors import InferBenchError
 from inferbench.model import partition
 from inferbench.model.case import Case, prepare
-from inferbench.model.intervals import MATERIAL, inside, step_log_errors, unlike
-from inferbench.model.outside import strange_operators
+from inferbench.model.intervals import MATERIAL, inside, step_log_errors
+from inferbench.model.outside import strange_operators, unlike
 from inferbench.model.refusal import idle_ranks, unfit, unsupported
 from inferbench.model.step import Pass, one_layout, placed
 from inferbench.num import Array, Indices, Mask, Numeric

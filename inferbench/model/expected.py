@@ -72,7 +72,7 @@ class Expected:
         per_chip: Items per second and chip, all users together.
         dollars: US dollars per million items.
         term: On what terms; None where no price is known.
-        joules: Per item, at the boundary of the chip's spec.
+        joules: Per item, at the wall.
         bound: Seconds that no schedule beats.
         grade: Place in `GRADES`.
     """
@@ -104,7 +104,8 @@ def expected(run: Run, index: tuple[int, ...]) -> Expected:
     fits = bool(run.values(run.feasible)[index])
     watts = float(run.values(run.energy.watts)[index])
     slow, fast = (float(end[index]) for end in reversed(bounds(run, "time")))
-    energy = [float(end[index]) for end in bounds(run, "energy")]
+    energy = [float(end[index]) for end in bounds(run, "wall_energy")]
+    at_wall = float(run.values(run.wall_watts)[index]) * seconds / items
     rate = items / seconds
     term, dollars = _dollars(run, watts, rate, math.log(slow / fast) / (2.0 * INTERVAL))
     nothing = Estimate(math.nan)
@@ -114,7 +115,7 @@ def expected(run: Run, index: tuple[int, ...]) -> Expected:
         per_chip=_between(rate / run.system.count, 1.0 / slow, 1.0 / fast) if fits else nothing,
         dollars=dollars if fits else nothing,
         term=term,
-        joules=_between(float(run.values(run.energy.joules)[index]) / items, *energy) if fits else nothing,
+        joules=_between(at_wall, *energy) if fits else nothing,
         bound=float(run.values(run.bound_seconds)[index]) if fits else math.nan,
         grade=int(run.grade[index]),
     )

@@ -26,10 +26,7 @@ from inferbench.model.case import Case
 from inferbench.num import Array, Mask, Numeric
 from inferbench.records.energy import Energy
 from inferbench.records.grid import Point
-from inferbench.records.op import Collective, Op
-from inferbench.records.placement import Site
 from inferbench.records.run import Metric, Run
-from inferbench.records.stack import OUTSIDE, Stack
 
 __all__ = [
     "INTERVAL",
@@ -49,11 +46,10 @@ __all__ = [
     "log_error",
     "step_log_errors",
     "together",
-    "unlike",
 ]
 
 # What a metric may be the inverse of.
-INVERSE = {"rate": "time", "per_energy": "energy"}
+INVERSE = {"rate": "time", "per_energy": "energy", "per_wall_energy": "wall_energy"}
 LEVEL = 0.90
 INTERVAL = 1.6448536269514722  # standard errors of a normal distribution: 5% lie above, 5% below
 # Outside the box. An unseen chip, precision or phase errs like a neighbour's stack, not like its own
@@ -192,39 +188,6 @@ def energy_spreads(time: Numeric, energy: Energy, waiting: Numeric, limit: float
     return np.hypot(of_power * time, energy.log_error), np.hypot(of_energy * time, energy.log_error)
 
 
-def unlike(stack: Stack, ops: Sequence[Op], site: Site) -> Numeric:
-    """Share of a step in operators that lie outside the boxes in which a stack's kernels were fitted.
-
-    An operator outside the box of its variant counts once. One with useful operations counts more where a
-    stack fitted on kernels alone has no figure of its kind, or where software runs another kernel: as often
-    as what is added to its error is more than 0.25. Times are the roofline's: the larger
-    of operations over peak and bytes over bandwidth.
-
-    Args:
-        stack: With its domain.
-        ops: Of one layout, sharded.
-        site: Where they run.
-    """
-    total: Numeric = 0.0
-    part: Numeric = 0.0
-    for op in ops:
-        seconds = _roughly(op, site) * op.repeat
-        formats = tuple(site.computes_in(point.compute) for point in op.precision.points)
-        outside = ~np.asarray(stack.domain.holds(op))
-        more = stack.shared_error(op, formats) / OUTSIDE * (np.asarray(op.useful) > 0)
-        more = np.where(np.isnan(more), 1.0, more)  # nobody knows how far: outside, as any other
-        total, part = total + seconds, part + seconds * np.maximum(outside, more)
-    return part / np.where(np.asarray(total) > 0, total, 1.0)
-
-
-def _roughly(op: Op, site: Site) -> Numeric:
-    """Roofline time of an operator on one chip; a collective's payload over its link."""
-    if isinstance(op, Collective):
-        link = site.link(op.group)
-        return 0.0 if link is None else op.payload / link.bandwidth
-    return np.maximum(op.useful / site.rate(op), op.bytes.total / site.bandwidth(site.chip.main))
-
-
 def inside(case: Case, at: Point) -> Mask:
     """Whether points lie in the box in which the stack was fitted."""
     return np.asarray(outside(case, at)) <= 0.0
@@ -295,8 +258,8 @@ def bounds(run: Run, of: str = "time") -> tuple[Array, Array]:
 
     Args:
         run: With its standard errors.
-        of: `time`, `power` (never above the power limit) or `energy` (never above the limit for the longest
-            time).
+        of: `time`, `power` (never above the power limit), `energy` (never above the limit for the longest
+            time), `wall_power` or `wall_energy`.
 
     Returns:
         Low and high, each of the run's full shape.
@@ -304,12 +267,26 @@ def bounds(run: Run, of: str = "time") -> tuple[Array, Array]:
     Example:
         A standard error of 0.04 gives 0.936 and 1.068.
     """
+    if of in ("wall_power", "wall_energy"):
+        return _at_wall(run, of)
     log_errors = {"time": run.log_error, "power": run.power_log_error, "energy": run.energy_log_error}
     log_error = run.values(log_errors[of])
     if of == "time":
         return ends(log_error)
     room = run.system.chip.power.tdp * run.system.count / run.values(run.energy.watts)
     return ends(log_error, room if of == "power" else longest(room, run.values(run.log_error)))
+
+
+def _at_wall(run: Run, of: str) -> tuple[Array, Array]:
+    """Factors on watts or joules at the wall: fixed watts cost joules as time does, the rest errs as the
+    chips' own figure; what the server's line errs by is joined in quadrature.
+    """
+    share = run.values(run.system.boards_share(run.energy.watts, run.energy.limit))
+    inner = bounds(run, "power" if of == "wall_power" else "energy")
+    fixed: tuple[Numeric, Numeric] = (1.0, 1.0) if of == "wall_power" else bounds(run, "time")
+    low, high = (np.log((1.0 - share) * a + share * b) for a, b in zip(fixed, inner, strict=True))
+    wide = INTERVAL * run.system.wall_log_error
+    return np.exp(-np.hypot(low, wide)), np.exp(np.hypot(high, wide))
 
 
 def factors(metric: Metric, run: Run) -> tuple[Array, Array]:

@@ -1,21 +1,22 @@
-"""What of a point lies outside the box in which its stack was fitted, and by how much, in words."""
+"""What of a point lies outside the box in which its stack was fitted, and by how much."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from inferbench.num import Numeric
 from inferbench.records.fit import field_of
-from inferbench.records.op import Op
+from inferbench.records.op import Collective, Op
+from inferbench.records.placement import Site
 from inferbench.records.run import Run
-from inferbench.records.stack import Stack
+from inferbench.records.stack import OUTSIDE, Stack
 from inferbench.records.variants import variants
 
-__all__ = ["outside_at", "strange_operators"]
-
+__all__ = ["outside_at", "strange_operators", "unlike"]
 
 NEVER = ": no kernel like it was fitted"
 
@@ -120,3 +121,36 @@ def _axes(run: Run, at: Mapping[str, Any]) -> Iterator[str]:
             continue
         edge, way = (high, "to") if value > high else (low, "from")
         yield _beyond(axis, value, edge, way)
+
+
+def unlike(stack: Stack, ops: Sequence[Op], site: Site) -> Numeric:
+    """Share of a step in operators that lie outside the boxes in which a stack's kernels were fitted.
+
+    An operator outside the box of its variant counts once. One with useful operations counts more where a
+    stack fitted on kernels alone has no figure of its kind, or where software runs another kernel: as often
+    as what is added to its error is more than 0.25. Times are the roofline's: the larger
+    of operations over peak and bytes over bandwidth.
+
+    Args:
+        stack: With its domain.
+        ops: Of one layout, sharded.
+        site: Where they run.
+    """
+    total: Numeric = 0.0
+    part: Numeric = 0.0
+    for op in ops:
+        seconds = _roughly(op, site) * op.repeat
+        formats = tuple(site.computes_in(point.compute) for point in op.precision.points)
+        outside = ~np.asarray(stack.domain.holds(op))
+        more = stack.shared_error(op, formats) / OUTSIDE * (np.asarray(op.useful) > 0)
+        more = np.where(np.isnan(more), 1.0, more)  # nobody knows how far: outside, as any other
+        total, part = total + seconds, part + seconds * np.maximum(outside, more)
+    return part / np.where(np.asarray(total) > 0, total, 1.0)
+
+
+def _roughly(op: Op, site: Site) -> Numeric:
+    """Roofline time of an operator on one chip; a collective's payload over its link."""
+    if isinstance(op, Collective):
+        link = site.link(op.group)
+        return 0.0 if link is None else op.payload / link.bandwidth
+    return np.maximum(op.useful / site.rate(op), op.bytes.total / site.bandwidth(site.chip.main))

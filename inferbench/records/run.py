@@ -308,6 +308,12 @@ class Run:
             yield at, index
 
 
+# Whose error a metric has.
+Whose = Literal[
+    "time", "power", "energy", "rate", "per_energy", "wall_power", "wall_energy", "per_wall_energy"
+]
+
+
 @attrs.frozen(eq=False)
 class Metric:
     """A figure of merit computed from a finished run.
@@ -324,9 +330,9 @@ class Metric:
         shown_in: Screens that show it without `-v`, of `SCREENS`. JSON and CSV have all
             metrics.
         kind: `number`, `fraction` (shown in per cent) or `text`.
-        interval: Whose error it has under a fitted stack: the step's time, its power or its energy; `rate`
-            is per time, `per_energy` per energy. Such a metric is followed by `<name>_low` and
-            `<name>_high` in JSON.
+        interval: Whose error it has under a fitted stack: the step's time, its power or its energy, at the
+            chips or at the wall; `rate` is per time, `per_energy` per energy. Such a metric is followed by
+            `<name>_low` and `<name>_high` in JSON.
         spread: Run to low and high factor of what it takes from ranges in specs (a price), beside the
             interval; None: nothing.
         role: What scores over a space take it for, of `ROLES`.
@@ -343,7 +349,7 @@ class Metric:
     order: int = 1000
     shown_in: frozenset[str] = SCREENS
     kind: Literal["number", "fraction", "text"] = "number"
-    interval: Literal["time", "power", "energy", "rate", "per_energy"] | None = None
+    interval: Whose | None = None
     spread: Callable[[Run], tuple[Any, Any]] | None = None
     role: Role | None = None
     chain: Chain | None = None

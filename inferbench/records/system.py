@@ -227,5 +227,32 @@ class System:
         tdp = self.chip.power.tdp
         return self.chip.node.wall(watts, self.count, limit if math.isnan(tdp) else tdp)
 
+    def boards_share(self, watts: Numeric, limit: float = math.nan) -> Numeric:
+        """Share of the watts at the wall that follows what the chips draw; the rest is fixed.
+
+        Args:
+            watts, limit: As for `wall`.
+
+        Example:
+            Of 860 W at the wall 660 W follow two boards of 300 W.
+
+            >>> from inferbench.records.node import Node
+            >>> node = Node(name="n", title="N", chips_per_node=8, fixed=800.0, factor=1.1)
+            >>> chip = Chip(name="x", title="X", vendor="V", architecture_type="simt", architecture=None,
+            ...             node=node)
+            >>> round(System(chip, 2).boards_share(600.0), 3)
+            0.767
+        """
+        node = self.chip.node
+        whole = self.chip.power.boundary == "system" or node is None
+        return watts / self.wall(watts, limit) * (1.0 if whole or node is None else node.factor)
+
+    @property
+    def wall_log_error(self) -> float:
+        """Log standard error of the watts at the wall at given watts of the chips; NaN where nobody says."""
+        if self.chip.power.boundary == "system":
+            return 0.0
+        return math.nan if self.chip.node is None else self.chip.node.log_error
+
     def __str__(self) -> str:
         return f"{self.count}x{self.chip.name}" if self.count > 1 else self.chip.name

@@ -9,13 +9,16 @@ import attrs
 
 from inferbench.model.document import reason_at
 from inferbench.model.expected import Estimate, Expected, chances, expected, ranks
+from inferbench.records.chip import Chip
 from inferbench.records.choice import BOUND, CLASS, GRADES, TRANSFERRED
 from inferbench.records.run import Metric, Run
-from inferbench.records.scenario import Term
+from inferbench.records.scenario import HourlyCost, Term
+from inferbench.records.system import System
 from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.model import DASH, Cell, Table
+from inferbench.units import show
 
-__all__ = ["SHORT", "SURE", "UNPRICED", "Block", "answer", "compact", "percent", "span"]
+__all__ = ["SHORT", "SURE", "Block", "answer", "compact", "percent", "span", "unpriced", "unranked"]
 
 # Terms of prices in the words that a label has room for.
 SHORT = {
@@ -25,8 +28,6 @@ SHORT = {
     Term.RESERVED_1Y: "1 year",
     Term.RESERVED_3Y: "3 years",
 }
-# What would supply a missing figure of dollars.
-UNPRICED = "no price was published: give one with --price on_demand=… or purchase=…"
 # A winner is named from this chance on.
 SURE = 0.9
 # Footnotes on one screen; the rest is a flag away.
@@ -153,8 +154,9 @@ def _rows(block: Block, heads: Sequence[int]) -> Iterator[tuple[Cell, ...]]:
         yield _row(label, [p.seconds for p in points], points, False, "s")
         yield (Cell("    bound"), *(_bound(p.bound, "≥", "s") for p in points))
     yield _row(f"  {item}s/s per chip", [p.per_chip for p in points], points, True)
-    yield _dollars(points, item, first.latency)
-    yield _row(f"  J/{item}", [p.joules for p in points], points, False)
+    yield _dollars(points, [run.system.chip for run in block.runs], item, first.latency)
+    spent = _row(f"  J/{item}, wall", [p.joules for p in points], points, False)
+    yield (spent[0], *map(_because, spent[1:], points, block.runs))
     yield (Cell("  alg × hw × sw, %"), *(_chain(run, block.index) for run in block.runs))
 
 
@@ -170,7 +172,8 @@ def _software(run: Run, point: Expected, index: tuple[int, ...], head: int) -> C
     """The software's name and the grade's symbol; why a system has no answer, and from where figures come."""
     chip = run.system.chip.title
     if not bool(run.values(run.feasible)[index]):
-        return Cell("does not fit", (f"{chip}: {reason_at(run, index)}",), unsure=True)
+        said = "not served" if "stack" in {reason.code for reason in run.reasons} else "does not fit"
+        return Cell(said, (f"{chip}: {reason_at(run, index)}",), unsure=True)
     more = (f"{run.system.count} chips here",) if run.system.count != head else ()
     remarks = "; ".join((*more, *_wider(run, index), *_origin(run, point)))
     notes = (remarks,) if remarks else ()
@@ -217,11 +220,17 @@ def _row(
     return tuple(cells)
 
 
+def _because(cell: Cell, point: Expected, run: Run) -> Cell:
+    """A cell of joules; where they are not known, with the reason."""
+    why = run.energy.why if point.seconds.known and not point.joules.known else ""
+    return attrs.evolve(cell, notes=(f"{run.system.chip.title}: {why.partition(';')[0]}",)) if why else cell
+
+
 def _bound(value: float, sign: str, unit: str) -> Cell:
     return Cell(f"{sign} {span(Estimate(value), unit)}" if math.isfinite(value) else DASH, unsure=True)
 
 
-def _dollars(points: Sequence[Expected], item: str, latency: str) -> tuple[Cell, ...]:
+def _dollars(points: Sequence[Expected], chips: Sequence[Chip], item: str, latency: str) -> tuple[Cell, ...]:
     """Dollars per million items; ranked among the systems whose prices are of one kind."""
     terms = [point.term for point in points if point.term is not None]
     shared = max(dict.fromkeys(terms), key=terms.count) if terms else None
@@ -229,19 +238,32 @@ def _dollars(points: Sequence[Expected], item: str, latency: str) -> tuple[Cell,
     side = {"tpot_s": " out", "ttft_s": " in"}.get(latency, "")
     unit = f"$/Mtok{side}" if item == "token" else f"$/M{item}"
     cells = [Cell(f"  {unit}, {SHORT[shared]}" if shared is not None else f"  {unit}")]
-    for point, chance in zip(points, odds, strict=True):
+    for point, chip, chance in zip(points, chips, odds, strict=True):
         if not point.dollars.known:
-            unpriced = point.term is None and point.seconds.known
-            cells.append(Cell(DASH, (UNPRICED,) if unpriced else (), unsure=True))
+            lacks = point.term is None and point.seconds.known
+            cells.append(Cell(DASH, (unpriced(chip),) if lacks else (), unsure=True))
             continue
         note: tuple[str, ...] = ()
         if point.term is not None and shared is not None and point.term is not shared:
-            note = (f"{point.term.said}: there is no figure for {shared.said}, so it is not ranked",)
+            note = (unranked(point.term, shared),)
         if point.grade == BOUND:
             cells.append(Cell(f"≥ {compact(point.dollars.value)}", note, unsure=True))
         else:
             cells.append(Cell(span(point.dollars), note, best=chance >= SURE))
     return tuple(cells)
+
+
+def unpriced(chip: Chip) -> str:
+    """Why a chip has no dollars, which of its rates are of other terms, and what would supply one."""
+    listed = HourlyCost.of_rates(System(chip)).listed
+    others = [f"{term.said} {show(one.mid, 'USD/h')}" for term, one in listed.items() if one.mid >= 0]
+    beside = f" (only {', '.join(others)})" if others else ""
+    return f"no price to buy or to rent on demand was published{beside}: give one with --price"
+
+
+def unranked(term: Term, shared: Term) -> str:
+    """Why a price is not ranked beside those of other terms."""
+    return f"{term.said}: there is no figure for {shared.said}, so it is not ranked"
 
 
 def _chain(run: Run, index: tuple[int, ...]) -> Cell:

@@ -8,10 +8,11 @@ from typing import Any
 
 import attrs
 
-from inferbench.model.expected import Estimate, Expected, expected
+from inferbench.model.expected import Estimate, expected
 from inferbench.records.choice import BOUND, GRADES
 from inferbench.records.run import Run
-from inferbench.report.answer import compact, span
+from inferbench.records.scenario import Term
+from inferbench.report.answer import compact, span, unpriced
 from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.space.external import Flexibility
@@ -36,6 +37,7 @@ class _Figures:
     expected: tuple[Estimate, Estimate, Estimate]
     bound: tuple[float, float, float]
     grade: int
+    term: Term | None = None
 
 
 def card_report(
@@ -89,18 +91,10 @@ def _figures(run: Run) -> _Figures:
     tops = useful / 1e12
     speed = _inverse(point.seconds, tops / run.system.count)
     hour = _inverse(point.dollars, useful / items / 3600.0 * 1e6 / 1e12)
-    power = _inverse(_wall(run, point, index), useful / items / 1e12)
+    power = _inverse(point.joules, useful / items / 1e12)
     faster = point.seconds.value / point.bound
     bounds = tuple(one.value * faster for one in (speed, hour, power))
-    return _Figures((speed, hour, power), (bounds[0], bounds[1], bounds[2]), point.grade)
-
-
-def _wall(run: Run, point: Expected, index: tuple[int, ...]) -> Estimate:
-    """Joules per item at the wall."""
-    watts = float(run.values(run.energy.watts)[index])
-    more = float(run.system.wall(watts)) / watts
-    joules = point.joules
-    return Estimate(joules.value * more, joules.low * more, joules.high * more)
+    return _Figures((speed, hour, power), (bounds[0], bounds[1], bounds[2]), point.grade, point.term)
 
 
 def _inverse(one: Estimate, amount: float) -> Estimate:
@@ -115,7 +109,8 @@ def _block(title: str, runs: Sequence[Run], figures: Sequence[_Figures]) -> Iter
     )
     labels = ("  useful TOPS/chip", "  TOPS per $/h", "  TOPS/W at wall")
     for k, label in enumerate(labels):
-        yield (Cell(label), *(_expected_cell(one, k) for one in figures))
+        notes = _NOTES[k](runs, figures)
+        yield (Cell(label), *(_expected_cell(one, k, note) for one, note in zip(figures, notes, strict=True)))
         yield (Cell("    bound"), *(_limit(one.bound[k]) for one in figures))
 
 
@@ -129,11 +124,37 @@ def _software(run: Run, grade: int) -> Cell:
     )
 
 
-def _expected_cell(one: _Figures, k: int) -> Cell:
-    figure = one.expected[k]
+def _expected_cell(one: _Figures, k: int, note: str) -> Cell:
+    figure, notes = one.expected[k], (note,) if note else ()
     if not figure.known or one.grade == BOUND:
-        return Cell(DASH, unsure=True)
-    return Cell(span(figure))
+        return Cell(DASH, notes, unsure=True)
+    return Cell(span(figure), notes)
+
+
+def _of_prices(runs: Sequence[Run], figures: Sequence[_Figures]) -> list[str]:
+    """Why there are no dollars, or on what other terms than most systems' they are."""
+    terms = [one.term for one in figures if one.term is not None]
+    shared = max(dict.fromkeys(terms), key=terms.count) if terms else None
+    return [
+        ("" if one.term is shared or shared is None else f"{one.term.said}, the others {shared.said}")
+        if one.term is not None
+        else (unpriced(run.system.chip) if one.expected[0].known else "")
+        for run, one in zip(runs, figures, strict=True)
+    ]
+
+
+def _of_power(runs: Sequence[Run], figures: Sequence[_Figures]) -> list[str]:
+    """Why there are no watts."""
+    return [
+        f"{run.system.chip.title}: {run.energy.why.partition(';')[0]}"
+        if one.expected[0].known and not one.expected[2].known
+        else ""
+        for run, one in zip(runs, figures, strict=True)
+    ]
+
+
+# Footnotes of the three metrics.
+_NOTES = (lambda runs, figures: [""] * len(runs), _of_prices, _of_power)
 
 
 def _limit(value: float) -> Cell:

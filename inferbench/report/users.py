@@ -13,7 +13,8 @@ from inferbench.model.expected import Estimate, chances
 from inferbench.model.intervals import INTERVAL
 from inferbench.records.choice import BOUND, GRADES
 from inferbench.records.scenario import Term
-from inferbench.report.answer import SHORT, SURE, UNPRICED, compact, percent, span
+from inferbench.records.system import SystemName
+from inferbench.report.answer import SHORT, SURE, compact, percent, span, unpriced, unranked
 from inferbench.report.frontier import how, why_not
 from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.model import DASH, Cell, Next, Report, Table
@@ -54,6 +55,7 @@ class _Figures:
     term: Term | None
     how: str
     users: float
+    unpriced: str = ""
 
 
 RESIZED = "more than one chip: the fewest that hold a request, doubled until fast enough"
@@ -63,7 +65,7 @@ RATES = (
     ABOUT.tokens_per_s_per_chip.name,
     ABOUT.tokens_per_s_per_user.name,
     ABOUT.ttft_s.name,
-    ABOUT.joules_per_token.name,
+    ABOUT.wall_joules_per_token.name,
 )
 MONEY = ("usd_per_mtok_output", "usd_per_mtok_input", "usd_per_mtok_both")
 
@@ -123,8 +125,9 @@ def _figures(one: Serving, asked: Question, limits: tuple[float, float]) -> _Fig
     for name, tokens in zip(MONEY, (made, prompt, made + prompt), strict=True):
         figures[name] = _estimate(output * made / tokens, error)
     million = float(points.tokens_per_s[i]) * 3600.0 / 1e6
-    wide = math.hypot(float(points.log_error[i]), float(points.power_log_error[i]))
-    figures[CARBON] = _estimate(float(points.grams_co2_per_hour[i]) / million, wide)
+    figures[CARBON] = _estimate(
+        float(points.grams_co2_per_hour[i]) / million, float(points.wall_log_error[i])
+    )
     return _Figures(
         figures,
         bound,
@@ -133,6 +136,7 @@ def _figures(one: Serving, asked: Question, limits: tuple[float, float]) -> _Fig
         term,
         how(points, i),
         float(points.users[i]),
+        "" if term else unpriced(asked.registry.chip(SystemName.parse(one.found.system).chip)),
     )
 
 
@@ -174,7 +178,7 @@ def _verdicts(
     rows = (
         ("most per chip", ABOUT.tokens_per_s_per_chip.name, True, ""),
         ("cheapest per token", MONEY[0], False, f" ({shared.said})" if shared else ""),
-        ("most frugal per token", ABOUT.joules_per_token.name, False, ""),
+        ("most frugal per token", ABOUT.wall_joules_per_token.name, False, ""),
     )
     lines = []
     for label, name, higher, beside in rows:
@@ -208,7 +212,7 @@ def _table(
         (f"$/Mtok output{priced}", MONEY[0], False, ""),
         (f"$/Mtok input{priced}", MONEY[1], False, ""),
         (f"$/Mtok both{priced}", MONEY[2], False, ""),
-        ("J/token", ABOUT.joules_per_token.name, False, ""),
+        ("J/token, wall", ABOUT.wall_joules_per_token.name, False, ""),
         ("g CO2/Mtok", CARBON, False, ""),
     )
     rows: list[tuple[Cell, ...]] = [
@@ -242,11 +246,11 @@ def _cells(
     for one, chance in zip(columns, odds, strict=True):
         figure = one.figures[name]
         if not figure.known:
-            unpriced = name == MONEY[0] and one.how
-            cells.append(Cell(DASH, (UNPRICED,) if unpriced else (), unsure=True))
+            why = (one.unpriced,) if name == MONEY[0] and one.unpriced else ()
+            cells.append(Cell(DASH, why, unsure=True))
             continue
         other = name in MONEY and one.term is not None and one.term is not shared
-        note = (f"{one.term.said}: not ranked beside {shared.said}",) if other and one.term and shared else ()
+        note = (unranked(one.term, shared),) if other and one.term and shared else ()
         if one.grade == BOUND:
             cells.append(
                 Cell(f"{'≤' if higher else '≥'} {span(Estimate(figure.value), unit)}", note, unsure=True)

@@ -282,6 +282,7 @@ def _columns(
         ABOUT.tokens_per_s_per_chip.name: tokens / system.count,
         ABOUT.power_w.name: watts,
         ABOUT.joules_per_token.name: watts / tokens,
+        ABOUT.wall_joules_per_token.name: system.wall(watts, one.decode.energy.limit) / tokens,
         **extra,
         **_dollars(asked, system, one.decode, watts, tokens),
         **_intervals(one.decode, served, tokens),
@@ -308,6 +309,7 @@ def _doubts(
     time = share * one.doubt["prefill"] + (1.0 - share) * one.doubt["decode"]
     cost = HourlyCost.under(asked.scenario, System(system.chip, system.count), watts, one.decode.energy.limit)
     price = {term: np.log(cost.of(term, "high") / cost.of(term, "low")) / (2.0 * INTERVAL) for term in Term}
+    boards = system.boards_share(watts, one.decode.energy.limit)
     return {
         ABOUT.grams_co2_per_hour.name: np.nan
         if asked.scenario is None
@@ -316,6 +318,9 @@ def _doubts(
         ABOUT.ttft_log_error.name: one.doubt["prefill"],
         ABOUT.power_log_error.name: one.doubt["power"],
         ABOUT.joules_log_error.name: one.doubt["energy"],
+        ABOUT.wall_log_error.name: np.hypot(
+            boards * one.doubt["energy"] + (1.0 - boards) * time, system.wall_log_error
+        ),
         ABOUT.usd_log_error.name: np.hypot(time, price[Term.PURCHASE]),
         ABOUT.usd_cloud_log_error.name: np.hypot(time, price[Term.ON_DEMAND]),
     }
@@ -372,7 +377,7 @@ def _unknown(run: Run) -> dict[str, str]:
         if one.term is Term.PURCHASE:
             unpriced = "needs an economic scenario" if run.scenario is None else why[one.name]
             why[one.name] = unpriced or spent
-    why[ABOUT.joules_per_token.name] = spent
+    why[ABOUT.joules_per_token.name] = why[ABOUT.wall_joules_per_token.name] = spent
     return {name: text for name, text in why.items() if text}
 
 

@@ -57,8 +57,9 @@ class Points:
         grade: What the point rests on.
         grams_co2_per_hour: Of all chips, by the scenario's grid.
         log_error: Log standard error of times and rates, errors of prompts and tokens taken as alike;
-            `ttft_log_error`, `power_log_error`, `joules_log_error`, `usd_log_error`, `usd_cloud_log_error`
-            those of the others, ranges of prices in the last two. NaN under software without an interval.
+            `ttft_log_error`, `power_log_error`, `joules_log_error`, `wall_log_error`, `usd_log_error`,
+            `usd_cloud_log_error` those of the others, ranges of prices in the last two. NaN under software
+            without an interval.
         declared: Values of the metrics that ask to stand in a frontier.
     """
 
@@ -93,6 +94,7 @@ class Points:
             "rival": True,
         }
     )
+    wall_joules_per_token: Array = attrs.field(metadata={"doubt": "wall_log_error", "unit": "J"})
     replicas: Array = attrs.field()
     prompt_replicas: Array = attrs.field()
     chunk: Array = attrs.field()
@@ -132,6 +134,7 @@ class Points:
     ttft_log_error: Array = attrs.field()
     power_log_error: Array = attrs.field()
     joules_log_error: Array = attrs.field()
+    wall_log_error: Array = attrs.field()
     usd_log_error: Array = attrs.field()
     usd_cloud_log_error: Array = attrs.field()
     declared: Mapping[str, Column] = attrs.field(factory=dict)

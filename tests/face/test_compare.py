@@ -89,3 +89,23 @@ def test_the_width_of_intervals_stands_once_on_a_screen(cli):
         code, out, _ = cli(*command)
         assert code == 0
         assert " ".join(out.split()).replace(" %", "%").count("90%") == 1
+
+
+@pytest.mark.needs_plugins("chips/mi355x", "chips/b200", "chips/tpu-v5p", "chips/corsair")
+def test_a_missing_figure_says_why_and_what_else_is_published(cli):
+    """The MI355X has a published cost of ownership and a rate for three years, the Corsair no power."""
+    said = " ".join(cli("compare", "b200", "mi355x", "corsair")[1].split())
+    assert "only published ownership 1.69 USD/h, rental reserved 3 years 2.1 USD/h" in said
+    assert "d-Matrix Corsair: idle power is not published" in said
+    said = " ".join(cli("card", "b200", "mi355x", "tpu-v5p", "corsair")[1].split())
+    assert "only published ownership 1.69 USD/h" in said
+    assert "rental on demand, the others ownership" in said
+    assert "d-Matrix Corsair: idle power is not published" in said
+
+
+@pytest.mark.needs_plugins("chips/tpu-v7", "stacks/trtllm-serving-b200")
+def test_a_chip_that_the_software_does_not_serve_is_not_said_to_be_too_small(cli):
+    words = ("--stack", "trtllm-serving-b200", "-w", "llama3-70b/decode")
+    out = cli("compare", "b200", "tpu-v7", *words)[1]
+    assert "not served" in out
+    assert "does not fit" not in out

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.model.intervals import log_error, slower, together, unlike
+from inferbench.model.intervals import log_error, slower, together
 from inferbench.model.operators import cost_rows
+from inferbench.model.outside import unlike
 from inferbench.records.fit import Domain, Fit
 from inferbench.records.roofline import RooflineFigures
 from inferbench.records.stack import Stack

@@ -273,3 +273,53 @@ class TestKernelEnergies:
         file.write_text('title = "Mine"\n' + text)
         with pytest.raises(ib.InferBenchError, match=said):
             ib.installed().stack(str(file))
+
+
+class TestAtTheWall:
+    """A server of eight chips draws 1.6 kW and 1.1 W per watt of them: 200 + 550 W for one of 500 W."""
+
+    NODE = ib.Node(name="n", title="N", chips_per_node=8, fixed=1600.0, factor=1.1, log_error=0.1)
+
+    def run(self, time=0.0, power=0.0, energy=0.0, **of_node):
+        chip = attrs.evolve(ib.installed().chip("h100-sxm"), node=attrs.evolve(self.NODE, **of_node))
+        found = attrs.evolve(run(), energy=ib.Energy(500.0, 500.0), log_error=time)
+        return attrs.evolve(found, system=System(chip), power_log_error=power, energy_log_error=energy)
+
+    def high(self, found, of):
+        return float(np.ravel(bounds(found, of)[1])[0])
+
+    def test_a_sure_chip_leaves_the_server_s_own_error(self):
+        # exp(1.645 x 0.1)
+        for of in ("wall_power", "wall_energy"):
+            low, high = (float(np.ravel(end)[0]) for end in bounds(self.run(), of))
+            assert (low, high) == (pytest.approx(1 / 1.1788, rel=1e-4), pytest.approx(1.1788, rel=1e-4))
+
+    def test_fixed_watts_do_not_err_as_the_chip_s_power_does(self):
+        # 500 W may be 600 W: 200 + 660 of 200 + 550 W.
+        error = math.log(1.2) / INTERVAL
+        assert self.high(self.run(power=error, log_error=0.0), "wall_power") == pytest.approx(860 / 750)
+
+    def test_fixed_watts_cost_joules_as_long_as_the_step_lasts(self):
+        # A fifth more time and a tenth more of the chip's joules: 240 + 605 of 750.
+        time, energy = math.log(1.2) / INTERVAL, math.log(1.1) / INTERVAL
+        found = self.run(time=time, energy=energy, log_error=0.0)
+        assert self.high(found, "wall_energy") == pytest.approx(845 / 750)
+
+    def test_both_are_joined_in_quadrature(self):
+        # ln(860/750) = 0.1369 and 0.1645: 0.2140.
+        error = math.log(1.2) / INTERVAL
+        assert self.high(self.run(power=error), "wall_power") == pytest.approx(math.exp(0.2140), rel=1e-4)
+
+    def test_what_a_whole_system_draws_has_no_server_to_err(self):
+        found = self.run()
+        chip = found.system.chip
+        whole = attrs.evolve(chip, power=attrs.evolve(chip.power, boundary="system"))
+        assert self.high(attrs.evolve(found, system=System(whole)), "wall_power") == 1.0
+
+
+@pytest.mark.needs_plugins("chips/tpu-v7", "stacks/tpu-serving", "suites/reference")
+def test_a_chip_without_a_published_limit_has_watts_at_the_wall_too():
+    (one,) = ib.card(["tpu-v7"]).to_dict()["systems"]
+    for work in one["works"].values():
+        low, value, high = (work[f"useful_tops_per_watt_wall{end}"] for end in ("_low", "", "_high"))
+        assert low < value < high

@@ -76,6 +76,7 @@ METRICS = (
         wall_why,
         order=270,
         role="power",
+        interval="wall_power",
     ),
     ib.Metric(
         "joules_per_token",
@@ -109,7 +110,7 @@ METRICS = (
         _wall_token_why,
         applies=yields_tokens,
         order=73,
-        interval="per_energy",
+        interval="per_wall_energy",
     ),
     ib.Metric(
         "energy_efficiency",
@@ -119,7 +120,7 @@ METRICS = (
         lambda run: useful_rate(run) / 1e12 / run.wall_watts,
         wall_why,
         order=74,
-        interval="per_energy",
+        interval="per_wall_energy",
     ),
     ib.Metric(
         "grams_co2_per_mtok",
@@ -130,5 +131,6 @@ METRICS = (
         _carbon_why,
         applies=yields_tokens,
         order=275,
+        interval="wall_energy",
     ),
 )
