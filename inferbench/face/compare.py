@@ -13,7 +13,7 @@ from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
 from inferbench.face.asked import example_chips, find, listed, one_phase
 from inferbench.face.run import evaluated
-from inferbench.model.capacity import smallest_system
+from inferbench.model.capacity import UnknownCapacity, smallest_system
 from inferbench.model.choice import BEST, IDEAL, ForeignStack
 from inferbench.model.document import document, flatten
 from inferbench.model.own_formats import OWN
@@ -23,7 +23,7 @@ from inferbench.records.placement import Reason
 from inferbench.records.run import Run
 from inferbench.records.scenario import Suite
 from inferbench.records.system import System, SystemName
-from inferbench.report.answer import Block, answer
+from inferbench.report.answer import Block, answer, short
 from inferbench.report.following import run_words
 from inferbench.report.model import Next, Report, Table
 from inferbench.report.runs import comparison
@@ -132,7 +132,7 @@ class Comparison(Answer):
         for work, columns in zip(self.works, self.columns, strict=True):
             for one in columns if name in work.precisions else ():
                 own = one.run.grid.precisions[work.precisions.index(name)]
-                chips.setdefault(own, {})[one.run.system.chip.title] = None
+                chips.setdefault(own, {})[short(one.run.system.chip)] = None
         return ", ".join(f"{own} ({', '.join(titles)})" for own, titles in chips.items())
 
     def summary(self) -> str:
@@ -245,20 +245,23 @@ def _column(known: Registry, name: str, work: Work, settings: Mapping[str, Any])
     if parsed.stack:
         settings = {**settings, "stack": parsed.stack}
 
-    def of(system: str | System) -> Run:
+    def of(system: str | System, axes: Mapping[str, Axis] = work.axes) -> Run:
         return evaluated(
-            system, work.workload, known, work.axes, precision=work.precisions, most=MOST_BLOCKS, **settings
+            system, work.workload, known, axes, precision=work.precisions, most=MOST_BLOCKS, **settings
         )
 
+    notes: tuple[str, ...] = ()
     try:
         run = of(name)
+    except UnknownCapacity as error:  # one sequence instead of as many as fit
+        run = of(name, {**work.axes, "batch": 1})
+        notes = (f"{run.system.chip.title}: whether it fits isn't known; batch 1: {error.faults[0].found}",)
     except ForeignStack as error:  # refused for this column alone, unless it was written for it
         if parsed.stack:
             raise
         return _foreign(known, name, work, settings, error)
     except InferBenchError as error:
         run = _refused(of, known, parsed, error)
-    notes: tuple[str, ...] = ()
     if parsed.count is None and _too_large(run):
         try:
             bigger = smallest_system(run, known, settings["options"])

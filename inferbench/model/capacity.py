@@ -19,7 +19,7 @@ from inferbench.records.grid import Grid
 from inferbench.records.run import Run
 from inferbench.records.system import Layout, System
 
-__all__ = ["at_largest_batch", "largest_batch", "smallest_layout", "smallest_system"]
+__all__ = ["UnknownCapacity", "at_largest_batch", "largest_batch", "smallest_layout", "smallest_system"]
 
 MOST = 2.0**20
 
@@ -57,13 +57,17 @@ def largest_batch(case: Case, grid: Grid, layout: Layout) -> Array:
     return low
 
 
+class UnknownCapacity(InferBenchError):
+    """A chip whose memory's size is not known, so that nobody can say what fits."""
+
+
 def at_largest_batch(case: Case, grid: Grid) -> Run:
     """Evaluate every layout at its own largest batch and keep, point by point, the highest throughput."""
     best: Run | None = None
     if np.isnan(case.chip.capacity):
         path = f"memory.{case.chip.main}.capacity"
         lacks = f"{case.chip.name}.toml lacks {path} ({case.chip.missing(path)})"
-        raise InferBenchError.of_argument("batch", f"the largest can't be found: {lacks}", batch=1)
+        raise UnknownCapacity.of_argument("batch", f"the largest is not known: {lacks}", batch=1)
     for layout in layouts_of(case, case.graph(grid.at)):
         if best is not None and not fits(case, grid.solve(batch=np.ones(grid.shape)), layout).any():
             continue

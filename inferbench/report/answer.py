@@ -18,7 +18,7 @@ from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.model import DASH, Cell, Table
 from inferbench.units import show
 
-__all__ = ["SHORT", "SURE", "Block", "answer", "compact", "percent", "span", "unpriced", "unranked"]
+__all__ = ["SHORT", "SURE", "Block", "answer", "compact", "percent", "short", "span", "unpriced", "unranked"]
 
 # Terms of prices in the words that a label has room for.
 SHORT = {
@@ -28,6 +28,10 @@ SHORT = {
     Term.RESERVED_1Y: "1 year",
     Term.RESERVED_3Y: "3 years",
 }
+# Letters of a chip's title that a column has room for, three of them in 80.
+ROOM = 16
+# How names of priors begin; their grade's symbol says it too.
+PRIOR = "class-"
 # A winner is named from this chance on.
 SURE = 0.9
 # Footnotes on one screen; the rest is a flag away.
@@ -113,25 +117,44 @@ def answer(blocks: Sequence[Block], title: str, metrics: Sequence[Metric] = ()) 
         title: Network, precision, context.
         metrics: Those that plugins want on this screen, a row each.
     """
+    runs = blocks[0].runs
+    layouts = _layouts(runs)
     heads = (
         Cell(""),
-        *(_head(block_run, notes) for block_run, notes in zip(blocks[0].runs, blocks[0].notes, strict=True)),
+        *(_head(run, _notes(blocks, k), layouts) for k, run in enumerate(runs)),
     )
     rows: list[tuple[Cell, ...]] = []
     for block in blocks:
-        rows += [*_rows(block, [run.system.count for run in blocks[0].runs]), *_declared(block, metrics)]
+        rows += [*_rows(block, [run.system.count for run in runs]), *_declared(block, metrics)]
     grades = {GRADES[point.grade] for block in blocks for point in block.points} - {GRADES[BOUND]}
     legend = (f"[90 % interval]  {grade_legend(grades)}  ≤ ≥ bound",)
     return (_verdicts(blocks, title), Table("", heads, tuple(rows), legend=legend))
 
 
-def _head(run: Run, notes: Sequence[str]) -> Cell:
+def short(chip: Chip) -> str:
+    """A chip's title where a column has room for it, else its name."""
+    mark = "*" if chip.title.endswith("*") else ""
+    return chip.title if len(chip.title) <= ROOM else f"{chip.name}{mark}"
+
+
+def _head(run: Run, notes: Sequence[str], layouts: Sequence[str]) -> Cell:
     count = f"{run.system.count}×" if run.system.count > 1 else ""
     if "resized" in run.flags:
-        layout = run.layouts[int(run.values(run.layout).ravel()[0])]
-        said = f"{run.system.count} chips, the fewest that hold the network, in the fastest layout: {layout}"
-        notes = (said,)
-    return Cell(f"{count}{run.system.chip.title}", tuple(notes))
+        kind = "layout" if len(layouts) == 1 else "layouts"
+        notes = (f"the fewest chips that hold the network, in the fastest {kind}: {', '.join(layouts)}",)
+    return Cell(f"{count}{short(run.system.chip)}", tuple(notes))
+
+
+def _notes(blocks: Sequence[Block], k: int) -> list[str]:
+    """What all blocks have to say of one system, but for why it has several chips."""
+    plain = [block.notes[k] for block in blocks if "resized" not in block.runs[k].flags]
+    return list(dict.fromkeys(note for notes in plain for note in notes))
+
+
+def _layouts(runs: Sequence[Run]) -> list[str]:
+    """Layouts of the systems that were resized, in their order."""
+    resized = [run for run in runs if "resized" in run.flags]
+    return [str(run.layouts[int(run.values(run.layout).ravel()[0])]) for run in resized]
 
 
 def _rows(block: Block, heads: Sequence[int]) -> Iterator[tuple[Cell, ...]]:
@@ -179,7 +202,9 @@ def _software(run: Run, point: Expected, index: tuple[int, ...], head: int) -> C
     notes = (remarks,) if remarks else ()
     if point.grade == BOUND:
         return Cell("bound only", notes, unsure=True)
-    return Cell(f"{run.stack.family or run.stack.name} {SYMBOLS[GRADES[point.grade]]}", notes)
+    name = run.stack.family or run.stack.name
+    name = name if len(name) <= ROOM - 2 else name.removeprefix(PRIOR)
+    return Cell(f"{name} {SYMBOLS[GRADES[point.grade]]}", notes)
 
 
 def _origin(run: Run, point: Expected) -> tuple[str, ...]:
@@ -256,9 +281,9 @@ def _dollars(points: Sequence[Expected], chips: Sequence[Chip], item: str, laten
 def unpriced(chip: Chip) -> str:
     """Why a chip has no dollars, which of its rates are of other terms, and what would supply one."""
     listed = HourlyCost.of_rates(System(chip)).listed
-    others = [f"{term.said} {show(one.mid, 'USD/h')}" for term, one in listed.items() if one.mid >= 0]
-    beside = f" (only {', '.join(others)})" if others else ""
-    return f"no price to buy or to rent on demand was published{beside}: give one with --price"
+    others = [f"{SHORT[term]} {show(one.mid, 'USD/h')}" for term, one in listed.items() if one.mid >= 0]
+    known = f"only {', '.join(others)} published" if others else "no price published"
+    return f"{known}; give one with --price"
 
 
 def unranked(term: Term, shared: Term) -> str:
@@ -299,7 +324,7 @@ def _verdict(block: Block, name: str, higher: bool) -> str:
     names = _names(block.runs)
     known = [(name, odd) for name, odd in zip(names, odds, strict=True) if math.isfinite(odd)]
     if not known:
-        return "nobody can tell: fewer than two of these systems have a figure"
+        return "nobody can tell: fewer than two have a figure"
     first, *others = sorted(known, key=lambda pair: -pair[1])
     beside = f" ({shared.said})" if name == "dollars" and shared is not None else ""
     left = [name for name, odd in zip(names, odds, strict=True) if not math.isfinite(odd)]
@@ -312,7 +337,7 @@ def _verdict(block: Block, name: str, higher: bool) -> str:
 
 def _names(runs: Sequence[Run]) -> list[str]:
     """Titles of the chips; with the software behind one that stands in several columns."""
-    titles = [run.system.chip.title for run in runs]
+    titles = [short(run.system.chip) for run in runs]
     if len(set(titles)) == 1 < len(titles):
         return [f"@{run.stack.name}" for run in runs]
     return [

@@ -56,6 +56,7 @@ class _Figures:
     how: str
     users: float
     unpriced: str = ""
+    software: str = ""
 
 
 RESIZED = "more than one chip: the fewest that hold a request, doubled until fast enough"
@@ -137,6 +138,7 @@ def _figures(one: Serving, asked: Question, limits: tuple[float, float]) -> _Fig
         how(points, i),
         float(points.users[i]),
         "" if term else unpriced(asked.registry.chip(SystemName.parse(one.found.system).chip)),
+        asked.registry.stack(one.found.stack).family or one.found.stack,
     )
 
 
@@ -192,7 +194,7 @@ def _verdicts(
 
 def _verdict(known: Sequence[tuple[float, str]]) -> str:
     if not known:
-        return "nobody can tell: fewer than two of these systems have a figure"
+        return "nobody can tell: fewer than two have a figure"
     if known[0][0] >= SURE:
         return f"{known[0][1]}, {percent(known[0][0])} sure"
     return "not sure: " + ", ".join(f"{who} {percent(odd)}" for odd, who in known if odd >= 0.05)
@@ -266,7 +268,7 @@ def _software(one: Serving, column: _Figures, limits: tuple[float, float]) -> Ce
         return Cell("no", (f"{one.found.system}: {why_not(one.found, limits)}{more}",), unsure=True)
     if column.grade == BOUND:
         return Cell("bound only", unsure=True)
-    return Cell(f"{one.found.stack} {SYMBOLS[GRADES[column.grade]]}")
+    return Cell(f"{column.software} {SYMBOLS[GRADES[column.grade]]}")
 
 
 def _met(column: _Figures) -> Cell:

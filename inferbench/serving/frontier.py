@@ -307,20 +307,20 @@ def _doubts(
     """What points rest on, and log standard errors: those of prompts and of tokens weigh by their time."""
     share = np.clip(served.share, 0.0, 1.0)
     time = share * one.doubt["prefill"] + (1.0 - share) * one.doubt["decode"]
-    cost = HourlyCost.under(asked.scenario, System(system.chip, system.count), watts, one.decode.energy.limit)
+    limit = one.decode.energy.limit
+    cost = HourlyCost.under(asked.scenario, System(system.chip, system.count), watts, limit)
     price = {term: np.log(cost.of(term, "high") / cost.of(term, "low")) / (2.0 * INTERVAL) for term in Term}
-    boards = system.boards_share(watts, one.decode.energy.limit)
+    boards = system.boards_share(watts, limit)
+    wall = boards * one.doubt["energy"] + (1.0 - boards) * time
     return {
-        ABOUT.grams_co2_per_hour.name: np.nan
-        if asked.scenario is None
-        else asked.scenario.carbon(system, watts, one.decode.energy.limit),
+        ABOUT.grams_co2_per_hour.name: asked.scenario.carbon(system, watts, limit)
+        if asked.scenario
+        else np.nan,
         ABOUT.log_error.name: time,
         ABOUT.ttft_log_error.name: one.doubt["prefill"],
         ABOUT.power_log_error.name: one.doubt["power"],
         ABOUT.joules_log_error.name: one.doubt["energy"],
-        ABOUT.wall_log_error.name: np.hypot(
-            boards * one.doubt["energy"] + (1.0 - boards) * time, system.wall_log_error
-        ),
+        ABOUT.wall_log_error.name: np.hypot(wall, system.wall_log_error),
         ABOUT.usd_log_error.name: np.hypot(time, price[Term.PURCHASE]),
         ABOUT.usd_cloud_log_error.name: np.hypot(time, price[Term.ON_DEMAND]),
     }

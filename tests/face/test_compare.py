@@ -95,10 +95,10 @@ def test_the_width_of_intervals_stands_once_on_a_screen(cli):
 def test_a_missing_figure_says_why_and_what_else_is_published(cli):
     """The MI355X has a published cost of ownership and a rate for three years, the Corsair no power."""
     said = " ".join(cli("compare", "b200", "mi355x", "corsair")[1].split())
-    assert "only published ownership 1.69 USD/h, rental reserved 3 years 2.1 USD/h" in said
+    assert "only TCO 1.69 USD/h, 3 years 2.1 USD/h published; give one with --price" in said
     assert "d-Matrix Corsair: idle power is not published" in said
     said = " ".join(cli("card", "b200", "mi355x", "tpu-v5p", "corsair")[1].split())
-    assert "only published ownership 1.69 USD/h" in said
+    assert "only TCO 1.69 USD/h" in said
     assert "rental on demand, the others ownership" in said
     assert "d-Matrix Corsair: idle power is not published" in said
 
@@ -109,3 +109,40 @@ def test_a_chip_that_the_software_does_not_serve_is_not_said_to_be_too_small(cli
     out = cli("compare", "b200", "tpu-v7", *words)[1]
     assert "not served" in out
     assert "does not fit" not in out
+
+
+@pytest.mark.needs_plugins("chips/hailo-8", "chips/b200", "suites/reference")
+def test_a_chip_whose_memory_has_no_published_size_does_not_end_a_comparison(cli):
+    code, out, _ = cli("compare", "hailo-8", "b200")
+    assert code == 0
+    assert "Hailo-8: whether it fits isn't known; batch 1:" in " ".join(out.split())
+    table = ib.compare(["hailo-8", "b200"])
+    batches = [float(np.ravel(column.run.values(column.run.batch))[0]) for column in table.columns[1]]
+    assert batches[0] == 1 < batches[1]
+
+
+THREES = (
+    ("b200", "groq-lpu", "tpu-v5p"),
+    ("h100", "mi355x", "trainium2"),
+    ("max-1550", "gh200", "rtx-4090"),
+    ("gb200", "max-1550", "trainium1"),
+    ("b200", "groq-lpu", "wse-3"),
+)
+
+
+@pytest.mark.needs_plugins(*(f"chips/{name}" for three in THREES for name in three if name != "h100"))
+@pytest.mark.parametrize("three", THREES, ids=" ".join)
+def test_three_systems_stand_side_by_side_in_80_columns_and_40_lines(cli, three):
+    out = cli("compare", *three)[1]
+    assert out.count("single-user decode") == 1
+    assert len(out.splitlines()) <= 40
+
+
+@pytest.mark.needs_plugins("chips/mi355x", "chips/tpu-v7", "chips/trainium2", "chips/gaudi-3", "chips/wse-3")
+def test_seven_systems_stand_side_by_side_in_160_columns(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    seven = ("b200", "mi355x", "tpu-v7", "trainium2", "gaudi-3", "groq-lpu", "wse-3")
+    out = cli("compare", *seven)[1]
+    assert out.count("single-user decode") == 1
+    asked = ("-w", "llama3.3-70b", "--users-at", "30tok/s", "--prompt", "8000", "--output", "1000")
+    assert cli("compare", *seven, *asked)[1].count("tokens/s per chip") == 1
