@@ -310,12 +310,11 @@ def _doubts(
     limit = one.decode.energy.limit
     cost = HourlyCost.under(asked.scenario, System(system.chip, system.count), watts, limit)
     price = {term: np.log(cost.of(term, "high") / cost.of(term, "low")) / (2.0 * INTERVAL) for term in Term}
+    grams = asked.scenario.carbon(system, watts, limit) if asked.scenario else np.nan
     boards = system.boards_share(watts, limit)
     wall = boards * one.doubt["energy"] + (1.0 - boards) * time
     return {
-        ABOUT.grams_co2_per_hour.name: asked.scenario.carbon(system, watts, limit)
-        if asked.scenario
-        else np.nan,
+        ABOUT.grams_co2_per_hour.name: grams,
         ABOUT.log_error.name: time,
         ABOUT.ttft_log_error.name: one.doubt["prefill"],
         ABOUT.power_log_error.name: one.doubt["power"],
