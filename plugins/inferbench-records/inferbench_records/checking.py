@@ -58,8 +58,28 @@ def verified(document: Mapping[str, Any], known: ib.Registry) -> list[Difference
     found += _versions(document, known)
     results = computed(_with_own(document, known), document["arguments"]).to_dict()["results"]
     same = not any(not one.matters for one in found)
+    more = _brought_since(document, known)
+    for row in results:
+        for part in ("metrics", "unknown"):
+            row[part] = {name: one for name, one in row.get(part, {}).items() if _plain(name) not in more}
     found += _compared("results", list(document["results"]), results, 0.0 if same else CLOSE)
+    packages = dict(known.plugins.values())
+    found += [
+        Difference(f"made.packages.{owner}", "not there", packages.get(owner, "a file"), matters=False)
+        for owner in dict.fromkeys(more.values())
+    ]
     return found
+
+
+def _brought_since(document: Mapping[str, Any], known: ib.Registry) -> dict[str, str]:
+    """Metrics of packages that the record was made without, with their owners: it says nothing of them."""
+    had = {"inferbench-core", *dict(document["made"].get("packages", {}))}
+    return {name: one.owner for name, one in known.entries("metrics").items() if one.owner not in had}
+
+
+def _plain(name: str) -> str:
+    """The metric that an end of an interval belongs to."""
+    return name.removesuffix("_low").removesuffix("_high")
 
 
 def _hashes(document: Mapping[str, Any]) -> Iterator[Difference]:

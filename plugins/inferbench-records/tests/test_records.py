@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 
+import attrs
 import pytest
 from inferbench_records.checking import verified
 from inferbench_records.documents import digest, made, read
@@ -103,6 +104,14 @@ def test_other_versions_are_told_and_allow_the_last_digits(document):
     assert [(one.field, one.matters) for one in found] == [("made.numpy", False)]
     other = changed(other, ("results", 0, "metrics", "tpot_s"), value * (1 + 1e-11))
     assert fields(other) == ["results[0].metrics.tpot_s"]
+
+
+def test_a_package_that_adds_a_metric_is_told_and_changes_no_record(document):
+    one = ib.Metric("eggs", "eggs", "", "higher", lambda run: 2.0 * run.items)
+    known = ib.installed().with_records("metrics", [one])
+    known.entries("metrics")["eggs"] = attrs.evolve(known.entries("metrics")["eggs"], owner="inferbench-eggs")
+    found = verified(document, known)
+    assert [(one.field, one.matters) for one in found] == [("made.packages.inferbench-eggs", False)]
 
 
 def test_measurements_keep_their_boundary(tmp_path):
