@@ -9,7 +9,7 @@ from pathlib import Path
 
 from inferbench.errors import InferBenchError
 
-__all__ = ["has_content", "refuse_existing", "write"]
+__all__ = ["has_content", "refuse_existing", "refuse_stream", "write"]
 
 # Below these stand devices and open files of this process: what a shell passes for `>(...)` or `/dev/stdout`.
 _OPEN = ("/dev/", "/proc/")
@@ -38,6 +38,27 @@ def refuse_existing(path: str | Path, force: bool, argument: str = "out") -> Non
         str(path),
         force=True,
     )
+
+
+def refuse_stream(path: str | Path) -> None:
+    """Refuse what can be read once only, before anyone waits for it: a pipe, a device.
+
+    Args:
+        path: What is read more than once, or not from its start; a name that nobody has passes.
+
+    Raises:
+        InferBenchError: It is no regular file and no folder.
+
+    Example:
+        >>> refuse_stream("nowhere/results.csv")
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        found = "is a pipe or a device, and it is read more than once"
+        raise InferBenchError.at(str(path), found, "write it to a file first")
 
 
 def has_content(path: str | Path) -> bool:

@@ -104,3 +104,15 @@ def test_an_existing_file_is_not_replaced_in_silence(tmp_path):
     )
     for fine in (path, empty, tmp_path, tmp_path / "new"):
         files.refuse_existing(fine, force=fine == path)
+
+
+@needs_posix
+def test_what_can_be_read_once_only_is_refused_without_a_wait(tmp_path):
+    fifo, file = tmp_path / "fifo", tmp_path / "file"
+    os.mkfifo(fifo)
+    file.write_text("x")
+    for path in (fifo, "/dev/null"):
+        with pytest.raises(InferBenchError, match="is a pipe or a device"):
+            files.refuse_stream(path)
+    for path in (file, tmp_path, tmp_path / "nobody"):
+        files.refuse_stream(path)

@@ -14,6 +14,7 @@ import attrs
 
 from inferbench.discovery.registry import Registry
 from inferbench.errors import Fault, InferBenchError, suggest
+from inferbench.files import refuse_stream
 from inferbench.records.measurement import Importer, Measurement
 from inferbench.specs.plausible import doubts
 from inferbench.specs.plausible import faults as faults_of
@@ -79,6 +80,7 @@ def _judged(row: Measurement) -> tuple[Measurement, list[Fault]]:
 
 
 def _head(file: Path) -> str:
+    refuse_stream(file)
     try:
         with file.open("rb") as stream:
             raw = stream.read(HEAD)

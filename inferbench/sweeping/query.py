@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 
 from inferbench.errors import InferBenchError
+from inferbench.files import refuse_stream
 from inferbench.num import Column, Mask
 from inferbench.space.texts import Text, joined
 from inferbench.sweeping.parquet import needed, refuse_damaged
@@ -50,6 +51,7 @@ def query(path: Path, sql: str) -> Answer:
         >>> query(Path("space.parquet"), "select chip,
         ...     max(tokens_per_s_per_chip) from space group by chip")  # doctest: +SKIP
     """
+    refuse_stream(path)
     duckdb = needed("duckdb")
     dataset, missing = _dataset(path)
     with duckdb.connect(":memory:") as connection:

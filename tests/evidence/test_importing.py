@@ -1,6 +1,7 @@
 """Which importer reads a file, and what the core demands of its rows."""
 
 import math
+import os
 
 import pytest
 
@@ -139,3 +140,22 @@ def test_units_that_can_not_be_right_warn(having, file, fields, warned):
     registry = having(importer("a", "apple", row(**fields)))
     read_measurements(file, registry)
     assert [fault.found.startswith(warned) for fault in registry.warnings] == ([True] if warned else [])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
+def test_a_pipe_is_refused_before_anyone_waits_for_it(having, tmp_path):
+    pipe = tmp_path / "results.csv"
+    os.mkfifo(pipe)
+    with pytest.raises(ib.InferBenchError, match="is a pipe or a device") as error:
+        read_measurements(pipe, having(importer("a", "apple", row())))
+    assert "write it to a file first" in str(error.value)
+
+
+@pytest.mark.parametrize("where", ["sniff", "read"])
+def test_an_importer_that_ends_the_program_is_named(having, file, where):
+    def leave(*given):
+        raise SystemExit(3)
+
+    bad = ib.Importer("bad", "Bad", leave if where == "sniff" else lambda path, text: "", leave)
+    with pytest.raises(ib.InferBenchError, match=r"bad.*SystemExit: 3|SystemExit: 3.*bad"):
+        read_measurements(file, having(bad))
