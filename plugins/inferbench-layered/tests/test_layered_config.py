@@ -224,6 +224,29 @@ class TestMamba:
         with pytest.raises(ib.InferBenchError, match="5 kinds of layers are listed for 6 layers"):
             read(self.NEMOTRON, num_hidden_layers=6)
 
+    def test_a_layer_may_lack_a_part_and_have_its_own_width(self, read):
+        """Widths are 2/3 of the factor times the trunk's, up to a multiple of 256: 224 -> 256, 554 -> 768."""
+        off = {"no_op": True}
+        config = {
+            "model_type": "nemotron-nas",
+            "hidden_size": 64,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "head_dim": 16,
+            "vocab_size": 100,
+            "tie_word_embeddings": False,
+            "block_configs": [
+                {"attention": {"n_heads_in_group": 2}, "ffn": {"ffn_mult": 5.25}},
+                {"attention": off, "ffn": {"ffn_mult": 13.0}},
+                {"attention": {"n_heads_in_group": 4}, "ffn": off},
+            ],
+        }
+        graph = read(config)
+        attention = 64 * (4 + 2 * 2) * 16 + 64 * (4 + 2 * 1) * 16 + 2 * 64 * 64
+        dense, norms = 3 * 64 * (256 + 768), (2 + 2 + 1) * 64
+        assert graph.parameters() == 2 * 64 * 100 + norms + attention + dense
+        assert slope(graph) == (2 + 1) * 2 * 16 * 2
+
     def test_jamba(self, read):
         config = {
             "model_type": "jamba",

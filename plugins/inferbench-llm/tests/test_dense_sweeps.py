@@ -120,6 +120,8 @@ def test_speculation_by_hand(bench):
     assert np.squeeze(ops["qkv"].m) == 6.0
     assert float(np.squeeze(ops["qkv"].repeat)) == pytest.approx(80 / 3.68928)
     assert np.squeeze(ops["attention"].pairs) == sum(2048 + i for i in range(6))
+    assert float(np.squeeze(ops["lm_head"].repeat)) == pytest.approx(1 / 3.68928)
+    assert np.squeeze(ops["lm_head"].m) == 6.0
     assert bench().parameters(options=options) == 70_553_706_496
     assert bench().cache(options=options) == (2048 + 5) * 327_680
     assert Options(draft=3.0, acceptance=1.0).accepted == 4.0

@@ -146,3 +146,14 @@ class TestMethods:
         with pytest.raises(ib.InferBenchError) as caught:
             said(table)
         assert f"config.json: quantization_config: {named}" in str(caught.value)
+
+
+@pytest.mark.parametrize(("size", "name"), [(16, "nvfp4"), (32, "mxfp4")])
+def test_floats_of_four_bits_are_called_by_their_groups(size, name):
+    """NVIDIA's scales stand per 16 elements, those of microscaling per 32; the cache has 16 bits."""
+    group = {"num_bits": 4, "type": "float", "group_size": size}
+    table = {"quant_method": "compressed-tensors"}
+    whole = {**table, "config_groups": {"g": {"weights": group, "input_activations": group}}}
+    assert said(whole)[0] == f"{name}kv16"
+    alone = {**table, "config_groups": {"g": {"weights": group, "input_activations": None}}}
+    assert said(alone)[0] == f"w{name}a16"

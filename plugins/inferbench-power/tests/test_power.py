@@ -287,6 +287,13 @@ def test_a_narrow_format_is_unsure_by_its_share():
     assert found == pytest.approx(math.hypot(0.1718, 16.4 / 430.6), rel=1e-3)
 
 
+def test_narrow_operations_count_by_what_they_take():
+    # Twice the operations at half the energy are as far beyond the fit: half as unsure as a doubling, and
+    # the format by a factor of e beside it.
+    found = log_error(H100, {"ops": 2 * 297.689e12 * math.sqrt(2)}, formats=("fp8",))
+    assert found == pytest.approx(math.hypot(0.1718, math.hypot(0.5, 1.0) * 690.9 / 818.9), rel=3e-3)
+
+
 def test_figures_of_a_sibling_are_surer_than_those_of_a_class():
     sibling = chip("h200", 700.0, 75.0, memory={"hbm": ib.MemoryLevel(141e9, 4.8e12)})
     other = chip("somebody-else", 700.0, 75.0, memory={"hbm": ib.MemoryLevel(141e9, 4.8e12)})

@@ -1,0 +1,180 @@
+"""Change the code one place at a time and see whether tests notice: `python tools/mutate.py --sample 120`.
+
+Each mutant swaps one comparison, sum, product, extremum or logical word, or moves one number. The tests of
+its area run until the first fails; a mutant that none notices is written out. Files are changed in place and
+restored: run it in a checkout of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SLOWEST = 400
+"""Seconds after which a mutant counts as noticed: tests hang in it. An area's tests must take far less."""
+SWAPS: dict[type, type] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+}
+NAMES = {
+    "minimum": "maximum",
+    "maximum": "minimum",
+    "min": "max",
+    "max": "min",
+    "floor": "ceil",
+    "any": "all",
+}
+AREAS = {
+    "inferbench/model": ("tests/model", "tests/records", "tests/serving/test_serving.py"),
+    "inferbench/serving": ("tests/serving",),
+    "inferbench/calibration": ("tests/calibration",),
+}
+
+
+def areas() -> dict[Path, tuple[str, ...]]:
+    """Every module that is changed, and the folders of tests that should notice."""
+    found = {
+        path: tests
+        for folder, tests in AREAS.items()
+        for path in sorted((ROOT / folder).glob("*.py"))
+        if path.name != "__init__.py"
+    }
+    for package in sorted((ROOT / "plugins").iterdir()):
+        for path in sorted(package.glob("inferbench_*/**/*.py")):
+            if path.name != "__init__.py":
+                found[path] = (str((package / "tests").relative_to(ROOT)),)
+    return found
+
+
+def places(tree: ast.AST) -> Iterator[tuple[ast.AST, int]]:
+    """Yield what can be changed: a node, and which of its operators."""
+    skipped = {id(inner) for node in ast.walk(tree) for outer in _unread(node) for inner in ast.walk(outer)}
+    for node in ast.walk(tree):
+        if id(node) not in skipped:
+            yield from ((node, i) for i in _parts(node))
+
+
+def _parts(node: ast.AST) -> Iterable[int]:
+    """Which operators of a node can be changed; a number or a name counts as one."""
+    match node:
+        case ast.Compare():
+            return [i for i, op in enumerate(node.ops) if type(op) in SWAPS]
+        case ast.BinOp() | ast.BoolOp():
+            fits = type(node.op) in SWAPS
+        case ast.Constant():
+            fits = type(node.value) in (int, float)
+        case _:
+            fits = _name(node) in NAMES
+    return [0] if fits else []
+
+
+def _unread(node: ast.AST) -> Iterator[ast.AST]:
+    """Parts that say nothing to a machine: annotations, texts with values in them, decorators."""
+    if isinstance(node, ast.JoinedStr):
+        yield node
+    if isinstance(node, ast.FunctionDef):
+        yield from (*node.decorator_list, *([node.returns] if node.returns else ()))
+    if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation:
+        yield node.annotation
+
+
+def _name(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def change(node: ast.AST, which: int) -> None:
+    """Change a node of a tree."""
+    if isinstance(node, ast.Compare):
+        node.ops[which] = SWAPS[type(node.ops[which])]()
+    elif isinstance(node, ast.BinOp | ast.BoolOp):
+        node.op = SWAPS[type(node.op)]()
+    elif isinstance(node, ast.Constant):
+        assert isinstance(node.value, int | float)
+        node.value = node.value + 1 if node.value < 2 else node.value * 2
+    elif isinstance(node, ast.Attribute):
+        node.attr = NAMES[node.attr]
+    elif isinstance(node, ast.Name):
+        node.id = NAMES[node.id]
+
+
+def mutant(source: str, number: int) -> tuple[str, str]:
+    """Return the code with its place of a number changed, and what changed.
+
+    Args:
+        source: Of a module.
+        number: Of the place, from 0.
+    """
+    tree = ast.parse(source)
+    node, which = list(places(tree))[number]
+    before = ast.unparse(node)
+    change(node, which)
+    return ast.unparse(tree), f"{getattr(node, 'lineno', 0)}: {before}  ->  {ast.unparse(node)}"
+
+
+def noticed(path: Path, tests: tuple[str, ...]) -> bool:
+    """Whether the tests of an area, and the examples of the module, fail."""
+    examples = [str(path.relative_to(ROOT)), "--doctest-modules"]
+    for asked in (examples, list(tests)):
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+        try:
+            done = subprocess.run([*command, *asked], cwd=ROOT, capture_output=True, timeout=SLOWEST)
+        except subprocess.TimeoutExpired:
+            return True
+        if done.returncode not in (0, 5):
+            return True
+    return False
+
+
+def main() -> None:
+    """Sample mutants and say how many were noticed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sample", type=int, default=120)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="part of the paths")
+    asked = parser.parse_args()
+    known = {path: tests for path, tests in areas().items() if asked.only in str(path)}
+    everything = [
+        (path, number)
+        for path in known
+        for number in range(len(list(places(ast.parse(path.read_text(encoding="utf-8"))))))
+    ]
+    sample = random.Random(asked.seed).sample(everything, min(asked.sample, len(everything)))
+    seen = 0
+    for count, (path, number) in enumerate(sample, 1):
+        source = path.read_text(encoding="utf-8")
+        changed, said = mutant(source, number)
+        start = time.monotonic()
+        try:
+            path.write_text(changed, encoding="utf-8")
+            killed = noticed(path, known[path])
+        finally:
+            path.write_text(source, encoding="utf-8")
+        seen += killed
+        took = time.monotonic() - start
+        print(
+            f"{took:4.0f} s {'noticed ' if killed else 'SURVIVED'} {path.relative_to(ROOT)}:{said}",
+            flush=True,
+        )
+        print(f"  {seen} of {count} noticed", flush=True)
+    print(f"{seen} of {len(sample)} mutants noticed, {100.0 * seen / max(1, len(sample)):.0f} %")
+
+
+if __name__ == "__main__":
+    main()
