@@ -26,7 +26,9 @@ TOY = HERE / "data" / "toy.py"
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Run the whole suite on all cores, file by file; a chosen file runs in this process."""
-    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    whole = (
+        config.args_source is pytest.Config.ArgsSource.TESTPATHS and "PYTEST_XDIST_WORKER" not in os.environ
+    )
     free = getattr(config.option, "numprocesses", 0) is None and config.option.dist == "no"
     if whole and free and not config.option.benchmark_enable and not config.option.usepdb:
         config.option.numprocesses, config.option.dist = "auto", "loadfile"
