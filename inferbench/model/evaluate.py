@@ -194,7 +194,7 @@ def _search(
     """
     best: Best | None = None
     refused: InferBenchError | None = None
-    for layout in layouts:
+    for layout in _holding(case, at, layouts):
         try:
             if best is not None and best.everywhere and not holds(case, at, layout).any():
                 continue
@@ -210,6 +210,23 @@ def _search(
         assert refused is not None
         raise refused
     return best
+
+
+def _holding(case: Case, at: Point, layouts: Sequence[Layout]) -> Sequence[Layout]:
+    """Layouts that hold some point, where every point is held by one of them; else all, which say what the
+    points need. Looked up only where graphs are kept, as then it costs nothing to ask twice.
+    """
+    if case.graphs is None or len(layouts) == 1:
+        return layouts
+    some, covered = [], np.zeros((), dtype=bool)
+    for layout in layouts:
+        try:
+            mask = holds(case, at, layout)
+        except InferBenchError:  # refused when it is costed, too
+            continue
+        covered = covered | mask
+        some += [layout] if mask.any() else []
+    return some if bool(np.all(covered)) else layouts
 
 
 def _whole_chip(case: Case) -> Site:
