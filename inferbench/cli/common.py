@@ -155,7 +155,7 @@ def emit(report: Report, form: str, out: str | None, registry: Registry) -> None
     """
     if out is not None and form == "table":
         form = asked_by_suffix(out, registry, bool(report.figures))
-    writer, written = renderer(form, registry), _with_changes(_with_request(_with_plugins(report)))
+    writer, written = renderer(form, registry), _with_changes(_with_request(_with_plugins(report)), registry)
     if writer.draws and not report.figures:
         raise InferBenchError.at("--format", f"'{form}' draws pictures", "inferbench plot draws some")
     # The core's own formats ask whether they write to a terminal; others' prints are kept from the answer.
@@ -206,7 +206,7 @@ def _repeated(one: Next, context: click.Context, root: click.Context) -> Next:
     return attrs.evolve(one, arguments=(*rest, *words, *verbose))
 
 
-def _with_changes(report: Report) -> Report:
+def _with_changes(report: Report, registry: Registry) -> Report:
     """Say in the first title, in the data and in what to do next which facts were changed."""
     context = click.get_current_context(silent=True)
     given = ("changes", "prices") if context else ()
@@ -214,11 +214,12 @@ def _with_changes(report: Report) -> Report:
     if not changes:
         return report
     first, *others = report.tables
+    provenance = {**report.data.get("provenance", {}), "changes": registry.changes}
     title = f"{first.title} · * if {', '.join(changes)}"
     return attrs.evolve(
         report,
         tables=(attrs.evolve(first, title=title), *others),
-        data={**report.data, "changes": changes},
+        data={**report.data, "changes": changes, "provenance": provenance},
     )
 
 

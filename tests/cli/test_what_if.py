@@ -152,4 +152,6 @@ def test_every_command_takes_other_facts_and_says_so(cli, words):
     code, out, err = cli(*words, "--set", "power.tdp=600W")
     assert (code, err) == (0, "")
     assert "* if power.tdp=600W" in " ".join(out.split())
-    assert result(cli, *words, "--set", "power.tdp=600W")["changes"] == ["power.tdp=600W"]
+    document = result(cli, *words, "--set", "power.tdp=600W")
+    assert document["changes"] == ["power.tdp=600W"]
+    assert document["provenance"]["changes"]["chips/b200"] == {"power.tdp": "600W"}
