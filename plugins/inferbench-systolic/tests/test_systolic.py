@@ -130,6 +130,8 @@ def test_masked_keys_are_skipped():
     short = Systolic().cost(attention(queries=8.0, keys=16.0, pairs=128.0), site(chip()))
     full = Systolic().cost(attention(queries=8.0, keys=32.0, pairs=256.0), site(chip()))
     assert causal.detail["cycles"] == short.detail["cycles"] < full.detail["cycles"]
+    # 32 rows (4 heads of 8 queries), 16 keys: four folds, two per array: 4 + 32 + 32 + 6 - 1; values alike.
+    assert causal.detail["cycles"] == 2 * 73
 
 
 def test_the_longer_engine_carries_all_cycles_where_two_products_differ_in_what_binds():
