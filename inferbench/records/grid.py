@@ -60,7 +60,12 @@ class Grid:
     @classmethod
     def of(cls, axes: Mapping[str, Sequence[float] | Array], precisions: Sequence[str]) -> Grid:
         """Build a grid; an empty axis is an error."""
-        values = {name: np.asarray(points, dtype=np.float64).reshape(-1) for name, points in axes.items()}
+        try:
+            values = {name: np.asarray(points, dtype=np.float64).reshape(-1) for name, points in axes.items()}
+        except OverflowError:
+            raise InferBenchError.at(
+                ", ".join(axes), "a value has more digits than a number can hold"
+            ) from None
         lengths = {"precision": len(precisions), **{name: len(points) for name, points in values.items()}}
         for name, length in lengths.items():
             if length == 0:

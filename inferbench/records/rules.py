@@ -143,7 +143,7 @@ def _quantity(value: Any, unit: Unit, path: str) -> Iterator[Fault]:
         if value.low > value.high:
             yield Fault(path, f"{value.low:g} to {value.high:g} runs backwards", "write the lower end first")
             return
-    for end in ends:
+    for end in map(_held, ends):
         if isinstance(end, bool) or not isinstance(end, int | float | np.number):
             found = f"{end!r} is no number"
             yield Fault(path, found, f"give {unit.meaning} in {unit.symbol or 'plain numbers'}, as a float")
@@ -156,10 +156,22 @@ def _quantity(value: Any, unit: Unit, path: str) -> Iterator[Fault]:
                 return
 
 
+def _held(value: Any) -> Any:
+    """A number as one that can be computed with: a whole one of too many digits is infinite."""
+    if type(value) is not int:
+        return value
+    try:
+        float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    return value
+
+
 def _plain(value: Any, hint: type, least: int, path: str) -> Iterator[Fault]:
+    value = _held(value)
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         yield Fault(path, f"{value!r} is no number", "give a plain number")
-    elif hint is int and (value != value or value != int(value) or value < least):
+    elif hint is int and (not math.isfinite(value) or value != int(value) or value < least):
         yield Fault(path, f"{value!r} is out of range", f"a whole number of at least {least} was expected")
     elif math.isinf(value):
         yield Fault(path, f"{value!r} is out of range", "a finite number was expected")

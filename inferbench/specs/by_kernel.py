@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from inferbench.records.kernel_tables import ByKernel
 from inferbench.records.lookup import Curve, Figure
@@ -39,12 +41,23 @@ def read_by_kernel(raw: object, mark: ByKernel, path: str, fault: Complain) -> d
     return entries
 
 
+def _size(value: Any) -> float:
+    """A size as a number; one of more digits than numbers have is none."""
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
+        raise ValueError("the size of a curve's point is not finite")
+    return found
+
+
 def _curve(raw: Mapping[str, object], mark: ByKernel) -> Curve:
     points = []
     for x, y in raw.get("points", ()):  # type: ignore[attr-defined]
         value = mark.read(y)
         if value is not None:
-            points.append((float(x), value))
+            points.append((_size(x), value))
     if not points:
         raise ValueError(_CURVE)
     if points != sorted(points) or points[0][0] <= 0:

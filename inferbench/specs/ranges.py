@@ -147,8 +147,8 @@ def points_of(values: Axis, argument: str) -> Points:
         return parse(values, argument)
     try:
         listed = np.atleast_1d(np.asarray(values, dtype=np.float64)).reshape(-1)
-    except (TypeError, ValueError):
-        found = f"{values!r} is not a number or a list of numbers"
+    except (TypeError, ValueError, OverflowError):
+        found = f"{values!r:.60} is not a number or a list of numbers"
         raise _fault(argument, found, "", {argument: [1, 8, 32]}) from None
     if not listed.size:
         raise _fault(argument, "the axis has no points", "", {argument: [1, 8, 32]})

@@ -7,6 +7,7 @@ import pytest
 
 import inferbench as ib
 from inferbench.errors import InferBenchError
+from inferbench.specs.ranges import points_of
 
 
 @pytest.fixture
@@ -64,3 +65,10 @@ def test_a_point_is_replaced_and_not_changed(grid):
     assert other.precision is at.precision
     with pytest.raises(KeyError):
         at["steps"]
+
+
+def test_a_number_of_too_many_digits_is_refused():
+    with pytest.raises(ib.InferBenchError, match="more digits than a number can hold"):
+        ib.Grid.of({"batch": [10**400]}, ["bf16"])
+    with pytest.raises(ib.InferBenchError, match="is not a number or a list of numbers"):
+        points_of([10**400], "batch")

@@ -47,6 +47,13 @@ class Params:
         ({"peak": {"bf16": 1000.0}}, "peak.bf16: 1000 operations per second are fewer than any chip does"),
         ({"peak": {"bf61": 1e15}}, "peak.bf61: unknown number format"),
         ({"power": Power(tdp=0.0)}, "power.tdp: 0.0 is zero"),
+        ({"power": Power(tdp=10**400)}, "power.tdp: inf is not finite"),
+        ({"peak": {"bf16": 10**400}}, "peak.bf16: inf is not finite"),
+        ({"memory": {"hbm": MemoryLevel(-(10**400), 1e12)}}, "memory.hbm.capacity: -inf is not finite"),
+        (
+            {"interconnect": {"scale_up": Link("ring", 1e11, size=10**400)}},
+            "interconnect.scale_up.size: inf is out of range",
+        ),
         ({"price": Price(purchase=Range(4.0, 3.0))}, "price.purchase: 4 to 3 runs backwards"),
         (
             {"interconnect": {"scale_up": Link("ring", 1e11, size=0)}},

@@ -277,6 +277,13 @@ def test_collectives_are_lent_where_there_are_none():
             ),
         ),
         (
+            '[time.efficiency.compute]\ngemm = { over = "m", points = [[1' + "0" * 400 + ", 0.5]] }",
+            (
+                "time.efficiency.compute.gemm: the size of a curve's point is not finite\n"
+                "  write gemm = 0.85, or leave it out"
+            ),
+        ),
+        (
             '[time.efficiency.compute]\ngemm = { over = "m", points = [[32, 0.5], [8, 0.6]] }',
             (
                 "time.efficiency.compute.gemm: the sizes of a curve's points must rise and be above "
