@@ -291,19 +291,18 @@ class _StepCost:
         with blamed_on(f"{type(who).__module__}: {who.name}.{op.kind}({op.name})"):
             return cost_at(op, self.site, who, self.case.registry.fabric)
 
+    def _count(self, op: Op) -> None:
+        self.kernels, self.joined = self.kernels + op.repeat, self.joined + op.repeat * op.joined
+        self.exchanges = self.exchanges + op.repeat * isinstance(op, Collective)
+
     def charge(self, op: Op) -> None:
         """Add one operator, all of its executions."""
-        cost = self.cost(op)
-        repeat = op.repeat
+        cost, repeat = self.cost(op), op.repeat
         model = IDEAL.time(cost, op) * repeat
         seconds = model if self.ideal else self.case.stack.time(cost, op, self.formats) * repeat
         self.model[op.unit] = self.model[op.unit] + model
         self.seconds[op.unit] = self.seconds[op.unit] + seconds
-        self.kernels = self.kernels + repeat
-        if op.joined:
-            self.joined = self.joined + repeat
-        if isinstance(op, Collective):
-            self.exchanges = self.exchanges + repeat
+        self._count(op)
         launch: Numeric = 0.0
         if self.case.causes and not self.ideal:
             launch = causes.idle_seconds(self.case.stack, cost, op, self.formats)
@@ -314,15 +313,13 @@ class _StepCost:
             )
             self.variance = self.variance + np.square(seconds * own)
             self.common = self.common + seconds * slower(shared)
-        if not isinstance(op, Collective):
-            self.solo = self.solo + model
+        self.solo = self.solo + model * (not isinstance(op, Collective))
         for engine, busy in cost.busy.items():
             self.busy[engine] = self.busy.get(engine, 0.0) + busy * repeat
         for name, exposed in cost.exposed.items():
-            total = exposed * repeat
-            self.busy[f"exposed.{name}"] = self.busy.get(f"exposed.{name}", 0.0) + total
+            self.busy[f"exposed.{name}"] = self.busy.get(f"exposed.{name}", 0.0) + exposed * repeat
             if name != SEQUENCE:
-                self.chain = self.chain + total
+                self.chain = self.chain + exposed * repeat
         into = self.shared if op.spans_ranks(self.site.layout) else self.actions
         uneven = not (isinstance(op.busiest, float) and op.busiest == 1.0)
         for action, count in cost.actions.items():
