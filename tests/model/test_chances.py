@@ -63,7 +63,13 @@ def test_what_follows_from_a_time_errs_as_the_time(h100):
     for name in ("tokens_per_s_per_user", "utilization", "useful_tops"):
         assert log_error_of(metrics[name], h100) == pytest.approx(time)
     energy = log_error_of(metrics["joules_per_token"], h100)
-    assert log_error_of(metrics["tokens_per_s_per_w"], h100) == pytest.approx(energy)
+    # At the wall: less than the boards' energy (fixed watts don't err), and more than the server's own error.
+    server = h100.system.chip.node.log_error
+    assert (
+        server
+        < float(np.ravel(log_error_of(metrics["tokens_per_s_per_w"], h100))[0])
+        < float(np.ravel(energy)[0])
+    )
 
 
 def test_a_range_of_prices_joins_the_interval(h100):
