@@ -180,7 +180,7 @@ def blamed_on(where: str) -> Iterator[None]:
         >>> with blamed_on("acme: place"):
         ...     1 / 0
         Traceback (most recent call last):
-        inferbench.errors.InferBenchError: acme: place: ZeroDivisionError: division by zero
+        inferbench.errors.PluginError: acme: place: ZeroDivisionError: division by zero
           the formula is at fault: --debug shows the line
     """
     try:

@@ -110,9 +110,8 @@ def outside(case: Case, at: Point) -> Numeric:
     if domain.chips and case.chip.name not in domain.chips:
         total = total + (UNSEEN if _kindred(case) else case.stack.unfitted.kernel) ** 2
     if domain.counts:
-        beyond = max(
-            np.log2(case.system.count / domain.counts[1]), np.log2(domain.counts[0] / case.system.count), 0.0
-        )
+        least, most = domain.counts
+        beyond = np.log2(max(case.system.count / most, least / case.system.count, 1.0))
         total = total + np.square(PER_DOUBLING * beyond)
     if domain.phases and case.phase.name not in domain.phases:
         total = total + UNSEEN**2
@@ -125,8 +124,8 @@ def outside(case: Case, at: Point) -> Numeric:
         if axis in at.coordinates:
             value = np.maximum(np.asarray(at[axis]), 1e-300)
             below, above = domain.widening.get(axis, (PER_DOUBLING, PER_DOUBLING))
-            total = total + np.square(below * np.maximum(np.log2(low / value), 0.0))
-            total = total + np.square(above * np.maximum(np.log2(value / high), 0.0))
+            total = total + np.square(below * np.log2(np.maximum(low / value, 1.0)))
+            total = total + np.square(above * np.log2(np.maximum(value / max(high, 1e-300), 1.0)))
     return np.sqrt(total)
 
 

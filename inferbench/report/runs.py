@@ -10,6 +10,7 @@ import numpy as np
 
 from inferbench.discovery.registry import Registry
 from inferbench.model.document import document, flatten, reason_at
+from inferbench.model.intervals import bounds
 from inferbench.records.run import Metric, Run
 from inferbench.report.breakdown import operator_rows, operators
 from inferbench.report.intervals import domain_text, interval_text
@@ -47,7 +48,7 @@ def terms(runs: Sequence[Run]) -> str:
     if stacks == ["ideal"]:
         return "hardware against hardware (stack: ideal)"
     domain = domain_text(runs)
-    sure = any(bool(np.isfinite(run.interval(run.latency)[0]).any()) for run in runs)
+    sure = any(bool(np.isfinite(bounds(run)[0]).any()) for run in runs)
     said = [
         f"stack: {', '.join(stacks)}",
         *([domain] if domain else []),

@@ -104,8 +104,9 @@ def test_a_map_is_hatched_where_nobody_is_sure_to_be_the_best():
 
 def test_the_footer_says_software_grade_precision_sources_and_version():
     for name in ("roofline", "breakdown", "factors", "memory", "energy", "cost"):
-        foot = " ".join(compared("b200").plot(name).figure.footer)
-        assert "trtllm-serving-b200 (" in foot
+        answer = compared("b200")
+        foot = " ".join(answer.plot(name).figure.footer)
+        assert f"{answer.runs[0].stack.name} (" in foot
         assert "fp8" in foot
         assert f"InferBench {ib.__version__}" in foot
         assert "Specs: " in foot
