@@ -84,6 +84,7 @@ def test_a_chip_that_is_too_slow_for_a_speed_is_doubled_until_it_is_fast_enough(
     assert not half.to_dict()["results"][0]["feasible"]
 
 
+@pytest.mark.needs_plugins("chips/b200", "chips/h200", "stacks/vllm-h100", "workloads/transformer")
 def test_the_width_of_intervals_stands_once_on_a_screen(cli):
     for command in (("run", "b200", "llama3-8b/decode", "--batch", "1,64"), ("compare", "b200", "h200")):
         code, out, _ = cli(*command)
