@@ -32,6 +32,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     free = getattr(config.option, "numprocesses", 0) is None and config.option.dist == "no"
     if whole and free and not config.option.benchmark_enable and not config.option.usepdb:
         config.option.numprocesses, config.option.dist = "auto", "loadfile"
+        config.option.loadscopereorder = False  # in this order the longest files come first
 
 
 @pytest.fixture(scope="session")
