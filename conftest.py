@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from inferbench.discovery.registry import installed
 
+# What starts keep for the next ones is shared by the tests, and is not the user's.
+os.environ["INFERBENCH_CACHE"] = str(Path(tempfile.gettempdir()) / "inferbench-tests")
 # What most tests across packages rest on; a test names more where it needs more.
 USUAL = (
     "chips/b200",

@@ -126,7 +126,7 @@ def cli(
 @pytest.fixture
 def toy_cli(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Run the command line with the toy plugin as the only one."""
-    monkeypatch.setattr("inferbench.discovery.registry.entry_points", lambda group: ())
+    monkeypatch.setattr("inferbench.discovery.loading.entry_points", lambda group: ())
 
     def run(*args: str) -> tuple[int, str, str]:
         installed.cache_clear()

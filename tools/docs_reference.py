@@ -135,9 +135,7 @@ def implementers(name: str) -> list[str]:
     from inferbench.discovery.registry import installed
 
     registry = installed()
-    found = {
-        registry.plugins[impl.plugin_name][0] for impl in getattr(registry.manager.hook, name).get_hookimpls()
-    }
+    found = {registry.plugins[impl.plugin_name][0] for impl in registry.implementations(name)}
     brought = {"inferbench-core"} if name.removeprefix("inferbench_") in BROUGHT else set()
     return sorted(brought | found)
 

@@ -12,7 +12,7 @@ import click
 import rich_click
 
 from inferbench._version import __version__
-from inferbench.cli.commands import COMMANDS, registry_with_commands
+from inferbench.cli.commands import COMMANDS, keep_records, registry_with_commands
 from inferbench.cli.guard import disabled, guarded
 from inferbench.cli.spelling import message
 from inferbench.errors import InferBenchError, suggest
@@ -108,7 +108,10 @@ def run(args: list[str] | None = None) -> int:
     debug = "--debug" in given or os.environ.get("INFERBENCH_DEBUG") == "1"
     given = [arg for arg in given if arg != "--debug"]
     with disabled(given) as words:
-        return _run(words, debug)
+        code = _run(words, debug)
+    if args is None:
+        keep_records()
+    return code
 
 
 def _run(given: list[str], debug: bool) -> int:

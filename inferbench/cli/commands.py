@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from inferbench.discovery.registry import Registry
 
-__all__ = ["COMMANDS", "registry_with_commands"]
+__all__ = ["COMMANDS", "keep_records", "registry_with_commands"]
 
 COMMANDS = {
     "compare": "Compare systems on the same work: what one would get, how sure, and the bound.",
@@ -47,3 +47,11 @@ def registry_with_commands() -> Registry:
     registry = installed()
     registry.bring("commands", CORE)
     return registry
+
+
+def keep_records() -> None:
+    """Keep what was read of specs for the next start, if a registry was asked at all."""
+    from inferbench.discovery.registry import installed
+
+    if installed.cache_info().currsize:
+        installed().keep()

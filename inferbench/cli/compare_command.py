@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import attrs
 import click
@@ -12,7 +13,9 @@ from inferbench.cli import common
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.face.compare import compare
-from inferbench.face.users import UsersAt, users_at
+
+if TYPE_CHECKING:
+    from inferbench.face.users import UsersAt
 
 __all__ = ["command"]
 
@@ -59,6 +62,8 @@ def _at_a_speed(
         if given:
             remedy = "leave it out: the load is found, --prompt and --output are the lengths"
             raise InferBenchError.of_argument(name, "does not go with --users-at", remedy)
+    from inferbench.face.users import users_at
+
     return users_at(
         systems,
         workloads[0],

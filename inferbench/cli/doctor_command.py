@@ -56,6 +56,7 @@ def command(
     trial = tried(ALL, quick=True, files=tuple(context.get("files") or ()), limit=limit)
     with left_out(trial.fatal):
         registry = common.the_registry()
+        registry.afresh()
         broken, doubts = examine(registry)
         missing = core_alone(registry)
     broken = _once([*_problems(trial.findings), *broken])

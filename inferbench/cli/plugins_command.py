@@ -82,6 +82,7 @@ class Row:
 
 def _loaded(registry: Registry) -> list[Row]:
     """A row per plugin that was loaded: counts of records by kind, and whether anything is wrong."""
+    registry.wake()
     brings = {name: _counts(registry, name, owner) for name, (owner, _) in registry.plugins.items()}
     wrong = {problem.owner for problem in registry.problems}
     return [

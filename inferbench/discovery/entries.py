@@ -11,8 +11,10 @@ import pluggy
 from inferbench.discovery import hookspecs
 from inferbench.errors import InferBenchError, closest
 
-__all__ = ["Entry", "Problem", "near_hook", "said", "spec_file"]
+__all__ = ["FILE", "Entry", "Problem", "near_hook", "said", "spec_file"]
 
+FILE = "file"
+"""Version of what the user loads from a file."""
 PREFIX = "inferbench_"
 """How the names of all hooks begin."""
 

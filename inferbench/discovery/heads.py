@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol
 
 from inferbench.discovery.entries import Entry, said
+from inferbench.discovery.kept import Kept
 from inferbench.errors import InferBenchError
 from inferbench.records.stack import Stack
 from inferbench.specs.heads import Head, Headed, head_from
@@ -29,6 +30,7 @@ class Known(Protocol):
 def heads(
     known: Known,
     records: MutableMapping[tuple[str, str], tuple[Entry, Any]],
+    kept: Kept | None,
     report: Callable[[str, str, str, str], None],
 ) -> Iterator[Headed]:
     """Yield the heads of the stacks whose time models are installed.
@@ -36,6 +38,7 @@ def heads(
     Args:
         known: The registry.
         records: What it has read so far.
+        kept: What earlier starts have read.
         report: Takes owner, place, message and remedy of what can't be read.
     """
     entries, models = known.entries("stacks"), known.entries("time_models")
@@ -46,8 +49,14 @@ def heads(
             return None if entry is None else known.stack(name)
         found = records.get(("heads", name))
         if found is None or found[0] is not entry:
+            old = None if kept is None else kept.get("heads", name, entry.file)
+            if old is not None:
+                records["heads", name] = (entry, old[0])
+                return old[0]  # type: ignore[no-any-return]
             try:
                 made: Headed | None = head_from(entry.file.read_bytes(), name, entry.file.name, head)
+                if kept is not None:
+                    kept.add("heads", name, entry.file, made)
             except (InferBenchError, OSError, RecursionError) as error:
                 report(entry.owner, f"stacks/{name}", said(error), "inferbench doctor says more")
                 made = None

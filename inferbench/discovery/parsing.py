@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from inferbench.discovery.border import fixed
 from inferbench.discovery.entries import Entry
+from inferbench.discovery.kept import KEPT, Kept
 from inferbench.errors import Fault
 from inferbench.records.interfaces import Architecture, Workload
 from inferbench.records.stack import Stack
@@ -14,7 +16,7 @@ from inferbench.specs import assemble
 from inferbench.specs.assemble_stack import stack_from
 from inferbench.specs.measurement_sets import set_from
 
-__all__ = ["FILES", "Known", "parsed"]
+__all__ = ["FILES", "Known", "parsed", "recalled"]
 
 FILES: dict[str, Callable[[bytes, str, str], Any]] = {
     "scenarios": assemble.scenario_from,
@@ -28,6 +30,7 @@ class Known(Protocol):
     """What a spec may name, and where doubts about it are kept: the registry."""
 
     warnings: list[Fault]
+    kept: Kept | None
 
     def architecture(self, name: str) -> Architecture:
         """An architecture by name."""
@@ -64,3 +67,24 @@ def parsed(kind: str, entry: Entry, registry: Known) -> Any:
     if kind == "measurements":
         return set_from(text, entry.name, where)
     return FILES[kind](text, entry.name, where) if kind in FILES else entry.file
+
+
+def recalled(kind: str, entry: Entry, registry: Known) -> Any:
+    """The record of an entry with a file: what was kept of an earlier start, else parsed and kept.
+
+    Args:
+        kind, entry, registry: As in `parsed`.
+
+    Raises:
+        InferBenchError: A faulty file.
+    """
+    kept = registry.kept if kind in KEPT else None
+    found = None if kept is None else kept.get(kind, entry.name, entry.file)
+    if found is not None:
+        registry.warnings.extend(found[1])
+        return found[0]
+    before = len(registry.warnings)
+    record = fixed(parsed(kind, entry, registry))
+    if kept is not None:
+        kept.add(kind, entry.name, entry.file, record, tuple(registry.warnings[before:]))
+    return record

@@ -1,38 +1,27 @@
-"""Discovery and ownership: who provides what, loaded one by one, so that one broken plugin costs only itself.
-
-pluggy's stock loader loses every later plugin when one import fails, and drops the second of two equal
-names in silence; this one records each failure against the distribution that caused it.
-"""
+"""Discovery and ownership: who provides what, by kind and name."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import sys
-import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from copy import copy
 from functools import cache
-from importlib.metadata import Distribution, entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import attrs
-import pluggy
 
 from inferbench._version import DISTRIBUTION, __version__
-from inferbench.discovery import hookspecs
 from inferbench.discovery.aliases import read_aliases, yielded
-from inferbench.discovery.border import fixed, patient, quiet
-from inferbench.discovery.entries import Entry, Problem, near_hook, said, spec_file
+from inferbench.discovery.border import fixed, quiet
+from inferbench.discovery.entries import FILE, Entry, Problem, said, spec_file
 from inferbench.discovery.heads import heads
+from inferbench.discovery.kept import Index
 from inferbench.discovery.kinds import ANY, BROUGHT, KINDS, expanded, unknown
-from inferbench.discovery.ownership import Choice, Trust, needs_newer_core, settled, trust
-from inferbench.discovery.parsing import FILES, parsed
-from inferbench.errors import Fault, InferBenchError
+from inferbench.discovery.loading import Plugins, untold
+from inferbench.discovery.ownership import Trust, settled, trust
+from inferbench.discovery.parsing import FILES, recalled
+from inferbench.errors import Fault
 from inferbench.records.chip import Chip
 from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Workload
 from inferbench.records.network import Network
@@ -48,13 +37,13 @@ from inferbench.specs.heads import Headed
 __all__ = ["BROUGHT", "KINDS", "Entry", "Problem", "Registry", "installed"]
 
 
-FILE = "file"
-"""Version of what the user loads from a file."""
 DATA = ("chips", "networks", "stacks", "scenarios", "suites", "tables")
 """Kinds whose records are data: handed out so that nobody can change them for others."""
+READ_WITH = ("stacks", "architectures", "workloads", "time_models")
+"""Kinds whose records others are read with."""
 
 
-class Registry:
+class Registry(Plugins):
     """All that is installed. Listing parses nothing; a record is parsed when asked for, once.
 
     Example:
@@ -64,31 +53,40 @@ class Registry:
     """
 
     def __init__(
-        self, load: bool = True, tell: Callable[[str, str], None] = lambda name, owner: None
+        self, load: bool = True, tell: Callable[[str, str], None] = untold, lazy: bool = False
     ) -> None:
         """Load everything installed, or nothing.
 
         Args:
             load: Whether.
             tell: Called with plugin and package before each is imported.
+            lazy: Whether to use what earlier starts have kept: a plugin is then imported when one of its
+                hooks is asked.
         """
-        self._tell = tell
-        self.manager = pluggy.PluginManager("inferbench")
-        self.manager.add_hookspecs(hookspecs)
-        self.problems: list[Problem] = []
+        super().__init__(tell)
         self.warnings: list[Fault] = []
-        self.plugins: dict[str, tuple[str, str]] = {}
-        self.left_out: dict[str, tuple[str, str]] = {}
-        self.seconds: dict[str, float] = {}
-        self.deprecated: list[Problem] = []
-        self.printed: list[tuple[str, str, str]] = []
         self.changes: dict[str, dict[str, str]] = {}
         self._entries: dict[str, dict[str, Entry]] = {}
+        self._parts: dict[tuple[str, str], dict[str, Entry]] = {}
         self._records: dict[tuple[str, str], tuple[Entry, Any]] = {}
-        self._aliases: dict[str, dict[str, str]] | None = None
+        self._aliases: Mapping[str, Mapping[str, str]] | None = None
         self._brought: dict[str, tuple[Any, ...]] = dict(BROUGHT)
         if load:
-            self._load()
+            self._load(self.time_model, lazy)
+
+    def load(self, name: str, get: Callable[[], Any], owner: str, version: str) -> None:
+        """Register one more plugin; a failure is recorded against its distribution, the others live on.
+
+        Args:
+            name: Entry-point name.
+            get: Returns the plugin (imports it).
+            owner: Distribution.
+            version: Of the distribution.
+        """
+        super().load(name, get, owner, version)
+        self._entries.clear()
+        self._parts.clear()
+        self._aliases = None
 
     def bring(self, kind: str, records: Iterable[Any]) -> None:
         """Add records of the core that live above the registry: renderers and commands. They own their names.
@@ -102,135 +100,33 @@ class Registry:
             self._brought[kind] = records
             self._entries.pop(kind, None)
 
-    def owner_of(self, plugin: str) -> tuple[str, str]:
-        """Distribution and version of a plugin."""
-        return self.plugins.get(plugin, (plugin, "?"))
-
-    def _load(self) -> None:
-        """Load what the user allows: packages of record first, so that no stranger comes before them."""
-        choice = Choice.of_environment()
-        found = []
-        for point in entry_points(group="inferbench"):
-            dist = point.dist
-            owner, version = (dist.name, dist.version) if dist else (point.value, "?")
-            found.append((trust(owner), point.name, owner, version, point))
-        for rank, name, owner, version, point in sorted(found, key=lambda one: one[:2]):
-            if not choice.takes(name, owner):
-                self.left_out[name] = (owner, version)
-            elif rank > Trust.PROJECT and self._too_new(name, owner, point.dist):
-                continue
-            else:
-                self._tell(name, owner)
-                self.load(name, point.load, owner, version)
-        for problem in choice.unknown((name, owner) for _, name, owner, *_ in found):
-            self._problem(problem.owner, problem.where, problem.message, problem.remedy)
-
-    def _too_new(self, name: str, owner: str, dist: Distribution | None) -> bool:
-        """Refuse a plugin that was built for a newer core: its hooks may mean something else here."""
-        wanted = needs_newer_core(dist) if isinstance(dist, Distribution) else ""
-        if wanted:
-            message = f"it was built for {DISTRIBUTION} {wanted}, and this is {__version__}"
-            self._problem(owner, name, message, f"update {DISTRIBUTION}, or take an older {owner}")
-        return bool(wanted)
-
-    def load(self, name: str, get: Callable[[], Any], owner: str, version: str) -> None:
-        """Register one plugin; a failure is recorded against its distribution, the others live on.
-
-        Args:
-            name: Entry-point name.
-            get: Returns the plugin (imports it).
-            owner: Distribution.
-            version: Of the distribution.
-        """
-        if name in self.plugins:
-            self._problem(
-                owner,
-                name,
-                f"the plugin name '{name}' is already taken by {self.plugins[name][0]}",
-                f"uninstall {owner} or {self.plugins[name][0]}",
-            )
-            return
-        started = time.perf_counter()
-        try:
-            with (
-                patient(name, owner),
-                quiet() as aside,
-                warnings.catch_warnings(record=True) as said_of_hooks,
-            ):
-                plugin = get()
-                warnings.simplefilter("always")
-                self.manager.register(plugin, name=name)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            self._problem(owner, name, said(error), f"reinstall or update {owner}, or uninstall it")
-            return
-        try:
-            self.manager.check_pending()
-        except pluggy.PluginValidationError as error:
-            close = near_hook(self.manager, plugin)
-            self.manager.unregister(name=name)
-            self._problem(
-                owner, name, said(error), f"{close} the list of hooks is docs/reference/hooks.md".strip()
-            )
-            return
-        self.plugins[name] = (owner, version)
-        self._noticed(owner, name, aside.text)
-        self.seconds[name] = time.perf_counter() - started
-        self.deprecated += [Problem(owner, name, str(one.message)) for one in said_of_hooks]
-        self._entries.clear()
-        self._aliases = None
-
-    def load_file(self, path: str) -> None:
-        """Register a single Python file as a plugin: the on-ramp before any packaging."""
-        file = Path(path)
-        spec = importlib.util.spec_from_file_location(f"inferbench_file_{file.stem}", file)
-        if not file.is_file() or spec is None or spec.loader is None:
-            remedy = "give the path of a .py file with @inferbench.hookimpl functions"
-            raise InferBenchError.at("-p", f"'{path}' is not a Python file", remedy)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        loader = spec.loader
-
-        def get() -> ModuleType:
-            loader.exec_module(module)
-            return module
-
-        before = len(self.problems)
-        self.load(f"file:{file.name}", get, str(path), FILE)
-        if len(self.problems) > before:
-            raise InferBenchError.at(str(path), self.problems[-1].message, "fix the file")
-
-    def _problem(self, owner: str, where: str, message: str, remedy: str = "") -> None:
-        if os.environ.get("INFERBENCH_STRICT") == "1":
-            raise InferBenchError.at(f"{owner}: {where}", message, remedy)
-        self.problems.append(Problem(owner, where, message, remedy))
-
-    def _noticed(self, owner: str, where: str, text: str) -> None:
-        if text.strip():
-            self.printed.append((owner, where, text.strip().splitlines()[0]))
-
     def entries(self, kind: str) -> dict[str, Entry]:
         """Name to entry for a kind (`chips`, `metrics`, …), collected on first use."""
         if kind not in self._entries:
+            asked = [part for (of, _), part in self._parts.items() if of == kind]
             self._entries[kind] = self._collect(kind)
+            for part in asked:  # what was handed out stays the same object
+                self._entries[kind].update(part)
         return self._entries[kind]
+
+    def entry(self, kind: str, name: str) -> Entry | None:
+        """The entry of a name; where it is known who brings it, only that package is asked."""
+        owner = self.index.names.get(kind, {}).get(name) if self.index is not None else None
+        if kind in self._entries or owner is None:
+            return self.entries(kind).get(name)
+        if (kind, owner) not in self._parts:
+            self._parts[kind, owner] = self._collect(kind, owner)
+        return self._parts[kind, owner].get(name) or self.entries(kind).get(name)
 
     def names(self, kind: str) -> list[str]:
         """Sorted names of a kind."""
         return sorted(self.entries(kind))
 
-    def implementations(self, hook: str) -> list[Any]:
-        """The implementations of a hook in the order in which plugins were loaded, whatever they ask for."""
-        order = {name: number for number, name in enumerate(self.plugins)}
-        found = getattr(self.manager.hook, hook).get_hookimpls()
-        return sorted(found, key=lambda impl: order.get(impl.plugin_name, len(order)))
-
-    def _collect(self, kind: str) -> dict[str, Entry]:
-        found = {
-            one.name: Entry(one.name, DISTRIBUTION, __version__, one) for one in self._brought.get(kind, ())
-        }
-        for impl in self.implementations(f"inferbench_{kind}"):
+    def _collect(self, kind: str, only: str = "") -> dict[str, Entry]:
+        """Collect the entries of a kind, or those alone that one distribution brings."""
+        brought = () if only else self._brought.get(kind, ())
+        found = {one.name: Entry(one.name, DISTRIBUTION, __version__, one) for one in brought}
+        for impl in self.implementations(f"inferbench_{kind}", only):
             owner, version = self.owner_of(impl.plugin_name)
             try:
                 with quiet() as aside:
@@ -255,13 +151,32 @@ class Registry:
         table = self.aliases().get(kind, {})
         return table.get(name, table.get(name.lower(), name))
 
-    def aliases(self) -> dict[str, dict[str, str]]:
+    def aliases(self) -> Mapping[str, Mapping[str, str]]:
         """Foreign name to ours, by kind."""
-        if self._aliases is None:
+        if self._aliases is None and self.index is not None:
+            self._aliases = self.index.aliases
+        elif self._aliases is None:
             names = {kind: self.entries(kind) for kind in KINDS if kind != "commands"}
             found = self.implementations("inferbench_aliases")
             self._aliases = read_aliases(found, self.owner_of, names, self._problem)
         return self._aliases
+
+    def keep(self) -> None:
+        """Write what was read of specs, and who brings which names, for the next start.
+
+        The names are kept only where nothing is wrong with any package and none prints anything: such is said
+        at every start.
+        """
+        if self.kept is None:
+            return
+        if self.index is None and not self._asleep:
+            aliases, every = self.aliases(), {kind: self.entries(kind) for kind in KINDS}
+            if not (self.problems or self.printed or self.deprecated):
+                owners = {
+                    kind: {name: one.owner for name, one in all_.items()} for kind, all_ in every.items()
+                }
+                self.kept.add_index(Index(self.hooks(), owners, aliases))
+        self.kept.save()
 
     def get(self, kind: str, name: str) -> Any:
         """Return a record by name or alias; a scenario, a suite or a system from the path of a TOML file too.
@@ -269,11 +184,12 @@ class Registry:
         Raises:
             InferBenchError: Unknown name (with the closest spelling and what is installed), or a faulty file.
         """
-        entries = self.entries(kind)
-        if kind in FILES and name.endswith(".toml") and name not in entries:
+        entry = self.entry(kind, name)
+        if entry is None and kind in FILES and name.endswith(".toml"):
             return FILES[kind](spec_file(name), Path(name).stem, name)
-        ours = name if name in entries else self.alias(kind, name)
-        entry = entries.get(ours) or entries.get(ours.lower())
+        if entry is None:
+            ours = self.alias(kind, name)
+            entry = self.entry(kind, ours) or self.entry(kind, ours.lower())
         if entry is None:
             raise unknown(kind, name, self.names(kind), len(self.problems))
         if entry.record is not None and kind not in DATA:
@@ -281,7 +197,7 @@ class Registry:
         key = (kind, entry.name)
         known = self._records.get(key)
         if known is None or known[0] is not entry:
-            one = fixed(parsed(kind, entry, self) if entry.record is None else entry.record)
+            one = recalled(kind, entry, self) if entry.record is None else fixed(entry.record)
             known = self._records[key] = (entry, self._placed(one, entry) if kind == "chips" else one)
         return known[1]
 
@@ -328,7 +244,7 @@ class Registry:
 
     def heads(self) -> Iterator[Headed]:
         """Yield what the stacks that can be used here say of where they apply, without their figures."""
-        return heads(self, self._records, self._problem)
+        return heads(self, self._records, self.kept, self._problem)
 
     def architecture(self, name: str) -> Architecture:
         """Return an architecture plugin by name."""
@@ -390,10 +306,11 @@ class Registry:
             entry = entries.get(record.name, Entry(record.name, DISTRIBUTION, __version__))
             entries[record.name] = attrs.evolve(entry, record=record)
         other._entries = {**self._entries, kind: entries}
+        other.kept = None if kind in READ_WITH else self.kept
         return other
 
 
 @cache
 def installed() -> Registry:
     """The process's registry of everything installed."""
-    return Registry()
+    return Registry(lazy=True)

@@ -25,7 +25,7 @@ from inferbench.records.scenario import Suite
 from inferbench.records.system import System, SystemName
 from inferbench.report.answer import Block, answer, short
 from inferbench.report.following import run_words
-from inferbench.report.model import Next, Report, Table
+from inferbench.report.model import Later, LaterRows, Next, Report, Table
 from inferbench.report.runs import comparison
 from inferbench.specs.ranges import Axis
 
@@ -92,8 +92,8 @@ class Comparison(Answer):
             Next("run", (*run_words(self.columns[0][0].run), "-v")),
             Next(arguments=("-v",)),
         )
-        data = document(self.runs, self.registry.metrics(), self.registry)
-        rows = tuple(flatten(row) for row in data["results"])
+        data = Later(lambda: document(self.runs, self.registry.metrics(), self.registry))
+        rows = LaterRows(lambda: [flatten(row) for row in data["results"]])
         return Report(self.tables(verbose), data, rows, following)
 
     def tables(self, verbose: bool = False) -> tuple[Table, ...]:

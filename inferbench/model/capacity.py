@@ -12,7 +12,7 @@ from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.model import partition
 from inferbench.model.case import Case, prepare
-from inferbench.model.evaluate import evaluate, layouts_of
+from inferbench.model.evaluate import REMEMBERED, evaluate, layouts_of
 from inferbench.model.step import placed
 from inferbench.num import Array, Mask
 from inferbench.records.grid import Grid
@@ -22,6 +22,8 @@ from inferbench.records.system import Layout, System
 __all__ = ["UnknownCapacity", "at_largest_batch", "largest_batch", "smallest_layout", "smallest_system"]
 
 MOST = 2.0**20
+MANY = 64
+"""Batches that a search tries at once."""
 
 
 def fits(case: Case, grid: Grid, layout: Layout) -> Mask:
@@ -41,20 +43,45 @@ def largest_batch(case: Case, grid: Grid, layout: Layout) -> Array:
     Returns:
         Float64 array of whole numbers, of the grid's shape.
     """
-    low, high = np.ones(grid.shape), np.full(grid.shape, 2.0)
-    while True:
-        more = fits(case, grid.solve(batch=high), layout)
-        low = np.where(more, high, low)
-        if not more.any() or high.max() >= MOST:
+    along = grid.dims.index("batch")
+    many = max(1, min(MANY, REMEMBERED // grid.size))
+    powers = 2.0 ** np.arange(1.0, np.log2(MOST) + 1.0)
+    low, high = np.ones(grid.shape), np.full(grid.shape, np.inf)
+    for some in np.array_split(powers, -(-len(powers) // many)):
+        tried = np.broadcast_to(_along(some, along, grid), _times(grid, along, len(some)))
+        low, high = _narrowed(case, grid, layout, tried, low, high)
+        if np.all(np.isfinite(high)):
             break
-        high = np.where(more, np.minimum(high * 2.0, MOST), high)
-        if np.all((high == low) | ~more):
-            break
+    high = np.where(np.isfinite(high), high, low)
     while np.any(high - low > 1.0):
-        middle = np.floor((low + high) / 2.0)
-        good = fits(case, grid.solve(batch=middle), layout)
-        low, high = np.where(good, middle, low), np.where(good, high, middle)
+        width = high - low
+        parts = min(many, int(np.max(width)) - 1)
+        tried = low + np.floor(width * _along(np.arange(1.0, parts + 1.0) / (parts + 1.0), along, grid))
+        low, high = _narrowed(case, grid, layout, tried, low, high)
     return low
+
+
+def _along(values: Array, dimension: int, grid: Grid) -> Array:
+    """Values in one of the dimensions of a grid."""
+    return values.reshape([-1 if at == dimension else 1 for at in range(len(grid.shape))])
+
+
+def _times(grid: Grid, dimension: int, many: int) -> tuple[int, ...]:
+    """Shape of a grid with so many values in a dimension of length one."""
+    return tuple(many if at == dimension else size for at, size in enumerate(grid.shape))
+
+
+def _narrowed(
+    case: Case, grid: Grid, layout: Layout, tried: Array, low: Array, high: Array
+) -> tuple[Array, Array]:
+    """The largest batch that is known to fit and the smallest that is known not to, after trying more, which
+    rise along the dimension of the batch.
+    """
+    along = grid.dims.index("batch")
+    site, *_ = placed(case, grid.solve(batch=tried).at, layout)
+    fit = np.logical_and.accumulate(np.broadcast_to(site.placement.fits, tried.shape), axis=along)
+    low = np.maximum(low, np.max(np.where(fit, tried, 0.0), axis=along, keepdims=True))
+    return low, np.minimum(high, np.min(np.where(fit, np.inf, tried), axis=along, keepdims=True))
 
 
 class UnknownCapacity(InferBenchError):
@@ -68,6 +95,8 @@ def at_largest_batch(case: Case, grid: Grid) -> Run:
         path = f"memory.{case.chip.main}.capacity"
         lacks = f"{case.chip.name}.toml lacks {path} ({case.chip.missing(path)})"
         raise UnknownCapacity.of_argument("batch", f"the largest is not known: {lacks}", batch=1)
+    if grid.size <= REMEMBERED // MANY:  # layouts that differ in their stages alone share what a chip does
+        case = attrs.evolve(case, graphs={})
     for layout in layouts_of(case, case.graph(grid.at)):
         if best is not None and not fits(case, grid.solve(batch=np.ones(grid.shape)), layout).any():
             continue
@@ -105,6 +134,7 @@ def smallest_layout(case: Case, grid: Grid) -> Smallest | None:
 
     KV heads are replicated above their number; embedding and head are units of their own.
     """
+    case = attrs.evolve(case, graphs={})
     whole = case.graph(grid.at)
     best: Smallest | None = None
     tp = 1

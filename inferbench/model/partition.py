@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import attrs
@@ -16,14 +16,17 @@ from inferbench.records.placement import Footprint, Graph
 from inferbench.records.system import Layout
 
 __all__ = [
+    "Share",
     "Stages",
     "attends",
     "candidates",
     "cut",
+    "duration",
     "joint",
     "microbatch",
     "replica",
     "shard",
+    "share",
     "stages",
     "widest_tp",
 ]
@@ -128,6 +131,22 @@ def cut(sums: Sums, layers: int, count: int) -> Stages:
     return Stages(first, middle, last, count)
 
 
+def duration(
+    by_unit: Mapping[str, Numeric], cut: Stages, layers: int, passes: Numeric, send: Numeric
+) -> Numeric:
+    """Duration of a step: one microbatch through all stages, or the fullest stage for every microbatch,
+    whichever is longer.
+    """
+    sums = Sums(**by_unit)
+    if cut.count == 1:
+        return sums.total * passes
+    through = sums.total + (cut.count - 1) * send
+    slowest: Numeric = 0.0
+    for stage in sums.per_stage(cut, layers):
+        slowest = np.maximum(slowest, stage + send)
+    return np.maximum(through, passes * slowest)
+
+
 def microbatch(at: Point, layout: Layout) -> tuple[Point, Numeric]:
     """Return the point one pipeline pass sees, and how many of them a step takes.
 
@@ -168,17 +187,40 @@ def _with_exchanges(op: Op, layout: Layout) -> Iterator[Op]:
     yield from mine.exchanges(layout)
 
 
-def local_graph(ops: tuple[Op, ...], layout: Layout, layers: int, passes: Numeric) -> tuple[Graph, Stages]:
-    """Cut the sharded operators into stages and say what the fullest one must hold."""
-    weights = add_up(ops, [op.parameters * op.precision.weights * op.instances for op in ops])
-    state = add_up(ops, [_state(op) for op in ops])
-    activations = _largest(
-        [op.bytes.inputs + op.bytes.outputs for op in ops if not isinstance(op, Collective)]
+@attrs.frozen(eq=False)
+class Share:
+    """What one chip of a stage does, and what it must hold, by unit: the same for any number of stages.
+
+    Attributes:
+        ops: Sharded operators with their collectives.
+        weights: Bytes of all layers, of the embedding and of the head.
+        state: The same of one microbatch.
+        activations: Bytes of the largest operator.
+    """
+
+    ops: tuple[Op, ...]
+    weights: Sums
+    state: Sums
+    activations: Numeric
+
+
+def share(ops: Sequence[Op], layout: Layout) -> Share:
+    """Shard operators and add up what they hold; the stages of the layout play no part."""
+    mine = shard(ops, layout)
+    return Share(
+        mine,
+        add_up(mine, [op.parameters * op.precision.weights * op.instances for op in mine]),
+        add_up(mine, [_state(op) for op in mine]),
+        _largest([op.bytes.inputs + op.bytes.outputs for op in mine if not isinstance(op, Collective)]),
     )
-    pieces = cut(weights, layers, layout.pp)
-    held = zip(weights.per_stage(pieces, layers), state.per_stage(pieces, layers), strict=True)
-    footprint = _fullest([Footprint(w, s * passes, activations) for w, s in held])
-    return Graph(ops, footprint, layers), pieces
+
+
+def local_graph(mine: Share, stages: int, layers: int, passes: Numeric) -> tuple[Graph, Stages]:
+    """Cut the sharded operators into stages and say what the fullest one must hold."""
+    pieces = cut(mine.weights, layers, stages)
+    held = zip(mine.weights.per_stage(pieces, layers), mine.state.per_stage(pieces, layers), strict=True)
+    footprint = _fullest([Footprint(w, s * passes, mine.activations) for w, s in held])
+    return Graph(mine.ops, footprint, layers), pieces
 
 
 def _state(op: Op) -> Numeric:

@@ -82,18 +82,30 @@ def _on_one_chip(case: Case, at: Point, layout: Layout) -> tuple[Graph, partitio
 
 def _cut(case: Case, at: Point, layout: Layout) -> tuple[Graph, partition.Stages, Numeric]:
     micro, passes = partition.microbatch(at, layout)
-    ops = partition.shard(_of_rank(case, at, micro, passes, layout), layout)
-    graph, cut = partition.local_graph(ops, layout, case.layers, passes)
+    joint = partition.joint(at, layout, passes) if layout.sharing > 1 else None
+    graph, cut = partition.local_graph(_share(case, micro, joint, layout), layout.pp, case.layers, passes)
     return graph, cut, passes
 
 
-def _of_rank(case: Case, at: Point, micro: Point, passes: Numeric, layout: Layout) -> tuple[Op, ...]:
+def _share(case: Case, micro: Point, joint: Point | None, layout: Layout) -> partition.Share:
+    """What a chip of a stage does in one pass; layouts that differ in their stages alone share it."""
+    if case.graphs is None:
+        return partition.share(_of_rank(case, micro, joint, layout), layout)
+    seen = [case.built_at(at) for at in (micro, joint) if at is not None]
+    key = "share", layout.tp, layout.cp, layout.ep, *seen
+    if key not in case.graphs:
+        case.graphs[key] = partition.share(_of_rank(case, micro, joint, layout), layout)
+    found: partition.Share = case.graphs[key]
+    return found
+
+
+def _of_rank(case: Case, micro: Point, joint: Point | None, layout: Layout) -> tuple[Op, ...]:
     """Operators of one data-parallel rank; experts that ranks share see the tokens of all of them."""
     own = case.graph(micro)
-    if layout.sharing == 1:
+    if joint is None:
         return own
-    joint = case.graph(partition.joint(at, layout, passes))
-    return tuple(together if op.spans_ranks(layout) else op for op, together in zip(own, joint, strict=True))
+    every = case.graph(joint)
+    return tuple(together if op.spans_ranks(layout) else op for op, together in zip(own, every, strict=True))
 
 
 def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> Pass:
@@ -108,11 +120,11 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     plain = charged
     if bare is not site:
         plain = _StepCost(case, bare, formats, hardware=True).charge_all(graph, cut.count)
-    model = _step(plain.model, cut, case.layers, passes, plain.sent[0])
+    model = partition.duration(plain.model, cut, case.layers, passes, plain.sent[0])
     bound_seconds = np.minimum(_bound(plain, cut.count, passes), model)
     seconds = chip = model
     if not case.stack.ideal:
-        seconds = _step(charged.seconds, cut, case.layers, passes, charged.sent[1])
+        seconds = partition.duration(charged.seconds, cut, case.layers, passes, charged.sent[1])
         seconds = case.stack.overlap_across.shorten(seconds, bound_seconds / model)
         chip, seconds = seconds, _hosted(case, at, layout, charged, seconds, passes)
     silicon = passes * plain.solo / cut.count
@@ -359,22 +371,6 @@ class _StepCost:
             self.busy[engine] = self.busy.get(engine, 0.0) + busy * (self.site.layout.pp - 1)
         model = IDEAL.time(cost, op)
         return model, model if self.ideal else self.case.stack.time(cost, op, self.formats)
-
-
-def _step(
-    by_unit: Mapping[str, Numeric], cut: partition.Stages, layers: int, passes: Numeric, send: Numeric
-) -> Numeric:
-    """Duration of a step: one microbatch through all stages, or the fullest stage for every microbatch,
-    whichever is longer.
-    """
-    sums = partition.Sums(**by_unit)
-    if cut.count == 1:
-        return sums.total * passes
-    through = sums.total + (cut.count - 1) * send
-    slowest: Numeric = 0.0
-    for stage in sums.per_stage(cut, layers):
-        slowest = np.maximum(slowest, stage + send)
-    return np.maximum(through, passes * slowest)
 
 
 def _power(

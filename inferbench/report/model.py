@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, overload
 
 import attrs
 
@@ -94,6 +95,62 @@ class Next:
         return self.line()
 
 
+class Later(Mapping[str, Any]):
+    """Data that are made when somebody reads them: a table needs none.
+
+    Example:
+        >>> data = Later(lambda: {"schema": "mine/1"})
+        >>> data["schema"], len(data)
+        ('mine/1', 1)
+    """
+
+    def __init__(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        """Remember how they are made."""
+        self._make = make
+
+    @cached_property
+    def _made(self) -> Mapping[str, Any]:
+        return self._make()
+
+    def __getitem__(self, key: str) -> Any:
+        return self._made[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+
+class LaterRows(Sequence[Mapping[str, Any]]):
+    """Rows that are made when somebody reads them.
+
+    Example:
+        >>> list(LaterRows(lambda: [{"batch": 1.0}]))
+        [{'batch': 1.0}]
+    """
+
+    def __init__(self, make: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
+        """Remember how they are made."""
+        self._make = make
+
+    @cached_property
+    def _made(self) -> Sequence[Mapping[str, Any]]:
+        return self._make()
+
+    @overload
+    def __getitem__(self, at: int) -> Mapping[str, Any]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Mapping[str, Any]]: ...
+
+    def __getitem__(self, at: int | slice) -> Any:
+        return self._made[at]
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+
 @attrs.frozen
 class Report:
     """A whole answer.
@@ -109,7 +166,7 @@ class Report:
 
     tables: tuple[Table, ...]
     data: Mapping[str, Any] = attrs.field(factory=dict)
-    rows: tuple[Mapping[str, Any], ...] = ()
+    rows: Sequence[Mapping[str, Any]] = ()
     next: tuple[Next, ...] = ()
     options: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()

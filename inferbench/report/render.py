@@ -178,7 +178,7 @@ def _style(cell: Cell) -> str:
 def _json_text(report: Report, width: int) -> str:
     """Indented for reading, compact where there are so many rows that nobody reads them."""
     indent = None if len(report.rows) > 1000 else 2
-    return json.dumps(report.data, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(dict(report.data), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _csv_text(report: Report, width: int) -> str:

@@ -140,7 +140,7 @@ def test_options_that_would_change_nothing_are_not_there(toy_cli, command, optio
 
 
 def test_without_any_plugin_it_says_what_to_install(cli, monkeypatch):
-    monkeypatch.setattr("inferbench.discovery.registry.entry_points", lambda group: ())
+    monkeypatch.setattr("inferbench.discovery.loading.entry_points", lambda group: ())
     for args, said in (
         (
             ("compare", "b200"),

@@ -46,7 +46,7 @@ def registry(monkeypatch):
             )
             for name, owner, module in given
         ]
-        monkeypatch.setattr("inferbench.discovery.registry.entry_points", lambda group: points)
+        monkeypatch.setattr("inferbench.discovery.loading.entry_points", lambda group: points)
         return Registry()
 
     return build
@@ -238,7 +238,7 @@ class TestChoice:
     def test_the_option_reaches_the_command_and_leaves_no_trace(self, cli, monkeypatch):
         monkeypatch.delenv("INFERBENCH_DISABLE", raising=False)
         monkeypatch.setattr(
-            "inferbench.discovery.registry.entry_points",
+            "inferbench.discovery.loading.entry_points",
             lambda group: [
                 SimpleNamespace(
                     name="x",
@@ -297,7 +297,7 @@ class TestVersions:
             raise AssertionError("imported")
 
         point = SimpleNamespace(name="future", load=never, dist=PathDistribution(info), value="x")
-        monkeypatch.setattr("inferbench.discovery.registry.entry_points", lambda group: [point])
+        monkeypatch.setattr("inferbench.discovery.loading.entry_points", lambda group: [point])
         (problem,) = Registry().problems
         assert problem.owner == "inferbench-future"
         assert problem.message.startswith("it was built for inferbench-core >=9, and this is ")

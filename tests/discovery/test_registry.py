@@ -220,7 +220,7 @@ def test_all_six_faults_at_once_through_entry_points(monkeypatch, plugin):
         point("a", lambda: good_one, "inferbench-good"),
         point("a", lambda: plugin(inferbench_architectures=good), "inferbench-evil"),
     ]
-    monkeypatch.setattr("inferbench.discovery.registry.entry_points", lambda group: planted)
+    monkeypatch.setattr("inferbench.discovery.loading.entry_points", lambda group: planted)
     registry = Registry()
     assert registry.names("architectures") == ["good"]
     assert registry.entries("architectures")["good"].owner == "inferbench-good"

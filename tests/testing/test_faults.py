@@ -77,7 +77,7 @@ def judged(monkeypatch, tmp_path):
                 ("simt", "inferbench-simt", lambda: Simt),
             )
         ]
-        monkeypatch.setattr("inferbench.discovery.registry.entry_points", lambda group: points)
+        monkeypatch.setattr("inferbench.discovery.loading.entry_points", lambda group: points)
         registry = Registry()
         registry.bring("renderers", RENDERERS.values())
         return judge_package(registry, OWNER)

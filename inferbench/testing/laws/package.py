@@ -21,6 +21,7 @@ OWNERSHIP = ("is already provided by", "already belongs to", "is already taken b
 
 
 def _plugins(subject: Subject) -> Iterator[tuple[str, Any]]:
+    subject.registry.wake()
     for name, (owner, _) in subject.registry.plugins.items():
         if owner == subject.owner:
             yield name, subject.registry.manager.get_plugin(name)

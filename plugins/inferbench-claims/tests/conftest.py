@@ -10,7 +10,7 @@ import pytest
 
 import inferbench as ib
 from inferbench.cli.app import run as run_cli
-from inferbench.discovery import registry
+from inferbench.discovery import loading
 
 USUAL = ("chips/b200", "networks/llama3-70b", "architectures/simt", "workloads/transformer", "metrics/tpot_s")
 BRINGS = """
@@ -59,9 +59,9 @@ def claims(
     cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[int, str, str]]:
     """Run `inferbench claims` where a file of claims, brought by a plugin of one file, is the only set."""
-    known = registry.entry_points
+    known = loading.entry_points
     monkeypatch.setattr(
-        registry, "entry_points", lambda group: [one for one in known(group=group) if one.name == "claims"]
+        loading, "entry_points", lambda group: [one for one in known(group=group) if one.name == "claims"]
     )
 
     def run(text: str, *args: str, columns: int = 100) -> tuple[int, str, str]:
