@@ -253,7 +253,7 @@ def test_importing_the_face_imports_nothing_heavy(process):
 def test_the_core_alone_says_what_to_install(process):
     """With no entry point at all: as if every plugin were deleted."""
     code = (
-        "import sys, inferbench.discovery.registry as r; r.entry_points = lambda group: ();"
+        "import sys, inferbench.discovery.loading as r; r.entry_points = lambda group: ();"
         "from inferbench.cli.app import run; sys.exit(run(['compare', 'b200']))"
     )
     done = process("-c", code)
