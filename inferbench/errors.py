@@ -191,6 +191,10 @@ def blamed_on(where: str) -> Iterator[None]:
         raise blame(where, error) from error
 
 
+_PACKAGE = re.compile(r"(inferbench[_-](?!file_)[a-z0-9_-]+)[.:]")
+"""A distribution or its module, as the place of a fault begins with it; not a single file."""
+
+
 def blame(where: str, error: BaseException) -> PluginError:
     """What is said of an exception in a plugin's code.
 
@@ -203,6 +207,8 @@ def blame(where: str, error: BaseException) -> PluginError:
         remedy = _WHOLE_GRIDS
     elif isinstance(error, SystemExit):
         remedy = "no code of a plugin ends the program: raise inferbench.InferBenchError instead"
+    if package := _PACKAGE.match(where):
+        remedy += f"; --disable {package[1].replace('_', '-')} leaves the package out"
     return PluginError([Fault(where, f"{type(error).__name__}: {error}", remedy)])
 
 

@@ -26,7 +26,9 @@ __all__ = ["command", "examine"]
 ALL = "*"
 OWN = ("it-loads", "it-takes-no-name-of-another", "hooks-are-current")
 """Laws whose breaches the registry tells itself."""
-PARSED = ("chips", "networks", "stacks", "scenarios", "suites")
+PARSED = ("chips", "networks", "stacks", "systems", "scenarios", "suites", "measurements")
+FOLDED = 3
+"""Doubts of one package with one remedy that are told one by one on the screen."""
 
 
 @click.command("doctor", cls=rich_click.RichCommand)
@@ -66,7 +68,7 @@ def command(
     count = f"{len(registry.plugins)} plugins"
     said = f"{count}, {len(broken)} broken, {len(missing)} missing, {len(doubts)} doubtful"
     heads = (Cell("state"), Cell("whose it is, what was found, what to do"))
-    cells = tuple((Cell(row["state"]), Cell(_told(row))) for row in rows)
+    cells = tuple((Cell(row["state"]), Cell(_told(row))) for row in _folded(rows))
     table = Table(said, heads, cells) if rows else Table(f"{count}, all well", (Cell(""),), ())
     data = {"schema": "inferbench.doctor/1", "findings": rows}
     common.emit(Report((table,), data, tuple(rows)), output.form, output.out, registry)
@@ -81,6 +83,22 @@ def _row(state: str, problem: Problem) -> dict[str, str]:
         "found": problem.message,
         "remedy": problem.remedy,
     }
+
+
+def _folded(rows: Iterable[dict[str, str]]) -> Iterator[dict[str, str]]:
+    """Yield what is broken or missing, and of many doubts of one kind the first and how many there are."""
+    many: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in rows:
+        if row["state"] == "doubtful":
+            many.setdefault((row["owner"], row["remedy"]), []).append(row)
+        else:
+            yield row
+    for alike in many.values():
+        if len(alike) <= FOLDED:
+            yield from alike
+            continue
+        found = f"{alike[0]['found']}; {len(alike) - 1} more like it, which --format json lists"
+        yield {**alike[0], "found": found}
 
 
 def _told(row: dict[str, str]) -> str:

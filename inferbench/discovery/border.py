@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from copy import copy
 from functools import cache
 from threading import Timer
@@ -109,11 +110,33 @@ class _Aside(io.TextIOBase):
 
 
 @contextmanager
-def quiet() -> Iterator[_Aside]:
-    """Send what a plugin prints to standard error: standard output belongs to the answer."""
+def quiet(deep: bool = False) -> Iterator[_Aside]:
+    """Send what a plugin prints to standard error: standard output belongs to the answer.
+
+    Args:
+        deep: Whether also what code outside of Python writes to the process's standard output, while it is
+            imported.
+    """
     aside = _Aside()
-    with redirect_stdout(aside):
+    with _file_aside() if deep else nullcontext(), redirect_stdout(aside):
         yield aside
+
+
+@contextmanager
+def _file_aside() -> Iterator[None]:
+    """Let the process's standard output lead to its standard error."""
+    try:
+        sys.stdout.flush()
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    except (OSError, AttributeError, ValueError):  # one of the two is closed, or there is none
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ import pluggy
 from inferbench._version import DISTRIBUTION, __version__
 from inferbench.discovery import hookspecs
 from inferbench.discovery.border import patient, quiet
+from inferbench.discovery.collecting import LOADING, busy_with
 from inferbench.discovery.entries import FILE, Problem, near_hook, said
 from inferbench.discovery.kept import Index, Kept
 from inferbench.discovery.ownership import Choice, Trust, needs_newer_core, trust
@@ -145,7 +146,8 @@ class Plugins:
         try:
             with (
                 patient(name, owner),
-                quiet() as aside,
+                quiet(deep=True) as aside,
+                busy_with(LOADING),
                 warnings.catch_warnings(record=True) as said_of_hooks,
             ):
                 plugin = get()

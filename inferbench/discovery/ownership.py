@@ -128,7 +128,7 @@ class Choice:
 
     def takes(self, plugin: str, owner: str) -> bool:
         """Whether a plugin is to be loaded."""
-        known = {plugin, owner, owner.removeprefix("inferbench-")}
+        known = _called(plugin, owner)
         return (self.allowed is None or bool(known & self.allowed)) and not known & self.disabled
 
     def unknown(self, known: Iterable[tuple[str, str]]) -> list[Problem]:
@@ -137,7 +137,7 @@ class Choice:
         Args:
             known: Plugin and package of each installed one.
         """
-        names = {name for pair in known for name in (*pair, pair[1].removeprefix("inferbench-"))}
+        names = {name for pair in known for name in _called(*pair)}
         found = []
         for variable, given in (
             ("INFERBENCH_PLUGINS", self.allowed),
@@ -147,6 +147,11 @@ class Choice:
                 remedy = suggest(name, names) or "inferbench plugins says what is installed"
                 found.append(Problem(variable, name, "no installed plugin has this name", remedy))
         return found
+
+
+def _called(plugin: str, owner: str) -> set[str]:
+    """What a user may call a plugin: by its name, by its package, or by what is special in that."""
+    return {plugin, owner, owner.removeprefix("inferbench-")}
 
 
 def _names(text: str | None) -> frozenset[str] | None:

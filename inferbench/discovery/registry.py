@@ -12,14 +12,15 @@ from typing import Any
 import attrs
 
 from inferbench._version import DISTRIBUTION, __version__
-from inferbench.discovery.aliases import read_aliases, yielded
-from inferbench.discovery.border import fixed, quiet
-from inferbench.discovery.entries import FILE, Entry, Problem, said, spec_file
+from inferbench.discovery.aliases import read_aliases
+from inferbench.discovery.border import fixed
+from inferbench.discovery.collecting import LOADING, busy_with, collect, not_while
+from inferbench.discovery.entries import FILE, Entry, Problem, spec_file
 from inferbench.discovery.heads import heads
 from inferbench.discovery.kept import Index
-from inferbench.discovery.kinds import ANY, BROUGHT, KINDS, expanded, unknown
+from inferbench.discovery.kinds import ANY, BROUGHT, KINDS, unknown
 from inferbench.discovery.loading import Plugins, untold
-from inferbench.discovery.ownership import Trust, settled, trust
+from inferbench.discovery.ownership import Trust, trust
 from inferbench.discovery.parsing import FILES, recalled
 from inferbench.errors import Fault
 from inferbench.records.chip import Chip
@@ -125,26 +126,11 @@ class Registry(Plugins):
     def _collect(self, kind: str, only: str = "") -> dict[str, Entry]:
         """Collect the entries of a kind, or those alone that one distribution brings."""
         brought = () if only else self._brought.get(kind, ())
-        found = {one.name: Entry(one.name, DISTRIBUTION, __version__, one) for one in brought}
-        for impl in self.implementations(f"inferbench_{kind}", only):
-            owner, version = self.owner_of(impl.plugin_name)
-            try:
-                with quiet() as aside:
-                    records = list(yielded(impl))
-                self._noticed(owner, f"inferbench_{kind}", aside.text)
-                entries = [entry for one in records for entry in expanded(kind, one, owner, version)]
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                self._problem(
-                    owner, f"inferbench_{kind}", said(error), f"nothing of this hook is kept; update {owner}"
-                )
-                continue
-            for entry in entries:
-                found[entry.name], fault = settled(f"inferbench_{kind}", found.get(entry.name), entry)
-                if fault is not None:
-                    self._problem(fault.owner, fault.where, fault.message, fault.remedy)
-        return found
+        core = [Entry(one.name, DISTRIBUTION, __version__, one) for one in brought]
+        not_while((id(self), kind), kind, "a hook asks for what hooks are just collected for")
+        with busy_with((id(self), kind)):
+            asked = self.implementations(f"inferbench_{kind}", only)
+            return collect(kind, core, asked, self.owner_of, self._problem, self._noticed)
 
     def alias(self, kind: str, name: str) -> str:
         """Our name for a foreign one; the name itself where no alias stands. Case does not matter."""
@@ -313,4 +299,5 @@ class Registry(Plugins):
 @cache
 def installed() -> Registry:
     """The process's registry of everything installed."""
+    not_while(LOADING, "installed()", "a plugin asks for what is installed while it is imported")
     return Registry(lazy=True)

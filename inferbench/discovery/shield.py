@@ -15,6 +15,7 @@ import attrs
 
 from inferbench.errors import InferBenchError, blame
 from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Workload
+from inferbench.records.owned import Owned, own
 from inferbench.records.time_model import TimeModel
 
 __all__ = ["shielded"]
@@ -47,8 +48,9 @@ def shielded(kind: str, record: Any, owner: str) -> Any:
             has guarded ones.
         owner: Distribution.
     """
-    if kind in METHODS and isinstance(record, METHODS[kind][0]):
+    if kind in METHODS and isinstance(record, METHODS[kind][0]) and isinstance(record, Owned):
         _guard(type(record), *METHODS[kind])
+        own(record)
         return record
     wrapped = {
         name: _function(call, f"{owner}: {kind} {record.name}.{name}")

@@ -19,6 +19,7 @@ import attrs
 import numpy as np
 
 from inferbench.errors import InferBenchError, suggest
+from inferbench.model.fitted_on import fitted_on
 from inferbench.model.intervals import HOSTLESS, PER_DOUBLING, UNSEEN
 from inferbench.records.chip import Chip
 from inferbench.records.choice import Choice
@@ -236,8 +237,7 @@ def likeness(stack: Headed, chip: Chip, registry: Registry) -> int:
     names = stack.domain.chips
     if not names or chip.name in names:
         return SAME
-    fitted = [registry.chip(name) for name in names if name in registry.entries("chips")]
-    return min((_likeness(chip, one) for one in fitted), default=ARCHITECTURE)
+    return min((_likeness(chip, one) for one in fitted_on(stack, registry)), default=ARCHITECTURE)
 
 
 def _likeness(one: Chip, other: Chip) -> int:
@@ -330,13 +330,12 @@ def _unlike(stack: Stack, chip: Chip, registry: Registry) -> float:
     """Doublings between peaks and bandwidths, and formats that one of two chips has and the other lacks: the
     mark of a generation. Of the most alike chip that a stack was fitted on.
     """
-    fitted = [registry.chip(one) for one in stack.domain.chips if one in registry.entries("chips")]
+    fitted = fitted_on(stack, registry)
     return min((_apart(chip, one) + len(set(chip.peak) ^ set(one.peak)) for one in fitted), default=0.0)
 
 
 def farness(stack: Stack, chip: Chip, registry: Registry) -> float:
-    fitted = [registry.chip(one) for one in stack.domain.chips]
-    return min((_apart(chip, one) for one in fitted), default=0.0)
+    return min((_apart(chip, one) for one in fitted_on(stack, registry)), default=0.0)
 
 
 def _apart(one: Chip, other: Chip) -> float:

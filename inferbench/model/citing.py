@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from inferbench.model.choice import ARCHITECTURE, SAME, current, farness, has_phases, likeness, runs_on
+from inferbench.model.fitted_on import fitted_on
 from inferbench.records.chip import Chip
 from inferbench.records.stack import Stack
 
@@ -62,7 +63,7 @@ def cited(
 
 def _of_a_generation(stack: Stack, chip: Chip, registry: Registry) -> bool:
     """Whether a stack was fitted on a chip that computes in the same formats: the mark of a generation."""
-    fitted = [registry.chip(one) for one in stack.domain.chips if one in registry.entries("chips")]
+    fitted = list(fitted_on(stack, registry))
     return not fitted or any(set(one.peak) == set(chip.peak) for one in fitted)
 
 

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from inferbench.model.case import Case
+from inferbench.model.fitted_on import fitted_on
 from inferbench.num import Array, Mask, Numeric
 from inferbench.records.energy import Energy
 from inferbench.records.grid import Point
@@ -131,8 +132,8 @@ def outside(case: Case, at: Point) -> Numeric:
 
 def _kindred(case: Case) -> bool:
     """Whether the stack was fitted on a chip of the same vendor, or on none that is installed."""
-    known = [name for name in case.stack.domain.chips if name in case.registry.entries("chips")]
-    return not known or any(case.registry.chip(name).vendor == case.chip.vendor for name in known)
+    known = [chip.vendor for chip in fitted_on(case.stack, case.registry)]
+    return not known or case.chip.vendor in known
 
 
 def step_log_errors(

@@ -21,6 +21,7 @@ from inferbench.records.free import Free
 from inferbench.records.grid import Point
 from inferbench.records.network import Network
 from inferbench.records.op import Collective, Op
+from inferbench.records.owned import Owned
 from inferbench.records.placement import Graph, Placement, Site
 from inferbench.records.roofline import ROOFLINE
 from inferbench.records.system import Layout, System
@@ -67,7 +68,7 @@ class Phase:
     waiting: str = ""
 
 
-class Workload(ABC):
+class Workload(Owned, ABC):
     """A generator of operator graphs: network + phase + point -> the whole model, unsharded. Knows no
     chip.
     """
@@ -144,7 +145,7 @@ class Workload(ABC):
 Coster: TypeAlias = Callable[[Op, Site], Cost]
 
 
-class Architecture(ABC):
+class Architecture(Owned, ABC):
     """A performance model: pure hardware, no efficiencies. Sees operators, never workloads.
 
     A subclass writes a method per operator kind it models (`def gemm(self, op, site) -> Cost`); kinds it
@@ -291,7 +292,7 @@ class Architecture(ABC):
         return add([(self.cost(part, site), part.repeat) for part in parts])
 
 
-class Fabric(ABC):
+class Fabric(Owned, ABC):
     """How a group of chips communicates: switch, ring, torus, mesh, dragonfly."""
 
     name: ClassVar[str]
@@ -308,7 +309,7 @@ class Fabric(ABC):
         return ()
 
 
-class PowerModel(ABC):
+class PowerModel(Owned, ABC):
     """Turns action counts and time into joules. Never sees formulas of an architecture.
 
     Attributes:

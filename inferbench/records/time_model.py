@@ -17,6 +17,7 @@ from inferbench.records.free import Free
 from inferbench.records.kernel_tables import ByKernel, kernel_tables, mark_of, table_names
 from inferbench.records.lookup import Lookup, PerKernel
 from inferbench.records.op import Op
+from inferbench.records.owned import Owned
 from inferbench.units import Deviation
 
 __all__ = ["TimeModel", "Unfitted"]
@@ -37,7 +38,7 @@ class Unfitted:
     other: Deviation = math.nan
 
 
-class TimeModel(ABC):
+class TimeModel(Owned, ABC):
     """How software turns the cost of a kernel into seconds. Sees one operator; knows no workload.
 
     A stack names its model in `[time] model`; the other keys of `[time]` are read as `figures`.

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from inferbench.discovery.entries import FILE
+from inferbench.discovery.ownership import Trust, trust
 from inferbench.discovery.registry import Entry, Problem, Registry
 from inferbench.errors import InferBenchError
 from inferbench.model.choice import BEST, choose
@@ -161,7 +163,29 @@ def chips_table(registry: Registry, long: bool = False) -> tuple[Table, tuple[Ro
         "price: $ to buy, else to rent for an hour on demand   – none published",
         f"best: grade under the nearest software   {grade_legend(row['grade'] for row in rows)}",
     )
-    return _table(f"chips ({len(rows)})", columns, rows, legend), rows
+    return _table(f"chips ({len(rows)})", *_with_owners(columns, rows, legend, long), rows), rows
+
+
+def _foreign(row: Row) -> bool:
+    """Whether a record is neither of the project nor of a file that the user names."""
+    return row["version"] != FILE and trust(row["package"]) > Trust.PROJECT
+
+
+def _with_owners(
+    columns: Mapping[str, Callable[[Row], str]], rows: tuple[Row, ...], legend: tuple[str, ...], long: bool
+) -> tuple[Mapping[str, Callable[[Row], str]], tuple[str, ...]]:
+    """Add a column that says whose a record is, if one is not of the project; the long table says it anyway.
+
+    Its numbers lead to names below the table, and it takes the place of the year: 80 columns have no more.
+    """
+    others = sorted({row["package"] for row in rows if _foreign(row)})
+    if long or not others:
+        return columns, legend
+    number = {name: str(place) for place, name in enumerate(others, 1)}
+    named = "   ".join(f"{place} {name}" for name, place in number.items())
+    of: dict[str, Callable[[Row], str]] = {"of": lambda row: number.get(row["package"], "")}
+    kept = {name: write for name, write in columns.items() if name != "year"}
+    return {**kept, **of}, (*legend, f"of: package, if not of the project   {named}")
 
 
 def stack_row(stack: Stack) -> Row:
@@ -280,7 +304,7 @@ def stacks_table(registry: Registry, long: bool = False) -> tuple[Table, tuple[R
         "error: mean over rows left out; × the factor within which nine in ten lie",
         "box: phases, formats, axes, operators that it was fitted on",
     )
-    return _table(f"stacks ({len(rows)})", columns, rows, legend), rows
+    return _table(f"stacks ({len(rows)})", *_with_owners(columns, rows, legend, long), rows), rows
 
 
 def _types(row: Row) -> str:
@@ -296,7 +320,7 @@ def _error(row: Row) -> str:
 
 
 def _table(
-    title: str, columns: Mapping[str, Callable[[Row], str]], rows: tuple[Row, ...], legend: tuple[str, ...]
+    title: str, columns: Mapping[str, Callable[[Row], str]], legend: tuple[str, ...], rows: tuple[Row, ...]
 ) -> Table:
     """Rows as text; numbers end below each other."""
     written = [[write(row) for row in rows] for write in columns.values()]

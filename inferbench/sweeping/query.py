@@ -20,6 +20,8 @@ from inferbench.sweeping.store import parts_of
 __all__ = ["Answer", "beside", "columns", "lists", "query"]
 
 VIEW = "space"
+FLOATS = {"double": "float64", "float": "float32"}
+"""pyarrow's names of types that NumPy calls otherwise."""
 
 
 @attrs.frozen
@@ -142,7 +144,9 @@ def _column(found: Any) -> Column | Text:
     one = found.combine_chunks()
     if pa.types.is_boolean(one.type):
         return _bits(one, one.buffers()[1])
-    values = _buffered(one, np.dtype(one.type.to_pandas_dtype()))
+    # Not `to_pandas_dtype`: some versions of pyarrow import pandas for it.
+    name = str(one.type)
+    values = _buffered(one, np.dtype(FLOATS.get(name, name)))
     return np.where(_there(one), values, np.nan) if one.null_count else values
 
 

@@ -25,18 +25,18 @@ SIDE = 8192.0
 
 def stack_findings(registry: Registry) -> Iterator[Problem]:
     """Yield where a stack makes a larger product faster, or a narrower format slower."""
-    for stack in registry.stacks():
-        name, owner = stack.name, registry.entries("stacks")[stack.name].owner
-        chip = None if stack.ideal else _chip_for(stack, registry)
-        if chip is None:
-            continue
+    for name, entry in sorted(registry.entries("stacks").items()):
         try:
+            stack = registry.stack(name)
+            chip = None if stack.ideal else _chip_for(stack, registry)
+            if chip is None:
+                continue
             wide, narrow = (_gemm(chip, stack, registry, precision) for precision in ("bf16", "fp8"))
         except InferBenchError:
             continue
         yield from (
             Problem(
-                owner,
+                entry.owner,
                 f"{name} on {chip.name}",
                 text,
                 "a finding, no fault: compare under ideal to see the hardware",
@@ -48,7 +48,10 @@ def stack_findings(registry: Registry) -> Iterator[Problem]:
 def _chip_for(stack: Stack, registry: Registry) -> Chip | None:
     """A chip of the stack's domain, else the first one of an architecture it applies to."""
     for name in (*stack.domain.chips, *registry.names("chips")):
-        chip = registry.chip(name)
+        try:
+            chip = registry.chip(name)
+        except InferBenchError:
+            continue  # the spec's own fault is told of it
         if not stack.architectures or chip.architecture_type in stack.architectures:
             return chip
     return None

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from inferbench.cli.doctor_command import _folded
+
 GOOD = """
 import inferbench as ib
 
@@ -46,6 +48,18 @@ def inferbench_architectures():
     "forgets": "def inferbench_metrics():\n    yield 1\n",
     "leaves": "import sys\nsys.exit(3)\n",
     "prints": "print('noise')\n" + GOOD.replace("good", "noisy"),
+    "lacks": """
+from pathlib import Path
+import inferbench as ib
+
+HOME = Path(__file__).with_name("lacks")
+HOME.mkdir(exist_ok=True)
+(HOME / "a-chip.toml").write_text("title = 'A'\\nvendor = 'A'\\n[architecture]\\ntype = 'from-elsewhere'\\n")
+
+@ib.hookimpl
+def inferbench_chips():
+    yield HOME
+""",
     "hangs": "while True:\n    pass\n",
     "dies": "import os\nos._exit(7)\n",
 }
@@ -55,6 +69,7 @@ SAYS = {
     "forgets": "hooks-are-marked",
     "leaves": "SystemExit: 3",
     "prints": "prints-nothing: it printed 'noise'",
+    "lacks": "unknown architecture",
     "hangs": "it-answers-in-time: no sign of life",
     "dies": "it-leaves-the-process-alone: the process ended with exit code 7",
 }
@@ -89,6 +104,16 @@ def test_every_bad_plugin_is_named_and_the_good_one_is_tried(tmp_path):
         assert any(says in found for found in mine), (name, mine)
     assert {one["owner"] for one in broken} == {f"inferbench-{name}" for name in BAD}
     assert all("pip install" not in one["remedy"] for one in broken)
+
+
+def test_many_doubts_of_one_kind_are_one_row_on_the_screen():
+    doubt = {"state": "doubtful", "owner": "o", "where": "w", "found": "slower", "remedy": "look"}
+    rows = [{**doubt, "where": f"w{number}"} for number in range(5)]
+    broken = {**doubt, "state": "broken"}
+    one, other = _folded([*rows, broken])
+    assert one == broken
+    assert (other["where"], other["found"]) == ("w0", "slower; 4 more like it, which --format json lists")
+    assert list(_folded(rows[:3])) == rows[:3]
 
 
 @pytest.mark.needs_plugins

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from types import ModuleType, SimpleNamespace
 
 import pytest
+
+import inferbench as ib
 
 CHIP = ("chips/b200", "chips/groq-lpu", "chips/sn40l", "stacks/trtllm-1.3-b200", "networks/llama3-70b")
 
@@ -53,6 +56,38 @@ def test_each_has_one_line(cli, monkeypatch, kind, width):
     assert all(first.count(name) == 1 for name in names if name not in ("stacks", "chips"))
     # Nothing but title, heads, legend and what to do next beside one line each.
     assert len([line for line in lines if line]) <= len(names) + 7
+
+
+def test_a_column_says_whose_a_chip_is_that_is_not_of_the_project(cli, monkeypatch):
+    class Toy(ib.Architecture):
+        name, title, params = "toy", "Toy", ib.NoParams
+
+    def package(owner, kind, record):
+        module = ModuleType(owner)
+        hook = f"inferbench_{kind}"
+        setattr(module, hook, ib.hookimpl(lambda: iter([record]), specname=hook))
+        about = SimpleNamespace(name=owner, version="1.0")
+        return SimpleNamespace(name=owner, load=lambda: module, value=owner, dist=about)
+
+    def chip(name):
+        memory = {"hbm": ib.MemoryLevel(1e9, 1e12)}
+        about = {"name": name, "title": name, "vendor": "V", "memory": memory}
+        return ib.Chip(architecture_type="toy", architecture=None, **about)
+
+    points = [
+        package("inferbench-simt", "architectures", Toy()),
+        package("inferbench-specs", "chips", chip("ours-1")),
+        package("inferbench-mine", "chips", chip("mine-1")),
+    ]
+    monkeypatch.setattr("inferbench.discovery.loading.entry_points", lambda group: points)
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, err = cli("list", "chips")
+    assert (code, err) == (0, "")
+    lines = {line.split(" ")[0]: line.split() for line in out.splitlines() if line}
+    assert lines["chip"][-1] == "of"
+    assert lines["mine-1"][-1] == "1"
+    assert lines["ours-1"][-1] != "1"
+    assert "1 inferbench-mine" in out
 
 
 @pytest.mark.needs_plugins(*CHIP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import tomllib
 from importlib.metadata import PathDistribution
@@ -17,6 +18,7 @@ import inferbench as ib
 from inferbench.discovery.border import Fixed, fixed
 from inferbench.discovery.ownership import Choice, Trust, needs_newer_core, packages, trust
 from inferbench.discovery.registry import Registry
+from inferbench.errors import blame
 
 ROOT = Path(__file__).parents[2]
 
@@ -169,8 +171,83 @@ class TestRecords:
         assert not fixed({"a": curve})["a"].flags.writeable
         assert curve.flags.writeable
 
+    def test_nobody_changes_another_s_formulas(self, toy):
+        known = toy.architecture("toy")
+        for change in (
+            lambda: setattr(known, "cost", lambda op, site: ib.Cost()),
+            lambda: setattr(known, "name", "mine"),
+        ):
+            with pytest.raises(TypeError, match="what is registered can't be changed"):
+                change()
+        assert "cost" not in vars(known)
+        assert type(pickle.loads(pickle.dumps(known))) is type(known)
+
+
+class TestHooksThatAskBack:
+    """A hook may not ask for what it is a part of: it alone is broken, and nobody else."""
+
+    def test_a_hook_that_asks_for_its_own_kind_is_blamed(self, registry, plugin):
+        asked = []
+
+        def asks():
+            asked.append(known[0].names("chips"))
+            yield chip("mine")
+
+        known = []
+        points = [
+            ("good", "inferbench-good", plugin(inferbench_chips=lambda: iter([chip("good")]))),
+            ("asks", "inferbench-asks", plugin(inferbench_chips=asks)),
+        ]
+        known.append(registry(*points))
+        assert known[0].names("chips") == ["good"]
+        (problem,) = known[0].problems
+        assert (problem.owner, problem.where) == ("inferbench-asks", "inferbench_chips")
+        assert "a hook asks for what hooks are just collected for" in problem.message
+        assert asked == []
+
+    def test_a_hook_that_swallows_the_refusal_harms_nobody(self, registry, plugin):
+        def asks():
+            with pytest.raises(ib.InferBenchError):
+                known[0].get("chips", "good")
+            yield chip("mine")
+
+        known = []
+        points = [
+            ("asks", "inferbench-asks", plugin(inferbench_chips=asks)),
+            ("good", "inferbench-good", plugin(inferbench_chips=lambda: iter([chip("good")]))),
+        ]
+        known.append(registry(*points))
+        assert known[0].names("chips") == ["good", "mine"]
+        assert known[0].problems == []
+
+    def test_a_plugin_that_asks_while_it_is_imported_is_blamed(self, registry):
+        ib.installed.cache_clear()
+
+        def asks():
+            ib.installed()
+
+        (problem,) = registry(("asks", "inferbench-asks", asks)).problems
+        ib.installed.cache_clear()
+        assert (problem.owner, problem.where) == ("inferbench-asks", "asks")
+        assert "a plugin asks for what is installed while it is imported" in problem.message
+
 
 class TestPrints:
+    def test_what_is_written_past_python_is_kept_from_the_answer(self, registry, plugin, capfd):
+        def imported():
+            os.write(1, b"from C at import\n")
+            return plugin(inferbench_chips=hook)
+
+        def hook():
+            os.write(1, b"from C in a hook\n")
+            yield chip("x1")
+
+        assert registry(("x", "inferbench-x", imported)).names("chips") == ["x1"]
+        print("the answer")
+        out, err = capfd.readouterr()
+        assert out == "the answer\n"
+        assert err.splitlines() == ["from C at import", "from C in a hook"]
+
     NOISY = """
 print("at import")
 import inferbench as ib
@@ -234,6 +311,12 @@ class TestChoice:
         (problem,) = registry(*self.points(plugin)).problems
         assert (problem.owner, problem.where) == ("INFERBENCH_DISABLE", "onee")
         assert problem.remedy == "did you mean 'one'?"
+
+    def test_what_a_plugin_raises_says_how_to_leave_it_out(self):
+        error = blame("inferbench_acme_x1.model: acme.cost", ZeroDivisionError("division by zero"))
+        assert error.faults[0].remedy.endswith("--disable inferbench-acme-x1 leaves the package out")
+        assert Choice(disabled=frozenset({"inferbench-acme-x1"})).takes("x1", "inferbench-acme-x1") is False
+        assert "--disable" not in blame("inferbench_file_mine: acme.cost", IndexError("7")).faults[0].remedy
 
     def test_the_option_reaches_the_command_and_leaves_no_trace(self, cli, monkeypatch):
         monkeypatch.delenv("INFERBENCH_DISABLE", raising=False)
