@@ -25,6 +25,8 @@ class Pool(Protocol):
 
     Attributes:
         workers: Chunks that run side by side.
+
+    A pool may have an attribute `shared`, which counts instead of its executor's.
     """
 
     workers: int

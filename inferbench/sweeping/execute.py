@@ -108,7 +108,8 @@ def _run(
     done = 0
     try:
         with executor.open(opening) as pool:
-            for chunk in _completed(pool, job, store, missing, executor.shared):
+            shared = getattr(pool, "shared", executor.shared)
+            for chunk in _completed(pool, job, store, missing, shared):
                 done += chunk.points
                 watch(done)
     finally:
@@ -136,6 +137,7 @@ def _completed(pool: Pool, job: Job, store: Store, missing: Sequence[Chunk], sha
                 continue
             if not shared:
                 parquet.write(result.data, str(store.path(chunk)))
+            store.written[store.path(chunk).name] = result.digest
             yield chunk
             for following in islice(queue, 1):
                 hand_in(following)

@@ -120,6 +120,11 @@ class Chunk:
     pieces: tuple[Piece, ...]
 
     @property
+    def file(self) -> str:
+        """Name of its file in a folder."""
+        return f"part-{self.index:06d}.parquet"
+
+    @property
     def points(self) -> int:
         """Rows of the file."""
         return sum(piece.points for piece in self.pieces)

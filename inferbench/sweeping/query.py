@@ -88,12 +88,13 @@ def beside(path: Path, plan: Plan, names: Sequence[str]) -> Iterator[dict[str, C
     """Read columns of a finished result block by block, all systems at the same points beside each other.
 
     Args:
-        path: File or folder.
+        path: File or folder that this process has just finished: the checksum of each page is looked at, the
+            digests of whole chunks were when it began.
         plan: What was swept.
         names: Of columns.
     """
     places = {(piece.work, piece.block): at for at, piece in _places(plan)}
-    files, _ = parts_of(path)
+    files = [path / chunk.file for chunk in plan.chunks] if path.is_dir() else [path]
     read = _reader(files, plan, names)
     for chunk in plan.beside:
         yield joined([read(*places[piece.work, piece.block], piece) for piece in chunk.pieces])

@@ -34,11 +34,13 @@ class Store:
         folder: Of the chunks and the manifest.
         file: The single file they are put into at the end; None keeps the folder.
         plan: What is computed.
+        written: Name to digest of the chunks that this process or its workers have written.
     """
 
     folder: Path
     file: Path | None
     plan: Plan
+    written: dict[str, str] = attrs.field(factory=dict, init=False, eq=False)
 
     @classmethod
     def at(cls, out: str, plan: Plan) -> Store:
@@ -55,7 +57,7 @@ class Store:
 
     def path(self, chunk: Chunk) -> Path:
         """File of a chunk."""
-        return self.folder / f"part-{chunk.index:06d}.parquet"
+        return self.folder / chunk.file
 
     def finished(self) -> bool:
         """Whether the single file is there already.
@@ -114,8 +116,13 @@ class Store:
     def note(self) -> None:
         """Write the digests of the chunks that are there into the manifest."""
         if self.folder.is_dir():
-            names = [self.path(chunk).name for chunk in self.plan.chunks]
-            self._record({name: parquet.digest(self.folder / name) for name in names})
+            paths = [self.path(chunk) for chunk in self.plan.chunks]
+            self._record({path.name: self._digest(path) for path in paths})
+
+    def _digest(self, path: Path) -> str:
+        """What a chunk was when it was written; of one from an earlier run, what it is."""
+        known = self.written.get(path.name)
+        return known if known is not None and path.exists() else parquet.digest(path)
 
     def end(self, metrics: tuple[str, ...]) -> None:
         """Put the chunks into the single file, where one was asked for; else note their digests."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import pickle
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -103,10 +104,12 @@ class Done:
 
     Attributes:
         index: Of the chunk.
+        digest: SHA-256 of its file, as it stood in the worker's memory.
         data: Parquet, where the worker could not write it.
     """
 
     index: int
+    digest: str
     data: bytes = b""
 
 
@@ -173,7 +176,8 @@ def work(job: Job, chunk: Chunk, target: str | None) -> Done:
     keep_memory()
     bench = _HERE.get(job.hash) or _opened(job)
     data = parquet.encode(bench.columns(chunk), bench.plan)
+    digest = hashlib.sha256(data).hexdigest()
     if target is None:
-        return Done(chunk.index, data.to_pybytes())
+        return Done(chunk.index, digest, data.to_pybytes())
     parquet.write(data, target)
-    return Done(chunk.index)
+    return Done(chunk.index, digest)

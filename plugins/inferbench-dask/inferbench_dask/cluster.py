@@ -50,10 +50,11 @@ class DaskPool:
 
     Attributes:
         workers: Threads of all workers together.
+        shared: Whether they are this process's own, on this machine: then they write chunks themselves.
     """
 
-    def __init__(self, client: Any, argument: str, value: str) -> None:
-        self.client, self.argument, self.value = client, argument, value
+    def __init__(self, client: Any, argument: str, value: str, shared: bool = False) -> None:
+        self.client, self.argument, self.value, self.shared = client, argument, value, shared
         self._done: queue.SimpleQueue[Chunk] = queue.SimpleQueue()
         self.workers = max(1, sum(client.nthreads().values()))
 
@@ -108,7 +109,7 @@ def opened(opening: ib.ExecutorOptions) -> Iterator[DaskPool]:
     """
     if opening.address is None:
         with _local(opening.workers) as cluster, distributed.Client(cluster) as client:
-            yield DaskPool(client, "executor", "dask")
+            yield DaskPool(client, "executor", "dask", shared=True)
         return
     client = _connected(opening.address, opening.argument)
     try:
