@@ -320,9 +320,8 @@ class _StepCost:
             launch = causes.idle_seconds(self.case.stack, cost, op, self.formats)
             causes.add(self.causes, cost, seconds, launch, repeat)
         if self.doubted:
-            own, shared = (
-                error(op, self.formats) for error in (self.case.stack.own_error, self.case.stack.shared_error)
-            )
+            stack = self.case.stack
+            own, shared = stack.own_error(op, self.formats), stack.shared_error(op, self.formats)
             self.variance = self.variance + np.square(seconds * own)
             self.common = self.common + seconds * slower(shared)
         self.solo = self.solo + model * (not isinstance(op, Collective))
@@ -351,6 +350,7 @@ class _StepCost:
                     model,
                     seconds,
                     launch * repeat,
+                    self.case.stack.row_error(op, self.formats),
                 )
             )
 

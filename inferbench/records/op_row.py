@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import attrs
@@ -22,6 +23,7 @@ class OpRow:
         moved: Bytes of the whole system.
         busy: Engine to seconds.
         launch: Seconds under the stack that it would take without work.
+        log_error: Log standard error of `seconds`; NaN where none is known.
     """
 
     name: str
@@ -34,3 +36,4 @@ class OpRow:
     model: Numeric
     seconds: Numeric
     launch: Numeric = 0.0
+    log_error: Numeric = math.nan

@@ -158,6 +158,13 @@ class Stack(Ruled):
         own = self.own_error(op, formats)
         return own if not np.any(shared) else np.hypot(own, shared)
 
+    def row_error(self, op: Op, formats: tuple[str, ...] = ()) -> Numeric:
+        """Log standard error of one operator's time: its kernel's, under a prior that of a whole step; NaN
+        where none is known.
+        """
+        error = np.asarray(self.fit.step if self.grade else self.kernel_error(op, formats), dtype=np.float64)
+        return np.where(error > 0, error, np.nan)
+
     def own_error(self, op: Op, formats: tuple[str, ...] = ()) -> Numeric:
         """Log standard error that a kernel of another shape does not have, looked up like every figure.
 
