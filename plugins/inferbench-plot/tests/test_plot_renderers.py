@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 from inferbench_plot.draw import files, pages, terminal
-from inferbench_plot.draw.look import PALETTE, ticks, written
+from inferbench_plot.draw.look import PALETTE, readable, ticks, written
 
 import inferbench as ib
 
@@ -101,9 +101,11 @@ def test_a_page_gets_no_element_and_no_action_of_it(text):
     assert page.acting == []
     assert page.tags.count("script") == 2
     assert not {"img", "a", "iframe", "link"} & set(page.tags)
-    charts = json.loads(re.search(r"const CHARTS = (\[.*?\]);\nconst ink", drawn, re.S)[1])
+    charts = json.loads(re.search(r"const CHARTS = (\[.*?\]);\n\nconst dark", drawn, re.S)[1])
     assert len(charts) == 4
-    assert "<" not in json.dumps(charts)
+    for label in (label for one in charts for label in one["labels"]):
+        assert ib.visible(text)[:8] in label.pop("said")  # is measured, never shown
+    assert "<" not in json.dumps(charts).replace("<br>", "")  # between the lines of a category's name
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
@@ -143,6 +145,14 @@ def luminance(colour: str) -> float:
 def test_the_first_colours_stand_out_from_white_paper():
     """Contrast of 3 to 1 is what WCAG asks of graphics; later colours come with markers."""
     assert all(1.05 / (luminance(colour) + 0.05) >= 3.0 for colour in PALETTE[:3])
+
+
+@pytest.mark.parametrize(("dark", "paper"), [(False, "#ffffff"), (True, "#14171b")])
+def test_texts_in_a_series_colour_can_be_read(dark, paper):
+    """Contrast of 4.5 to 1 is what WCAG asks of texts."""
+    for colour in PALETTE:
+        light, faint = sorted((luminance(readable(colour, dark)), luminance(paper)), reverse=True)
+        assert (light + 0.05) / (faint + 0.05) >= 4.49
 
 
 def test_ticks_are_round_and_few():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import inferbench as ib
-from inferbench_plot.draw.look import GREY, colour, marks, named
+from inferbench_plot.draw.look import GREY, colour, extent, marks, named
 from inferbench_plot.draw.place import Box, Label, place, sampled
 from inferbench_plot.draw.sheet import DPI, FEW, LABEL, POINT, SMALL, Sheet
 
@@ -117,10 +117,20 @@ def _along(where: Any, layer: ib.Rule, inside: Box) -> tuple[tuple[float, float]
     return tuple((inside.x + inside.width * part, y) for part in (0.9, 0.6, 0.3))
 
 
+def _ruled(where: Any, layer: ib.Rule, panel: ib.Panel) -> np.ndarray:
+    """Points along a limit."""
+    across = extent(panel, "y" if layer.axis == "x" else "x")
+    ends = [(layer.at, end) if layer.axis == "x" else (end, layer.at) for end in across]
+    start, end = where(np.asarray(ends))
+    return sampled((tuple(start), tuple(end)))
+
+
 def _covered(where: Any, panel: ib.Panel) -> np.ndarray:
     """Points of everything that labels should leave free: lines and intervals every few pixels, and marks."""
     found: list[Any] = [np.empty((0, 2))]
     for layer in panel.layers:
+        if isinstance(layer, ib.Rule) and layer.axis != "both":
+            found.append(_ruled(where, layer, panel))
         if not isinstance(layer, ib.Line | ib.Dots):
             continue
         pixels = np.asarray(_pixels(where, layer))

@@ -26,6 +26,7 @@ __all__ = [
     "extent",
     "marks",
     "named",
+    "readable",
     "shade",
     "strokes",
     "ticks",
@@ -50,6 +51,33 @@ _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"
 def colour(place: int) -> str:
     """A place in the palette; -1 is grey, and places beyond the palette begin again."""
     return GREY if place < 0 else PALETTE[place % len(PALETTE)]
+
+
+def readable(tone: str, dark: bool = False) -> str:
+    """A colour as text: mixed with black, or white on a dark page, until it stands out 4.5 to 1 (WCAG 2.2).
+
+    Args:
+        tone: `#rrggbb`.
+        dark: Whether the page is.
+
+    Example:
+        >>> readable("#0072B2"), readable("#56B4E9"), readable("#000000", dark=True)
+        ('#0072b2', '#35708f', '#8e8e8e')
+    """
+    parts = [int(tone[i : i + 2], 16) for i in (1, 3, 5)]
+    end, paper = (255, _luminance((0x14, 0x17, 0x1B))) if dark else (0, 1.0)
+    for step in range(101):
+        mixed = [round(part + (end - part) * step / 100) for part in parts]
+        light, faint = sorted((_luminance(mixed), paper), reverse=True)
+        if (light + 0.05) / (faint + 0.05) >= 4.5:
+            break
+    return "#{:02x}{:02x}{:02x}".format(*mixed)
+
+
+def _luminance(parts: Sequence[int]) -> float:
+    """Relative luminance of red, green and blue from 0 to 255, by WCAG 2.2."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (p / 255 for p in parts)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def strokes(look: str, place: int) -> tuple[float, ...]:

@@ -56,9 +56,7 @@ def drawn(answer: ib.Frontiers, against: str) -> ib.Figure:
     terms = f"prompt {traffic.prompt:,.0f}, output {traffic.output:,.0f} tokens"
     notes = ["Bands are the 90% interval of the decode step. Thin lines are bounds: no software beats them."]
     if any(isinstance(layer, ib.Dots) for layer in layers):
-        notes.append(
-            "Outlined marks were measured, in the precision of their source: static batches, prompt included."
-        )
+        notes.append("Outlined marks were measured: static batches, the time of the prompt included.")
     title = f"{ib.short(answer.asked.network.title, 30)} served: {label} against speed"
     return ib.Figure(
         "frontier",
@@ -172,7 +170,7 @@ def _measured(answer: ib.Frontiers, one: Any, against: str, colour: int) -> Iter
         return
     known, asked = answer.asked.registry, answer.asked
     chip = known.chip(ib.SystemName.parse(one.system.partition("@")[0]).chip).name
-    xs, ys, said = [], [], []
+    found: dict[str, list[tuple[float, float, str]]] = {}
     for name in known.names("measurements"):
         for row in known.get("measurements", name).rows:
             if known.alias("chips", row.chip) != chip or row.chips != one.chips:
@@ -184,11 +182,12 @@ def _measured(answer: ib.Frontiers, one: Any, against: str, colour: int) -> Iter
             if not math.isfinite(rate):
                 rate = batch * row.axes.get("output", math.nan) / row.latency_s
             if rate > 0 and 1 / ALIKE <= prompt / asked.traffic.prompt <= ALIKE:
-                xs.append(rate / batch)
-                ys.append(rate / row.chips)
-                said.append(f"measured: {row.software}, {row.source}")
-    if xs:
-        yield ib.Dots("", xs, ys, said=said, colour=colour, marker=colour, hollow=True)
+                mark = rate / batch, rate / row.chips, f"measured: {row.software}, {row.source}"
+                found.setdefault(row.precision, []).append(mark)
+    for precision, marks in found.items():
+        xs, ys, said = zip(*marks, strict=True)
+        name = f"{_name(answer, one)} measured" + (f", {ib.short(precision, 12)}" if precision else "")
+        yield ib.Dots(name, xs, ys, said=said, colour=colour, marker=colour, hollow=True)
 
 
 def _footer(answer: ib.Frontiers, terms: str) -> tuple[str, ...]:

@@ -158,11 +158,13 @@ def memory(answer: ib.Comparison | ib.Run) -> ib.Figure:
     def parts(at: At) -> Parts:
         held = at.run.footprint
         weights, cache, activations = (at.of(v) for v in (held.weights, held.state, held.activations))
-        each = {"weights": weights, "KV cache": cache, "activations": activations}
+        reserve = at.of(at.run.memory["reserve_bytes"])
+        each = {"weights": weights, "KV cache": cache, "activations": activations, "reserve": reserve}
         return {name: 100.0 * value / capacity(at) for name, value in each.items()}
 
     texts = [
-        f"{ib.show(at.of(at.run.held), 'B')} of {ib.show(capacity(at), 'B')}"
+        f"{ib.show(at.of(at.run.held) + at.of(at.run.memory['reserve_bytes']), 'B')}"
+        + f" of {ib.show(capacity(at), 'B')}"
         + ("" if at.fits else ": does not fit")
         for at in points
     ]
@@ -178,7 +180,9 @@ def memory(answer: ib.Comparison | ib.Run) -> ib.Figure:
         f"Memory of one chip: {_systems(points[::-1])}",
         (panel,),
         footer=footer([at.run for at in points[::-1]]),
-        notes=("Of the fullest chip. What an engine keeps in reserve (graphs, workspaces) is not counted.",),
+        notes=(
+            "Of the fullest chip. Reserve is what an engine keeps to itself: graphs, workspaces, fragments.",
+        ),
     )
 
 
@@ -187,8 +191,11 @@ def energy(answer: ib.Comparison | ib.Run) -> ib.Figure:
     points = [at for at in points_of(answer) if at.fits]
 
     def parts(at: At) -> Parts:
-        items = at.of(at.run.items)
-        split = {engine_of(name): at.of(value) / items for name, value in at.run.energy.parts.items()}
+        items, run = at.of(at.run.items), run_of_parts(at)
+        split = {
+            engine_of(name): float(run.values(value).ravel()[0]) / items
+            for name, value in run.energy.parts.items()
+        }
         return split or {"not split": at.of(at.run.energy.joules) / items}
 
     item = points[0].run.item if points else "item"
@@ -197,8 +204,17 @@ def energy(answer: ib.Comparison | ib.Run) -> ib.Figure:
     figure = _stacked_figure("energy", known, parts, f"energy per {item}", "J", ends)
     lacking = dict.fromkeys(system_name(at.run) for at in points if at not in known)
     notes = (f"No power is known of {', '.join(lacking)}.",) if lacking else ()
-    boundary = ", ".join(dict.fromkeys(at.run.energy.boundary for at in known))
-    return _noted(figure, (f"Counted at the {boundary}.", *notes))
+    return _noted(figure, (boundaries(known), *notes))
+
+
+def boundaries(points: Sequence[At]) -> str:
+    """Where joules are counted, by system where that differs."""
+    by: dict[str, dict[str, None]] = {}
+    for at in points:
+        by.setdefault(at.run.energy.boundary, {})[system_name(at.run)] = None
+    if len(by) == 1:
+        return f"Counted at the {next(iter(by))}."
+    return "Counted at the " + "; ".join(f"{where} ({', '.join(names)})" for where, names in by.items()) + "."
 
 
 def cost(answer: ib.Comparison | ib.Run) -> ib.Figure:

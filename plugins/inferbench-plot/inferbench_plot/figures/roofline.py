@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import inferbench as ib
-from inferbench_plot.figures.shared import At, compared, footer, points_of, run_of_parts, system_name
+from inferbench_plot.figures.shared import At, Z, compared, footer, points_of, run_of_parts, system_name
 
 __all__ = ["PLOT", "draw"]
 
 LEFT, RIGHT = 0.25, 4096.0
 LARGE = 8192.0
 MOST_OPERATORS = 40
+MOST_SYSTEMS = 4
+"""Of more, other formats and memories are left out: the ceilings would hide each other."""
 
 
 def draw(answer: ib.Comparison | ib.Run) -> ib.Figure:
@@ -30,7 +33,7 @@ def draw(answer: ib.Comparison | ib.Run) -> ib.Figure:
     right = max(RIGHT, *(2.0 * intensity(at) for at in points if math.isfinite(intensity(at))))
     layers: list[ib.Line | ib.Dots | ib.Rule] = []
     for colour, mine in by_system.items():
-        layers += ceilings(mine[0], colour, right)
+        layers += ceilings(mine[0], colour, right, len(by_system) <= MOST_SYSTEMS)
     titles = list(dict.fromkeys(at.title for at in points))
     small = list(operators(points)) if len(points) <= 8 else []
     layers += small
@@ -38,6 +41,8 @@ def draw(answer: ib.Comparison | ib.Run) -> ib.Figure:
         layers += phases(mine, colour, titles)
     low = lowest(layers)
     notes = ["Operations per second of one chip; whole steps are large marks, operators small ones."]
+    if len(by_system) > MOST_SYSTEMS:
+        notes.append("Ceilings of other formats and memories are left out.")
     if any(not at.fits for at in points):
         notes.append("An outlined mark does not fit into memory: it is where the work would lie.")
     panel = ib.Panel(
@@ -63,8 +68,15 @@ def intensity(at: At) -> float:
     return at.of(at.run.useful) / at.of(at.run.compulsory)
 
 
-def ceilings(at: At, colour: int, right: float) -> Iterator[ib.Line | ib.Dots]:
-    """The datasheet's ceilings of a chip, and what its software reaches of them."""
+def ceilings(at: At, colour: int, right: float, whole: bool = True) -> Iterator[ib.Line | ib.Dots]:
+    """The datasheet's ceilings of a chip, and what its software reaches of them.
+
+    Args:
+        at: A point of its run.
+        colour: Of its system.
+        right: Where they end.
+        whole: Whether all memories and other formats are shown.
+    """
     run, chip = at.run, at.run.system.chip
     peak = at.of(run.peak) / run.system.count
     name = system_name(run) if run.system.count == 1 else ib.short(chip.title, 28)
@@ -73,6 +85,8 @@ def ceilings(at: At, colour: int, right: float) -> Iterator[ib.Line | ib.Dots]:
             continue
         ridge = peak / memory.bandwidth
         main = level == chip.outermost
+        if not (main or whole):
+            continue
         yield ib.Line(
             f"{name}: {level.upper()}" if main else "",
             [LEFT, *([ridge] if ridge > LEFT else []), right],
@@ -80,44 +94,67 @@ def ceilings(at: At, colour: int, right: float) -> Iterator[ib.Line | ib.Dots]:
             colour=colour,
             look="solid" if main else "thin",
         )
-        if main and LEFT < ridge < right:
-            text = [f"{ib.show(ridge)} OP/B"]
-            yield ib.Dots("", [ridge], [peak], texts=text, colour=colour, marker=9, small=True)
-    others = {form: rate for form, rate in chip.peak.items() if math.isfinite(rate) and rate != peak}
-    for rate in sorted(set(others.values()), reverse=True)[:2]:
+        if LEFT < ridge < right:
+            text = f"{ib.show(ridge)} OP/B" if main else level.upper()
+            yield _ridge(ridge, peak, text, colour)
+    if whole:
+        yield from formats(at, peak, colour, right)
+    yield from effective(at, colour, right)
+
+
+def _ridge(intensity: float, rate: float, text: str, colour: int) -> ib.Dots:
+    return ib.Dots("", [intensity], [rate], texts=[text], colour=colour, marker=9, small=True)
+
+
+def formats(at: At, peak: float, colour: int, right: float) -> Iterator[ib.Line | ib.Dots]:
+    """Ceilings of the chip's two fastest other rates, each from its ridge, labelled with its formats."""
+    chip = at.run.system.chip
+    by_rate: dict[float, list[str]] = {}
+    for form, rate in chip.peak.items():
+        if math.isfinite(rate) and rate != peak:
+            by_rate.setdefault(rate, []).append(form)
+    for rate in sorted(by_rate, reverse=True)[:2]:
         ridge = rate / chip.memory[chip.outermost].bandwidth
         if math.isfinite(ridge) and ridge < right:
             yield ib.Line("", [max(ridge, LEFT), right], [rate, rate], colour=colour, look="thin")
-    yield from effective(at, colour, right)
+            yield _ridge(max(ridge, LEFT), rate, ", ".join(by_rate[rate]), colour)
+
+
+_REACHED: WeakKeyDictionary[ib.Run, tuple[float, float]] = WeakKeyDictionary()
 
 
 def effective(at: At, colour: int, right: float) -> Iterator[ib.Line]:
     """What the software reaches on one large product, and on one row times the same matrix."""
-    run, chip = at.run, at.run.system.chip
-    if run.stack.ideal:
-        return
-    registry = getattr(run.view, "registry", None)
-    try:
-        table = ib.op(
-            chip.name,
-            "gemm",
-            precision=str(at.where["precision"]),
-            stack=run.stack.name,
-            m=[1.0, LARGE],
-            n=LARGE,
-            k=LARGE,
-            registry=registry,
-        )
-    except ib.InferBenchError:  # a chip of a file, software that is none of a chip's: no dashed line
-        return
-    thin, large = table.to_dict()["rows"]
-    peak = large["useful_ops"] / large["time_s"]
-    bandwidth = thin["bytes"] / thin["time_s"]
+    if at.run not in _REACHED:
+        _REACHED[at.run] = reached(at.run, str(at.where["precision"]))
+    peak, bandwidth = _REACHED[at.run]
     if not (math.isfinite(peak) and math.isfinite(bandwidth)):
         return
     ridge = min(max(peak / bandwidth, LEFT), right)
     xs, ys = [LEFT, ridge, right], [LEFT * bandwidth, min(ridge * bandwidth, peak), peak]
     yield ib.Line("", xs, ys, colour=colour, look="dashed")
+
+
+def reached(run: ib.Run, precision: str) -> tuple[float, float]:
+    """Operations and bytes per second of a chip under its software; NaN where the software has none."""
+    if run.stack.ideal:
+        return math.nan, math.nan
+    registry = getattr(run.view, "registry", None)
+    try:
+        table = ib.op(
+            run.system.chip.name,
+            "gemm",
+            precision=precision,
+            stack=run.stack.name,
+            registry=registry,
+            m=[1.0, LARGE],
+            n=LARGE,
+            k=LARGE,
+        )
+    except ib.InferBenchError:  # a chip of a file, software that is none of a chip's: no dashed line
+        return math.nan, math.nan
+    thin, large = table.to_dict()["rows"]
+    return large["useful_ops"] / large["time_s"], thin["bytes"] / thin["time_s"]
 
 
 def phases(points: Sequence[At], colour: int, titles: Sequence[str]) -> Iterator[ib.Dots]:
@@ -143,22 +180,24 @@ def phases(points: Sequence[At], colour: int, titles: Sequence[str]) -> Iterator
 
 
 def operators(points: Sequence[At]) -> Iterator[ib.Dots]:
-    """Operators of each step that do arithmetic, small."""
+    """Operators of each step that do arithmetic, small, with the intervals of their times."""
     for at in points:
         try:
             run = run_of_parts(at)
         except ib.InferBenchError:  # a network that is a file: its steps have no rows here
             continue
-        xs, ys, names = [], [], []
+        marks = []
         for row in run.ops[:MOST_OPERATORS]:
-            useful, moved, seconds = (
-                float(run.values(value).ravel()[0]) for value in (row.useful, row.moved, row.seconds)
+            useful, moved, seconds, error = (
+                float(run.values(value).ravel()[0])
+                for value in (row.useful, row.moved, row.seconds, row.log_error)
             )
             if useful > 0 and moved > 0 and seconds > 0:
-                xs.append(useful / moved)
-                ys.append(useful / seconds / run.system.count)
-                names.append(f"{row.name} ({at.title})")
-        yield ib.Dots("", xs, ys, said=names, colour=at.colour, marker=at.colour, small=True)
+                rate, far = useful / seconds / run.system.count, math.exp(Z * error)
+                marks.append((useful / moved, rate, rate / far, rate * far, f"{row.name} ({at.title})"))
+        if marks:
+            xs, ys, low, high, names = zip(*marks, strict=True)
+            yield ib.Dots("", xs, ys, low, high, (), names, at.colour, at.colour, small=True)
 
 
 def lowest(layers: Sequence[ib.Line | ib.Dots | ib.Rule]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import attrs
 
@@ -30,6 +31,25 @@ Z = 1.6448536269514722
 """Standard errors to either end of a 90% interval of a normal distribution."""
 
 MOST_SOURCES = 3
+
+
+@attrs.define(eq=False)
+class Known:
+    """What was computed of a run: a site draws each of its points in many pictures."""
+
+    metrics: Mapping[str, ib.Metric]
+    values: dict[str, Any] = attrs.field(factory=dict)
+    intervals: dict[str, tuple[Any, Any]] = attrs.field(factory=dict)
+    parts: dict[tuple[int, ...], ib.Run] = attrs.field(factory=dict)
+
+
+_KNOWN: WeakKeyDictionary[ib.Run, Known] = WeakKeyDictionary()
+
+
+def _known(run: ib.Run) -> Known:
+    if run not in _KNOWN:
+        _KNOWN[run] = Known(run.metrics())
+    return _KNOWN[run]
 
 
 @attrs.frozen(eq=False)
@@ -61,14 +81,22 @@ class At:
 
     def metric(self, name: str) -> float:
         """A metric at this point; NaN where it is not known or the run has none of that name."""
-        return float(self.run[name][self.index]) if name in self.run.metrics() else math.nan
+        known = _known(self.run)
+        if name not in known.metrics:
+            return math.nan
+        if name not in known.values:
+            known.values[name] = self.run[name]
+        return float(known.values[name][self.index])
 
     def ends(self, name: str) -> tuple[float, float]:
         """Ends of a metric's 90% interval at this point; NaN where it has none."""
-        metric = self.run.metrics().get(name)
+        known = _known(self.run)
+        metric = known.metrics.get(name)
         if metric is None or metric.interval is None:
             return math.nan, math.nan
-        low, high = self.run.interval(name)
+        if name not in known.intervals:
+            known.intervals[name] = self.run.interval(name)
+        low, high = known.intervals[name]
         return float(low[self.index]), float(high[self.index])
 
     def factors(self) -> tuple[float, float]:
@@ -157,6 +185,14 @@ def run_of_parts(at: At) -> ib.Run:
     run = at.run
     if run.ops and run.grid.size == 1:
         return run
+    known = _known(run).parts
+    if at.index not in known:
+        known[at.index] = _run_of_parts(at)
+    return known[at.index]
+
+
+def _run_of_parts(at: At) -> ib.Run:
+    run = at.run
     layout = run.layouts[int(run.values(run.layout)[at.index])]
     axes = {name: float(at.where[name]) for name in (*run.grid.axes, *run.grid.solved) if name in at.where}
     registry = getattr(run.view, "registry", None)
