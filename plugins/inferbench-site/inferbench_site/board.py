@@ -10,7 +10,8 @@ from typing import Any
 from inferbench_records.documents import digest, read
 
 import inferbench as ib
-from inferbench_site.build import COLUMNS, downloads
+from inferbench_site.build import COLUMNS
+from inferbench_site.downloads import downloads
 from inferbench_site.pages import Book, address, rows_table
 
 __all__ = ["API_SCHEMA", "board", "schema"]

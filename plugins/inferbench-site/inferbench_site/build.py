@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +9,11 @@ from typing import Any
 import attrs
 
 import inferbench as ib
+from inferbench_site.downloads import downloads, latex
 from inferbench_site.pages import Book, Chart, address, rows_table, safe
+from inferbench_site.pairs import PICTURES, Pair, pairs, write_pair
 
-__all__ = ["COLUMNS", "downloads", "flat", "site"]
+__all__ = ["COLUMNS", "flat", "site"]
 
 MARKS = {"datasheet": "●", "published": "●", "measured": "◐", "estimate": "○", "missing": "–", "": ""}
 COLUMNS = {
@@ -50,6 +48,7 @@ def site(
     stack: str = "best",
     scenario: str = "reference",
     validation: bool = True,
+    links: Sequence[tuple[str, str]] = (),
 ) -> int:
     """Write the site of some systems at a suite's workloads.
 
@@ -59,6 +58,7 @@ def site(
         folder: An empty folder, or none yet.
         suite, stack, scenario: As for `compare`.
         validation: Whether to score the installed measurements.
+        links: Further pages for the navigation: titles and addresses from the site's root.
 
     Returns:
         How many pages there are.
@@ -70,35 +70,58 @@ def site(
     found = card.comparison
     book = Book(folder, "InferBench")
     chips = [column.run for column in found.columns[0]]
-    taken: set[str] = set()
-    chip_pages = [f"chips/{address(_name(run), taken)}" for run in chips]
-    taken = set()
-    titles = [_title(work) for work in found.works]
-    work_pages = [f"workloads/{address(title, taken)}" for title in titles]
+    at = _addresses([_name(run) for run in chips], "chips")
+    works = _addresses([_title(work) for work in found.works], "workloads")
+    about = ["Methodology", *(["Validation"] if validation else []), "Downloads"]
     book.nav = {
         "": [("Overview", "index.html"), ("Compare", "compare.html")],
-        "Systems": [(ib.short(_name(run), 40), page) for run, page in zip(chips, chip_pages, strict=True)],
-        "Workloads": list(zip(titles, work_pages, strict=True)),
-        "About": [("Methodology", "methodology.html"), ("Downloads", "downloads.html")],
+        "Systems": [(ib.short(name, 40), page) for name, page in at],
+        "Workloads": works,
+        "About": [*((name, f"{name.lower()}.html") for name in about), *links],
     }
-    if validation:
-        book.nav["About"].insert(1, ("Validation", "validation.html"))
     book.assets()
     document = found.to_dict()
     rows = flat(document["results"], found)
     report = found.report()
-    _overview(book, found, card, report, [*zip(chips, chip_pages, strict=True)])
-    for place, (run, page) in enumerate(zip(chips, chip_pages, strict=True)):
-        _chip(book, known, found, place, run, page)
-    for place, (title, page) in enumerate(zip(titles, work_pages, strict=True)):
+    _overview(book, found, card, report, [*zip(chips, (page for _, page in at), strict=True)])
+    _systems(book, known, found, rows, at)
+    for place, (title, page) in enumerate(works):
         mine = [row for row in rows if row["work"] == title]
         _work(book, found, place, title, page, rows_table(mine, _used(mine)))
-    book.write("compare.html", "compare.html", "Compare", table=rows_table(rows, _used(rows)), rows=rows)
     book.write("methodology.html", "methodology.html", "Methodology", stacks=_stacks(found))
     if validation:
         _validation(book, known)
-    downloads(book, document, rows, _latex(report))
+    downloads(book, document, rows, latex(report))
     return book.pages
+
+
+def _addresses(names: Sequence[str], folder: str) -> list[tuple[str, str]]:
+    """Names with the addresses of their pages."""
+    taken: set[str] = set()
+    return [(name, f"{folder}/{address(name, taken)}") for name in names]
+
+
+def _systems(
+    book: Book,
+    known: ib.Registry,
+    found: ib.Comparison,
+    rows: Sequence[dict[str, Any]],
+    at: Sequence[tuple[str, str]],
+) -> None:
+    """Write a page per system and per pair, and the table of all."""
+    two = pairs([name for name, _ in at])
+    chips = [column.run for column in found.columns[0]]
+    maps = [_map(known, name, run) for name, run in zip(found.systems, chips, strict=True)]
+    for place, (_, page) in enumerate(at):
+        _chip(book, found, place, page, maps[place], _others(two, place))
+    for pair in two:
+        places = pair.first, pair.second
+        both = _only(found, *places)
+        charts = _charts(both, PICTURES, "pair") + _spaces([maps[place] for place in places], "pair")
+        write_pair(book, pair, both, rows, [at[place] for place in places], charts)
+    others = {name: _others(two, place) for place, (name, _) in enumerate(at)}
+    table = rows_table(rows, _used(rows))
+    book.write("compare.html", "compare.html", "Compare", table=table, rows=rows, pairs=others)
 
 
 def _name(run: ib.Run) -> str:
@@ -168,28 +191,29 @@ def _overview(
     )
 
 
-def _only(found: ib.Comparison, place: int) -> ib.Comparison:
-    """One system of a comparison."""
-    columns = tuple((column[place],) for column in found.columns)
-    return attrs.evolve(found, systems=(found.systems[place],), columns=columns)
+def _only(found: ib.Comparison, *places: int) -> ib.Comparison:
+    """Some systems of a comparison."""
+    columns = tuple(tuple(column[place] for place in places) for column in found.columns)
+    return attrs.evolve(found, systems=tuple(found.systems[place] for place in places), columns=columns)
 
 
-def _chip(book: Book, known: ib.Registry, found: ib.Comparison, place: int, run: ib.Run, page: str) -> None:
-    mine = _only(found, place)
-    charts = _charts(mine, PER_CHIP, "chip")
-    charts += _space(known, found.systems[place], run)
-    facts = [
-        {
-            "path": path,
-            "value": _value(fact),
-            "mark": MARKS.get(fact.basis, ""),
-            "basis": fact.basis,
-            "source": fact.source.title if fact.source else "",
-            "url": safe(fact.source.url) if fact.source else "",
-            "note": fact.missing or fact.note,
-        }
-        for path, fact in run.system.chip.facts.items()
-    ]
+def _others(two: Sequence[Pair], place: int) -> list[tuple[str, str]]:
+    """Systems that one has a page with, and those pages."""
+    mine = [pair for pair in two if place in (pair.first, pair.second)]
+    return [(pair.names[0] if pair.second == place else pair.names[1], pair.page) for pair in mine]
+
+
+def _chip(
+    book: Book,
+    found: ib.Comparison,
+    place: int,
+    page: str,
+    space: ib.Comparison | None,
+    others: Sequence[tuple[str, str]],
+) -> None:
+    mine, run = _only(found, place), found.columns[0][place].run
+    charts = _charts(mine, PER_CHIP, "chip") + _spaces([space], "chip")
+    facts = _facts(run.system.chip)
     rests = [
         {
             "work": _title(work),
@@ -207,8 +231,9 @@ def _chip(book: Book, known: ib.Registry, found: ib.Comparison, place: int, run:
         facts=facts,
         rests=rests,
         charts=charts,
-        tables=mine.tables(verbose=True),
+        tables=[table for table in mine.tables(verbose=True) if table.rows],
         notes=mine.notes,
+        others=others,
     )
 
 
@@ -219,27 +244,57 @@ def _grades(run: ib.Run) -> str:
     return ", ".join(dict.fromkeys(GRADES[int(code)] for code in run.grade.ravel().tolist()))
 
 
-def _value(fact: ib.Fact) -> str:
+def _facts(chip: ib.Chip) -> list[dict[str, str]]:
+    """Every number of a chip's spec with its source; its title and maker stand above."""
+    return [
+        {
+            "path": path,
+            "value": _value(path, fact),
+            "mark": MARKS.get(fact.basis, ""),
+            "basis": fact.basis,
+            "source": fact.source.title if fact.source else "",
+            "url": safe(fact.source.url) if fact.source else "",
+            "note": fact.missing or fact.note,
+        }
+        for path, fact in chip.facts.items()
+        if path not in ("title", "vendor", "source")
+    ]
+
+
+def _value(path: str, fact: ib.Fact) -> str:
     value = fact.value
     if fact.missing or value is None:
         return "–"
     if isinstance(value, ib.Range):
-        return f"{ib.show(value.low, fact.unit)} to {ib.show(value.high, fact.unit)}"
-    if isinstance(value, int | float) and not isinstance(value, bool):
+        low, high = ib.show(value.low, fact.unit), ib.show(value.high, fact.unit)
+        return low if low == high else f"{low} to {high}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        if not fact.unit and float(value).is_integer():
+            return f"{value:.0f}" if path.endswith("year") else f"{value:,.0f}"
         return ib.show(float(value), fact.unit)
     return ib.visible(str(value))
 
 
-def _space(known: ib.Registry, name: str, run: ib.Run) -> list[Chart]:
-    """The map of decode over batch and context."""
-    work = f"{run.network.name}/decode" if run.phase == "decode" else f"{run.network.name}/{run.phase}"
+def _map(known: ib.Registry, name: str, run: ib.Run) -> ib.Comparison | None:
+    """One system over batch and context; None where the work has not both."""
+    work = f"{run.network.name}/{run.phase}"
+    formats = list(run.grid.precisions)
     try:
-        grid = ib.compare(
-            [name], work, registry=known, precision=list(run.grid.precisions), batch=GRID[0], context=GRID[1]
-        )
-        return [Chart(grid.plot("space").figure, "chip-space")]
+        return ib.compare([name], work, registry=known, precision=formats, batch=GRID[0], context=GRID[1])
     except ib.InferBenchError:
+        return None
+
+
+def _spaces(maps: Sequence[ib.Comparison | None], key: str) -> list[Chart]:
+    """The map of some systems, over the same grid."""
+    grids = [one for one in maps if one is not None]
+    if len(grids) < len(maps):
         return []
+    columns = tuple(one.columns[0][0] for one in grids)
+    joint = attrs.evolve(grids[0], systems=tuple(one.systems[0] for one in grids), columns=(columns,))
+    return _charts(joint, ("space",), key)
 
 
 def _work(book: Book, found: ib.Comparison, place: int, title: str, page: str, table: dict[str, Any]) -> None:
@@ -296,70 +351,3 @@ def _validation(book: Book, known: ib.Registry) -> None:
         scored=sum(row.scored for row in found.rows),
         count=len(found.rows),
     )
-
-
-def _latex(report: ib.Report) -> str:
-    """The answers for a paper, by the renderer of the command line."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "results.tex"
-        ib.write_report(report, ib.Output("latex", str(path), False))
-        return path.read_text("utf-8")
-
-
-def downloads(book: Book, document: dict[str, Any], rows: Sequence[dict[str, Any]], latex: str = "") -> None:
-    """Write the same numbers as JSON, CSV, LaTeX, and Parquet where pyarrow is installed."""
-    book.data("data/results.json", document)
-    names = list(dict.fromkeys(key for row in rows for key in row))
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([_inert(row.get(name)) for name in names] for row in rows)
-    book.file("data/results.csv", buffer.getvalue())
-    files = [("results.json", "JSON, to the last bit"), ("results.csv", "CSV, SI units, a row per point")]
-    if latex:
-        book.file("data/results.tex", latex)
-        files.append(("results.tex", "LaTeX, with the package booktabs"))
-    parquet = _parquet(rows, names)
-    if parquet:
-        book.file("data/results.parquet", parquet)
-        files.append(("results.parquet", "Parquet, the columns of the CSV"))
-    sizes = [(name, what, (book.folder / "data" / name).stat().st_size) for name, what in files]
-    book.write(
-        "downloads.html",
-        "downloads.html",
-        "Downloads",
-        files=sizes,
-        provenance=document.get("provenance", {}),
-    )
-
-
-def _inert(value: object) -> object:
-    """Text that a spreadsheet would run gets an apostrophe."""
-    text = ib.visible(value) if isinstance(value, str) else ""
-    return (
-        f"'{text}"
-        if text[:1] in ("=", "+", "-", "@", "\t", "|")
-        else (text if isinstance(value, str) else value)
-    )
-
-
-def _plain(value: object, text: bool) -> object:
-    """A value of a column: a text where its others are texts."""
-    return str(value) if text and value is not None else value
-
-
-def _parquet(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> bytes:
-    try:
-        import pyarrow.parquet as pq  # type: ignore[import-untyped]
-        from pyarrow.json import ReadOptions, read_json  # type: ignore[import-untyped]
-    except ImportError:
-        return b""
-    texts = {name for name in names if any(isinstance(row.get(name), str) for row in rows)}
-    lines = "\n".join(
-        json.dumps({name: _plain(row.get(name), name in texts) for name in names}) for row in rows
-    ).encode("utf-8")
-    # Read from JSON: to make arrays of lists, pyarrow imports pandas, which takes longer than a page.
-    table = read_json(io.BytesIO(lines), read_options=ReadOptions(block_size=len(lines) + 1))
-    sink = io.BytesIO()
-    pq.write_table(table, sink)
-    return sink.getvalue()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from inferbench_plot.draw.pages import chart, embedded, script
+from inferbench_plot.draw.pages import chart, embedded, labelling, script
 
 import inferbench as ib
 
@@ -108,12 +108,27 @@ def rows_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[st
             value = row.get(name)
             number = _number(value)
             text = _written(float(value), unit) if number else _text(value)  # type: ignore[arg-type]
+            ends = _ends(row.get(f"{name}_low"), row.get(f"{name}_high"), unit)
             line.append(
-                {"text": text, "sort": value if number else "", "number": number, "right": right[name]}
+                {
+                    "text": text,
+                    "ends": ends,
+                    "sort": value if number else "",
+                    "number": number,
+                    "right": right[name],
+                }
             )
         cells.append(line)
     heads = [{"text": title, "right": right[name]} for name, (title, _) in columns.items()]
     return {"heads": heads, "rows": cells}
+
+
+def _ends(low: Any, high: Any, unit: str) -> str:
+    """An interval as it stands below its number."""
+    if not (_number(low) and _number(high)):
+        return ""
+    low, high = (100 * low, 100 * high) if unit == "%" else (low, high)
+    return f"[{ib.show(low, unit, digits=2)}–{ib.show(high, unit, digits=2)}]"
 
 
 def _number(value: object) -> bool:
@@ -192,6 +207,9 @@ class Book:
 
     def assets(self) -> None:
         """Write the style, the script, and Plotly's own."""
-        for name in ("site.css", "site.js"):
-            self.file(f"assets/{name}", (files(__package__) / "assets" / name).read_bytes())
+        style, acting = (
+            (files(__package__) / "assets" / f"site.{end}").read_text("utf-8") for end in ("css", "js")
+        )
+        self.file("assets/site.css", style)
+        self.file("assets/site.js", labelling() + acting)
         self.file("assets/plotly.min.js", script())

@@ -121,3 +121,46 @@ def test_jinja_is_loaded_where_it_is_used(cli):
     code = "import sys, inferbench as ib; ib.installed().names('commands'); print('jinja2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "False"
+
+
+def row(value, low, high, **more):
+    ends = {
+        "tokens_per_s_per_user": value,
+        "tokens_per_s_per_user_low": low,
+        "tokens_per_s_per_user_high": high,
+    }
+    return {"work": "decode", "feasible": True, "grade": "calibrated", **ends, **more}
+
+
+def test_a_ratio_has_the_errors_of_both():
+    """Twice as fast, each known to a factor of 1.5: sqrt(2) ln 1.5 to either end of nine in ten.
+
+    Half of the normal distribution and what lies within 1.6449 standard errors is 95%.
+    """
+    from inferbench_site.pairs import ratios
+
+    (found,) = ratios(row(60.0, 40.0, 90.0), row(30.0, 20.0, 45.0))
+    assert found["ratio"] == 2.0
+    assert found["ratio_low"] == pytest.approx(2.0 / 1.5**2**0.5, rel=1e-9)
+    assert found["ratio_high"] == pytest.approx(2.0 * 1.5**2**0.5, rel=1e-9)
+    (level,) = ratios(row(60.0, 40.0, 90.0), row(60.0 / 1.5**2**0.5, 20.0, 45.0))
+    assert level["odds"] == pytest.approx(0.95, abs=1e-9)
+
+
+def test_a_bound_has_a_ratio_and_no_odds():
+    from inferbench_site.pairs import ratios
+
+    (found,) = ratios(row(60.0, None, None, grade="bound"), row(30.0, 20.0, 45.0))
+    assert found["ratio"] == 2.0
+    assert "odds" not in found
+    assert list(ratios(row(60.0, 40.0, 90.0, feasible=False), row(30.0, 20.0, 45.0))) == []
+
+
+def test_of_many_systems_only_pairs_with_the_first_have_pages():
+    from inferbench_site.pairs import pairs
+
+    assert len(pairs([f"chip {i}" for i in range(12)])) == 66
+    assert [(pair.first, pair.second) for pair in pairs([f"chip {i}" for i in range(13)])] == [
+        (0, i) for i in range(1, 13)
+    ]
+    assert len({pair.page for pair in pairs(["same", "same", "same"])}) == 3

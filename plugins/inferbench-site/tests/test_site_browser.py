@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -59,8 +60,9 @@ def test_every_page_loads_without_errors_and_its_charts_have_their_marks(browser
 
 @pytest.mark.parametrize("width", [390, 1920])
 def test_no_page_scrolls_sideways(browser, site, width):
-    for name in ("index.html", "compare.html", "methodology.html"):
-        with opened(browser, site / name, width) as page:
+    for path in every(site):
+        with opened(browser, path, width) as page:
+            page.evaluate("drawAll()")
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -88,8 +90,10 @@ def test_words_and_boxes_filter_rows(browser, site):
         assert "h100-sxm" in row
         assert page.locator("#comparison-count").text_content() == "1 of 6 rows"
         page.fill("[data-filter=comparison]", "")
-        page.uncheck("[data-choose=comparison] >> nth=0")
+        page.uncheck("[data-choose=comparison][data-column='1'] >> nth=0")
         assert len(page.evaluate(shown)) == 4
+        page.uncheck("[data-choose=comparison][data-column='0'] >> nth=0")
+        assert len(page.evaluate(shown)) == 2
 
 
 def test_each_work_has_its_own_comparison_that_sorts_and_filters(browser, site):
@@ -105,6 +109,83 @@ def test_each_work_has_its_own_comparison_that_sorts_and_filters(browser, site):
             assert rows.first.locator("td").first.text_content() == "h100-sxm"
             page.fill("[data-filter=comparison]", "h100")
             assert page.locator("#comparison tbody tr:visible").count() == 1
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_no_label_of_a_chart_meets_another_or_is_cut_off(browser, site, width):
+    """The rooflines of all systems and works are the most crowded charts of a site."""
+    seen = 0
+    for path in (site / "index.html", *sorted((site / "pairs").glob("*.html"))):
+        with opened(browser, path, width) as page:
+            page.evaluate("drawAll()")
+            seen += labels_apart(page)
+    assert seen > 10
+
+
+def labels_apart(page) -> int:
+    """Check the boxes of all labels on a page; return how many there are."""
+    read = """[...document.querySelectorAll('.plot')].map(plot => {
+        const box = (e) => (({ left, top, right, bottom }) => [left, top, right, bottom])(
+            e.getBoundingClientRect());
+        const texts = [...plot.querySelectorAll('.annotation-text, .textpoint text')];
+        return { plot: box(plot), texts: texts.map(e => [e.textContent, ...box(e)]) };
+    })"""
+    count = 0
+    for plot in page.evaluate(read):
+        texts = plot["texts"]
+        for name, left, top, right, bottom in texts:
+            assert left >= plot["plot"][0] - 1, name
+            assert right <= plot["plot"][2] + 1, name
+            assert top >= plot["plot"][1] - 1, name
+            assert bottom <= plot["plot"][3] + 1, name
+        for (name, *a), (other, *b) in combinations(texts, 2):
+            apart = a[2] <= b[0] + 1 or b[2] <= a[0] + 1 or a[3] <= b[1] + 2 or b[3] <= a[1] + 2
+            assert apart, (name, other)
+        count += len(texts)
+    return count
+
+
+def test_labels_find_places_in_a_crowd_and_what_finds_none_gets_a_legend(browser, tmp_path):
+    """Thirty points with texts and five named lines in one corner, as `-o x.html` writes them."""
+    from inferbench_plot.draw.pages import RENDERER
+
+    import inferbench as ib
+
+    dots = ib.Dots(
+        "", [1 + i / 100 for i in range(30)], [1.0] * 30, texts=[f"Accelerator {i}" for i in range(30)]
+    )
+    lines = [ib.Line(f"A line with a long name, {i}", [1, 2], [1, 1 + i / 1000], colour=i) for i in range(5)]
+    panel = ib.Panel(ib.Scale("x", log=True), ib.Scale("y"), (*lines, dots))
+    path = tmp_path / "crowd.html"
+    path.write_text(RENDERER.render(ib.Report((), figures=(ib.Figure("f", "Crowd", (panel,)),)), 0), "utf-8")
+    for width in (390, 1280):
+        with opened(browser, path, width) as page:
+            page.evaluate("all")
+            page.evaluate("document.getElementById('panel0').classList.add('plot')")
+            shown = labels_apart(page)
+            assert 3 <= shown < 35
+            legend = page.evaluate("[...document.querySelectorAll('.legendtext')].map(e => e.textContent)")
+            named = page.evaluate(
+                "[...document.querySelectorAll('.annotation-text')].map(e => e.textContent)"
+            )
+            assert all(any(line.name in text for text in (*legend, *named)) for line in lines)
+
+
+def test_each_pair_has_its_page_with_ratios_that_filter(browser, site):
+    (path,) = (site / "pairs").glob("*.html")
+    with opened(browser, path) as page:
+        rows = page.locator("#comparison tbody tr:visible")
+        whole = rows.count()
+        page.uncheck("[data-column='0'] >> nth=0")
+        assert 0 < rows.count() < whole
+        page.check("[data-column='0'] >> nth=0")
+        for box in page.locator("[data-column='1']").all()[1:]:
+            box.uncheck()
+        assert rows.count() == 3
+        assert len(set(page.locator("#comparison tbody tr:visible td:nth-child(2)").all_text_contents())) == 1
+    with opened(browser, site / "compare.html") as page:
+        page.locator(".pairs a").first.click()
+        assert page.url == path.as_uri()
 
 
 def test_hostile_texts_are_read_as_they_are(browser, site):

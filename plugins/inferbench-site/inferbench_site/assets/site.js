@@ -1,4 +1,3 @@
-"use strict";
 // Charts, sorting, filters and the theme: everything a page does, without any request.
 const root = document.documentElement;
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -15,14 +14,21 @@ function plotly() {
   });
   return library;
 }
-async function drawn(figure) {
+// One drawing of a figure after the other: the theme may turn while it is drawn.
+function drawn(figure) {
   figure.dataset.drawn = "yes";
+  const before = waiting.get(figure) ?? Promise.resolve();
+  waiting.set(figure, before.then(() => drawing(figure)));
+  return waiting.get(figure);
+}
+const waiting = new WeakMap();
+async function drawing(figure) {
   await plotly();
   const style = getComputedStyle(root);
   const ink = style.getPropertyValue("--text").trim(), line = style.getPropertyValue("--line").trim();
   const charts = JSON.parse(figure.querySelector(".chart-data").textContent);
   const plots = figure.querySelectorAll(".plot");
-  charts.forEach((chart, i) => {
+  charts.forEach((chart) => {
     const layout = chart.layout;
     layout.font = { color: ink, size: 12, family: "system-ui, DejaVu Sans, sans-serif" };
     for (const axis of ["xaxis", "yaxis"]) { layout[axis].gridcolor = line; layout[axis].linecolor = line; }
@@ -32,8 +38,11 @@ async function drawn(figure) {
       const error = trace.error_x;
       if (error && (!error.color || error.ink)) { error.color = ink; error.ink = true; }
     }
-    Plotly.react(plots[i], chart.data, layout, { responsive: true, displayModeBar: false });
   });
+  for (const [i, chart] of charts.entries()) {
+    plots[i].dataset.dark = isDark() ? "yes" : "no";
+    await draw(plots[i], chart, isDark(), { displayModeBar: false });
+  }
 }
 const seen = "IntersectionObserver" in window ? new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting && !entry.target.dataset.drawn) drawn(entry.target);
