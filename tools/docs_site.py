@@ -1,6 +1,6 @@
 """Build the documentation as a site, in build/site; any warning is an error.
 
-    uv run python tools/docs_site.py             # pages, pictures and the results of the catalogue
+    uv run python tools/docs_site.py             # results of the catalogue in front, pages in build/site/docs
     uv run python tools/docs_site.py --pages     # the pages alone, with the pictures as they are
 
 The pages stay plain Markdown that reads the same in the repository. They are copied to build/pages,
@@ -51,6 +51,12 @@ SETTINGS: dict[str, Any] = {
     "nitpicky": True,
     # A console block with `…` in it is no lexer's language.
     "suppress_warnings": ["misc.highlighting_failure"],
+}
+# With the results in front, the side bar leads back to them.
+SIDE = ("brand", "search", "scroll-start", "navigation", "scroll-end")
+FRONT: dict[str, Any] = {
+    "templates_path": [str(ROOT / "tools/site_templates")],
+    "html_sidebars": {"**": ["results.html", *(f"sidebar/{name}.html" for name in SIDE)]},
 }
 
 
@@ -129,7 +135,7 @@ def catalogue(folder: Path) -> int:
 
     import inferbench as ib
 
-    return site(ib.installed(), CATALOGUE, folder)
+    return site(ib.installed(), CATALOGUE, folder, links=[("Documentation", "docs/index.html")])
 
 
 def build(whole: bool = True) -> int:
@@ -142,13 +148,17 @@ def build(whole: bool = True) -> int:
     if whole:
         gallery.draw(PAGES / "images/gallery")
     shutil.rmtree(SITE, ignore_errors=True)
+    if whole:
+        pages = catalogue(SITE)
+        print(f"{SITE.relative_to(ROOT)}/index.html: {pages} pages of results")
+    target = SITE / "docs" if whole else SITE
     application = Sphinx(
         srcdir=PAGES,
         confdir=None,
-        outdir=SITE,
+        outdir=target,
         doctreedir=ROOT / "build/doctrees",
         buildername="html",
-        confoverrides=SETTINGS,
+        confoverrides=SETTINGS | (FRONT if whole else {}),
         status=None,
         warning=sys.stderr,
         freshenv=True,
@@ -156,10 +166,7 @@ def build(whole: bool = True) -> int:
         parallel=2,
     )
     application.build()
-    if whole:
-        pages = catalogue(SITE / "catalogue")
-        print(f"{SITE.relative_to(ROOT)}/catalogue/index.html: {pages} pages")
-    print(f"{SITE.relative_to(ROOT)}/index.html: {len(application.env.all_docs)} pages")
+    print(f"{target.relative_to(ROOT)}/index.html: {len(application.env.all_docs)} pages")
     return application.statuscode
 
 
