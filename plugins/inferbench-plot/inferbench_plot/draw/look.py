@@ -62,7 +62,7 @@ def readable(tone: str, dark: bool = False) -> str:
 
     Example:
         >>> readable("#0072B2"), readable("#56B4E9"), readable("#000000", dark=True)
-        ('#0072b2', '#35708f', '#8e8e8e')
+        ('#0072b2', '#3b7ca1', '#808080')
     """
     parts = [int(tone[i : i + 2], 16) for i in (1, 3, 5)]
     end, paper = (255, _luminance((0x14, 0x17, 0x1B))) if dark else (0, 1.0)

@@ -42,6 +42,7 @@ async function drawing(figure) {
   for (const [i, chart] of charts.entries()) {
     plots[i].dataset.dark = isDark() ? "yes" : "no";
     await draw(plots[i], chart, isDark(), { displayModeBar: false });
+    await new Promise((done) => setTimeout(done));  // a reader who clicks meanwhile is answered first
   }
 }
 const seen = "IntersectionObserver" in window ? new IntersectionObserver((entries) => {
