@@ -267,9 +267,7 @@ def _columns(
     shape = (len(asked.batches), len(asked.precisions))
 
     def flat(values: Numeric | Mask) -> Array:
-        every: Array = np.empty(shape)
-        every[...] = values  # ten times as fast as a broadcast view and its copy
-        return every.reshape(-1)
+        return np.full(shape, values, dtype=np.float64).reshape(-1)
 
     tokens = served.rate * asked.traffic.output
     numbers = {
