@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from inferbench.face.aside import aside
 from inferbench.face.frames import by_column, to_frame
 from inferbench.report.export import html_tables
 from inferbench.report.model import Report
@@ -32,10 +33,12 @@ class Answer:
         """Return one line: what was asked, and how much was found."""
         raise NotImplementedError
 
+    @aside
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: what the command writes under `--format json`."""
         return dict(self.report().data)
 
+    @aside
     def to_frame(self, library: str | None = None) -> Any:
         """Return a data frame: the rows that the command writes under `--format csv`.
 
@@ -47,12 +50,14 @@ class Answer:
         """
         return to_frame(by_column(self.report().rows), library)
 
+    @aside
     def table(self, verbose: bool = False, width: int = 100) -> str:
         """Return the tables as text: what the command writes on the screen."""
         from inferbench.report.render import RENDERERS
 
         return str(RENDERERS["table"].render(self.report(verbose), width))
 
+    @aside
     def plot(self, name: str = "") -> Picture:
         """Return a picture of it: shown by a notebook, saved with `save("name.svg")`.
 
@@ -66,6 +71,7 @@ class Answer:
 
         return picture(self, name, getattr(self, "registry", None))
 
+    @aside
     def _repr_html_(self) -> str:
         return html_tables(self.report())
 

@@ -16,6 +16,7 @@ from inferbench.calibration.writing import Labels, energy_toml, without_energies
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
+from inferbench.face.aside import aside
 from inferbench.face.asked import listed
 from inferbench.records.stack import Stack
 from inferbench.report.calibration import again_report, fit_report
@@ -134,7 +135,8 @@ def calibrate(
 ) -> Calibrated: ...
 
 
-def calibrate(  # type: ignore[misc]  # the second overload names no argument twice
+@aside  # type: ignore[misc]  # the second overload names no argument twice
+def calibrate(
     files: str | Path | Sequence[str | Path] = (),
     *,
     serving: str | Path | Sequence[str | Path] = (),

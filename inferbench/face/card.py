@@ -12,6 +12,7 @@ import numpy as np
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
+from inferbench.face.aside import aside
 from inferbench.face.compare import Comparison, compare
 from inferbench.face.run import evaluated
 from inferbench.model.choice import BEST, IDEAL
@@ -56,6 +57,7 @@ class Card(Answer):
         return f"of {', '.join(self.comparison.systems)}"
 
 
+@aside
 def card(
     systems: Sequence[str],
     *,

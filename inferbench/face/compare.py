@@ -11,6 +11,7 @@ import numpy as np
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
+from inferbench.face.aside import aside
 from inferbench.face.asked import example_chips, find, listed, one_phase
 from inferbench.face.run import evaluated
 from inferbench.model.capacity import UnknownCapacity, smallest_system
@@ -149,6 +150,7 @@ def _point_title(work: Work, run: Run, at: Mapping[str, object]) -> str:
     return f"{run.phase}{batch}"
 
 
+@aside
 def compare(
     systems: Sequence[str],
     workload: str | Sequence[str] | None = None,

@@ -14,6 +14,7 @@ from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import Fault, InferBenchError
 from inferbench.evidence.matching import Situation, read_rows, situate, targets
 from inferbench.face.answer import Answer
+from inferbench.face.aside import aside
 from inferbench.face.asked import listed, one_number
 from inferbench.face.run import run
 from inferbench.face.validate import given_of
@@ -60,6 +61,7 @@ class Explanation(Answer):
         return f"of {one.title}: {one.measured:.4g} s; {said}"
 
 
+@aside
 def explain(
     first: str | Path,
     second: str | Path,

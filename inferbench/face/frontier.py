@@ -11,6 +11,7 @@ import attrs
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
+from inferbench.face.aside import aside
 from inferbench.face.asked import (
     duration,
     example_chips,
@@ -75,6 +76,7 @@ class Frontiers(Answer):
         return f"of {self.asked.network.name}: {names}"
 
 
+@aside
 def frontier(
     systems: Sequence[str],
     workload: str,

@@ -14,6 +14,7 @@ import numpy as np
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
+from inferbench.face.aside import aside
 from inferbench.face.asked import find, listed, refuse_many
 from inferbench.model.choice import BEST, choose
 from inferbench.model.operators import OpResult, cost_rows, product_rows
@@ -63,6 +64,7 @@ class OpTable(Answer):
         return f"of {self.kind} on {self.chip.name}, stack {self.stack.name}: {rows} rows"
 
 
+@aside
 def op(
     chip: str,
     kind: str,

@@ -10,6 +10,7 @@ import attrs
 
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, suggest
+from inferbench.face.aside import aside
 from inferbench.face.asked import find, listed, one_phase, refuse_many, scenario_of, split_workload
 from inferbench.face.frames import by_column, to_frame
 from inferbench.face.picture import Picture, picture
@@ -36,6 +37,7 @@ MOST_AT_ONCE = 1_000_000
 __all__ = ["InstalledView", "axes_of", "evaluated", "run"]
 
 
+@aside
 def run(
     system: str | System,
     workload: str,
@@ -205,22 +207,27 @@ class InstalledView:
         """All metrics in display order."""
         return self.registry.metrics()
 
+    @aside
     def factors(self, run: Run, metric: Metric) -> tuple[Array, Array]:
         """Factors from a metric to the ends of its 90% interval."""
         return factors(metric, run)
 
+    @aside
     def to_dict(self, run: Run) -> dict[str, Any]:
         """The JSON document of one run."""
         return document([run], self.metrics(), self.registry)
 
+    @aside
     def to_frame(self, run: Run, library: str | None) -> Any:
         """A data frame with a row per point."""
         return to_frame(by_column([flatten(row) for row in self.to_dict(run)["results"]]), library)
 
+    @aside
     def plot(self, run: Run, name: str) -> Picture:
         """A picture of the run."""
         return picture(run, name, self.registry)
 
+    @aside
     def html(self, run: Run) -> str:
         """The grid's table as HTML."""
         return html_tables(grid_report(run, self.registry, False, ()))

@@ -11,6 +11,7 @@ import attrs
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
+from inferbench.face.aside import aside
 from inferbench.face.asked import duration, find, one_number, scenario_of, served
 from inferbench.model.choice import BEST, choose
 from inferbench.model.own_formats import own_formats
@@ -70,6 +71,7 @@ class Simulation(Answer):
         return self.found.found.times
 
 
+@aside
 def simulate(
     system: str,
     workload: str,

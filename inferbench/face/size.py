@@ -10,6 +10,7 @@ import attrs
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, suggest
 from inferbench.face.answer import Answer
+from inferbench.face.aside import aside
 from inferbench.face.asked import (
     duration,
     example_chips,
@@ -75,6 +76,7 @@ class Sizing(Answer):
         return Next("run", (system, work, *batch, *axes, "--precision", self.demand.precision))
 
 
+@aside
 def size(
     workload: str,
     chips: str | Sequence[str],

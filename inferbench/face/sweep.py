@@ -13,6 +13,7 @@ import attrs
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, suggest
 from inferbench.face.answer import Answer
+from inferbench.face.aside import aside
 from inferbench.face.asked import listed
 from inferbench.face.frames import to_frame
 from inferbench.model.choice import BEST
@@ -163,6 +164,7 @@ class Sweep(Answer):
         return attrs.evolve(report, tables=(*report.tables, *tables), data=data)
 
 
+@aside
 def sweep(
     systems: Sequence[str],
     workload: str | Sequence[str] | None = None,

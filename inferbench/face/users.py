@@ -8,6 +8,7 @@ import attrs
 
 from inferbench.discovery.registry import Registry, installed
 from inferbench.face.answer import Answer
+from inferbench.face.aside import aside
 from inferbench.face.asked import SPEED, duration, listed
 from inferbench.face.frontier import frontier
 from inferbench.model.choice import BEST, IDEAL
@@ -43,6 +44,7 @@ class UsersAt(Answer):
         return f"of {self.asked.network.name} on {names}"
 
 
+@aside
 def users_at(
     systems: Sequence[str],
     workload: str,

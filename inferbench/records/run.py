@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from typing import Any, Literal, Protocol, overload
 
 import attrs
@@ -131,7 +133,8 @@ class Run:
             InferBenchError: The run has no metric of that name.
         """
         metric = self._metric(name)
-        values = np.asarray(self.values(metric.of(self)), dtype=np.float64)
+        with redirect_stdout(sys.stderr):  # standard output is the caller's, whatever a plugin prints
+            values = np.asarray(self.values(metric.of(self)), dtype=np.float64)
         return np.where(self.values(self.feasible), values, np.nan)
 
     def interval(self, name: str) -> tuple[Array, Array]:
