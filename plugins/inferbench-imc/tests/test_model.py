@@ -281,3 +281,30 @@ def test_power_tells_what_it_leaves_out_and_what_it_declines():
     assert model.accepts(chip()) == ""
     assert "process node" in model.accepts(attrs.evolve(chip(), silicon=ib.Silicon()))
     assert "not 'imc'" in model.accepts(attrs.evolve(chip(), architecture_type="simt"))
+
+
+def shared(of, **away):
+    """A site where shares of what is held are outside of the arrays."""
+    from inferbench_imc.placement import ArrayPlacement
+
+    homes = {"weights": "sram", "state": "sram", "inputs": "sram", "outputs": "sram"}
+    placement = ArrayPlacement(homes, {"sram": 0.0}, **away)
+    return ib.Site(of, ib.Layout(), placement, None, lambda name: IMC.peak(of, name))
+
+
+def test_activations_that_are_partly_outside_move_once():
+    """1,000 elements of a byte read and written: a quarter of the 2,000 bytes goes over the outer memory."""
+    op = ib.Elementwise(name="norm", precision=INT8, elements=1000.0)
+    actions = IMC.cost(op, shared(chip(), activations_away=0.25)).actions
+    assert float(actions["bytes.sram"][0]) == 1500.0
+    assert float(actions["bytes.ddr"][0]) == 500.0
+
+
+def test_a_cache_that_is_partly_outside_is_written_where_it_is_not():
+    """Of 8 heads' 1,024 positions of 64 a quarter is written whole; of the rest only the new position."""
+    op = decode(keys=1024.0, heads=8.0)
+    cost = IMC.cost(op, shared(chip(), state_away=0.25))
+    elements = 8 * 2 * (0.75 * 64 + 0.25 * 1024 * 64)
+    assert float(cost.actions["array.writes"][0]) == elements * 8  # a cell per bit
+    inside = IMC.cost(op, shared(chip(), state_away=0.0))
+    assert float(inside.actions["array.writes"][0]) == 8 * 2 * 64 * 8

@@ -147,6 +147,15 @@ def test_aiperf_sums_gpus_and_reads_each_unit(read):
     )
 
 
+@pytest.mark.parametrize(
+    ("unit", "seconds"),
+    [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("sec", 1.0), ("seconds", 1.0)],
+)
+def test_aiperf_reads_every_spelling_of_a_time(fixtures, written, read, unit, seconds):
+    path = changed(fixtures, written, "aiperf.json", request_latency={"unit": unit, "avg": 1.6 / seconds})
+    assert read(path)[0].latency_s == pytest.approx(1.6)
+
+
 def test_aiperf_unknown_unit(fixtures, written, read):
     path = changed(fixtures, written, "aiperf.json", request_latency={"unit": "fortnights", "avg": 1.0})
     with pytest.raises(

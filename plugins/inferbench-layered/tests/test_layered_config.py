@@ -215,6 +215,11 @@ class TestMamba:
         assert graph.parameters() == trunk + 2 * mamba + attention + dense + experts
         assert slope(graph) == 2 * 2 * 16 * 2
 
+    def test_a_convolution_is_four_wide_where_nobody_says(self, read):
+        assert read(self.NEMOTRON, conv_kernel=None).parameters() == read(self.NEMOTRON).parameters()
+        wider = read(self.NEMOTRON, conv_kernel=8).parameters() - read(self.NEMOTRON).parameters()
+        assert wider == 2 * 4 * (128 + 2 * 2 * 16)  # two Mamba layers, four more taps of every channel
+
     def test_a_list_instead_of_a_pattern(self, read):
         words = ["mamba", "mlp", "mamba", "attention", "moe"]
         listed = read(self.NEMOTRON, hybrid_override_pattern=None, layers_block_type=words)

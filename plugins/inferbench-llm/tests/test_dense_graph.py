@@ -158,3 +158,12 @@ def test_published_totals_of_every_shipped_network():
             assert total == pytest.approx(published.parameters, rel=published.rounding), (network.name, phase)
         checked += 1
     assert checked >= 45
+
+
+def test_latent_attention_reads_queries_and_latents_in_one_product(bench):
+    """DeepSeek-V3's first product has 1,536 columns of queries, 512 of latents and 64 rotated ones."""
+    shape = {"q_lora_rank": 1536.0, "kv_lora_rank": 512.0, "qk_rope_head_dim": 64.0}
+    one = bench(**shape, qk_nope_head_dim=128.0, v_head_dim=128.0, num_attention_heads=128.0)
+    ops = one.ops("decode")
+    assert (ops["qkv_a"].n, ops["qkv_a"].k) == (2112.0, 8192.0)
+    assert (ops["q_b"].n, ops["q_b"].k) == (128 * 192.0, 1536.0)

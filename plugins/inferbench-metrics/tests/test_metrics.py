@@ -266,3 +266,12 @@ def test_the_term_stands_in_every_row_of_money():
     for name, metric in METRICS.items():
         if name.startswith("usd_per") and name not in ("usd_per_hour_capital", "usd_per_hour_electricity"):
             assert metric.title.split(",")[0] in {term.said for term in ib.Term}, name
+
+
+def test_the_interval_stands_at_the_middle_price_alone():
+    """Ends of a price's range have no interval of their own, and no chain of formulas."""
+    owned = {name: one for name, one in METRICS.items() if name.startswith("usd_per_mtok")}
+    with_interval = {name for name, one in owned.items() if one.interval}
+    assert "usd_per_mtok" in with_interval
+    assert not {name for name in with_interval if name.endswith(("_low", "_high"))}
+    assert {name for name, one in owned.items() if one.chain} == {"usd_per_mtok"}

@@ -153,3 +153,24 @@ def test_specs_reproduce_their_published_parameters(name):
     at = ib.Grid.of({"batch": [1.0]}, ["bf16"]).at
     ops = list(workload.graph(network, at, workload.phases[0].name, Options()))
     assert parameters(ops) == pytest.approx(network.published.parameters, rel=network.published.rounding)
+
+
+def named(ops):
+    return {op.name: op for op in ops}
+
+
+def test_each_text_of_a_batch_adds_positions_to_all_its_words():
+    """77 words as wide as 768, three texts: each element is read beside its position and written."""
+    ops = named(graph(Clip(), CLIP_L, "text", batch=[3.0], resolution=[224.0]))
+    assert float(np.squeeze(ops["text.positions"].elements)) == 3 * 77 * 768
+    assert float(np.squeeze(ops["text.lookup"].elements)) == 3 * 77 * 768
+
+
+def test_the_elements_between_the_convolutions_are_those_of_all_images():
+    """ResNet-50's first stage: 56 x 56 positions of 256 channels, added once and rectified once."""
+    small, large = (named(graph(ResNet(), RESNET, batch=[count], resolution=[224.0])) for count in (1.0, 6.0))
+    first = next(name for name in small if name.endswith("residual"))
+    relu = first.replace("residual", "relu")
+    for name in (first, relu):
+        assert float(np.squeeze(small[name].elements)) == 56 * 56 * 256
+        assert float(np.squeeze(large[name].elements)) == 6 * 56 * 56 * 256
