@@ -22,6 +22,8 @@ from inferbench.specs import toml
 __all__ = ["ANSWERS", "CIS", "LICENCES", "Changes", "rendered", "update", "words", "write"]
 
 ANSWERS = ".copier-answers.yml"
+ASKED = ("kind", "name", "licence", "ci")
+_BY_COPIER = "{{ _copier_answers|to_nice_yaml }}"
 LICENCES = ("Apache-2.0", "MIT", "LicenseRef-Proprietary")
 CIS = ("github", "gitlab", "none")
 _WORD = re.compile(r"\{\{ (\w+) \}\}")
@@ -82,7 +84,8 @@ def rendered(given: Mapping[str, str]) -> dict[str, str]:
         for path, text in found.items()
         if path != ANSWERS
     )
-    return {**found, ANSWERS: f"{found[ANSWERS]}# The files as they were written:\n{hashes}"}
+    answers = found[ANSWERS].replace(_BY_COPIER, "".join(f"{key}: {given[key]}\n" for key in ASKED).rstrip())
+    return {**found, ANSWERS: f"{answers}# The files as they were written:\n{hashes}"}
 
 
 def write(kind: str, name: str, home: Path, licence: str = LICENCES[0], ci: str = CIS[0]) -> list[Path]:

@@ -59,6 +59,9 @@ def test_links_of_variants_keep_the_published_ratio(variant, base, ratio):
         ("Tesla V100-SXM2-32GB", "v100-sxm2-32gb"),
         ("NVIDIA GeForce RTX 5090", "rtx-5090"),
         ("AMD Instinct MI300X", "mi300x"),
+        ("TPU v5", "tpu-v5p"),
+        ("TPU7x", "tpu-v7"),
+        ("HL-225", "gaudi-2"),
         ("NVIDIA GB300", "gb300"),
     ],
 )

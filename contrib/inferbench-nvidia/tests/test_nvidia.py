@@ -34,6 +34,11 @@ def test_a_smaller_domain_and_a_lower_limit_are_all_that_differs():
 
 
 def test_a_limited_server_draws_what_mlperf_measured():
-    """6,161 W at the wall of eight H200 limited to 500 W (MLPerf Inference v4.1, SPEC PTDaemon), to 10 %."""
+    """6,161 W at the wall of eight H200 limited to 500 W (MLPerf Inference v4.1, SPEC PTDaemon): within the
+    interval of a server that was not measured, and to 10 %.
+    """
     system = ib.System(ib.installed().chip("h200-500w"), 8)
-    assert float(np.max(system.wall(8 * 500.0, 500.0))) == pytest.approx(6161, rel=0.1)
+    drawn = float(np.max(system.wall(8 * 500.0, 500.0)))
+    spread = float(np.exp(1.645 * system.wall_log_error))
+    assert drawn / spread <= 6161 <= drawn * spread
+    assert drawn == pytest.approx(6161, rel=0.1)

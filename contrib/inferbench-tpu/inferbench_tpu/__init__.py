@@ -94,7 +94,9 @@ def inferbench_fabrics() -> Iterator[ib.Fabric]:
 
 @ib.hookimpl
 def inferbench_chips() -> Iterator[Any]:
-    """Yield the chip in slices."""
-    text = _with("tpu-v5p", ('fabric = "torus"', 'fabric = "ici"'))
-    head, _, rest = text.partition("\n")
-    yield _Folder({"tpu-v5p-ici": f'{head[:-1]}, ICI slices"\n{rest}'})
+    """Yield the chips in slices."""
+    specs = {}
+    for name in ("tpu-v4", "tpu-v5p"):
+        head, _, rest = _with(name, ('fabric = "torus"', 'fabric = "ici"')).partition("\n")
+        specs[f"{name}-ici"] = f'{head[:-1]}, ICI slices"\n{rest}'
+    yield _Folder(specs)

@@ -187,7 +187,7 @@ def peaks_are_units_times_clock(subject: Subject) -> Iterator[Broken]:
             continue
         if getattr(table, "sms", 0):
             each = peak / (table.sms * clock)
-            near = min(abs(each / (step * 2.0**power) - 1) for power in range(5, 16) for step in (1, 1.5))
+            near = min(abs(each / (step * 2.0**power) - 1) for power in range(5, 18) for step in (1, 1.5))
             wants = "a power of two, or one and a half"
         elif all(getattr(table, key, 0) for key in ("rows", "columns", "arrays")):
             each = peak / (table.rows * table.columns * table.arrays * clock) / 2
