@@ -23,9 +23,10 @@ from inferbench.records.system import SystemName
 from inferbench.specs import toml
 from inferbench.testing.laws import Finding, State, Verdict
 
-__all__ = ["Claim", "audit", "read_claims"]
+__all__ = ["LAW", "Claim", "audit", "read_claims"]
 
 LAW = "claims-are-possible"
+"""The law that a claim above the bound breaks."""
 NARROWER = ("fp8", "int8", "w4a16", "fp4", "nvfp4", "mxfp4", "int4")
 MORE = (2, 4, 8)
 TOLERANCE = 1e-9
@@ -107,8 +108,15 @@ def audit(registry: Registry, owner: str, path: Path) -> Verdict:
             for one in error.faults
         ]
         return Verdict(owner, tuple(faults), ())
-    findings, held, missing = [], [], []
+    findings: list[Finding] = []
+    held, missing = [], []
+    metrics = registry.names("metrics")
     for claim in claims:
+        if metrics and claim.metric not in metrics:
+            said = f"no installed package provides the metric '{claim.metric}'"
+            remedy = suggest(claim.metric, metrics) or "inferbench list metrics"
+            findings.append(Finding(LAW, "fails", owner, "claims", f"'{claim.says}'", said, remedy))
+            continue
         try:
             bound, why = _bound(registry, claim)
         except InferBenchError as error:

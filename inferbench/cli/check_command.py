@@ -11,6 +11,7 @@ import click
 import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.audit import LAW as CLAIMS
 from inferbench.cli.badge import badge
 from inferbench.cli.bundle import Bundle, unpacked
 from inferbench.cli.trials import LIMIT, Trial, tried
@@ -84,6 +85,8 @@ def _report(bundle: Bundle, verdict: Verdict, verbose: bool) -> Report:
         )
     else:
         tables.append(Table(f"{bundle.shown}: {said}", (Cell("law"), Cell("holds for")), _held(verdict)))
+    claims = _claims(verdict)
+    tables += [Table("claims", (Cell("claim"), Cell("against the bound")), claims)] if claims else []
     if verbose:
         tables += (
             [Table("held", (Cell("law"), Cell("holds for")), _held(verdict))] if verdict.findings else []
@@ -107,6 +110,14 @@ def _row(finding: Finding) -> tuple[Cell, Cell]:
     place = f"{finding.record}, {finding.where}" if finding.where else finding.record
     doubt = "in doubt: " if finding.state == "doubtful" else ""
     return Cell(finding.law), Cell(f"{doubt}{place}: {finding.found} · {finding.remedy}")
+
+
+def _claims(verdict: Verdict) -> tuple[tuple[Cell, Cell], ...]:
+    """Claims of the package that can be, and those that can't be judged; the broken ones stand above."""
+    possible = [said.rpartition(": ") for law, said in verdict.held if law == CLAIMS]
+    unjudged = [(what.partition(": ")[2], why) for what, why in verdict.missing if what.startswith(CLAIMS)]
+    rows = [(Cell(claim), Cell(said)) for claim, _, said in possible]
+    return (*rows, *((Cell(claim), Cell(f"not judged: {why}", unsure=True)) for claim, why in unjudged))
 
 
 def _held(verdict: Verdict) -> tuple[tuple[Cell, Cell], ...]:
