@@ -34,7 +34,7 @@ __all__ = [
 
 @cache
 def coefficients() -> Mapping[str, Any]:
-    """Return the cited coefficients, tables `adc`, `analog`, `digital`, `write`, `memory`."""
+    """Return the cited coefficients, tables `adc`, `analog`, `digital`, `write`, `memory`, `chip`."""
     text = files(__package__).joinpath("coefficients.toml").read_text("utf-8")
     return tomllib.loads(text)
 

@@ -10,14 +10,17 @@ import inferbench as ib
 from inferbench_imc.energy import adc_energy, cell_energy, coefficients, converter_rate, write_energy
 from inferbench_imc.macro import Macro
 
-__all__ = ["ArrayPower"]
+__all__ = ["ArrayPower", "idle_of", "limit_of"]
 
+# Formats of which a rate may be known, the widest first.
+INTEGERS = ("int8", "int4")
 OUTSIDE = {"hbm": "hbm", "ddr": "ddr", "lpddr": "ddr", "dram": "ddr"}
 
 
 class ArrayPower(ib.PowerModel):
-    """Joules from counts and the coefficients by kind of cell and node; never calibrated on a chip; unknown
-    where idle power is.
+    """Joules from counts and the coefficients by kind of cell and node; never calibrated on a chip.
+
+    An idle power that is not published is a share of the power limit, with a wide error.
     """
 
     name = "imc"
@@ -60,30 +63,50 @@ class ArrayPower(ib.PowerModel):
             system: Its chips.
 
         Returns:
-            Joules and watts of all chips. Both are NaN where idle power is not published: `parts` has the
-            joules of what is counted, and `why` the watts that this alone is.
+            Joules and watts of all chips. Where idle power is not published, it is a share of the power
+            limit, as chips have that publish both: `why` says so, and only a published TDP stretches.
         """
         chip, seconds = system.chip, counts.seconds
         prices = self.prices(chip)
         parts = {key: counts.spent(key) * prices[key] for key in counts.actions if key in prices}
         left_out = [key for key in counts.actions if key not in prices and key != "ops"]
         dynamic = sum(parts.values(), np.float64(0.0))
-        idle = chip.power.idle * counts.chips
-        known = not math.isnan(idle)
-        throttle = self._throttle(dynamic, seconds, chip.power.tdp * counts.chips, idle if known else 0.0)
-        if known:
-            parts["idle"] = idle * seconds * throttle
+        each, _, assumed = idle_of(chip)
+        idle = each * counts.chips
+        throttle = self._throttle(dynamic, seconds, chip.power.tdp * counts.chips, idle)
+        limit, unsure = limit_of(chip)
+        if unsure:  # a guessed limit slows no chip: what exceeds it is cut off
+            share = ib.minimum(1.0, (limit * counts.chips - idle) * seconds / ib.maximum(dynamic, 1e-300))
+            parts, dynamic = {name: part * share for name, part in parts.items()}, dynamic * share
+        parts["idle"] = idle * seconds * throttle
         joules = dynamic + idle * seconds * throttle
-        told = _told(left_out)
         return ib.Energy(
             joules=joules,
             watts=joules / (seconds * throttle),
             throttle=throttle,
-            why=told if known else f"{_unknown(dynamic / (seconds * throttle), system)}; {told}",
-            estimated=known,
+            why="; ".join(part for part in (assumed, _told(left_out)) if part),
+            estimated=True,
             boundary="chip",
+            limit=limit,
             parts=parts,
         )
+
+    def log_error(self, counts: ib.ActivityCounts, system: ib.System, energy: ib.Energy) -> ib.Numeric:
+        """Log standard error of mean power: idle power has its own, all else that of chips beside macros.
+
+        Args:
+            counts: As `energy` was given it.
+            system: Its chips.
+            energy: What it answered.
+
+        Returns:
+            As `energy.watts`. Sources of both errors are in `coefficients.toml`.
+        """
+        _, unsure, _ = idle_of(system.chip)
+        share = energy.parts["idle"] / ib.maximum(energy.joules, 1e-300)
+        beside = coefficients()["chip"]["beside_macros"]["log_error"]
+        error: ib.Numeric = np.hypot(share * unsure, (1.0 - share) * beside)
+        return error
 
     @staticmethod
     def _throttle(dynamic: ib.Numeric, seconds: ib.Numeric, cap: float, idle: float) -> ib.Numeric:
@@ -92,18 +115,41 @@ class ArrayPower(ib.PowerModel):
         return ib.maximum(dynamic / ((cap - idle) * np.asarray(seconds)), 1.0)
 
 
-def _unknown(watts: ib.Numeric, system: ib.System) -> str:
-    """Say why the power is not known, and what the counted part alone draws.
+def idle_of(chip: ib.Chip) -> tuple[float, float, str]:
+    """Return the watts of one idle chip, their log standard error, and what they rest on if not published.
 
-    Of several chips without a named layout many layouts are tried, of which this is one: then without a
-    figure.
+    Example:
+        >>> chip = ib.Chip(name="x", title="X", vendor="V", architecture_type="imc", architecture=None,
+        ...                power=ib.Power(tdp=600.0))
+        >>> idle_of(chip)
+        (96.0, 0.61, 'idle power is not published: 96.0 W, 16% of the TDP as other chips have')
+        >>> idle_of(ib.Chip(name="x", title="X", vendor="V", architecture_type="imc", architecture=None,
+        ...                 power=ib.Power(idle=5.0)))
+        (5.0, 0.0, '')
     """
-    why = "idle power is not published"
-    found = np.asarray(watts)[np.isfinite(watts)]
-    if not found.size or (system.count > 1 and system.layout is None):
-        return f"{why}; what is counted would be a lower bound"
-    low, high = (ib.show(float(end), "W") for end in (found.min(), found.max()))
-    return f"{why}; arrays and moved bytes alone draw {low if low == high else f'{low} to {high}'}"
+    if not math.isnan(chip.power.idle):
+        return chip.power.idle, 0.0, ""
+    known = coefficients()["chip"]["idle"]
+    limit, unsure = limit_of(chip)
+    watts = known["share"] * limit
+    kind = "an estimated limit" if unsure else "the TDP"
+    said = f"{ib.show(watts, 'W')}, {100 * known['share']:.0f}% of {kind} as other chips have"
+    return watts, math.hypot(known["log_error"], unsure), f"idle power is not published: {said}"
+
+
+def limit_of(chip: ib.Chip) -> tuple[float, float]:
+    """Return the power limit of a chip in watts, and its log standard error: 0 of a published TDP.
+
+    Example:
+        >>> chip = ib.Chip(name="x", title="X", vendor="V", architecture_type="imc", architecture=None,
+        ...                peak={"int8": 100e12})
+        >>> limit_of(chip)
+        (16.0, 0.9)
+    """
+    if not math.isnan(chip.power.tdp):
+        return chip.power.tdp, 0.0
+    known = coefficients()["chip"]["limit"]
+    return known["joules"] * max(chip.peak.get(name, 0.0) for name in INTEGERS), known["log_error"]
 
 
 def _told(left_out: list[str]) -> str:

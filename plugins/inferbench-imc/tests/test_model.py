@@ -250,22 +250,29 @@ def test_power_adds_counts_and_stops_at_the_cap():
     assert hot.watts == pytest.approx(10.0)
 
 
-def test_without_published_idle_power_is_unknown_and_not_a_lower_bound():
+def test_without_published_idle_power_a_share_of_the_limit_stands_for_it():
     import attrs
 
-    of = attrs.evolve(chip(), power=ib.Power(tdp=10.0))
+    of, model = attrs.evolve(chip(), power=ib.Power(tdp=10.0)), ArrayPower()
     counts = ib.ActivityCounts({"array.cell_ops": np.array([1e9, 4e9])}, 1e-3, 1, INT8)
+    energy = model.energy(counts, ib.System(of))
+    # 1e9 cell operations of 1.4 fJ in a millisecond, and four times as many, beside 16 % of 10 W.
+    assert energy.watts == pytest.approx([1.6 + 1.4e-3, 1.6 + 5.6e-3])
+    assert "idle power is not published: 1.60 W" in energy.why
+    assert energy.estimated
+    known = attrs.evolve(chip(), power=ib.Power(tdp=10.0, idle=1.6))
+    sure = model.log_error(counts, ib.System(known), model.energy(counts, ib.System(known)))
+    assert np.all(model.log_error(counts, ib.System(of), energy) > sure + 0.5)
+
+
+def test_an_estimated_limit_cuts_power_off_and_slows_no_chip():
+    import attrs
+
+    of = attrs.evolve(chip(), power=ib.Power())
+    counts = ib.ActivityCounts({"array.cell_ops": 1e18}, 1e-3, 1, INT8)
     energy = ArrayPower().energy(counts, ib.System(of))
-    assert np.all(np.isnan(energy.watts))
-    assert np.all(np.isnan(energy.joules))
-    # 1e9 cell operations of 1.4 fJ in a millisecond, and four times as many.
-    assert energy.parts == {"array.cell_ops": pytest.approx([1.4e-6, 5.6e-6])}
-    assert energy.why.startswith(
-        "idle power is not published; arrays and moved bytes alone draw 1.40 mW to 5.60 mW"
-    )
-    assert not energy.estimated, "there is no number that could be an estimate"
-    several = ArrayPower().energy(counts, ib.System(of, 8))
-    assert " mW" not in several.why, "of many layouts that are tried this may not be the one chosen"
+    assert np.all(energy.throttle == 1.0)
+    assert energy.watts == pytest.approx(energy.limit)
 
 
 def test_power_tells_what_it_leaves_out_and_what_it_declines():
