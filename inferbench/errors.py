@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, Self
 
 import attrs
 
@@ -134,7 +134,7 @@ class InferBenchError(Exception):
     @classmethod
     def of_argument(
         cls, argument: str, found: str, remedy: str = "", value: str = "", /, **give: object
-    ) -> InferBenchError:
+    ) -> Self:
         """Build an error with a single fault, of an argument.
 
         Args:

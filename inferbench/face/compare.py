@@ -126,7 +126,7 @@ class Comparison(Answer):
         return " · ".join([", ".join(networks), ", ".join(formats), *context])
 
     def _said(self, name: str) -> str:
-        """A precision; of a name that means another format on each chip, which that is."""
+        """A precision; where chips have formats of their own, the usual one and the others."""
         if name not in OWN:
             return name
         chips: dict[str, dict[str, None]] = {}
@@ -134,7 +134,9 @@ class Comparison(Answer):
             for one in columns if name in work.precisions else ():
                 own = one.run.grid.precisions[work.precisions.index(name)]
                 chips.setdefault(own, {})[short(one.run.system.chip)] = None
-        return ", ".join(f"{own} ({', '.join(titles)})" for own, titles in chips.items())
+        usual = max(chips, key=lambda own: len(chips[own]), default=name)
+        others = [f"{own} ({', '.join(chips[own])})" for own in chips if own != usual]
+        return ", ".join([usual, *others])
 
     def summary(self) -> str:
         """Name the systems and the work."""
@@ -257,7 +259,7 @@ def _column(known: Registry, name: str, work: Work, settings: Mapping[str, Any])
         run = of(name)
     except UnknownCapacity as error:  # one sequence instead of as many as fit
         run = of(name, {**work.axes, "batch": 1})
-        notes = (f"{run.system.chip.title}: whether it fits isn't known; batch 1: {error.faults[0].found}",)
+        notes = (f"{run.system.chip.title}: whether it fits isn't known; batch 1, as {error.lacks}",)
     except ForeignStack as error:  # refused for this column alone, unless it was written for it
         if parsed.stack:
             raise

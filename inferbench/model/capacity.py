@@ -87,14 +87,20 @@ def _narrowed(
 class UnknownCapacity(InferBenchError):
     """A chip whose memory's size is not known, so that nobody can say what fits."""
 
+    lacks: str = ""
+    """Which figure is missing, and of which chip."""
+
 
 def at_largest_batch(case: Case, grid: Grid) -> Run:
     """Evaluate every layout at its own largest batch and keep, point by point, the highest throughput."""
     best: Run | None = None
     if np.isnan(case.chip.capacity):
         path = f"memory.{case.chip.main}.capacity"
-        lacks = f"{case.chip.name}.toml lacks {path} ({case.chip.missing(path)})"
-        raise UnknownCapacity.of_argument("batch", f"the largest is not known: {lacks}", batch=1)
+        lacks = f"{case.chip.name}.toml lacks {path}"
+        why = f"the largest is not known: {lacks} ({case.chip.missing(path)})"
+        error = UnknownCapacity.of_argument("batch", why, batch=1)
+        error.lacks = lacks
+        raise error
     if grid.size <= REMEMBERED // MANY:  # layouts that differ in their stages alone share what a chip does
         case = attrs.evolve(case, graphs={})
     for layout in layouts_of(case, case.graph(grid.at)):

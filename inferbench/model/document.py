@@ -60,12 +60,19 @@ def provenance(runs: list[Run], registry: Registry) -> dict[str, Any]:
     }
 
 
-def reason_at(run: Run, index: tuple[int, ...]) -> str | None:
-    """Why a point is infeasible; None if it is feasible."""
+def reason_at(run: Run, index: tuple[int, ...], shorter: Mapping[str, str] | None = None) -> str | None:
+    """Why a point is infeasible; None if it is feasible.
+
+    Args:
+        run: The run.
+        index: Of the point, into `run.values(...)`.
+        shorter: Code of a reason to a template with fewer of its numbers, for a screen with little room.
+    """
     for reason in run.reasons:
         if bool(run.values(reason.where)[index]):
             numbers = {name: run.values(value) for name, value in reason.numbers.items()}
-            filled = type(reason)(reason.code, reason.template, numbers, reason.where)
+            template = (shorter or {}).get(reason.code, reason.template)
+            filled = type(reason)(reason.code, template, numbers, reason.where)
             return filled.at(index)
     return None
 

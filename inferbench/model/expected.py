@@ -15,7 +15,7 @@ import numpy as np
 
 from inferbench.model.intervals import INTERVAL, bounds
 from inferbench.num import Array
-from inferbench.records.choice import BOUND
+from inferbench.records.choice import BOUND, GRADES
 from inferbench.records.run import Run
 from inferbench.records.scenario import Term
 
@@ -101,7 +101,11 @@ def expected(run: Run, index: tuple[int, ...]) -> Expected:
         index: Into `run.values(...)`.
     """
     seconds, items, batch = (float(run.values(a)[index]) for a in (run.seconds, run.items, run.batch))
-    fits = bool(run.values(run.feasible)[index])
+    fits, grade = bool(run.values(run.feasible)[index]), int(run.grade[index])
+    bound = float(run.values(run.bound_seconds)[index])
+    demoted = grade == BOUND and run.choice.grade != GRADES[BOUND]
+    if demoted:  # nothing is left of the software's figures
+        seconds = bound
     watts = float(run.values(run.energy.watts)[index])
     slow, fast = (float(end[index]) for end in reversed(bounds(run, "time")))
     energy = [float(end[index]) for end in bounds(run, "wall_energy")]
@@ -115,9 +119,9 @@ def expected(run: Run, index: tuple[int, ...]) -> Expected:
         per_chip=_between(rate / run.system.count, 1.0 / slow, 1.0 / fast) if fits else nothing,
         dollars=dollars if fits else nothing,
         term=term,
-        joules=_between(at_wall, *energy) if fits else nothing,
-        bound=float(run.values(run.bound_seconds)[index]) if fits else math.nan,
-        grade=int(run.grade[index]),
+        joules=_between(at_wall, *energy) if fits and not demoted else nothing,
+        bound=bound if fits else math.nan,
+        grade=grade,
     )
 
 

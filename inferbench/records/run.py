@@ -12,7 +12,7 @@ import numpy as np
 
 from inferbench.errors import InferBenchError, blamed_on, suggest
 from inferbench.num import Array, Indices, Mask, Numeric
-from inferbench.records.choice import CALIBRATED, GRADES, TRANSFERRED, Choice
+from inferbench.records.choice import BOUND, CALIBRATED, CLASS, GRADES, TRANSFERRED, Choice
 from inferbench.records.energy import Energy
 from inferbench.records.grid import Grid, span
 from inferbench.records.network import Network
@@ -226,11 +226,14 @@ class Run:
     def grade_code(self) -> Array:
         """What each point rests on, as a place in `GRADES`, 0 the best; broadcastable to `grid.shape`.
 
-        A stack of this chip is `transferred` where a point lies outside the box in which it was fitted.
+        A stack of this chip is `transferred` where a point lies outside the box in which it was fitted. A
+        prior promises nothing where nobody knows whether the network fits: a bound is left.
         """
         best = GRADES.index(self.choice.grade)
         outside = np.asarray(self.flags.get("extrapolated", False))
+        unsure = np.asarray(self.flags.get("capacity-unknown", False))
         codes: Array = np.where((best == CALIBRATED) & outside, TRANSFERRED, best)
+        codes = np.where((best == CLASS) & unsure, BOUND, codes)
         return codes
 
     @property

@@ -32,10 +32,12 @@ SHORT = {
 ROOM = 16
 # How names of priors begin; their grade's symbol says it too.
 PRIOR = "class-"
+# Why a system has no answer, in one line; `run` says all of it.
+REASONS = {"capacity": "needs {need:B}, has {has:B}: {bound_state} chips or more"}
+# What a prior of a class is for.
+NO_KIN = f"{GRADES[CLASS]}: no sibling measured"
 # A winner is named from this chance on.
 SURE = 0.9
-# Footnotes on one screen; the rest is a flag away.
-MOST_NOTES = 7
 
 
 @attrs.frozen(eq=False)
@@ -120,15 +122,16 @@ def answer(blocks: Sequence[Block], title: str, metrics: Sequence[Metric] = ()) 
     runs = blocks[0].runs
     layouts = _layouts(runs)
     heads = (
-        Cell(""),
+        Cell("[90 % interval]"),
         *(_head(run, _notes(blocks, k), layouts) for k, run in enumerate(runs)),
     )
     rows: list[tuple[Cell, ...]] = []
     for block in blocks:
         rows += [*_rows(block, [run.system.count for run in runs]), *_declared(block, metrics)]
     grades = {GRADES[point.grade] for block in blocks for point in block.points} - {GRADES[BOUND]}
-    legend = (f"[90 % interval]  {grade_legend(grades)}  ≤ ≥ bound",)
-    return (_verdicts(blocks, title), Table("", heads, tuple(rows), legend=legend))
+    said = grade_legend(grades).replace(GRADES[CLASS], NO_KIN)
+    legend = (f"{said}  ≤ ≥ bound",)
+    return (_verdicts(blocks, title), Table("", heads, tuple(rows), legend=legend, packed=True))
 
 
 def short(chip: Chip) -> str:
@@ -146,9 +149,10 @@ def _head(run: Run, notes: Sequence[str], layouts: Sequence[str]) -> Cell:
 
 
 def _notes(blocks: Sequence[Block], k: int) -> list[str]:
-    """What all blocks have to say of one system, but for why it has several chips."""
-    plain = [block.notes[k] for block in blocks if "resized" not in block.runs[k].flags]
-    return list(dict.fromkeys(note for notes in plain for note in notes))
+    """What the first block says of one system, but for why it has several chips; the column names it."""
+    plain = [block.notes[k] for block in blocks if "resized" not in block.runs[k].flags and block.notes[k]]
+    chip = blocks[0].runs[k].system.chip.title
+    return [note.removeprefix(f"{chip}: ") for note in plain[0]] if plain else []
 
 
 def _layouts(runs: Sequence[Run]) -> list[str]:
@@ -193,10 +197,9 @@ def _declared(block: Block, metrics: Sequence[Metric]) -> Iterator[tuple[Cell, .
 
 def _software(run: Run, point: Expected, index: tuple[int, ...], head: int) -> Cell:
     """The software's name and the grade's symbol; why a system has no answer, and from where figures come."""
-    chip = run.system.chip.title
     if not bool(run.values(run.feasible)[index]):
         said = "not served" if "stack" in {reason.code for reason in run.reasons} else "does not fit"
-        return Cell(said, (f"{chip}: {reason_at(run, index)}",), unsure=True)
+        return Cell(said, (reason_at(run, index, REASONS) or "",), unsure=True)
     more = (f"{run.system.count} chips here",) if run.system.count != head else ()
     remarks = "; ".join((*more, *_wider(run, index), *_origin(run, point)))
     notes = (remarks,) if remarks else ()
@@ -209,9 +212,9 @@ def _software(run: Run, point: Expected, index: tuple[int, ...], head: int) -> C
 
 def _origin(run: Run, point: Expected) -> tuple[str, ...]:
     """From where figures come that were not measured on this chip at such points."""
-    if point.grade in (CLASS, BOUND):
-        return (run.choice.why,)
-    if point.grade != TRANSFERRED:
+    if point.grade == BOUND:  # where a prior came down to it, the head of the column says why
+        return (run.choice.why,) if run.choice.grade == GRADES[BOUND] else ()
+    if point.grade != TRANSFERRED:  # what a class is stands in the legend
         return ()
     if run.choice.grade == GRADES[TRANSFERRED]:
         return (f"figures of {run.choice.origin}",)
@@ -247,8 +250,8 @@ def _row(
 
 def _because(cell: Cell, point: Expected, run: Run) -> Cell:
     """A cell of joules; where they are not known, with the reason."""
-    why = run.energy.why if point.seconds.known and not point.joules.known else ""
-    return attrs.evolve(cell, notes=(f"{run.system.chip.title}: {why.partition(';')[0]}",)) if why else cell
+    why = run.energy.why if ranks(point) and not point.joules.known else ""
+    return attrs.evolve(cell, notes=(why.partition(";")[0],)) if why else cell
 
 
 def _bound(value: float, sign: str, unit: str) -> Cell:
@@ -288,7 +291,7 @@ def unpriced(chip: Chip) -> str:
 
 def unranked(term: Term, shared: Term) -> str:
     """Why a price is not ranked beside those of other terms."""
-    return f"{term.said}: there is no figure for {shared.said}, so it is not ranked"
+    return f"{term.said}, not ranked: no figure for {shared.said}"
 
 
 def _chain(run: Run, index: tuple[int, ...]) -> Cell:
@@ -312,7 +315,7 @@ def _verdicts(blocks: Sequence[Block], title: str) -> Table:
         (f"most frugal per {item}", busy, "joules", False),
     )
     rows = tuple((Cell(label), Cell(_verdict(block, name, up))) for label, block, name, up in asked)
-    return Table(title, (Cell(""), Cell("")), rows)
+    return Table(title, (Cell(""), Cell("")), rows, packed=True)
 
 
 def _verdict(block: Block, name: str, higher: bool) -> str:
@@ -327,7 +330,12 @@ def _verdict(block: Block, name: str, higher: bool) -> str:
         return "nobody can tell: fewer than two have a figure"
     first, *others = sorted(known, key=lambda pair: -pair[1])
     beside = f" ({shared.said})" if name == "dollars" and shared is not None else ""
-    left = [name for name, odd in zip(names, odds, strict=True) if not math.isfinite(odd)]
+    # Of a system that does not fit, or has a bound alone, its whole column says so.
+    left = [
+        name
+        for name, odd, point in zip(names, odds, points, strict=True)
+        if ranks(point) and not math.isfinite(odd)
+    ]
     without = f"; no figure for {', '.join(left)}" if left else ""
     if first[1] >= SURE:
         return f"{first[0]}, {percent(first[1])} sure{beside}{without}"

@@ -47,6 +47,7 @@ class Table:
         numeric: Whether cells are numbers to be aligned on the decimal.
         notes: Doubts about the table as a whole; they have no number, as no cell has their mark.
         legend: Unnumbered lines below: what marks mean, sources.
+        packed: Whether to save lines, for a table that must hold on one screen: short footnotes share one.
     """
 
     title: str = attrs.field(converter=visible)
@@ -56,6 +57,7 @@ class Table:
     numeric: bool = False
     notes: tuple[str, ...] = attrs.field(default=(), converter=all_visible)
     legend: tuple[str, ...] = attrs.field(default=(), converter=all_visible)
+    packed: bool = False
 
 
 @attrs.frozen

@@ -10,7 +10,7 @@ import re
 from inferbench.records.interfaces import Renderer
 from inferbench.report.export import EXPORTS
 from inferbench.report.model import Cell, Report, Table
-from inferbench.report.notes import RAISED, footnotes, marked
+from inferbench.report.notes import footnotes, marked, numbered
 from inferbench.text import visible
 
 __all__ = ["RENDERERS", "footnotes", "split_columns"]
@@ -143,9 +143,7 @@ def _print_table(console: object, table: Table) -> None:
             shown.add_row(*(Text(line[column], style=_style(row[column])) for column in (0, *group)))
         console.print(shown)
         console.print()
-    for note, number in numbers.items():
-        console.print(f"{str(number).translate(RAISED)} {note}", style="dim")
-    for remark in (*table.notes, *table.legend):
+    for remark in (*numbered(table, console.width), *table.notes, *table.legend):
         console.print(remark, style="dim")
     if numbers or table.notes or table.legend:
         console.print()
@@ -168,7 +166,8 @@ def _headline(console: object, table: Table) -> None:
         console.print(Text(title, style="bold"))
         if aside:
             console.print(Text(aside, style="dim"))
-    console.print()
+    if not table.packed:
+        console.print()
 
 
 def _style(cell: Cell) -> str:

@@ -92,16 +92,22 @@ def test_the_width_of_intervals_stands_once_on_a_screen(cli):
         assert " ".join(out.split()).replace(" %", "%").count("90%") == 1
 
 
-@pytest.mark.needs_plugins("chips/mi355x", "chips/b200", "chips/tpu-v5p", "chips/corsair")
+@pytest.mark.needs_plugins("chips/mi355x", "chips/b200", "chips/tpu-v5p")
 def test_a_missing_figure_says_why_and_what_else_is_published(cli):
-    """The MI355X has a published cost of ownership and a rate for three years, the Corsair no power."""
-    said = " ".join(cli("compare", "b200", "mi355x", "corsair")[1].split())
+    """The MI355X has a published cost of ownership and a rate for three years, and none on demand."""
+    said = " ".join(cli("compare", "b200", "mi355x")[1].split())
     assert "only TCO 1.69 USD/h, 3 years 2.1 USD/h published; give one with --price" in said
-    assert "d-Matrix Corsair: idle power is not published" in said
-    said = " ".join(cli("card", "b200", "mi355x", "tpu-v5p", "corsair")[1].split())
+    said = " ".join(cli("card", "b200", "mi355x", "tpu-v5p")[1].split())
     assert "only TCO 1.69 USD/h" in said
     assert "rental on demand, the others ownership" in said
-    assert "d-Matrix Corsair: idle power is not published" in said
+
+
+@pytest.mark.needs_plugins("chips/corsair", "chips/metis", "power_models/imc")
+def test_no_shipped_chip_that_holds_the_network_is_without_joules(cli):
+    """Neither idle power nor, for one of them, any limit is published: a class stands for both."""
+    rows = [line for line in cli("compare", "corsair", "metis")[1].splitlines() if "J/token, wall" in line]
+    assert len(rows) == 3
+    assert all(line.count("[") == 2 for line in rows)
 
 
 @pytest.mark.needs_plugins("chips/tpu-v7", "stacks/trtllm-serving-b200")
@@ -116,7 +122,11 @@ def test_a_chip_that_the_software_does_not_serve_is_not_said_to_be_too_small(cli
 def test_a_chip_whose_memory_has_no_published_size_does_not_end_a_comparison(cli):
     code, out, _ = cli("compare", "hailo-8", "b200")
     assert code == 0
-    assert "Hailo-8: whether it fits isn't known; batch 1:" in " ".join(out.split())
+    assert "¹ whether it fits isn't known; batch 1, as hailo-8.toml lacks memory.sram.capacity" in " ".join(
+        out.split()
+    )
+    speeds = next(line for line in out.splitlines() if "tokens/s per user" in line)
+    assert speeds.count("≤") == 1, "a bound, as a chip without room for the network has no speed"
     table = ib.compare(["hailo-8", "b200"])
     batches = [float(np.ravel(column.run.values(column.run.batch))[0]) for column in table.columns[1]]
     assert batches[0] == 1 < batches[1]

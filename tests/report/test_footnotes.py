@@ -28,9 +28,9 @@ def split(text):
     """Marks of cells, and numbers of footnotes."""
     marks, notes = set(), set()
     for line in re.sub("mm²", "", text).splitlines():
-        found = re.match(f"([{RAISED}]+) ", line)
-        if found:
-            notes.add(found[1])
+        found = re.findall(f"(?:^|  )([{RAISED}]+) (?! )", line)
+        if re.match(f"[{RAISED}]+ ", line):
+            notes |= set(found)
         else:
             marks |= set(re.findall(f"[{RAISED}]+", line))
     return marks, notes
