@@ -126,6 +126,12 @@ def _energy(run: Run, index: tuple[int, ...]) -> list[Line]:
             f"energy / {run.item}s of a step",
             show(_at(run, energy.joules, index) / _at(run, run.items, index), "J"),
         ),
+        ("power at the wall", _wall(run), show(_at(run, run.wall_watts, index), "W")),
+        (
+            f"energy per {run.item} at the wall",
+            f"power at the wall × time / {run.item}s of a step",
+            show(_at(run, run.wall_watts * run.seconds / run.items, index), "J"),
+        ),
     ]
 
 

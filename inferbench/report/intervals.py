@@ -19,7 +19,7 @@ __all__ = ["domain_text", "ends_text", "interval_text"]
 # Limits exceeded that one line has room for.
 MOST_BEYOND = 2
 # Tables show intervals of what is measured; those of what follows from it stand in JSON, CSV and frames.
-SHOWN = ("time", "power", "energy")
+SHOWN = ("time", "power", "energy", "wall_energy")
 
 
 def interval_text(metric: Metric, value: float, run: Run, index: tuple[int, ...]) -> str:

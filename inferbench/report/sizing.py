@@ -127,7 +127,7 @@ def _lines(demand: Demand) -> list[Line]:
         *(first if math.isfinite(demand.first) else []),
         ("items/s, all users", lambda option: _span(option.rate, option.log_error), None, ""),
         (
-            "power",
+            "power (chips)",
             lambda option: _span(option.watts, option.power_log_error, "W"),
             lambda option: option.watts,
             "",

@@ -51,7 +51,8 @@ class Points:
         policy: How prompts go between tokens: interleaved, chunked or disaggregated.
         layout, prompt_layout: Of a replica for tokens, and of one for prompts where these are others.
         batch: Sequences of a replica; `users`: of all of them, on average, with those that wait.
-        power_w: Of all chips.
+        power_w: Of all chips, at the boundary of their spec; so is `joules_per_token`, while
+            `wall_joules_per_token` counts servers too.
         chunk: Tokens of a piece of a prompt; NaN where prompts are whole.
         tpot_s_low, tpot_s_high: Ends of the 90% interval, NaN under a bound; of the others likewise.
         grade: What the point rests on.
@@ -83,18 +84,18 @@ class Points:
     tokens_per_s_per_chip: Array = attrs.field(
         metadata={"doubt": "log_error", "title": "tokens/s per chip", "place": 2, "rival": True}
     )
-    power_w: Array = attrs.field(metadata={"doubt": "power_log_error", "title": "power", "unit": "W"})
-    joules_per_token: Array = attrs.field(
+    power_w: Array = attrs.field(metadata={"doubt": "power_log_error", "title": "power (chips)", "unit": "W"})
+    joules_per_token: Array = attrs.field(metadata={"doubt": "joules_log_error", "unit": "J"})
+    wall_joules_per_token: Array = attrs.field(
         metadata={
-            "doubt": "joules_log_error",
-            "title": "J/token",
+            "doubt": "wall_log_error",
+            "title": "J/token, wall",
             "unit": "J",
             "place": 8,
             "lower": True,
             "rival": True,
         }
     )
-    wall_joules_per_token: Array = attrs.field(metadata={"doubt": "wall_log_error", "unit": "J"})
     replicas: Array = attrs.field()
     prompt_replicas: Array = attrs.field()
     chunk: Array = attrs.field()

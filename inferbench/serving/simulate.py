@@ -101,6 +101,13 @@ class Simulated:
         """Grade as a word."""
         return GRADES[self.grade]
 
+    @property
+    def wall_watts(self) -> float:
+        """Mean watts of the system at the wall, servers included; NaN where power, or the server, is not
+        known.
+        """
+        return float(self.plan.system.wall(self.found.watts, self.run.energy.limit))
+
     def interval(self, time: str, statistic: str) -> tuple[float, float]:
         """Ends of the 90% interval of a time; NaN under a bound."""
         middle = self.found.times[time][statistic]

@@ -28,7 +28,7 @@ COLUMNS = {
     "ttft_s": ("first token", "s"),
     "usd_per_mtok": ("$/Mtok, owned", ""),
     "usd_per_mtok_cloud": ("$/Mtok, rented", ""),
-    "joules_per_token": ("J/token", "J"),
+    "wall_joules_per_token": ("J/token, wall", "J"),
     "utilization": ("utilization", "%"),
     "algorithm": ("algorithm", "%"),
     "hardware": ("hardware", "%"),

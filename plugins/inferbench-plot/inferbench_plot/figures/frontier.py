@@ -16,7 +16,7 @@ __all__ = ["COST", "ENERGY", "THROUGHPUT"]
 LABELS = {
     "tokens_per_s_per_chip": ("tokens per second and chip", ""),
     "usd_per_mtok": ("US dollars per million tokens, owned", ""),
-    "joules_per_token": ("energy per token", "J"),
+    "wall_joules_per_token": ("energy per token at the wall", "J"),
 }
 ALIKE = 2.0
 """How far a measured prompt's length may be from the one asked about."""
@@ -224,8 +224,8 @@ def per_dollar(answer: ib.Frontiers) -> ib.Figure:
 
 
 def per_joule(answer: ib.Frontiers) -> ib.Figure:
-    """Against joules per token."""
-    return drawn(answer, "joules_per_token")
+    """Against joules per token at the wall."""
+    return drawn(answer, "wall_joules_per_token")
 
 
 TAKES = ("Frontiers",)
