@@ -226,14 +226,12 @@ class Run:
     def grade_code(self) -> Array:
         """What each point rests on, as a place in `GRADES`, 0 the best; broadcastable to `grid.shape`.
 
-        A stack of this chip is `transferred` where a point lies outside the box in which it was fitted. A
-        prior promises nothing where nobody knows whether the network fits: a bound is left.
+        Outside its box a stack of this chip is `transferred`; of unknown capacity a prior leaves a bound.
         """
         best = GRADES.index(self.choice.grade)
-        outside = np.asarray(self.flags.get("extrapolated", False))
-        unsure = np.asarray(self.flags.get("capacity-unknown", False))
-        codes: Array = np.where((best == CALIBRATED) & outside, TRANSFERRED, best)
-        codes = np.where((best == CLASS) & unsure, BOUND, codes)
+        flag, less = ("capacity-unknown", BOUND) if best == CLASS else ("extrapolated", TRANSFERRED)
+        changed = np.asarray(self.flags.get(flag, False)) & (best in (CALIBRATED, CLASS))
+        codes: Array = np.where(changed, less, best)
         return codes
 
     @property
