@@ -142,16 +142,17 @@ def show(
     facts = [
         {
             "path": path,
-            "value": fact.value if isinstance(fact.value, int | float | str) else str(fact.value),
+            "value": fact.value if isinstance(fact.value, int | float) else ib.visible(str(fact.value)),
             "unit": fact.unit,
             "basis": fact.basis,
-            "source": fact.source.title if fact.source else "",
-            "url": fact.source.url if fact.source else "",
-            "note": fact.missing or fact.note,
+            "source": ib.visible(fact.source.title) if fact.source else "",
+            "url": ib.visible(fact.source.url) if fact.source else "",
+            "note": ib.visible(fact.missing or fact.note),
         }
         for path, fact in record.facts.items()
     ]
-    return {"name": record.name, "title": record.title, "vendor": record.vendor, "facts": facts}
+    named = {"title": ib.visible(record.title), "vendor": ib.visible(record.vendor)}
+    return {"name": record.name, **named, "facts": facts}
 
 
 def validate(

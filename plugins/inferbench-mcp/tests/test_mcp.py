@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 
+import attrs
 import pytest
 from inferbench_mcp.server import TOOLS, server
 
@@ -17,7 +18,12 @@ pytestmark = pytest.mark.needs_plugins("networks/llama3-8b", "chips/h100-sxm")
 def call(name, arguments):
     """Call a tool of the server; its data."""
     result = asyncio.run(server().call_tool(name, arguments))
-    return json.loads(result.content[0].text)
+    return json.loads(result.content[0].text, parse_constant=no_json)
+
+
+def no_json(text):
+    """NaN and infinity, which Python reads and nobody else."""
+    raise ValueError(text)
 
 
 def test_every_tool_has_a_schema_with_words_and_only_reads():
@@ -56,6 +62,24 @@ def test_sizes_and_frontiers_answer():
     assert "b200" in sizes["text"].lower()
     found = call("frontier", {"systems": ["b200"], "network": "llama3-8b", "slo_tpot": "20ms"})
     assert found["goodput"]["b200"]["tokens_per_s_per_chip"] > 0
+
+
+def test_a_validation_says_what_it_scored():
+    data = call("validate", {"chip": "h100-sxm"})
+    assert 0 < data["scored"] <= data["figures"]
+    assert 0 <= data["in_their_interval"] <= data["scored"]
+    assert all(row["chip"] == "h100-sxm" and row["low"] <= row["high"] for row in data["rows"])
+
+
+def test_texts_of_a_spec_give_an_agent_s_terminal_no_command(monkeypatch):
+    known = ib.installed()
+    chip = known.chip("b200")
+    facts = {path: attrs.evolve(fact, note="\u202egnp.exe\x1b[31m") for path, fact in chip.facts.items()}
+    bad = attrs.evolve(chip, title="\x1b]0;owned\x07", facts=facts)
+    monkeypatch.setattr(ib, "installed", lambda: known.with_records("chips", [bad]))
+    said = json.dumps(call("show", {"chip": "b200"}), ensure_ascii=False)
+    assert "gnp.exe" in said
+    assert not set("\x1b\x07\u202e") & set(said)
 
 
 def test_a_wrong_name_is_answered_with_the_right_one():

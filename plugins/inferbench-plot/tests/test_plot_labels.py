@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from inferbench_plot.draw.files import figure_of
 from inferbench_plot.draw.look import strokes
@@ -19,6 +19,7 @@ INSIDE = Box(0.0, 0.0, 400.0, 300.0)
 spots = st.tuples(st.floats(0, 400), st.floats(0, 300))
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
 @given(st.lists(st.tuples(spots, st.floats(5, 120)), min_size=1, max_size=40))
 def test_placed_labels_stay_inside_and_never_meet(wanted):
     labels = [Label(width, 12.0, (spot,)) for spot, width in wanted]
@@ -82,6 +83,7 @@ def test_a_picture_is_a_column_wide():
     assert pytest.approx(85 / 25.4) == COLUMN
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
 @given(st.lists(st.tuples(spots, st.floats(5, 120)), min_size=2, max_size=25))
 def test_no_line_to_a_label_crosses_another_label(wanted):
     labels = [Label(width, 12.0, (spot,), lead=10.0) for spot, width in wanted]

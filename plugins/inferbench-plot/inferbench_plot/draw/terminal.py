@@ -131,7 +131,8 @@ def _map(panel: ib.Panel, width: int) -> list[str]:
             if layer.names:
                 text = layer.texts[row][column].removesuffix(" %") if layer.texts else ""
                 unsure = "?" if layer.hatched and layer.hatched[row][column] else ""
-                cells.append(f"{LETTERS[int(value) % 26]}{text if each > 4 else ''}{unsure}")
+                sure = f" {text}{unsure}" if each > 5 else unsure
+                cells.append(f"{LETTERS[int(value) % 26]}{sure}")
             else:
                 tone = SHADES[min(4, max(0, math.ceil(value * 4 - 1e-9)))]
                 cells.append(f"{tone}{100 * value:.0f}")
@@ -285,7 +286,7 @@ def _draw_signs(canvas: Canvas, panel: ib.Panel, at: Place) -> list[tuple[int, i
             if math.isfinite(x) and math.isfinite(y):
                 found = canvas.sign(at(x, "x"), at(y, "y"), "│" if layer.marker == 9 else sign)
                 if found and layer.texts and layer.texts[i]:
-                    wanted.append((*found, ib.short(layer.texts[i], 28)))
+                    wanted.append((*found, ib.short(layer.texts[i], 44)))
     for line in panel.layers:
         if isinstance(line, ib.Line) and line.name and (line.low or len(line.x) > 3):
             for x, y in marks(line):

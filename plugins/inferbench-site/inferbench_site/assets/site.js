@@ -47,7 +47,7 @@ async function drawing(figure) {
 }
 const seen = "IntersectionObserver" in window ? new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting && !entry.target.dataset.drawn) drawn(entry.target);
-}, { rootMargin: "600px" }) : null;
+}, { rootMargin: "200px" }) : null;
 for (const figure of document.querySelectorAll(".chart")) seen ? seen.observe(figure) : drawn(figure);
 function drawAll() { return Promise.all([...document.querySelectorAll(".chart")].map(drawn)); }
 addEventListener("beforeprint", drawAll);
