@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 
 import click
 import rich_click
 
 from inferbench._version import DISTRIBUTION
 from inferbench.cli import common
-from inferbench.cli.guard import DISABLE
-from inferbench.cli.trials import LIMIT, core_alone, tried
+from inferbench.cli.trials import ALL, LIMIT, core_alone, left_out, tried
 from inferbench.discovery.kinds import KINDS
 from inferbench.discovery.registry import Problem, Registry
 from inferbench.discovery.strangers import strangers
@@ -23,7 +20,6 @@ from inferbench.validation.findings import stack_findings
 
 __all__ = ["command", "examine"]
 
-ALL = "*"
 OWN = ("it-loads", "it-takes-no-name-of-another", "hooks-are-current")
 """Laws whose breaches the registry tells itself."""
 PARSED = ("chips", "networks", "stacks", "systems", "scenarios", "suites", "measurements")
@@ -55,7 +51,7 @@ def command(
     check` judges one package by all laws.
     """
     context = ctx.find_root().params
-    trial = tried(ALL, quick=True, files=tuple(context.get("files") or ()), limit=limit)
+    trial = tried(ALL, depth="quick", files=tuple(context.get("files") or ()), limit=limit)
     with left_out(trial.fatal):
         registry = common.the_registry()
         registry.afresh()
@@ -125,21 +121,6 @@ def _missing(kind: str, why: str) -> Problem:
     return Problem(
         DISTRIBUTION, words, f"no {words} are installed: {why}", f"pip install '{DISTRIBUTION}[all]'"
     )
-
-
-@contextmanager
-def left_out(owners: Sequence[str]) -> Iterator[None]:
-    """Leave packages out of what this process loads, if it has loaded nothing yet."""
-    before = os.environ.get(DISABLE)
-    names = [*([before] if before else []), *owners]
-    if owners:
-        os.environ[DISABLE] = ",".join(names)
-    try:
-        yield
-    finally:
-        if owners:
-            os.environ.pop(DISABLE)
-            os.environ.update({} if before is None else {DISABLE: before})
 
 
 def examine(registry: Registry) -> tuple[list[Problem], list[Problem]]:

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 import click
 import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.trials import ALL, left_out, tried
 from inferbench.discovery.ownership import trust
 from inferbench.discovery.registry import KINDS, Registry
 from inferbench.report.model import Cell, Next, Report, Table
 
 __all__ = ["command"]
 
+PATIENCE = 10.0
+HANGS = "hangs or ends the process: left out, see doctor"
 HOOKS = [*KINDS, "aliases"]
 
 
 @click.command("plugins", cls=rich_click.RichCommand)
+@click.option(
+    "--limit",
+    default=PATIENCE,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time for one import, or for asking one hook.",
+)
 @common.output_options(verbose=False)
-def command(output: common.Output) -> None:
+def command(limit: float, output: common.Output) -> None:
     """Say which plugins are installed, whose they are, what they bring and how long they take to load.
 
     Example: inferbench plugins
 
     A name that two packages claim goes to the core, then to the project, then to a vendor of record, then to
     strangers; the other claim is refused. `inferbench --disable NAME` leaves a plugin out of one run. The
-    variable INFERBENCH_PLUGINS, names with commas between them, allows those alone.
+    variable INFERBENCH_PLUGINS, names with commas between them, allows those alone. A plugin that hangs, or
+    ends the process, is named and left out.
     """
-    registry = common.the_registry()
-    rows = [*_loaded(registry), *_left_out(registry)]
+    trial = tried(ALL, depth="load", limit=limit)
+    with left_out(trial.fatal):
+        registry = common.the_registry()
+        rows = [*_loaded(registry), *_left_out(registry, trial.fatal)]
     heads = (Cell("package"), Cell("trust · what it brings · time to load"))
     empty = ((Cell("none"), Cell("pip install 'inferbench-core[all]'", unsure=True)),)
     title = f"plugins ({len(registry.plugins)})"
@@ -93,10 +106,10 @@ def _loaded(registry: Registry) -> list[Row]:
     ]
 
 
-def _left_out(registry: Registry) -> list[Row]:
-    """A row per plugin that was not loaded: by choice, or because it is broken."""
+def _left_out(registry: Registry, fatal: Sequence[str]) -> list[Row]:
+    """A row per plugin that was not loaded: by choice, because it is broken, or since it hangs."""
     chosen = [
-        Row(name, owner, version, {}, None, "left out")
+        Row(name, owner, version, {}, None, HANGS if owner in fatal else "left out")
         for name, (owner, version) in registry.left_out.items()
     ]
     broken = {

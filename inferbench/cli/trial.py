@@ -20,7 +20,7 @@ from inferbench.cli.audit import audit
 from inferbench.cli.commands import CORE
 from inferbench.discovery.entries import spec_file
 from inferbench.discovery.ownership import trust
-from inferbench.discovery.registry import Registry
+from inferbench.discovery.registry import KINDS, Registry
 from inferbench.errors import InferBenchError
 from inferbench.report.render import RENDERERS
 from inferbench.specs import toml
@@ -42,19 +42,24 @@ def main(arguments: list[str]) -> int:
     """Judge what is asked for.
 
     Args:
-        arguments: `quick` or `full`; then a distribution, `*` for all of them, or the path of a file; then
-            single-file plugins to load beside it, and files of claims.
+        arguments: `load`, `quick` or `full`; then a distribution, `*` for all of them, or the path of a
+            file; then single-file plugins to load beside it, and files of claims.
     """
     # The answer's own channel: whatever a plugin writes to standard output, by any means, is kept out of it.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
     depth, target, *files = arguments
-    registry = Registry(tell=lambda name, owner: _say(out, at=f"importing {name}", owner=owner))
+    registry = Registry(tell=lambda name, owner: _say(out, at=_place(name), owner=owner))
     registry.bring("renderers", RENDERERS.values())
     registry.bring("commands", CORE)
+    _ask(registry)
     for file in (file for file in files if file.endswith(".py")):
         _say(out, at=f"importing {file}", owner=file)
         registry.load_file(file)
+        _ask(registry)
+    if depth == "load":
+        _say(out, at="the end", owner="", done=True)
+        return 0
     claims = [Path(file) for file in files if file.endswith(".toml")]
     audits = (audit(registry, target, file) for file in claims)
     for verdict in chain(_verdicts(registry, target, depth == "quick", out), audits):
@@ -62,6 +67,17 @@ def main(arguments: list[str]) -> int:
         _say(out, owner=verdict.owner, findings=findings, held=verdict.held, missing=verdict.missing)
     _say(out, at="the end", owner="", done=True)
     return 0
+
+
+def _place(name: str) -> str:
+    return name if name.startswith("inferbench_") else f"importing {name}"
+
+
+def _ask(registry: Registry) -> None:
+    """Ask every hook at once, each under its owner's name: what hangs later is at fault itself."""
+    for kind in KINDS:
+        registry.entries(kind)
+    registry.aliases()
 
 
 def _say(out: TextIO, **message: object) -> None:
@@ -78,6 +94,7 @@ def _verdicts(registry: Registry, target: str, quick: bool, out: TextIO) -> Iter
         return
     if target.endswith(".py"):
         registry.load_file(target)
+        _ask(registry)
     owners = [target]
     if target == ALL:
         owners = [owner for owner, _ in registry.plugins.values()]

@@ -8,16 +8,20 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import attrs
 
+from inferbench.cli.guard import DISABLE
 from inferbench.discovery.registry import Registry
 from inferbench.testing.laws import Finding, Verdict
 
-__all__ = ["LIMIT", "Trial", "tried"]
+__all__ = ["ALL", "LIMIT", "Trial", "core_alone", "left_out", "tried"]
 
+ALL = "*"
+"""Judges every installed package."""
 LIMIT = 20.0
 """Seconds that one plugin may take to be imported, or one record to be judged."""
 MOST = 12
@@ -45,7 +49,7 @@ class Trial:
 def tried(
     target: str,
     *,
-    quick: bool = False,
+    depth: Literal["load", "quick", "full"] = "full",
     files: tuple[str, ...] = (),
     path: tuple[str, ...] = (),
     claims: tuple[str, ...] = (),
@@ -57,7 +61,7 @@ def tried(
 
     Args:
         target: Distribution, `*`, or the path of a `.toml` or `.py` file.
-        quick: Whether only by the laws that `doctor` looks at.
+        depth: `load` only imports and asks the hooks; `quick` judges by the laws that `doctor` looks at.
         files: Single-file plugins to load beside.
         path: Folders to look for distributions in, before all others.
         claims: Files of claims of the package.
@@ -72,7 +76,7 @@ def tried(
             "INFERBENCH_STRICT": "",
             "PYTHONPATH": os.pathsep.join([*path, *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
-        arguments = ["quick" if quick else "full", target, *files, *claims]
+        arguments = [depth, target, *files, *claims]
         verdicts, last, ended = _watch(arguments, environment, limit)
         if not ended:
             break
@@ -145,6 +149,21 @@ def _verdict(message: Mapping[str, Any]) -> Verdict:
     pairs = {key: tuple((str(a), str(b)) for a, b in message[key]) for key in ("held", "missing")}
     findings = tuple(Finding(**finding) for finding in message["findings"])
     return Verdict(message["owner"], findings, pairs["held"], pairs["missing"])
+
+
+@contextmanager
+def left_out(owners: Sequence[str]) -> Iterator[None]:
+    """Leave packages out of what this process loads, if it has loaded nothing yet."""
+    before = os.environ.get(DISABLE)
+    names = [*([before] if before else []), *owners]
+    if owners:
+        os.environ[DISABLE] = ",".join(names)
+    try:
+        yield
+    finally:
+        if owners:
+            os.environ.pop(DISABLE)
+            os.environ.update({} if before is None else {DISABLE: before})
 
 
 def core_alone(registry: Registry) -> list[tuple[str, str]]:

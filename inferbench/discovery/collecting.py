@@ -66,6 +66,7 @@ def collect(
     owner_of: Callable[[str], tuple[str, str]],
     problem: Callable[[str, str, str, str], None],
     noticed: Callable[[str, str, str], None],
+    tell: Callable[[str, str], None],
 ) -> dict[str, Entry]:
     """Name to entry of a kind.
 
@@ -76,11 +77,13 @@ def collect(
         owner_of: Distribution and version of a plugin.
         problem: Takes owner, hook, message and remedy of what is broken.
         noticed: Takes owner, hook and what was printed.
+        tell: Called with hook and owner before each is asked.
     """
     found = {entry.name: entry for entry in brought}
     hook = f"inferbench_{kind}"
     for impl in implementations:
         owner, version = owner_of(impl.plugin_name)
+        tell(hook, owner)
         try:
             with quiet(deep=True) as aside:
                 records = list(yielded(impl))

@@ -60,7 +60,8 @@ class Registry(Plugins):
 
         Args:
             load: Whether.
-            tell: Called with plugin and package before each is imported.
+            tell: Called with plugin and package before each is imported, with hook and package before it is
+                asked.
             lazy: Whether to use what earlier starts have kept: a plugin is then imported when one of its
                 hooks is asked.
         """
@@ -130,7 +131,7 @@ class Registry(Plugins):
         not_while((id(self), kind), kind, "a hook asks for what hooks are just collected for")
         with busy_with((id(self), kind)):
             asked = self.implementations(f"inferbench_{kind}", only)
-            return collect(kind, core, asked, self.owner_of, self._problem, self._noticed)
+            return collect(kind, core, asked, self.owner_of, self._problem, self._noticed, self._tell)
 
     def alias(self, kind: str, name: str) -> str:
         """Our name for a foreign one; the name itself where no alias stands. Case does not matter."""

@@ -61,6 +61,14 @@ def inferbench_chips():
     yield HOME
 """,
     "hangs": "while True:\n    pass\n",
+    "loops": """
+import inferbench as ib
+
+@ib.hookimpl
+def inferbench_networks():
+    while True:
+        pass
+""",
     "dies": "import os\nos._exit(7)\n",
 }
 SAYS = {
@@ -71,6 +79,7 @@ SAYS = {
     "prints": "prints-nothing: it printed 'noise'",
     "lacks": "unknown architecture",
     "hangs": "it-answers-in-time: no sign of life",
+    "loops": "it-answers-in-time: no sign of life",
     "dies": "it-leaves-the-process-alone: the process ended with exit code 7",
 }
 
@@ -123,6 +132,23 @@ def test_a_plugin_that_hangs_can_be_left_out(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "inferbench-hangs 1.0" in done.stdout
     assert "left out" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.needs_plugins
+def test_the_list_of_plugins_survives_what_hangs_or_ends_the_process(tmp_path):
+    install(tmp_path, "good", GOOD)
+    for name in ("hangs", "loops", "dies"):
+        install(tmp_path, name, BAD[name])
+    done = asked(tmp_path, "plugins", "--limit", "4", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    rows = {row["package"]: row for row in json.loads(done.stdout)["plugins"]}
+    assert rows["inferbench-good"]["brings"] == {"metrics": 1}
+    assert rows["inferbench-good"]["state"] == ""
+    for name in ("hangs", "loops", "dies"):
+        row = rows[f"inferbench-{name}"]
+        assert row["state"] == "hangs or ends the process: left out, see doctor"
+        assert row["load_s"] is None
 
 
 @pytest.mark.slow
