@@ -105,7 +105,7 @@ def _mooncake(text: str, name: str, note: Callable[[Fault], None]) -> Iterator[L
         where = f"{name}: line {number}"
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InferBenchError.at(where, f"no JSON object: {error}", "check the file") from None
         lacking = [key for key in _MOONCAKE if not isinstance(record, dict) or record.get(key) is None]
         if lacking:

@@ -88,7 +88,9 @@ def aligned(systems: Sequence[str], numbers: Indices, key: Indices, size: int) -
 
 
 def _twice(key: Indices, size: int) -> bool:
-    """Whether a key stands twice: counted where the range is narrow enough."""
-    if size <= 8 * len(key) + (1 << 16):
-        return bool(len(key)) and int(np.bincount(key).max()) > 1
+    """Whether a key stands twice: ticked off where the range is narrow enough."""
+    if size <= 32 * len(key) + (1 << 16):
+        seen = np.zeros(size, dtype=bool)
+        seen[key] = True
+        return int(np.count_nonzero(seen)) < len(key)
     return len(np.unique(key)) < len(key)

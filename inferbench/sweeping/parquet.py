@@ -173,7 +173,7 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
         ) from None
     try:
         about = json.loads((found.metadata or {}).get(_KEY, b"{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         about = {}
     return checked(about, path), int(found.num_rows)
 

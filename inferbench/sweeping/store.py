@@ -246,7 +246,7 @@ def manifest(folder: Path) -> dict[str, Any]:
         raise InferBenchError.at(
             str(folder), "holds no sweep", "give what inferbench sweep --out wrote"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InferBenchError.at(
             str(path), f"is damaged: {error}", "run the sweep again into another folder"
         ) from None

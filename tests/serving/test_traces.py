@@ -60,6 +60,7 @@ GOOD = {"timestamp": 5, "input_length": 9, "output_length": 2}
         (lines({"timestamp": 5, "input_length": 9}), r"line 1: no 'output_length'"),
         (lines({**GOOD, "timestamp": "soon"}), r"line 1: timestamp is 'soon'"),
         (lines(GOOD) + '{"timestamp": 6', r"line 2: no JSON object"),
+        (lines(GOOD) + '{"timestamp": ' + "[" * 100_000, r"line 2: no JSON object"),
         ("a,b\n1,2\n", r"no trace: neither JSON lines .* nor a column 'timestamp'"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n", r"there is no request in it"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\nyesterday,5,5\n", r"line 2: 'yesterday' is no time"),

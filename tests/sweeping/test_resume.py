@@ -213,6 +213,7 @@ def test_a_damaged_page_of_a_single_file_is_no_answer(toy, tmp_path):
         '{"schema": "inferbench.space/1", "chunks": [{"file": "../other/part-000000.parquet"}]}',
         '{"schema": "inferbench.space/1", "chunks": [{"file": "/etc/passwd"}]}',
         '{"schema": "inferbench.space/1", "chunks": ["part-000000.parquet"]}',
+        pytest.param('{"request": ' + "[" * 100_000, id="nested too deeply"),
     ],
 )
 def test_a_damaged_manifest_is_refused_in_words(toy, tmp_path, text):

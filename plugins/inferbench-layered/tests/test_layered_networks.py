@@ -150,3 +150,11 @@ def test_weights_as_they_are_published():
     assert stored == pytest.approx(experts * 18 / 32 + norms * 2, rel=3 * router / experts)
     # Kimi K2 Thinking, of the same shapes and formats without the encoder, is published in 594 GB.
     assert stored == pytest.approx(594e9, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["deepseek-v4-flash", "deepseek-v4-pro"])
+def test_one_key_of_132_bytes_is_scored_for_four_positions(name):
+    def scored(op: ib.Op) -> Any:
+        return op.bytes.state if op.name.endswith("index_scores") else 0.0
+
+    assert total(name, scored, 4096.0) == 4096 / 4 * 132

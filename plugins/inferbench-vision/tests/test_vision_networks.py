@@ -174,3 +174,9 @@ def test_the_elements_between_the_convolutions_are_those_of_all_images():
     for name in (first, relu):
         assert float(np.squeeze(small[name].elements)) == 56 * 56 * 256
         assert float(np.squeeze(large[name].elements)) == 6 * 56 * 56 * 256
+
+
+def test_each_recording_of_a_batch_adds_its_positions():
+    """1,500 positions as wide as 1,280 in each of two recordings."""
+    ops = named(graph(Whisper(), WHISPER, "encode", batch=[2.0]))
+    assert float(np.squeeze(ops["front.positions"].elements)) == 2 * 1500 * 1280
