@@ -113,6 +113,54 @@ def test_the_footer_says_software_grade_precision_sources_and_version():
         assert "not cited" not in foot
 
 
+def test_the_footers_of_maps_cards_and_frontiers_say_the_same():
+    served = ib.frontier(["b200"], "llama3-8b", batch=[1, 8])
+    figures = [
+        compared("b200", batch=[1, 8], context=[512, 1024]).plot("space").figure,
+        ib.card(["b200"]).plot().figure,
+        *(served.plot(name).figure for name in ("frontier", "frontier-cost", "frontier-energy")),
+    ]
+    for figure in figures:
+        foot = " ".join(figure.footer)
+        assert "vllm-serving-b200 (" in foot
+        assert "fp8" in foot
+        assert f"InferBench {ib.__version__}" in foot
+        assert "Specs: ml-engineering" in foot
+
+
+def test_measured_points_carry_the_name_of_their_chip_and_format():
+    """A reader of a grey print has no colour to tell them by."""
+    figure = ib.frontier(["h100-sxm"], "llama3-8b", batch=[1, 64], context=1024).plot().figure
+    measured = [dots for dots in layers(figure, ib.Dots) if dots.hollow]
+    assert measured
+    assert all(dots.name.startswith("H100 SXM measured") for dots in measured)
+
+
+def test_operators_of_a_roofline_have_intervals_and_other_ceilings_their_formats():
+    figure = compared("b200@trtllm-1.3-b200").plot("roofline").figure
+    assert "fitted on whole steps" not in " ".join(figure.notes)
+    small = [dots for dots in layers(figure, ib.Dots) if dots.small and dots.marker != 9]
+    ends = [one for dots in small for one in zip(dots.low, dots.y, dots.high, strict=True)]
+    assert ends
+    assert all(low < y < high for low, y, high in ends)
+    ridges = {dots.texts[0]: dots for dots in layers(figure, ib.Dots) if dots.marker == 9}
+    assert ridges["fp4"].y == (9e15,)  # the datasheet's dense peak, over 8 TB/s
+    assert ridges["fp4"].x == (1125.0,)
+
+
+def test_software_fitted_on_whole_steps_says_that_it_knows_no_interval_of_an_operator():
+    notes = compared("b200@vllm-serving-b200").plot("roofline").figure.notes
+    assert "fitted on whole steps" in " ".join(notes)
+
+
+def test_the_reserve_of_an_engine_fills_what_the_largest_batch_leaves():
+    """vLLM keeps a tenth of the memory: weights, cache, activations and reserve are all of it."""
+    figure = compared("b200", batch="max").plot("memory").figure
+    bars = {bars.name: bars for bars in layers(figure, ib.Bars)}
+    assert bars["reserve"].values[0] == pytest.approx(10.0)
+    assert 99.0 < sum(one.values[0] for one in bars.values()) <= 100.0
+
+
 def test_a_frontier_has_its_band_its_bound_and_its_limit():
     found = ib.frontier(["8xb200"], "llama3-8b", batch=[1, 16, 64], slo_tpot="20ms")
     figure = found.plot().figure

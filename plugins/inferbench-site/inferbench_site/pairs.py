@@ -23,7 +23,7 @@ FIGURES = {
     "ttft_s": ("first token, s", False),
     "usd_per_mtok": ("$/Mtok, owned", False),
     "usd_per_mtok_cloud": ("$/Mtok, rented", False),
-    "joules_per_token": ("J/token", False),
+    "wall_joules_per_token": ("J/token, wall", False),
 }
 """What is set against each other: its title, and whether more of it is better."""
 PICTURES = ("roofline", "cost", "energy")

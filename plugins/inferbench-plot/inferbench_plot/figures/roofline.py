@@ -43,6 +43,8 @@ def draw(answer: ib.Comparison | ib.Run) -> ib.Figure:
     notes = ["Operations per second of one chip; whole steps are large marks, operators small ones."]
     if len(by_system) > MOST_SYSTEMS:
         notes.append("Ceilings of other formats and memories are left out.")
+    if any(math.isnan(low) for dots in small for low in dots.low):
+        notes.append("An operator has no interval where its software was fitted on whole steps alone.")
     if any(not at.fits for at in points):
         notes.append("An outlined mark does not fit into memory: it is where the work would lie.")
     panel = ib.Panel(

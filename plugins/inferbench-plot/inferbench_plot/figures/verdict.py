@@ -125,13 +125,15 @@ def parity(found: ib.Validation) -> ib.Figure:
     formats = ", ".join(sorted({row.precision for row in scored}))
     sources = sorted({row.set for row in scored})
     fitted = sum(row.fitted is not False for row in scored)
+    inside = sum(row.inside for row in scored)
+    grades = f"{inside} points inside the box of their software's fit, {len(scored) - inside} outside"
     return ib.Figure(
         "parity",
         f"Predicted against measured: {len(scored)} figures",
         tuple(panels),
         footer=(
             f"Software: {ib.short(stacks, 200)}",
-            f"{formats} · 90% intervals · InferBench {ib.__version__}",
+            f"{formats} · 90% intervals · {grades} · InferBench {ib.__version__}",
             f"Measured by: {ib.short(', '.join(sources), 160)}",
         ),
         notes=(
