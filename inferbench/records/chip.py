@@ -24,7 +24,6 @@ from inferbench.units import (
     Seconds,
     SquareMetres,
     Watts,
-    WholeOrNone,
 )
 
 __all__ = ["Chip", "Link", "MemoryLevel", "Power", "Price", "Rental", "Silicon"]
@@ -45,14 +44,14 @@ class MemoryLevel:
             link to it.
         cache: Whether it only holds copies, so that nothing lives there. Not given: it does if it holds less
             than 1 GB beside a larger level.
-        pins: Data pins of all stacks or devices; 0: not known. It checks the bandwidth.
+        pins: Data pins of all stacks or devices, if known. They check the bandwidth.
         rate: Bits per second of one pin. It checks the bandwidth.
     """
 
     capacity: ByteCount
     bandwidth: BytesPerSecond
     cache: bool | None = None
-    pins: WholeOrNone = 0
+    pins: int | None = None
     rate: BitsPerSecond = NAN
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import types
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -147,12 +148,13 @@ def _check_levels(chip: Chip, facts: Mapping[str, str], where: str) -> None:
 
 def _replaced(record: Any, hint: Any, path: Sequence[str], text: str, where: str) -> tuple[Any, Fact]:
     """Return a record, or table of records, with one number replaced, and that number as a fact."""
-    if typing.get_origin(hint) is typing.Annotated:
+    number = _number(hint)
+    if number is not None:
         if path:
             last = where.split(".")[-len(path) - 1]
             remedy = f"leave out what follows '{last}'"
             raise InferBenchError.at(where, "no key stands below a number", remedy)
-        return _read(text, hint, where)
+        return _read(text, number, where)
     table = isinstance(record, Mapping) or attrs.has(type(record))
     if not path and table:
         *most, last = record if isinstance(record, Mapping) else _numbers(type(record))
@@ -177,9 +179,17 @@ def _replaced(record: Any, hint: Any, path: Sequence[str], text: str, where: str
 def _numbers(cls: type) -> list[str]:
     """Fields of a record that are numbers with units, or records of them."""
     hints = typing.get_type_hints(cls, include_extras=True)
-    return [
-        name for name, hint in hints.items() if typing.get_origin(hint) is typing.Annotated or attrs.has(hint)
-    ]
+    return [name for name, hint in hints.items() if _number(hint) is not None or attrs.has(hint)]
+
+
+def _number(hint: Any) -> Any:
+    """The annotation of a number with a unit or of a whole one, which may be missing; None of other types."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        known = [one for one in typing.get_args(hint) if one is not types.NoneType]
+        return _number(known[0]) if len(known) == 1 else None
+    if hint is int:
+        return typing.Annotated[int, Least(1)]
+    return hint if typing.get_origin(hint) is typing.Annotated else None
 
 
 def _read(text: str, hint: Any, where: str) -> tuple[Any, Fact]:

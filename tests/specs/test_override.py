@@ -30,6 +30,14 @@ import inferbench as ib
             {"power.tdp.max": "1 kW"},
             "chip.power.tdp.max: no key stands below a number\n  leave out what follows 'tdp'",
         ),
+        (
+            {"memory.hbm.pins": "0"},
+            "chip.memory.hbm.pins: '0' does not fit\n  write a whole number of at least 1",
+        ),
+        (
+            {"interconnect.scale_up.size": "8.5"},
+            "chip.interconnect.scale_up.size: '8.5' does not fit\n  write a whole number of at least 1",
+        ),
         ({"peak.fp88": "1 TOP/s"}, "chip.peak.fp88: unknown number format\n  did you mean 'fp8'?"),
         ({"pek.fp8": "1 TOP/s"}, "chip.pek.fp8: unknown key\n  did you mean 'peak'?"),
     ],
@@ -50,6 +58,16 @@ def test_facts_are_put_in_and_nothing_else_changes():
         2.0,
     )
     assert chip.peak["fp8"] == 4500e12
+
+
+@pytest.mark.needs_plugins("chips/b200")
+def test_whole_numbers_are_put_in_whether_they_were_known_or_not():
+    chip = ib.installed().chip("b200")
+    facts = {"interconnect.scale_up.size": "72", "memory.hbm.pins": "8192", "silicon.year": "2027"}
+    other = ib.override(chip, facts)
+    assert other.interconnect["scale_up"].size == 72
+    assert (other.memory["hbm"].pins, other.silicon.year) == (8192, 2027)
+    assert chip.interconnect["scale_up"].size == 8
 
 
 @pytest.mark.needs_plugins("chips/b200")

@@ -209,7 +209,7 @@ def bandwidth_is_pins_times_rate(subject: Subject) -> Iterator[Broken]:
     noted = {path for path, fact in _facts(subject).items() if fact.note}
     for name, level in subject.record.memory.items():
         path = f"memory.{name}.bandwidth"
-        if not level.pins or math.isnan(level.bandwidth) or path in noted:
+        if level.pins is None or math.isnan(level.bandwidth) or path in noted:
             continue
         each = 8 * level.bandwidth / level.pins
         fastest = HBM_PIN if name == "hbm" else ANY_PIN
