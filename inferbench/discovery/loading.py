@@ -25,6 +25,7 @@ from inferbench.discovery import hookspecs
 from inferbench.discovery.border import patient, quiet
 from inferbench.discovery.collecting import LOADING, busy_with
 from inferbench.discovery.entries import FILE, Problem, near_hook, said
+from inferbench.discovery.interrupts import interruptible
 from inferbench.discovery.kept import Index, Kept
 from inferbench.discovery.ownership import Choice, Trust, needs_newer_core, trust
 from inferbench.errors import InferBenchError
@@ -149,6 +150,7 @@ class Plugins:
                 quiet(deep=True) as aside,
                 busy_with(LOADING),
                 warnings.catch_warnings(record=True) as said_of_hooks,
+                interruptible(),
             ):
                 plugin = get()
                 warnings.simplefilter("always")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import re
+import signal
 import time
 from types import SimpleNamespace
 
@@ -74,12 +75,20 @@ def test_system_exit_at_import_is_a_failure_like_any_other(registry):
     assert only(registry).message == "SystemExit: needs a licence"
 
 
-def test_keyboard_interrupt_at_import_interrupts(registry):
+def test_ctrl_c_at_import_interrupts(registry):
+    with pytest.raises(KeyboardInterrupt):
+        registry.load("d", lambda: signal.raise_signal(signal.SIGINT), "inferbench-d", "1.0")
+    assert registry.problems == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_that_nobody_gave_costs_only_its_plugin(registry):
     def interrupted():
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        registry.load("d", interrupted, "inferbench-d", "1.0")
+    registry.load("d", interrupted, "inferbench-d", "1.0")
+    survives(registry)
+    assert only(registry).message == "RuntimeError: it raised KeyboardInterrupt, and nobody interrupted"
 
 
 def test_second_entry_point_of_a_name_names_both_distributions(registry, plugin):
