@@ -25,13 +25,13 @@ class Owned:
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute of an object that is nobody's yet."""
-        if _MARK in vars(self):
+        if _MARK in object.__getattribute__(self, "__dict__"):  # not what a wrapper gives for it
             self._refuse()
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
         """Remove an attribute of an object that is nobody's yet."""
-        if _MARK in vars(self):
+        if _MARK in object.__getattribute__(self, "__dict__"):  # not what a wrapper gives for it
             self._refuse()
         super().__delattr__(name)
 
