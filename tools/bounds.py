@@ -38,6 +38,7 @@ CORES_OWN = (f"{CORE}[calibrate,frames,sweep,testing]",)
 """The core's own tests need its extras that bring no plugin."""
 EVERYTHING = (f"{CORE}[all]",)
 COUNTS = re.compile(r"(\d+) (passed|failed|skipped|error)")
+FAILED = re.compile(r"^FAILED (\S+)", re.MULTILINE)
 UNREACHABLE = "no such Python here"
 
 
@@ -77,8 +78,7 @@ class Wheels:
             extras = [{"extra": extra} for extra in ("", *one.extras)]
             for need in self.needs[one.name]:
                 if need.marker is None or any(need.marker.evaluate(extra) for extra in extras):
-                    need.marker = None
-                    todo.append(need)
+                    todo.append(Requirement(str(need).partition(";")[0]))
         return [self.files[name] for name in sorted(ours)], sorted(others)
 
 
@@ -166,6 +166,13 @@ def page(found: dict[str, dict[str, dict[str, str]]]) -> str:
     for name, row in found.items():
         cells = [row.get(one, {}).get("result", "") for one in here]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    failures = [
+        f"- `{name}`, {column}: {', '.join(FAILED.findall(cell['log'])) or 'see the log'}."
+        for name, row in found.items()
+        for column, cell in row.items()
+        if cell.get("log")
+    ]
+    lines += ["", "## What failed", "", *failures] if failures else []
     lines += ["", "## Oldest versions", "", "What `oldest` took:", ""]
     for python in (one for one in PYTHONS if f"{one} oldest" in here):
         rows = [row.get(f"{python} oldest", {}).get("versions", "").split() for row in found.values()]

@@ -182,6 +182,20 @@ class TestRecords:
         assert "cost" not in vars(known)
         assert type(pickle.loads(pickle.dumps(known))) is type(known)
 
+    def test_what_stands_for_another_s_object_has_attributes_of_its_own(self, toy):
+        class Stand(ib.Architecture):
+            name, title, params = "stand", "Stand", ib.NoParams
+
+            def __init__(self, inner):
+                self.inner = inner
+
+            def __getattribute__(self, name):
+                found = object.__getattribute__(self, "inner") if name != "inner" else self
+                return object.__getattribute__(self, name) if found is self else getattr(found, name)
+
+        stand = Stand(toy.architecture("toy"))
+        assert (stand.name, type(stand.inner).__name__) == ("toy", type(toy.architecture("toy")).__name__)
+
 
 class TestHooksThatAskBack:
     """A hook may not ask for what it is a part of: it alone is broken, and nobody else."""
