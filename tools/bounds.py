@@ -173,12 +173,18 @@ def page(found: dict[str, dict[str, dict[str, str]]]) -> str:
         if cell.get("log")
     ]
     lines += ["", "## What failed", "", *failures] if failures else []
-    lines += ["", "## Oldest versions", "", "What `oldest` took:", ""]
+    lines += [
+        "",
+        "## Oldest versions",
+        "",
+        "What `oldest` took. A requirement that stands twice was raised while this page was made.",
+        "",
+    ]
     for python in (one for one in PYTHONS if f"{one} oldest" in here):
         rows = [row.get(f"{python} oldest", {}).get("versions", "").split() for row in found.values()]
         pairs = sorted({pair.replace("==", " ") for row in rows for pair in row})
-        lines.append(f"- Python {python}: {', '.join(pairs)}.")
-    return "\n".join(lines) + "\n"
+        lines += [f"Python {python}:", "", *(f"- {pair}" for pair in pairs), ""]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def main(arguments: list[str]) -> int:
