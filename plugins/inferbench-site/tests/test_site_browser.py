@@ -218,6 +218,7 @@ def test_a_phone_has_a_menu(browser, site):
         page.wait_for_selector("nav", state="visible")
 
 
+@pytest.mark.timing
 def test_a_page_answers_within_a_second(browser, site):
     times = []
     for _ in range(3):
