@@ -218,9 +218,12 @@ def share(ops: Sequence[Op], layout: Layout) -> Share:
 def local_graph(mine: Share, stages: int, layers: int, passes: Numeric) -> tuple[Graph, Stages]:
     """Cut the sharded operators into stages and say what the fullest one must hold."""
     pieces = cut(mine.weights, layers, stages)
-    held = zip(mine.weights.per_stage(pieces, layers), mine.state.per_stage(pieces, layers), strict=True)
-    footprint = _fullest([Footprint(w, s * passes, mine.activations) for w, s in held])
-    return Graph(mine.ops, footprint, layers), pieces
+    weights, state = mine.weights.per_stage(pieces, layers), mine.state.per_stage(pieces, layers)
+    each = [Footprint(w, s * passes, mine.activations) for w, s in zip(weights, state, strict=True)]
+    if len(each) == 1:
+        return Graph(mine.ops, each[0], layers), pieces
+    most = Footprint(_largest(weights), _largest(state) * passes, mine.activations)
+    return Graph(mine.ops, _fullest(each), layers, most), pieces
 
 
 def _state(op: Op) -> Numeric:

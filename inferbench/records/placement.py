@@ -112,6 +112,8 @@ class Graph:
         ops: In execution order.
         footprint: Of the fullest stage.
         layers: Units of kind `layer` that pipeline stages divide.
+        most: The most of each kind that any stage holds: where things live goes by this, as the fullest stage
+            is another one at another batch, and what it has room for would jump. Not given: `footprint`.
     """
 
     EMPTY: ClassVar[Graph]
@@ -119,6 +121,7 @@ class Graph:
     ops: tuple[Op, ...]
     footprint: Footprint
     layers: int
+    most: Footprint = attrs.field(default=attrs.Factory(lambda self: self.footprint, takes_self=True))
 
 
 Graph.EMPTY = Graph((), Footprint(0.0, 0.0, 0.0), 1)
@@ -140,7 +143,7 @@ def _amounts(graph: Graph) -> dict[str, Numeric]:
         kind = kind_of(op, "weights")
         by_kind[kind] = by_kind[kind] + op.parameters * op.precision.weights * op.instances
     every = np.maximum(sum(by_kind.values()), _TINY)
-    needs = graph.footprint
+    needs = graph.most
     weights = {kind: needs.weights * (amount / every) for kind, amount in by_kind.items()}
     return {**weights, "activations": needs.activations, "state": needs.state}  # in the order of KINDS
 

@@ -64,7 +64,7 @@ def place(graph: ib.Graph, chip: ib.Chip) -> ArrayPlacement:
     macro: Macro = chip.architecture
     home, outer = macro.home, chip.outermost
     _check_home(home, chip)
-    need, has = graph.footprint, _capacity(chip.memory[home].capacity)
+    need, has = graph.most, _capacity(chip.memory[home].capacity)
     weights = np.asarray(need.weights * padding(macro, graph))
     activations_away, room = _away(need.activations, has)
     weights_away, room = _away(weights, room)

@@ -97,3 +97,12 @@ def test_derived_peaks_agree_with_the_published_ones():
         chip = ib.installed().chip(name)
         for precision in formats:
             assert InMemoryCompute().peak(chip, precision) == pytest.approx(chip.peak[precision], rel=0.01)
+
+
+@pytest.mark.parametrize("layout", ["2xcorsair:pp2", "3xcorsair:pp3", "4xcorsair:pp4", "8xcorsair:tp2pp4"])
+def test_more_sequences_never_take_less_time_where_the_fullest_stage_changes(layout):
+    """The stage with the head is the fullest at few sequences, one with more layers at many."""
+    run = ib.run(layout, "llama3-8b/decode", precision="int8", stack="ideal", batch=list(range(1, 34)))
+    seconds = np.where(run.values(run.feasible), run.values(run.seconds), np.nan).ravel()
+    assert np.isfinite(seconds).sum() > 1
+    assert np.nanmin(np.diff(np.log(seconds))) >= -1e-12
