@@ -133,6 +133,10 @@ class Plugins:
         """
         self.afresh()
         self._register(name, get, owner, version)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what was found out from the plugins before: there is one more."""
 
     def _register(self, name: str, get: Callable[[], Any], owner: str, version: str) -> None:
         if name in self.plugins:

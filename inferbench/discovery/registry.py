@@ -76,16 +76,7 @@ class Registry(Plugins):
         if load:
             self._load(self.time_model, lazy)
 
-    def load(self, name: str, get: Callable[[], Any], owner: str, version: str) -> None:
-        """Register one more plugin; a failure is recorded against its distribution, the others live on.
-
-        Args:
-            name: Entry-point name.
-            get: Returns the plugin (imports it).
-            owner: Distribution.
-            version: Of the distribution.
-        """
-        super().load(name, get, owner, version)
+    def _forget(self) -> None:
         self._entries.clear()
         self._parts.clear()
         self._aliases = None
