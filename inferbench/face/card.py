@@ -18,7 +18,7 @@ from inferbench.face.run import evaluated
 from inferbench.model.choice import BEST, IDEAL
 from inferbench.num import Array
 from inferbench.records.run import Run
-from inferbench.records.scenario import Suite, SuiteSpace, Term
+from inferbench.records.scenario import Suite, SuiteSpace, Term, shared_term, term_beside
 from inferbench.records.system import System
 from inferbench.report.card import CardColumn, card_report
 from inferbench.report.model import Report
@@ -93,10 +93,9 @@ def card(
         raise InferBenchError.at(suite, "the suite has no space to judge flexibility on", remedy)
     table = compare(systems, suite=suite, stack=stack, scenario=scenario, registry=known)
     best = _marks(known, suite, scenario)
-    judged = [
-        _flexibility(_runs(known, _as_found(column.run), found.space, scenario), best)
-        for column in table.columns[0]
-    ]
+    spaces = [_runs(known, _as_found(column.run), found.space, scenario) for column in table.columns[0]]
+    shared = shared_term(column.run.cost.terms for column in table.columns[0])
+    judged = [_flexibility(runs, best, term_beside(runs[0].cost.terms, shared)) for runs in spaces]
     return Card(table, tuple(judged), found.space.against)
 
 
@@ -132,14 +131,11 @@ def _marks(known: Registry, suite: str, scenario: str) -> Mapping[Term | str, Ar
     """The best of the reference systems at each point: per term of prices, and per watt."""
     space = known.get("suites", suite).space
     runs = [_runs(known, name, space, scenario) for name in space.against]
-    found: dict[Term | str, Array] = {
-        term: marks([_per_dollar(one, term) for one in runs]) for term in (Term.PURCHASE, Term.ON_DEMAND)
-    }
+    found: dict[Term | str, Array] = {term: marks([_per_dollar(one, term) for one in runs]) for term in Term}
     return {**found, "watts": marks([_per_watt(one) for one in runs])}
 
 
-def _flexibility(runs: Sequence[Run], best: Mapping[Term | str, Array]) -> Flexibility:
-    term = _term(runs)
+def _flexibility(runs: Sequence[Run], best: Mapping[Term | str, Array], term: Term | None) -> Flexibility:
     fits = np.concatenate([run.values(run.feasible).ravel() for run in runs])
     reached = np.concatenate([run.values(run.roofline / run.model).ravel() for run in runs])
     return Flexibility(
@@ -150,19 +146,10 @@ def _flexibility(runs: Sequence[Run], best: Mapping[Term | str, Array]) -> Flexi
     )
 
 
-def _term(runs: Sequence[Run]) -> Term | None:
-    """On what terms a system's dollars are compared: ownership, else the on-demand rate."""
-    scenario = runs[0].scenario
-    if scenario is None:
-        return None
-    return runs[0].cost.proxy
-
-
 def _per_dollar(runs: Sequence[Run], term: Term) -> Array:
     """Items per second and dollar per hour, 0 where infeasible, NaN without a price."""
 
     def one(run: Run) -> Array:
-        assert run.scenario is not None
         cost = run.values(run.cost.of(term))
         return _where_feasible(run, run.values(run.items / run.seconds) / cost)
 

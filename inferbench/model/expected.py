@@ -17,7 +17,7 @@ from inferbench.model.intervals import INTERVAL, bounds
 from inferbench.num import Array
 from inferbench.records.choice import BOUND, GRADES
 from inferbench.records.run import Run
-from inferbench.records.scenario import Term
+from inferbench.records.scenario import Term, term_beside
 
 __all__ = ["Estimate", "Expected", "chances", "expected", "ranks"]
 
@@ -93,12 +93,13 @@ class Expected:
         return {name: getattr(self, name) for name in names}
 
 
-def expected(run: Run, index: tuple[int, ...]) -> Expected:
+def expected(run: Run, index: tuple[int, ...], shared: Term | None = None) -> Expected:
     """Read the figures of one point of a run.
 
     Args:
         run: Under any stack.
         index: Into `run.values(...)`.
+        shared: The term of prices that the systems beside it have; None: the run's own.
     """
     seconds, items, batch = (float(run.values(a)[index]) for a in (run.seconds, run.items, run.batch))
     fits, grade = bool(run.values(run.feasible)[index]), int(run.grade[index])
@@ -111,7 +112,7 @@ def expected(run: Run, index: tuple[int, ...]) -> Expected:
     energy = [float(end[index]) for end in bounds(run, "wall_energy")]
     at_wall = float(run.values(run.wall_watts)[index]) * seconds / items
     rate = items / seconds
-    term, dollars = _dollars(run, watts, rate, math.log(slow / fast) / (2.0 * INTERVAL))
+    term, dollars = _dollars(run, watts, rate, math.log(slow / fast) / (2.0 * INTERVAL), shared)
     nothing = Estimate(math.nan)
     return Expected(
         seconds=_between(seconds, fast, slow) if fits else nothing,
@@ -129,12 +130,14 @@ def _between(value: float, low: float, high: float) -> Estimate:
     return Estimate(value, value * low, value * high)
 
 
-def _dollars(run: Run, watts: float, rate: float, log_error: float) -> tuple[Term | None, Estimate]:
-    """Dollars per million items, on the term that stands for the price; a range of prices widens it."""
+def _dollars(
+    run: Run, watts: float, rate: float, log_error: float, shared: Term | None
+) -> tuple[Term | None, Estimate]:
+    """Dollars per million items, on the shared term or the proxy; a range of prices widens it."""
     if run.scenario is None:
         return None, Estimate(math.nan)
     cost = run.scenario.cost(run.system, watts, run.energy.limit)
-    term = cost.proxy
+    term = term_beside(cost.terms, shared)
     if term is None:
         return None, Estimate(math.nan)
     low, mid, high = (float(np.ravel(cost.per_million(term, rate, end))[0]) for end in ("low", "mid", "high"))

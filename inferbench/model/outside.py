@@ -107,7 +107,8 @@ def _names(run: Run, precision: str) -> Iterator[str]:
         yield f"{chip.title}: fitted on {', '.join(domain.chips)}"
     if domain.counts and not domain.counts[0] <= run.system.count <= domain.counts[-1]:
         low, high = domain.counts[0], domain.counts[-1]
-        yield f"{run.system.count} chips: fitted on {low if low == high else f'{low} to {high}'}"
+        many = "1 chip" if run.system.count == 1 else f"{run.system.count} chips"
+        yield f"{many}: fitted on {low if low == high else f'{low} to {high}'}"
     if domain.phases and run.phase not in domain.phases:
         yield f"{run.phase}: fitted on {', '.join(domain.phases)}"
     if domain.precisions and precision not in domain.precisions:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -23,7 +24,18 @@ from inferbench.units import (
     Span,
 )
 
-__all__ = ["HourlyCost", "Scenario", "ScenarioFile", "Suite", "SuiteFile", "SuitePoint", "SuiteSpace", "Term"]
+__all__ = [
+    "HourlyCost",
+    "Scenario",
+    "ScenarioFile",
+    "Suite",
+    "SuiteFile",
+    "SuitePoint",
+    "SuiteSpace",
+    "Term",
+    "shared_term",
+    "term_beside",
+]
 
 End = Literal["low", "mid", "high"]
 
@@ -54,7 +66,7 @@ class Term(StrEnum):
 
 _TITLES: Mapping[Term, str] = {
     Term.PURCHASE: "ownership",
-    Term.OWNERSHIP: "published ownership",
+    Term.OWNERSHIP: "published TCO",
     Term.ON_DEMAND: "rental on demand",
     Term.RESERVED_1Y: "rental reserved 1 year",
     Term.RESERVED_3Y: "rental reserved 3 years",
@@ -200,13 +212,58 @@ class HourlyCost:
         return self.missing.get(term, "not known") if math.isnan(known.mid) else ""
 
     @property
+    def terms(self) -> tuple[Term, ...]:
+        """The terms on which an hour's price is known; ownership needs watts at the wall too."""
+        return tuple(term for term in Term if self._knows(term))
+
+    def _knows(self, term: Term) -> bool:
+        if term is Term.PURCHASE:
+            powered = not np.all(np.isnan(np.asarray(self.electricity)))
+            return powered and not math.isnan(self.capital.mid)
+        return not math.isnan(self.listed[term].mid)
+
+    @property
     def proxy(self) -> Term | None:
         """The term to take where one figure must do: ownership, else the on-demand rate, which must be
         labelled so.
         """
-        if not math.isnan(self.capital.mid) and not np.all(np.isnan(np.asarray(self.electricity))):
-            return Term.PURCHASE
-        return None if math.isnan(self.listed[Term.ON_DEMAND].mid) else Term.ON_DEMAND
+        return term_beside(self.terms, None)
+
+
+def shared_term(known: Iterable[Collection[Term]]) -> Term | None:
+    """Return the term on which most systems have a price; of several the first, in the order of `Term`.
+
+    Only like is compared with like, so a comparison takes the term that leaves the fewest systems out.
+
+    Args:
+        known: The terms of each system's prices.
+
+    Returns:
+        None where no system has a price.
+
+    Example:
+        >>> shared_term([{Term.PURCHASE, Term.OWNERSHIP}, {Term.OWNERSHIP, Term.ON_DEMAND}, set()])
+        <Term.OWNERSHIP: 'ownership'>
+    """
+    counts = Counter(term for one in known for term in one)
+    return max(Term, key=lambda term: counts[term]) if counts else None
+
+
+def term_beside(known: Collection[Term], shared: Term | None) -> Term | None:
+    """Return the term to show a system on beside others: the one they share, else ownership, else on demand.
+
+    Args:
+        known: The terms of its own prices.
+        shared: What `shared_term` found for all.
+
+    Returns:
+        None where it has none of these.
+
+    Example:
+        >>> term_beside({Term.ON_DEMAND}, Term.PURCHASE), term_beside({Term.OWNERSHIP}, Term.PURCHASE)
+        (<Term.ON_DEMAND: 'on_demand'>, None)
+    """
+    return next((term for term in (shared, Term.PURCHASE, Term.ON_DEMAND) if term in known), None)
 
 
 @attrs.frozen(kw_only=True)

@@ -12,7 +12,7 @@ from inferbench.model.expected import Estimate, Expected, chances, expected, ran
 from inferbench.records.chip import Chip
 from inferbench.records.choice import BOUND, CLASS, GRADES, TRANSFERRED
 from inferbench.records.run import Metric, Run
-from inferbench.records.scenario import HourlyCost, Term
+from inferbench.records.scenario import HourlyCost, Term, shared_term
 from inferbench.records.system import System
 from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.model import DASH, Cell, Table
@@ -57,9 +57,15 @@ class Block:
     notes: tuple[tuple[str, ...], ...]
 
     @property
+    def term(self) -> Term | None:
+        """On what terms the systems' prices are compared."""
+        return shared_term(run.cost.terms for run in self.runs)
+
+    @property
     def points(self) -> tuple[Expected, ...]:
         """What one would get from each system."""
-        return tuple(expected(run, self.index) for run in self.runs)
+        shared = self.term
+        return tuple(expected(run, self.index, shared) for run in self.runs)
 
 
 def compact(value: float, digits: int = 3) -> str:
@@ -181,7 +187,7 @@ def _rows(block: Block, heads: Sequence[int]) -> Iterator[tuple[Cell, ...]]:
         yield _row(label, [p.seconds for p in points], points, False, "s")
         yield (Cell("    bound"), *(_bound(p.bound, "≥", "s") for p in points))
     yield _row(f"  {item}s/s per chip", [p.per_chip for p in points], points, True)
-    yield _dollars(points, [run.system.chip for run in block.runs], item, first.latency)
+    yield _dollars(block, points)
     spent = _row(f"  J/{item}, wall", [p.joules for p in points], points, False)
     yield (spent[0], *map(_because, spent[1:], points, block.runs))
     yield (Cell("  alg × hw × sw, %"), *(_chain(run, block.index) for run in block.runs))
@@ -258,15 +264,15 @@ def _bound(value: float, sign: str, unit: str) -> Cell:
     return Cell(f"{sign} {span(Estimate(value), unit)}" if math.isfinite(value) else DASH, unsure=True)
 
 
-def _dollars(points: Sequence[Expected], chips: Sequence[Chip], item: str, latency: str) -> tuple[Cell, ...]:
+def _dollars(block: Block, points: Sequence[Expected]) -> tuple[Cell, ...]:
     """Dollars per million items; ranked among the systems whose prices are of one kind."""
-    terms = [point.term for point in points if point.term is not None]
-    shared = max(dict.fromkeys(terms), key=terms.count) if terms else None
+    shared, item = block.term, block.runs[0].item
     odds = chances([p.dollars for p in points], False, [ranks(p) and p.term is shared for p in points])
-    side = {"tpot_s": " out", "ttft_s": " in"}.get(latency, "")
+    side = {"tpot_s": " out", "ttft_s": " in"}.get(block.runs[0].latency, "")
     unit = f"$/Mtok{side}" if item == "token" else f"$/M{item}"
     cells = [Cell(f"  {unit}, {SHORT[shared]}" if shared is not None else f"  {unit}")]
-    for point, chip, chance in zip(points, chips, odds, strict=True):
+    for point, run, chance in zip(points, block.runs, odds, strict=True):
+        chip = run.system.chip
         if not point.dollars.known:
             lacks = point.term is None and point.seconds.known
             cells.append(Cell(DASH, (unpriced(chip),) if lacks else (), unsure=True))
@@ -319,9 +325,7 @@ def _verdicts(blocks: Sequence[Block], title: str) -> Table:
 
 
 def _verdict(block: Block, name: str, higher: bool) -> str:
-    points = block.points
-    terms = [point.term for point in points if point.term is not None]
-    shared = max(dict.fromkeys(terms), key=terms.count) if terms else None
+    points, shared = block.points, block.term
     takes = [ranks(p) and (name != "dollars" or p.term is shared) for p in points]
     odds = chances([p.figures[name] for p in points], higher, takes)
     names = _names(block.runs)

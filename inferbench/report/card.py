@@ -11,8 +11,8 @@ import attrs
 from inferbench.model.expected import Estimate, expected
 from inferbench.records.choice import BOUND, GRADES
 from inferbench.records.run import Run
-from inferbench.records.scenario import Term
-from inferbench.report.answer import compact, span, unpriced
+from inferbench.records.scenario import Term, shared_term
+from inferbench.report.answer import SHORT, compact, span, unpriced
 from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.space.external import Flexibility
@@ -51,11 +51,12 @@ def card_report(
         columns: One per system.
         against: Reference systems of flexibility.
     """
-    figures = [[_figures(run) for run in column.runs] for column in columns]
+    shared = shared_term(column.runs[0].cost.terms for column in columns)
+    figures = [[_figures(run, shared) for run in column.runs] for column in columns]
     heads = (Cell(""), *(_head(column.runs[0]) for column in columns))
     rows: list[tuple[Cell, ...]] = []
     for k, title in enumerate(titles):
-        rows += _block(title, [column.runs[k] for column in columns], [each[k] for each in figures])
+        rows += _block(title, [column.runs[k] for column in columns], [each[k] for each in figures], shared)
     rows += _flexible([column.flexibility for column in columns])
     grades = {GRADES[one.grade] for each in figures for one in each} - {GRADES[BOUND]}
     legend = (
@@ -79,10 +80,10 @@ def _head(run: Run) -> Cell:
     return Cell(f"{count}{run.system.chip.title}")
 
 
-def _figures(run: Run) -> _Figures:
+def _figures(run: Run, shared: Term | None) -> _Figures:
     """Useful TOPS per chip, useful TOPS per dollar and hour, useful TOPS per watt at the wall."""
     index = next(run.points())[1]
-    point = expected(run, index)
+    point = expected(run, index, shared)
     if not point.seconds.known:
         nothing = Estimate(math.nan)
         return _Figures((nothing,) * 3, (math.nan,) * 3, point.grade)
@@ -102,14 +103,19 @@ def _inverse(one: Estimate, amount: float) -> Estimate:
     return Estimate(amount / one.value, amount / one.high, amount / one.low) if one.known else one
 
 
-def _block(title: str, runs: Sequence[Run], figures: Sequence[_Figures]) -> Iterator[tuple[Cell, ...]]:
+def _block(
+    title: str, runs: Sequence[Run], figures: Sequence[_Figures], shared: Term | None
+) -> Iterator[tuple[Cell, ...]]:
     yield (
         Cell(title, best=True),
         *(_software(run, one.grade) for run, one in zip(runs, figures, strict=True)),
     )
-    labels = ("  useful TOPS/chip", "  TOPS per $/h", "  TOPS/W at wall")
-    for k, label in enumerate(labels):
-        notes = _NOTES[k](runs, figures)
+    priced = f", {SHORT[shared]}" if shared is not None else ""
+    labels = ("  useful TOPS/chip", f"  TOPS per $/h{priced}", "  TOPS/W at wall")
+    nothing = [""] * len(runs)
+    for label, k, notes in zip(
+        labels, range(3), (nothing, _of_prices(runs, figures, shared), _of_power(runs, figures)), strict=True
+    ):
         yield (Cell(label), *(_expected_cell(one, k, note) for one, note in zip(figures, notes, strict=True)))
         yield (Cell("    bound"), *(_limit(one.bound[k]) for one in figures))
 
@@ -131,10 +137,8 @@ def _expected_cell(one: _Figures, k: int, note: str) -> Cell:
     return Cell(span(figure), notes)
 
 
-def _of_prices(runs: Sequence[Run], figures: Sequence[_Figures]) -> list[str]:
+def _of_prices(runs: Sequence[Run], figures: Sequence[_Figures], shared: Term | None) -> list[str]:
     """Why there are no dollars, or on what other terms than most systems' they are."""
-    terms = [one.term for one in figures if one.term is not None]
-    shared = max(dict.fromkeys(terms), key=terms.count) if terms else None
     return [
         ("" if one.term is shared or shared is None else f"{one.term.said}, the others {shared.said}")
         if one.term is not None
@@ -151,10 +155,6 @@ def _of_power(runs: Sequence[Run], figures: Sequence[_Figures]) -> list[str]:
         else ""
         for run, one in zip(runs, figures, strict=True)
     ]
-
-
-# Footnotes of the three metrics.
-_NOTES = (lambda runs, figures: [""] * len(runs), _of_prices, _of_power)
 
 
 def _limit(value: float) -> Cell:

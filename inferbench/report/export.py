@@ -116,6 +116,9 @@ def _latex(table: Table) -> str:
     body = _grid(table, "latex_booktabs", _latex_cell, numbers)
     title = _escaped(_headline(table))
     below = [f"{_escaped(line)}" for line in _below(table, numbers, _raised)]
+    if not any(cell.text for cell in table.columns):  # no row of nothing between two rules
+        above, _, rows = body.partition(r"\midrule")
+        body = above.partition(r"\toprule")[0] + r"\toprule" + rows
     lines = [r"\begin{table}", r"\centering", body.translate(_LATEX)]
     lines += [rf"\caption{{{title}}}"] if title else []
     lines += (

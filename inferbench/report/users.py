@@ -12,14 +12,14 @@ from inferbench.model.document import provenance
 from inferbench.model.expected import Estimate, chances
 from inferbench.model.intervals import INTERVAL
 from inferbench.records.choice import BOUND, GRADES
-from inferbench.records.scenario import Term
-from inferbench.records.system import SystemName
+from inferbench.records.scenario import HourlyCost, Term, shared_term, term_beside
+from inferbench.records.system import System, SystemName
 from inferbench.report.answer import SHORT, SURE, compact, percent, span, unpriced, unranked
 from inferbench.report.frontier import how, why_not
 from inferbench.report.grades import SYMBOLS, grade_legend
 from inferbench.report.model import DASH, Cell, Next, Report, Table
 from inferbench.serving.frontier import Frontier, goodput
-from inferbench.serving.points import ABOUT, QUANTITIES, Points
+from inferbench.serving.points import ABOUT, QUANTITIES
 from inferbench.serving.replica import Question
 from inferbench.serving.within import meets
 from inferbench.units import show
@@ -79,9 +79,9 @@ def users_report(found: Sequence[Serving], asked: Question, limits: tuple[float,
         asked: Network, traffic, formats.
         limits: Longest time per token and to the first token, seconds; infinity for none.
     """
-    columns = [_figures(one, asked, limits) for one in found]
-    terms = [one.term for one in columns if one.term is not None]
-    shared = max(dict.fromkeys(terms), key=terms.count) if terms else None
+    prices = [_prices(one, asked, limits) for one in found]
+    shared = shared_term(prices)
+    columns = [_figures(one, asked, limits, terms, shared) for one, terms in zip(found, prices, strict=True)]
     tables = (_verdicts(found, columns, shared, asked, limits), _table(found, columns, shared, limits))
     rows = tuple(_record(one, column) for one, column in zip(found, columns, strict=True))
     data = {
@@ -106,7 +106,13 @@ def users_report(found: Sequence[Serving], asked: Question, limits: tuple[float,
     return Report(tables, data, rows, (following,))
 
 
-def _figures(one: Serving, asked: Question, limits: tuple[float, float]) -> _Figures:
+def _figures(
+    one: Serving,
+    asked: Question,
+    limits: tuple[float, float],
+    prices: Mapping[Term, tuple[float, float]],
+    shared: Term | None,
+) -> _Figures:
     points, i, best = one.found.points, goodput(one.found, *limits), goodput(one.bound, *limits)
     bound = math.nan if best is None else float(one.bound.points.tokens_per_s_per_chip[best])
     if i is None:
@@ -121,7 +127,8 @@ def _figures(one: Serving, asked: Question, limits: tuple[float, float]) -> _Fig
         )
     doubts = {what.name: what.doubt for what in QUANTITIES}
     figures = {name: _estimate(float(points[name][i]), float(points[doubts[name]][i])) for name in RATES}
-    term, output, error = _dollars(points, i)
+    term = term_beside(prices, shared)
+    output, error = prices[term] if term else (math.nan, math.nan)
     prompt, made = asked.traffic.prompt, asked.traffic.output
     for name, tokens in zip(MONEY, (made, prompt, made + prompt), strict=True):
         figures[name] = _estimate(output * made / tokens, error)
@@ -147,15 +154,19 @@ def _estimate(value: float, log_error: float) -> Estimate:
     return Estimate(value, value / wide, value * wide)
 
 
-def _dollars(points: Points, i: int) -> tuple[Term | None, float, float]:
-    """Dollars per million output tokens: ownership, else the rate on demand; with the log standard error."""
-    for term, value, error in (
-        (Term.PURCHASE, points.usd_per_mtok[i], points.usd_log_error[i]),
-        (Term.ON_DEMAND, points.usd_per_mtok_cloud[i], points.usd_cloud_log_error[i]),
-    ):
-        if math.isfinite(value):
-            return term, float(value), float(error)
-    return None, math.nan, math.nan
+def _prices(one: Serving, asked: Question, limits: tuple[float, float]) -> Mapping[Term, tuple[float, float]]:
+    """Dollars per million output tokens of the best point on each term that is known, with the log error."""
+    points, i = one.found.points, goodput(one.found, *limits)
+    if i is None:
+        return {}
+    system = System(asked.registry.chip(SystemName.parse(one.found.system).chip), one.found.chips)
+    cost = HourlyCost.of_rates(system)
+    found = {Term.PURCHASE: (float(points.usd_per_mtok[i]), float(points.usd_log_error[i]))}
+    for term, price in cost.listed.items():
+        value = float(cost.per_million(term, float(points.tokens_per_s[i])))
+        of_price = math.log(price.high / price.low) / (2.0 * INTERVAL) if price.low > 0 else math.nan
+        found[term] = value, math.hypot(float(points.log_error[i]), of_price)
+    return {term: pair for term, pair in found.items() if math.isfinite(pair[0])}
 
 
 def _ranked(columns: Sequence[_Figures], name: str, shared: Term | None) -> list[bool]:

@@ -92,12 +92,12 @@ def test_the_width_of_intervals_stands_once_on_a_screen(cli):
         assert " ".join(out.split()).replace(" %", "%").count("90%") == 1
 
 
-@pytest.mark.needs_plugins("chips/mi355x", "chips/b200", "chips/tpu-v5p")
+@pytest.mark.needs_plugins("chips/mi355x", "chips/b200", "chips/tpu-v5p", "chips/groq-lpu")
 def test_a_missing_figure_says_why_and_what_else_is_published(cli):
     """The MI355X has a published cost of ownership and a rate for three years, and none on demand."""
-    said = " ".join(cli("compare", "b200", "mi355x")[1].split())
+    said = " ".join(cli("compare", "b200", "groq-lpu", "mi355x")[1].split())
     assert "only TCO 1.69 USD/h, 3 years 2.1 USD/h published; give one with --price" in said
-    said = " ".join(cli("card", "b200", "mi355x", "tpu-v5p")[1].split())
+    said = " ".join(cli("card", "b200", "groq-lpu", "mi355x", "tpu-v5p")[1].split())
     assert "only TCO 1.69 USD/h" in said
     assert "rental on demand, the others ownership" in said
 

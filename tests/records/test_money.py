@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import inferbench as ib
+from inferbench.records.scenario import shared_term, term_beside
 
 NODE = ib.Node(name="n", title="N", chips_per_node=8, fixed=1600.0, factor=1.1)
 SHARE = ib.Node(name="s", title="S", fixed_of_tdp=0.3, factor=1.1)
@@ -119,3 +120,29 @@ def test_carbon_is_what_the_facility_draws():
     """0.9 kW with cooling, 400 g/kWh."""
     assert SCENARIO.carbon(ib.System(chip()), 500.0) == pytest.approx(360.0)
     assert math.isnan(attrs.evolve(SCENARIO, carbon_intensity=math.nan).carbon(ib.System(chip()), 500.0))
+
+
+class TestSharedTerm:
+    def test_a_comparison_takes_the_term_that_leaves_the_fewest_out(self):
+        both, owned, rented = (
+            {ib.Term.PURCHASE, ib.Term.OWNERSHIP},
+            {ib.Term.OWNERSHIP},
+            {ib.Term.ON_DEMAND},
+        )
+        assert shared_term([both, owned, rented]) is ib.Term.OWNERSHIP
+        assert shared_term([both, both, owned | rented]) is ib.Term.OWNERSHIP
+        assert shared_term([both, both, owned - owned]) is ib.Term.PURCHASE
+
+    def test_without_any_price_there_is_no_term(self):
+        assert shared_term([set(), set()]) is None
+        assert shared_term([]) is None
+
+    def test_a_system_without_the_shared_term_shows_ownership_or_the_rate_on_demand(self):
+        assert term_beside({ib.Term.OWNERSHIP, ib.Term.PURCHASE}, ib.Term.OWNERSHIP) is ib.Term.OWNERSHIP
+        assert term_beside({ib.Term.ON_DEMAND}, ib.Term.OWNERSHIP) is ib.Term.ON_DEMAND
+        assert term_beside({ib.Term.RESERVED_3Y}, ib.Term.PURCHASE) is None
+
+    def test_ownership_needs_the_watts_at_the_wall(self):
+        cost = SCENARIO.cost(ib.System(chip()), math.nan)
+        assert ib.Term.PURCHASE not in cost.terms
+        assert ib.Term.PURCHASE in SCENARIO.cost(ib.System(chip()), 400.0).terms

@@ -128,3 +128,16 @@ def test_an_interval_stands_in_the_unit_of_its_figure():
     assert span(Estimate(0.131, 0.092, 0.19), "s") == "131 ms [92–190]"
     assert span(Estimate(0.0551, 0.039, 0.079)) == "0.0551 [.039–.079]"
     assert span(Estimate(5.0)) == "5.00"
+
+
+@pytest.mark.needs_plugins("chips/mi355x", "chips/b200", "chips/h100-sxm")
+def test_dollars_stand_on_the_terms_that_most_systems_have(screen):
+    """MI355X has no price to buy, but a published TCO as B200 has; on that both can be ranked."""
+    alone = screen(80, "b200", "h100", "-w", "llama3-8b/decode")
+    beside = screen(80, "b200", "mi355x", "-w", "llama3-8b/decode")
+    assert "$/Mtok out, owned" in alone
+    assert not re.search(r" –", row(beside, "$/Mtok out, TCO"))
+    assert "(published TCO)" in row(beside, "cheapest per token")
+    crowd = screen(160, "b200", "groq-lpu", "mi355x", "-w", "llama3-8b/decode")
+    assert re.search(r" –", row(crowd, "$/Mtok out, owned"))  # two have a price to buy, two a TCO
+    assert "MI355X" not in row(crowd, "cheapest per token").partition("no figure")[0]
