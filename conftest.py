@@ -7,11 +7,15 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from inferbench.discovery.registry import installed
 
 # What starts keep for the next ones is shared by the tests, and is not the user's.
 os.environ["INFERBENCH_CACHE"] = str(Path(tempfile.gettempdir()) / "inferbench-tests")
+# A busy machine is slow, which is no fault of what is tested: no example has a time limit.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 # What most tests across packages rest on; a test names more where it needs more.
 USUAL = (
     "chips/b200",

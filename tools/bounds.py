@@ -1,13 +1,13 @@
 """Try every package from its wheel alone: its own tests at the oldest and the newest versions of what it
 needs, under each Python that is here. Outside of `.ci/run`, since it takes more than an hour.
 
-    python tools/bounds.py [--python 3.11 3.12] [--only NAME …] [--write]
+    python tools/bounds.py [--python 3.11 3.12] [--only NAME …] [--jobs 2] [--keep FILE] [--write]
 
 uv builds each wheel from its source archive. The environment of a package holds its wheel, the core's, those
-it depends on and what its tests need; nothing of the checkout is imported. Where most tests are skipped for
-want of other packages, they run once more beside all of the project's. `oldest` is the lowest version that a
-requirement allows and that has a wheel for this Python. With `--write`, docs/results/versions.md says what
-came out; `--keep FILE` remembers results, so that a run can be ended and gone on with.
+it depends on and what its tests need; nothing of the checkout is imported. Where a plugin's tests are skipped
+for want of other packages, they run once more beside all of the project's. `oldest` is the lowest version
+that a requirement allows and that has a wheel for this Python. With `--write`, docs/results/versions.md says
+what came out; `--keep FILE` remembers results, so that a run can be ended and gone on with.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ import sys
 import tempfile
 import tomllib
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from email.parser import Parser
 from itertools import product
 from pathlib import Path
@@ -38,7 +40,8 @@ CORES_OWN = (f"{CORE}[calibrate,frames,sweep,testing]",)
 """The core's own tests need its extras that bring no plugin."""
 EVERYTHING = (f"{CORE}[all]",)
 COUNTS = re.compile(r"(\d+) (passed|failed|skipped|error)")
-FAILED = re.compile(r"^FAILED (\S+)", re.MULTILINE)
+FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+SKIPPED = re.compile(r"^SKIPPED \[(\d+)\] \S+ (.+)$", re.MULTILINE)
 UNREACHABLE = "no such Python here"
 
 
@@ -100,48 +103,68 @@ def tried(home: Path, wheels: Wheels, python: str, age: str, folder: Path) -> di
     table: dict[str, Any] = tomllib.loads((home / "pyproject.toml").read_text("utf-8"))
     name = table["project"]["name"]
     more = list(CORES_OWN) if home == ROOT else table.get("dependency-groups", {}).get("test", [])
-    alone = in_environment(home, wheels.closure([*ALWAYS, name, *more]), python, age, folder)
-    counts = {what: int(number) for number, what in COUNTS.findall(alone["result"])}
-    if home == ROOT or alone.get("log") or counts.get("skipped", 0) <= counts.get("passed", 0):
-        return alone
-    beside = in_environment(home, wheels.closure([*ALWAYS, name, *more, *EVERYTHING]), python, age, folder)
-    return {**beside, "result": f"{alone['result']}; beside all: {beside['result']}"}
+    wanted = [*ALWAYS, name, *more]
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        if done(["uv", "venv", "-q", "--python", python, f"{place}/e"], folder).returncode:
+            return {"result": UNREACHABLE}
+        commands = Path(place) / "e/bin"
+        alone = in_environment(home, wheels.closure(wanted), commands, age, folder)
+        if home == ROOT or alone.get("log") or "skipped" not in alone["result"]:
+            return alone
+        beside = in_environment(home, wheels.closure([*wanted, *EVERYTHING]), commands, age, folder)
+    return {
+        **beside,
+        "result": f"{alone['result']}; beside all: {beside['result']}",
+        "skipped": alone["skipped"],
+        "skipped_beside": beside.get("skipped", ""),
+    }
 
 
 def in_environment(
-    home: Path, needs: tuple[list[Path], list[str]], python: str, age: str, folder: Path
+    home: Path, needs: tuple[list[Path], list[str]], commands: Path, age: str, folder: Path
 ) -> dict[str, str]:
     """Run a package's tests in an environment of its own.
 
     Args:
         home: Folder of the package.
         needs: Wheels of ours, and requirements of others'.
-        python: Version.
+        commands: Folder of the environment's programs.
         age: Of others' packages.
         folder: With the checkout to take tests from.
     """
     ours, others = needs
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        if done(["uv", "venv", "-q", "--python", python, f"{place}/e"], folder).returncode:
-            return {"result": UNREACHABLE}
-        commands = Path(place) / "e/bin"
-        install = ["uv", "pip", "install", "-q", "--python", str(commands / "python"), "--no-build"]
-        got = done([*install, "--resolution", AGES[age], *map(str, ours), *others], folder)
-        if got.returncode:
-            return {"result": "does not install", "log": got.stderr}
-        tests = str((home / "tests").relative_to(ROOT))
-        command = [str(commands / "pytest"), "-q", "-p", "no:cacheprovider", "--rootdir", ".", tests]
-        command += ["--ignore", "tests/docs"] if home == ROOT else []
-        # Old versions of others' packages warn of newer Pythons; those of today may not.
-        command += ["-o", "filterwarnings=default"] if age == "oldest" else []
-        ran = done(command, folder / "checkout")
-        freeze = done(["uv", "pip", "freeze", "-q", "--python", str(commands / "python")], folder).stdout
+    install = ["uv", "pip", "install", "-q", "--python", str(commands / "python"), "--no-build"]
+    got = done([*install, "--resolution", AGES[age], *map(str, ours), *others], folder)
+    if got.returncode:
+        return {"result": "does not install", "log": got.stderr}
+    tests = str((home / "tests").relative_to(ROOT))
+    command = [str(commands / "pytest"), "-q", "-p", "no:cacheprovider", "--rootdir", ".", tests]
+    command += ["--ignore", "tests/docs"] if home == ROOT else []
+    # Old versions of others' packages warn of newer Pythons; those of today may not.
+    command += ["-o", "filterwarnings=default"] if age == "oldest" else []
+    ran = done(command, folder / "checkout")
+    freeze = done(["uv", "pip", "freeze", "-q", "--python", str(commands / "python")], folder).stdout
     last = ran.stdout.strip().splitlines()[-1:] or [ran.stderr[-200:]]
     said = ", ".join(f"{number} {what}" for number, what in COUNTS.findall(last[0])) or last[0]
     named = {Requirement(one).name for one in others}
     pairs = [line for line in freeze.split() if line.partition("==")[0] in named]
     log = "" if ran.returncode in (0, 5) else ran.stdout
-    return {"result": said, "versions": " ".join(pairs), "log": log}
+    return {"result": said, "versions": " ".join(pairs), "log": log, "skipped": reasons(ran.stdout)}
+
+
+def reasons(output: str) -> str:
+    """Why tests were skipped, the most frequent reason first; missing records are one reason."""
+    counts: Counter[str] = Counter()
+    missing: list[str] = []
+    for number, why in SKIPPED.findall(output):
+        before, found, record = why.partition("no installed package provides ")
+        if found and not before:
+            missing += [record] if record not in missing else []
+            why = ""
+        counts[why] += int(number)
+    named = ", ".join(f"`{one}`" for one in missing[:3]) + (" …" if len(missing) > 3 else "")
+    said = {why: why or f"no {named} installed" for why in counts}
+    return "; ".join(f"{number}: {said[why]}" for why, number in counts.most_common())
 
 
 def page(found: dict[str, dict[str, dict[str, str]]]) -> str:
@@ -157,7 +180,8 @@ def page(found: dict[str, dict[str, dict[str, str]]]) -> str:
         "the highest. `python tools/bounds.py --write` does it and writes this page.",
         "",
         "A package's environment holds the core and what it depends on. Tests that need other packages are",
-        "skipped there. Where these are most of them, they run once more beside all packages of the project.",
+        "skipped there. A plugin's run once more beside all packages of the project, at the same versions.",
+        "The core's do not: beside all they are the whole suite, which every change runs.",
         "",
     ]
     if gone:
@@ -173,6 +197,7 @@ def page(found: dict[str, dict[str, dict[str, str]]]) -> str:
         if cell.get("log")
     ]
     lines += ["", "## What failed", "", *failures] if failures else []
+    lines += ["", "## What was skipped, and why", "", *skips(found)]
     lines += [
         "",
         "## Oldest versions",
@@ -187,33 +212,59 @@ def page(found: dict[str, dict[str, dict[str, str]]]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def skips(found: dict[str, dict[str, dict[str, str]]]) -> Iterator[str]:
+    """A line per package whose tests were skipped: the last column's reasons, alone and beside all."""
+    for name, row in found.items():
+        cells = [cell for cell in row.values() if cell.get("skipped")]
+        if cells:
+            beside = cells[-1].get("skipped_beside", "")
+            yield f"- `{name}`, alone: {cells[-1]['skipped']}.{f' Beside all: {beside}.' if beside else ''}"
+
+
+def build(folder: Path) -> Wheels:
+    """Lay out what is committed, and build every package of it: its source archive, and a wheel from that."""
+    archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
+    (folder / "checkout").mkdir()
+    subprocess.run(["tar", "x", "-C", str(folder / "checkout")], input=archive, check=True)
+    command = ["uv", "build", "-q", "--all-packages", "--out-dir", str(folder / "wheels")]
+    subprocess.run(command, cwd=folder / "checkout", check=True)
+    return Wheels(folder / "wheels")
+
+
+def sound(cell: dict[str, str] | None) -> bool:
+    """Whether a kept result need not be had again."""
+    return cell is not None and "versions" in cell and not cell.get("log")
+
+
 def main(arguments: list[str]) -> int:
     """Build, install, test; 1 if something fails."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("--python", nargs="*", default=PYTHONS)
     parser.add_argument("--age", nargs="*", default=list(AGES), choices=list(AGES))
     parser.add_argument("--only", nargs="*")
+    parser.add_argument("--jobs", type=int, default=1, help="environments at a time")
     parser.add_argument("--write", action="store_true")
-    parser.add_argument("--keep", help="file of results, to go on with what was begun")
+    parser.add_argument("--keep", help="file of results: what it has is not tried again")
     given = parser.parse_args(arguments)
     kept = Path(given.keep) if given.keep else None
     found = json.loads(kept.read_text()) if kept is not None and kept.is_file() else {}
     failed = 0
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
-        (folder / "checkout").mkdir()
-        subprocess.run(["tar", "x", "-C", str(folder / "checkout")], input=archive, check=True)
-        build = ["uv", "build", "-q", "--all-packages", "--out-dir", str(folder / "wheels")]
-        subprocess.run(build, cwd=folder / "checkout", check=True)
-        wheels = Wheels(folder / "wheels")
-        for home in homes():
-            name = tomllib.loads((home / "pyproject.toml").read_text("utf-8"))["project"]["name"]
-            if given.only and name not in given.only:
-                continue
-            for python, age in product(given.python, given.age):
-                result = tried(home, wheels, python, age, folder)
-                found.setdefault(name, {})[f"{python} {age}"] = result
+        wheels = build(Path(place))
+        names = {home: tomllib.loads((home / "pyproject.toml").read_text("utf-8")) for home in homes()}
+        cells = [
+            (home, table["project"]["name"], python, age)
+            for python, age in product(given.python, given.age)
+            for home, table in names.items()
+            if not given.only or table["project"]["name"] in given.only
+            if not sound(found.get(table["project"]["name"], {}).get(f"{python} {age}"))
+        ]
+        with ThreadPoolExecutor(given.jobs) as pool:
+            work = [
+                pool.submit(tried, home, wheels, python, age, Path(place)) for home, _, python, age in cells
+            ]
+            for (_, name, python, age), one in zip(cells, work, strict=True):
+                result = found.setdefault(name, {})[f"{python} {age}"] = one.result()
                 print(f"{name} {python} {age}: {result['result']}", flush=True)
                 if result.get("log"):
                     failed += 1
