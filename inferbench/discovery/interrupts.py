@@ -25,7 +25,9 @@ def interruptible() -> Iterator[None]:
         RuntimeError: it raised KeyboardInterrupt, and nobody interrupted
     """
     usual = signal.getsignal(signal.SIGINT)
-    if usual is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+    ignored = usual == signal.SIG_IGN  # as in a job in the background: nobody can interrupt
+    alone = threading.current_thread() is threading.main_thread()
+    if not alone or not (ignored or usual is signal.default_int_handler):
         yield  # somebody else listens: an interrupt may be theirs
         return
     heard: list[int] = []
@@ -34,7 +36,7 @@ def interruptible() -> Iterator[None]:
         heard.append(number)
         signal.default_int_handler(number, frame)
 
-    signal.signal(signal.SIGINT, hear)
+    signal.signal(signal.SIGINT, usual if ignored else hear)
     try:
         yield
     except KeyboardInterrupt:

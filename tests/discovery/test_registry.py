@@ -75,20 +75,40 @@ def test_system_exit_at_import_is_a_failure_like_any_other(registry):
     assert only(registry).message == "SystemExit: needs a licence"
 
 
-def test_ctrl_c_at_import_interrupts(registry):
+@pytest.fixture
+def listening():
+    """Let this process be interrupted, however its shell started it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def deaf():
+    """Ignore interrupts, as a job in the background does."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield signal.SIG_IGN
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_at_import_interrupts(registry, listening):
     with pytest.raises(KeyboardInterrupt):
         registry.load("d", lambda: signal.raise_signal(signal.SIGINT), "inferbench-d", "1.0")
     assert registry.problems == []
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is listening
 
 
-def test_an_interrupt_that_nobody_gave_costs_only_its_plugin(registry):
+@pytest.mark.parametrize("way", ["listening", "deaf"])
+def test_an_interrupt_that_nobody_gave_costs_only_its_plugin(registry, way, request):
+    before = request.getfixturevalue(way)
+
     def interrupted():
         raise KeyboardInterrupt
 
     registry.load("d", interrupted, "inferbench-d", "1.0")
     survives(registry)
     assert only(registry).message == "RuntimeError: it raised KeyboardInterrupt, and nobody interrupted"
+    assert signal.getsignal(signal.SIGINT) == before
 
 
 def test_second_entry_point_of_a_name_names_both_distributions(registry, plugin):
