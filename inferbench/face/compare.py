@@ -126,7 +126,7 @@ class Comparison(Answer):
         return " · ".join([", ".join(networks), ", ".join(formats), *context])
 
     def _said(self, name: str) -> str:
-        """A precision; where chips have formats of their own, the usual one and the others."""
+        """A precision; of chips' own formats each with its chips, of the usual none where that is long."""
         if name not in OWN:
             return name
         chips: dict[str, dict[str, None]] = {}
@@ -134,9 +134,12 @@ class Comparison(Answer):
             for one in columns if name in work.precisions else ():
                 own = one.run.grid.precisions[work.precisions.index(name)]
                 chips.setdefault(own, {})[short(one.run.system.chip)] = None
+        named = {own: f"{own} ({', '.join(names)})" for own, names in chips.items()}
+        whole = ", ".join(named.values())
+        if len(named) > 1 and len(whole) <= ROOM:
+            return whole
         usual = max(chips, key=lambda own: len(chips[own]), default=name)
-        others = [f"{own} ({', '.join(chips[own])})" for own in chips if own != usual]
-        return ", ".join([usual, *others])
+        return ", ".join([usual, *(text for own, text in named.items() if own != usual)])
 
     def summary(self) -> str:
         """Name the systems and the work."""
@@ -282,6 +285,8 @@ def _column(known: Registry, name: str, work: Work, settings: Mapping[str, Any])
 
 # A comparison prints a block per point.
 MOST_BLOCKS = 500
+# Letters that formats with their chips may take in a title.
+ROOM = 44
 
 
 def _foreign(

@@ -118,7 +118,8 @@ def _prefix(value: float, unit: str) -> tuple[float, str]:
 
 
 def answer(blocks: Sequence[Block], title: str, metrics: Sequence[Metric] = ()) -> tuple[Table, ...]:
-    """Return the two tables of the screen: who is best and how sure that is, then the figures.
+    """Return the tables of the screen: who is best and how sure that is, then the figures; of one system
+    the figures alone.
 
     Args:
         blocks: The pieces of work in order, all on the same systems.
@@ -137,6 +138,8 @@ def answer(blocks: Sequence[Block], title: str, metrics: Sequence[Metric] = ()) 
     grades = {GRADES[point.grade] for block in blocks for point in block.points} - {GRADES[BOUND]}
     said = grade_legend(grades).replace(GRADES[CLASS], NO_KIN)
     legend = (f"{said}  ≤ ≥ bound",)
+    if len(runs) == 1:  # nothing is the best of one
+        return (Table(title, heads, tuple(rows), legend=legend, packed=True),)
     return (_verdicts(blocks, title), Table("", heads, tuple(rows), legend=legend, packed=True))
 
 

@@ -89,4 +89,4 @@ def test_a_comparison_names_the_format_of_each_chip():
 def test_the_reference_suite_asks_for_eight_bits():
     table = ib.compare(["b200", "tpu-v5p"])
     assert {run.grid.precisions[0] for run in table.runs} == {"fp8", "int8"}
-    assert "fp8, int8 (TPU v5p)" in table.report().tables[0].title
+    assert "fp8 (B200), int8 (TPU v5p)" in table.report().tables[0].title

@@ -141,3 +141,9 @@ def test_dollars_stand_on_the_terms_that_most_systems_have(screen):
     crowd = screen(160, "b200", "groq-lpu", "mi355x", "-w", "llama3-8b/decode")
     assert re.search(r" –", row(crowd, "$/Mtok out, owned"))  # two have a price to buy, two a TCO
     assert "MI355X" not in row(crowd, "cheapest per token").partition("no figure")[0]
+
+
+def test_one_system_is_best_of_nothing(screen):
+    lines = screen(80, "b200", "-w", "llama3-8b/decode").splitlines()
+    assert lines[0].startswith("Llama 3 8B")
+    assert lines[1].startswith("[90 % interval]")
