@@ -1,7 +1,8 @@
 """How likely a limit is met, and how likely one system beats another, under the model's intervals.
 
 A figure's logarithm is taken as normal around its expected value, with the standard error from which its 90%
-interval is made. A bound has no interval: no chance can be said of it, and it is never ranked.
+interval is made. A limit beyond the bound is never met. A bound itself has no interval: no chance can be said
+of it, and it is never ranked.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 
 import numpy as np
 
-from inferbench.model.intervals import INTERVAL, factors
+from inferbench.model.intervals import EQUAL, INTERVAL, error_of, factors
 from inferbench.num import Array
 from inferbench.records.run import Metric, Run
 
@@ -39,8 +40,7 @@ def log_error_of(metric: Metric, run: Run) -> Array:
         True
     """
     low, high = factors(metric, run)
-    error: Array = np.log(np.asarray(high) / np.asarray(low)) / (2.0 * INTERVAL)
-    return error
+    return error_of(low, high)
 
 
 def meets(metric: Metric, run: Run, limit: float) -> Array:
@@ -64,7 +64,11 @@ def meets(metric: Metric, run: Run, limit: float) -> Array:
         0.5
     """
     sign = -1.0 if metric.better == "higher" else 1.0
-    return _chance(sign * np.log(limit / _values(metric, run)), log_error_of(metric, run))
+    room, error = sign * np.log(limit / _values(metric, run)), log_error_of(metric, run)
+    low, high = factors(metric, run)
+    best = -np.log(low) if sign > 0 else np.log(high)  # how much better than expected the bound lets it be
+    never = (room < -best) & (best < INTERVAL * error * (1.0 - EQUAL))
+    return np.where(never, 0.0, _chance(room, error))
 
 
 def beats(metric: Metric, one: Run, other: Run) -> Array:

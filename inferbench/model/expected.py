@@ -13,7 +13,7 @@ from functools import cache
 import attrs
 import numpy as np
 
-from inferbench.model.intervals import INTERVAL, bounds
+from inferbench.model.intervals import EQUAL, INTERVAL, bounds, error_of
 from inferbench.num import Array
 from inferbench.records.choice import BOUND, GRADES
 from inferbench.records.run import Run
@@ -42,13 +42,28 @@ class Estimate:
 
     @property
     def log_error(self) -> float:
-        """Log standard error that the interval says; NaN where it has none.
+        """Log standard error that the interval says, by its wider side; NaN where it has none.
 
         Example:
-            >>> round(Estimate(10.0, 5.0, 20.0).log_error, 3)
-            0.421
+            >>> round(Estimate(10.0, 5.0, 20.0).log_error, 3), round(Estimate(10.0, 5.0, 12.0).log_error, 3)
+            (0.421, 0.421)
         """
-        return math.log(self.high / self.low) / (2.0 * INTERVAL)
+        if not (self.low > 0 and math.isfinite(self.high)):
+            return math.nan
+        return max(math.log(self.value / self.low), math.log(self.high / self.value)) / INTERVAL
+
+    @property
+    def possible(self) -> tuple[float, float]:
+        """Between which the figure lies for certain: an end that is nearer than the other was cut at what is
+        possible.
+
+        Example:
+            >>> Estimate(10.0, 5.0, 12.0).possible, Estimate(10.0, 5.0, 20.0).possible
+            ((0.0, 12.0), (0.0, inf))
+        """
+        below, above = self.value / self.low, self.high / self.value
+        least = self.low if below < above * (1.0 - EQUAL) else 0.0
+        return least, self.high if above < below * (1.0 - EQUAL) else math.inf
 
     def chance_below(self, limit: float) -> float:
         """Probability that the figure is at most a limit.
@@ -59,6 +74,9 @@ class Estimate:
         """
         if not math.isfinite(self.log_error) or self.log_error == 0.0:
             return float(self.value <= limit)
+        least, most = self.possible
+        if not least <= limit < most:
+            return float(limit >= most)
         return _phi((math.log(limit) - math.log(self.value)) / self.log_error)
 
 
@@ -112,7 +130,7 @@ def expected(run: Run, index: tuple[int, ...], shared: Term | None = None) -> Ex
     energy = [float(end[index]) for end in bounds(run, "wall_energy")]
     at_wall = float(run.values(run.wall_watts)[index]) * seconds / items
     rate = items / seconds
-    term, dollars = _dollars(run, watts, rate, math.log(slow / fast) / (2.0 * INTERVAL), shared)
+    term, dollars = _dollars(run, watts, rate, (fast, slow), shared)
     nothing = Estimate(math.nan)
     return Expected(
         seconds=_between(seconds, fast, slow) if fits else nothing,
@@ -131,7 +149,7 @@ def _between(value: float, low: float, high: float) -> Estimate:
 
 
 def _dollars(
-    run: Run, watts: float, rate: float, log_error: float, shared: Term | None
+    run: Run, watts: float, rate: float, times: tuple[float, float], shared: Term | None
 ) -> tuple[Term | None, Estimate]:
     """Dollars per million items, on the shared term or the proxy; a range of prices widens it."""
     if run.scenario is None:
@@ -142,8 +160,8 @@ def _dollars(
         return None, Estimate(math.nan)
     low, mid, high = (float(np.ravel(cost.per_million(term, rate, end))[0]) for end in ("low", "mid", "high"))
     of_price = math.log(high / low) / (2.0 * INTERVAL) if low > 0 else math.nan
-    wide = math.exp(INTERVAL * math.hypot(log_error, of_price))
-    return term, Estimate(mid, mid / wide, mid * wide)
+    wide = math.exp(INTERVAL * math.hypot(float(error_of(*times)), of_price))
+    return term, Estimate(mid, max(mid / wide, low * times[0]), mid * wide)
 
 
 def chances(estimates: Sequence[Estimate], higher: bool, ranked: Sequence[bool]) -> list[float]:
@@ -170,13 +188,26 @@ def chances(estimates: Sequence[Estimate], higher: bool, ranked: Sequence[bool])
     sign = 1.0 if higher else -1.0
     middles = np.array([sign * math.log(estimates[i].value) for i in places])
     errors = np.array([max(_or_zero(estimates[i].log_error), 1e-6) for i in places])
+    ends = [_best(estimates[i], sign) for i in places]
     for row, i in enumerate(places):
         # The chance that all others lie below, averaged over where this one lies: 401 quantiles of it.
-        here = middles[row] + errors[row] * _normal_quantiles(401)
-        below = [_phis((here - middles[k]) / errors[k]) for k in range(len(places)) if k != row]
+        here = np.minimum(middles[row] + errors[row] * _normal_quantiles(401), ends[row])
+        below = [
+            np.where(here >= ends[k], 1.0, _phis((here - middles[k]) / errors[k]))
+            for k in range(len(places))
+            if k != row
+        ]
         found[i] = float(np.mean(np.prod(below, axis=0)))
     total = sum(found[i] for i in places)
     return [one / total for one in found]
+
+
+def _best(one: Estimate, sign: float) -> float:
+    """The best a figure can be, as logarithms are ranked: its bound, else any."""
+    if not math.isfinite(one.log_error):
+        return math.inf
+    least, most = one.possible
+    return math.log(most) if sign > 0 else -math.log(least) if least > 0 else math.inf
 
 
 def ranks(point: Expected) -> bool:

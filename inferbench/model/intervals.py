@@ -6,7 +6,8 @@ of different shape err independently, repeats of one shape together. Kinds of ke
 figure of run at the roofline, which no software beats: they are all taken at the upper end of what
 kernels do (`together`), and the interval is as wide below, where nothing lies. `s_step` is what a whole
 step has beside its kernels (a stated 0.15 where only kernels were fitted). Nine in ten figures are then
-within `exp(-1.645 s)` and `exp(1.645 s)` times the prediction.
+within `exp(-1.645 s)` and `exp(1.645 s)` times the prediction. No schedule beats the bound, so an
+interval of time ends there.
 
 Energy is `E = P0 t + E_dyn`, mean power `P = P0 + E_dyn / t`. With w = P0 t / E, the share of the energy
 that time alone costs, an error s of log t moves log E by w s and log P by (1 - w) s, the other way; what
@@ -30,6 +31,7 @@ from inferbench.records.grid import Point
 from inferbench.records.run import Metric, Run
 
 __all__ = [
+    "EQUAL",
     "INTERVAL",
     "ISOLATED",
     "LEVEL",
@@ -38,6 +40,7 @@ __all__ = [
     "conformal_logs",
     "ends",
     "energy_spreads",
+    "error_of",
     "factors",
     "held",
     "inside",
@@ -52,6 +55,7 @@ __all__ = [
 # What a metric may be the inverse of.
 INVERSE = {"rate": "time", "per_energy": "energy", "per_wall_energy": "wall_energy"}
 LEVEL = 0.90
+EQUAL = 1e-9  # ends of an interval that differ by less, as shares, are as far off
 INTERVAL = 1.6448536269514722  # standard errors of a normal distribution: 5% lie above, 5% below
 # Outside the box. An unseen chip, precision or phase errs like a neighbour's stack, not like its own
 # residuals: stacks of one chip differ by a quarter to a third on the same work. Along an axis trust is lost
@@ -258,8 +262,8 @@ def bounds(run: Run, of: str = "time") -> tuple[Array, Array]:
 
     Args:
         run: With its standard errors.
-        of: `time`, `power` (never above the power limit), `energy` (never above the limit for the longest
-            time), `wall_power` or `wall_energy`.
+        of: `time` (never below the bound), `power` (never above the power limit), `energy` (never above the
+            limit for the longest time), `wall_power` or `wall_energy`.
 
     Returns:
         Low and high, each of the run's full shape.
@@ -272,7 +276,9 @@ def bounds(run: Run, of: str = "time") -> tuple[Array, Array]:
     log_errors = {"time": run.log_error, "power": run.power_log_error, "energy": run.energy_log_error}
     log_error = run.values(log_errors[of])
     if of == "time":
-        return ends(log_error)
+        low, high = ends(log_error)
+        least = run.values(run.bound_seconds) / run.values(run.seconds)
+        return np.where(least <= 1.0, np.maximum(low, least), low), high
     room = run.system.chip.power.tdp * run.system.count / run.values(run.energy.watts)
     return ends(log_error, room if of == "power" else longest(room, run.values(run.log_error)))
 
@@ -317,6 +323,22 @@ def factors(metric: Metric, run: Run) -> tuple[Array, Array]:
         return low, high
     cheap, dear = (np.log(run.values(one)) for one in metric.spread(run))
     return np.exp(-np.hypot(np.log(low), cheap)), np.exp(np.hypot(np.log(high), dear))
+
+
+def error_of(low: Numeric, high: Numeric) -> Array:
+    """Log standard error that the ends of a 90% interval say: of the wider side, as the other may be cut at
+    what is possible.
+
+    Args:
+        low, high: Factors on the figure.
+
+    Example:
+        >>> round(float(error_of(0.5, 1.2)), 3)
+        0.421
+    """
+    sides = np.abs(np.log(np.asarray(low))), np.abs(np.log(np.asarray(high)))
+    wide: Array = np.maximum(*sides) / INTERVAL
+    return wide
 
 
 def longest(room: Numeric, log_error: Numeric) -> Numeric:

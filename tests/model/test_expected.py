@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 import inferbench as ib
+from inferbench.model.chances import meets
 from inferbench.model.expected import Estimate, chances, expected
 
 Z90 = 1.6448536269514722
@@ -70,3 +72,35 @@ def test_a_price_is_as_uncertain_as_the_time_and_the_list_together():
     listed = math.log(cost.of(found.term, "high") / cost.of(found.term, "low")) / (2.0 * Z90)
     together = math.hypot(found.seconds.log_error, float(listed))
     assert found.dollars.log_error == pytest.approx(together)
+
+
+def test_an_end_that_was_cut_leaves_the_error_to_the_other_side():
+    cut = Estimate(30.0, 10.0, 40.0)
+    assert cut.log_error == pytest.approx(Estimate(30.0, 10.0, 90.0).log_error)
+    assert cut.chance_below(40.0) == 1.0
+    assert cut.chance_below(39.9) < 0.8
+    assert Estimate(30.0, 25.0, 90.0).chance_below(24.0) == 0.0
+
+
+def test_a_figure_at_its_bound_never_beats_what_lies_above():
+    sure = Estimate(41.0, 40.5, 41.5)
+    low, open_ended = chances([Estimate(30.0, 10.0, 40.0), sure], True, [True, True])
+    assert low < 0.01
+    assert open_ended > 0.99
+    assert chances([Estimate(30.0, 10.0, 90.0), sure], True, [True, True])[0] > 0.2
+
+
+@pytest.mark.needs_plugins("chips/tpu-v5p", "stacks/tpu-serving")
+def test_no_interval_of_a_time_passes_the_bound():
+    """TPU v5p takes the figures of its siblings, so that its interval is wide; the bound cuts it."""
+    run = ib.run("tpu-v5p", "llama3-70b/decode", batch=[1, 8], context=2048, precision="int8")
+    low, _ = run.interval("tpot_s")
+    bound = run.values(run.bound_seconds)
+    assert np.all(low >= bound * (1.0 - 1e-12))
+    assert np.any(low == pytest.approx(bound, rel=1e-12))
+    assert np.all(run.interval("software")[1] <= 1.0 + 1e-12)
+    at = next(run.points())[1]
+    point = expected(run, at)
+    assert point.per_user.high == pytest.approx(1.0 / point.bound)
+    never = meets(run.metrics()["tpot_s"], run, float(bound[at]) * 0.99)
+    assert never[at] == 0.0
