@@ -28,16 +28,31 @@ USUAL = (
 )
 
 
+# Every test that takes one of these is slow, by its kind.
+SLOW_FIXTURES = {"browser"}
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the mark."""
+    """Register the marks."""
     config.addinivalue_line(
         "markers",
         "needs_plugins(*names): skip unless these records (`chips/b200`) and the usual ones are installed",
     )
+    config.addinivalue_line(
+        "markers", "xdist_group(name): run in one process with all others of the group; by default the file"
+    )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only measures time, unless benchmarks are wanted."""
+    """Mark what is slow by its fixtures and what shares a process; leave out what only measures time, unless
+    benchmarks are wanted.
+    """
+    for item in items:
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
     if config.getoption("--benchmark-enable", default=False):
         return
     timing = [item for item in items if item.get_closest_marker("timing")]

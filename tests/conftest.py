@@ -25,13 +25,15 @@ TOY = HERE / "data" / "toy.py"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Run the whole suite on all cores, file by file; a chosen file runs in this process."""
+    """Run the whole suite on all cores, file by file or as a test's group says; a chosen file runs in this
+    process.
+    """
     whole = (
         config.args_source is pytest.Config.ArgsSource.TESTPATHS and "PYTEST_XDIST_WORKER" not in os.environ
     )
     free = getattr(config.option, "numprocesses", 0) is None and config.option.dist == "no"
     if whole and free and not config.option.benchmark_enable and not config.option.usepdb:
-        config.option.numprocesses, config.option.dist = "auto", "loadfile"
+        config.option.numprocesses, config.option.dist = "auto", "loadgroup"
         config.option.loadscopereorder = False  # in this order the longest files come first
 
 

@@ -182,18 +182,20 @@ def _runs(
     axes = {**registry.workload(s.network.type).defaults(s.network, target.phase), **target.axes}
     grid = Grid.of({name: [value] for name, value in axes.items()} | {"batch": batches}, [s.precision])
     bare = attrs.evolve(s.stack, host=Host(), energy={})
+    case = prepare(
+        s.system,
+        s.network,
+        target.phase,
+        stack=bare,
+        registry=registry,
+        options=s.options,
+        reserve=0,
+        breakdown=s.system.count > 1,
+    )
+    case = attrs.evolve(case, causes=False, bare=True, graphs={})  # of a run its times are taken
     runs = []
     for stack in [at_share(bare, float(share)) for share in nodes()] if shared else [bare]:
-        case = prepare(
-            s.system,
-            s.network,
-            target.phase,
-            stack=stack,
-            registry=registry,
-            options=s.options,
-            reserve=0,
-            breakdown=s.system.count > 1,
-        )
+        case = attrs.evolve(case, choice=attrs.evolve(case.choice, stack=stack))
         runs.append(evaluate(case, grid))
     return runs, case, grid
 

@@ -350,7 +350,7 @@ class _StepCost:
                     model,
                     seconds,
                     launch * repeat,
-                    self.case.stack.row_error(op, self.formats),
+                    np.nan if self.case.bare else self.case.stack.row_error(op, self.formats),
                 )
             )
 

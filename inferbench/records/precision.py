@@ -79,7 +79,7 @@ _APART = re.compile(
 _FLOATS = {"8": "fp8", "16": "bf16"}
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class PrecisionName:
     """One precision: what weights, activations and KV cache are stored in, and what products are computed in.
 

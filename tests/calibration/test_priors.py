@@ -90,17 +90,19 @@ def test_more_software_narrows_the_interval():
 
 
 @pytest.fixture(scope="module")
-def published_times(tool):
+def published_times(tool, samples_once):
     """At most twenty published times of every chip and software, evenly spread, and all of those with few:
     every chip weighs the same, so one row less of a chip with two would say more than a hundred of the H200.
     """
     fit = tool("tools/priors_page.py")
+    fit.samples_of = samples_once
     groups = defaultdict(list)
     for one in fit.samples(ib.installed())[0]:
         groups[one.chip, one.software].append(one)
     return fit, [one for rows in groups.values() for one in rows[:: -(-len(rows) // 20)]]
 
 
+@pytest.mark.xdist_group("refits of classes")
 @pytest.mark.slow
 def test_published_times_of_chips_left_out_lie_in_their_intervals(published_times):
     fit, samples = published_times

@@ -49,6 +49,7 @@ def errors(found):
         ("llm_ttft_tpot.csv", "generate", 56, 0.06),
     ],
 )
+@pytest.mark.xdist_group("refits of language models")
 @pytest.mark.slow
 def test_language_models_hold_on_networks_left_out(again, file, phase, rows, most):
     every = [one for name in LANGUAGE for one in errors(again(name))]
@@ -57,6 +58,7 @@ def test_language_models_hold_on_networks_left_out(again, file, phase, rows, mos
     assert np.mean(here) <= most
 
 
+@pytest.mark.xdist_group("refits of language models")
 @pytest.mark.slow
 def test_intervals_cover_networks_that_had_no_part_in_their_width(again):
     parts = [part for name in LANGUAGE for part in again(name).fit.parts.values()]
@@ -107,6 +109,7 @@ def test_keys_that_each_query_head_reads_cost_a_group_more_than_those_that_are_s
 @pytest.mark.parametrize(
     ("software", "rows", "seconds", "joules"), [("diffusers", 45, 0.06, 0.08), ("xDiT", 41, 0.08, 0.08)]
 )
+@pytest.mark.xdist_group("refits of images")
 @pytest.mark.slow
 def test_images_hold_on_networks_left_out(again, software, rows, seconds, joules):
     every = [one for name in IMAGES[software] for one in errors(again(name))]
@@ -115,6 +118,7 @@ def test_images_hold_on_networks_left_out(again, software, rows, seconds, joules
     assert np.mean([abs(one.joules) for one in every]) <= joules
 
 
+@pytest.mark.xdist_group("refits of images")
 @pytest.mark.slow
 def test_power_and_energy_of_images_cover_networks_that_had_no_part_in_their_width(again):
     for figure in ("image.power", "image.joules"):

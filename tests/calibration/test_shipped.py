@@ -93,7 +93,32 @@ def test_everything_that_was_fitted_is_on_the_list():
     assert set(fitted) <= set(NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
+# Fits of a group share what takes longest: samples of whole steps, evaluated networks.
+GROUPS = {
+    "refits of classes": (
+        "atom-mi355x",
+        "class-",
+        "habana-gaudi",
+        "mlx-m4-max",
+        "neuronx",
+        "tpu-serving",
+        "tt-metal",
+        "vllm-ascend",
+        "vllm-mi300x",
+    ),
+    "refits of images": ("diffusers-", "xdit-"),
+    "refits of language models": ("tensorrt-llm-", "vllm-a100", "vllm-h100"),
+}
+
+
+def group_of(name):
+    """With which other fits one is made in one process."""
+    return next((group for group, names in GROUPS.items() if name.startswith(names)), f"refit of {name}")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.xdist_group(group_of(name))) for name in NAMES]
+)
 @pytest.mark.slow
 def test_it_comes_out_of_the_shipped_tables_again(name):
     found = fit_again(name, ib.installed())

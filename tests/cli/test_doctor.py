@@ -159,6 +159,7 @@ def test_a_core_alone_says_what_is_missing():
     assert all(one["remedy"] == "pip install 'inferbench-core[all]'" for one in missing)
 
 
+@pytest.mark.slow
 def test_findings_stand_in_one_table_at_any_width(toy_cli, monkeypatch):
     for width in ("40", "80", "200"):
         monkeypatch.setenv("COLUMNS", width)

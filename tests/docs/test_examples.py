@@ -14,10 +14,17 @@ NAMES = [page.relative_to(docs.ROOT).as_posix() for page in PAGES]
 _LINK = re.compile(r"\]\((?!https?:|#)(?P<target>[^)#\s]+)")
 
 
-# Every command runs for this page.
-SLOW = "docs/reference/json.md"
+# Every command runs for the first; the others show searches and sweeps.
+SLOW = {
+    "docs/reference/json.md",
+    "docs/explanation/flexibility.md",
+    "docs/explanation/serving.md",
+    "docs/howto/simulate.md",
+    "docs/howto/sizing.md",
+    "docs/howto/sweeps.md",
+}
 MARKED = [
-    pytest.param(page, id=name, marks=pytest.mark.slow if name == SLOW else ())
+    pytest.param(page, id=name, marks=pytest.mark.slow if name in SLOW else ())
     for page, name in zip(PAGES, NAMES, strict=True)
 ]
 
