@@ -74,7 +74,7 @@ def _fine(value: Any, hint: Any, least: int) -> bool:
         ends = _ends(hint)
         return ends is not None and (value != value or ends[0] <= value <= ends[1])
     if type(value) is int and hint is int:
-        return value >= least
+        return least <= value <= sys.maxsize
     if not value and isinstance(value, Mapping):
         return True
     return _is_record(type(value)) and not _rules(typing.cast(Hashable, type(value)))
