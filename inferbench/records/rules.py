@@ -81,8 +81,8 @@ def _fine(value: Any, hint: Any, least: int) -> bool:
 
 
 @cache
-def _is_record(cls: Hashable) -> bool:
-    return attrs.has(typing.cast(type, cls))
+def _is_record(cls: Any) -> bool:
+    return attrs.has(cls)
 
 
 def _ends(hint: Any) -> tuple[float, float] | None:
