@@ -77,7 +77,7 @@ def _fine(value: Any, hint: Any, least: int) -> bool:
         return least <= value <= sys.maxsize
     if not value and isinstance(value, Mapping):
         return True
-    return _is_record(type(value)) and not _rules(typing.cast(Hashable, type(value)))
+    return _is_record(typing.cast(Hashable, type(value))) and not _rules(typing.cast(Hashable, type(value)))
 
 
 @cache
@@ -143,7 +143,7 @@ def _value(value: Any, hint: Any, least: int, path: str) -> Iterator[Fault]:
         yield from _quantity(value, args[1], path)
     elif hint is int or hint is float:
         yield from _plain(value, hint, least, path)
-    elif _is_record(type(value)):
+    elif _is_record(typing.cast(Hashable, type(value))):
         yield from broken(value, path)
     elif isinstance(value, Mapping):
         for key, one in value.items():
