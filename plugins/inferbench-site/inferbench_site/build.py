@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -278,8 +279,10 @@ def _value(path: str, fact: ib.Fact) -> str:
 
 
 def _map(known: ib.Registry, name: str, run: ib.Run) -> ib.Comparison | None:
-    """One system over batch and context; None where the work has not both."""
+    """One system over batch and context, of as many chips as on the rest of its page; None without both."""
     work = f"{run.network.name}/{run.phase}"
+    if run.system.count > 1 and not re.match(r"\d+x", name):
+        name = f"{run.system.count}x{name}"
     formats = list(run.grid.precisions)
     try:
         return ib.compare([name], work, registry=known, precision=formats, batch=GRID[0], context=GRID[1])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from inferbench_plot.draw.pages import chart, embedded, labelling, script
+from inferbench_plot.draw.pages import chart, embedded, labelling, script, sketching
 
 import inferbench as ib
 
@@ -65,13 +65,21 @@ class Chart:
 
     @property
     def panels(self) -> list[dict[str, Any]]:
-        """Titles of the panels, with the ids of their elements."""
-        return [{"title": panel.title, "id": f"{self.key}-{i}"} for i, panel in enumerate(self.figure.panels)]
+        """Titles of the panels, with the ids and heights of their elements."""
+        return [
+            {"title": panel.title, "id": f"{self.key}-{i}", "height": drawn["layout"]["height"]}
+            for i, (panel, drawn) in enumerate(zip(self.figure.panels, self.charts, strict=True))
+        ]
+
+    @cached_property
+    def charts(self) -> list[dict[str, Any]]:
+        """What a page draws, of each panel."""
+        return [chart(panel) for panel in self.figure.panels]
 
     @property
     def data(self) -> str:
-        """What Plotly draws, as JSON that can stand in a script element."""
-        return embedded([chart(panel) for panel in self.figure.panels])
+        """The same as JSON that can stand in a script element."""
+        return embedded(self.charts)
 
     @cached_property
     def marks(self) -> tuple[dict[str, Any], ...]:
@@ -127,7 +135,8 @@ def _ends(low: Any, high: Any, unit: str) -> str:
     """An interval as it stands below its number."""
     if not (_number(low) and _number(high)):
         return ""
-    low, high = (100 * low, 100 * high) if unit == "%" else (low, high)
+    if unit == "%":
+        return f"[{ib.show(100 * low, digits=2)}–{ib.show(100 * high, digits=2)} %]"
     return f"[{ib.show(low, unit, digits=2)}–{ib.show(high, unit, digits=2)}]"
 
 
@@ -136,6 +145,8 @@ def _number(value: object) -> bool:
 
 
 def _written(value: float, unit: str) -> str:
+    if unit == "odds":
+        return "< 1 %" if value < 0.01 else "> 99 %" if value > 0.99 else f"{100 * value:.0f} %"
     if unit == "%":
         return f"{ib.show(100 * value)} %"
     return f"{value:,.0f}" if unit == "count" else ib.show(value, unit)
@@ -211,5 +222,5 @@ class Book:
             (files(__package__) / "assets" / f"site.{end}").read_text("utf-8") for end in ("css", "js")
         )
         self.file("assets/site.css", style)
-        self.file("assets/site.js", labelling() + acting)
+        self.file("assets/site.js", labelling() + sketching() + acting)
         self.file("assets/plotly.min.js", script())

@@ -124,7 +124,7 @@ def write_pair(
         "first": (names[0], ""),
         "second": (names[1], ""),
         "ratio": (f"{names[0]} : {names[1]}", ""),
-        "odds": (f"odds that {names[0]} is better", "%"),
+        "odds": (f"odds that {names[0]} is better", "odds"),
     }
     book.write(
         pair.page,

@@ -9,6 +9,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+import inferbench as ib
+
 pytestmark = pytest.mark.needs_plugins(
     "networks/llama3-8b", "chips/h100-sxm", "plots/roofline", "suites/reference"
 )
@@ -145,6 +147,28 @@ def test_a_ratio_has_the_errors_of_both():
     assert found["ratio_high"] == pytest.approx(2.0 * 1.5**2**0.5, rel=1e-9)
     (level,) = ratios(row(60.0, 40.0, 90.0), row(60.0 / 1.5**2**0.5, 20.0, 45.0))
     assert level["odds"] == pytest.approx(0.95, abs=1e-9)
+
+
+def test_shares_and_odds_are_read_without_prefixes():
+    from inferbench_site.pages import rows_table
+
+    rows = [{"share": 0.00134, "share_low": 0.0012, "share_high": 0.0074, "odds": odds} for odds in (1e-9, 1)]
+    cells = rows_table([*rows, {"odds": 0.856}], {"share": ("share", "%"), "odds": ("odds", "odds")})["rows"]
+    assert (cells[0][0]["text"], cells[0][0]["ends"]) == ("0.134 %", "[0.12–0.74 %]")
+    assert [line[1]["text"] for line in cells] == ["< 1 %", "> 99 %", "86 %"]
+
+
+def test_a_map_is_of_as_many_chips_as_the_rest_of_its_page():
+    """The chip's page names the system; a grid of large batches needs more chips, which stay out."""
+    from inferbench_site.build import _map
+
+    known = ib.installed()
+    asked = {"batch": 1, "context": 2048, "precision": "8bit", "registry": known}
+    run = ib.compare(["l40s"], "llama3-70b/decode", **asked).columns[0][0].run
+    mapped = _map(known, "l40s", run)
+    assert run.system.count > 1
+    assert mapped is not None
+    assert mapped.columns[0][0].run.system.count == run.system.count
 
 
 def test_a_bound_has_a_ratio_and_no_odds():

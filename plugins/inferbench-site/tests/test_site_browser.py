@@ -49,10 +49,15 @@ def every(folder):
 def test_every_page_loads_without_errors_and_its_charts_have_their_marks(browser, site, board):
     for path in (*every(site), *every(board)):
         with opened(browser, path) as page:
+            page.evaluate("sketchAll()")
+            for plot in page.query_selector_all(".plot"):
+                assert plot.query_selector_all(".sketch .mark"), (path, plot.get_attribute("id"))
+            assert page.evaluate("typeof Plotly") == "undefined"
             page.evaluate("drawAll()")
             for chart in page.query_selector_all(".chart"):
                 for plot in chart.query_selector_all(".plot"):
                     assert plot.query_selector("svg.main-svg"), path
+                    assert not plot.query_selector(".sketch"), path
                 marks = chart.query_selector_all(".point, .bars path, .js-line, .hm image, .errorbar")
                 assert marks, (path, chart.get_attribute("data-chart"))
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -109,10 +114,11 @@ def test_no_label_meets_another_or_is_cut_off_and_no_page_scrolls_sideways(brows
     seen = 0
     for path in every(site):
         with opened(browser, path, width) as page:
-            page.evaluate("drawAll()")
-            seen += labels_apart(page)
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
-    assert seen > 30
+            for drawing in ("sketchAll()", "drawAll()"):
+                page.evaluate(drawing)
+                seen += labels_apart(page)
+                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    assert seen > 60
 
 
 def labels_apart(page) -> int:
@@ -120,7 +126,8 @@ def labels_apart(page) -> int:
     read = """[...document.querySelectorAll('.plot')].map(plot => {
         const box = (e) => (({ left, top, right, bottom }) => [left, top, right, bottom])(
             e.getBoundingClientRect());
-        const texts = [...plot.querySelectorAll('.annotation-text, .textpoint text')];
+        const words = '.annotation-text, .textpoint text, .sketch .label, .sketch .said';
+        const texts = [...plot.querySelectorAll(words)];
         return { plot: box(plot), texts: texts.map(e => [e.textContent, ...box(e)]) };
     })"""
     count = 0
@@ -184,6 +191,7 @@ def test_each_pair_has_its_page_with_ratios_that_filter(browser, site):
 def test_hostile_texts_are_read_as_they_are(browser, site):
     (path,) = [path for path in (site / "chips").glob("*.html") if "h100" not in path.name]
     with opened(browser, path) as page:
+        page.evaluate("sketchAll()")
         page.evaluate("drawAll()")
         assert page.locator("h1").text_content().startswith("</title><script>window.hacked = 1")
         assert "onerror=" in page.locator(".lead").text_content()
@@ -202,6 +210,64 @@ def test_keys_reach_the_content_first_and_the_theme_turns(browser, site):
         page.click(".theme")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
         assert page.get_attribute(".theme", "aria-pressed") == "true"
+
+
+def test_zooming_by_key_shows_the_same_marks_and_reads_plotly_only_then(browser, site):
+    chip = next(path for path in (site / "chips").glob("*.html") if "h100" in path.name)
+    with opened(browser, chip) as page:
+        page.evaluate("sketchAll()")
+        chart = page.locator("[data-chart=chip-roofline]")
+        dots = chart.locator(".sketch circle.mark, .sketch polygon.mark").count()
+        assert dots > 4
+        assert chart.locator(".sketch .interval").count() > 0
+        chart.locator(".zoom").focus()
+        page.keyboard.press("Enter")
+        chart.locator("svg.main-svg").first.wait_for()
+        chart.locator(".zoom").wait_for(state="hidden")
+        assert page.evaluate("document.activeElement.dataset.chart") == "chip-roofline"
+        assert chart.locator(".scatterlayer .points path").count() == dots
+        assert page.locator(".sketch").count() > 0  # of the other charts
+
+
+def test_a_sketch_fits_its_place_when_the_window_and_the_theme_change(browser, site):
+    with opened(browser, site / "index.html") as page:
+        page.evaluate("sketchAll()")
+        page.set_viewport_size({"width": 420, "height": 900})
+        width = "document.querySelector('.sketch').viewBox.baseVal.width"
+        for _ in range(200):  # the page waits until the window rests
+            if page.evaluate(width) < 420:
+                break
+            page.wait_for_timeout(50)
+        assert page.evaluate(width) < 420
+        assert labels_apart(page) > 0
+        inks = "[...document.querySelectorAll('.sketch .label')].map(e => e.getAttribute('fill'))"
+        before = page.evaluate(inks)
+        page.click(".theme")
+        assert before
+        assert page.evaluate(inks) != before
+
+
+def test_without_scripts_a_picture_is_told_in_words_and_numbers(browser, site):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((site / "index.html").as_uri())
+    assert page.locator(".zoom:visible, .theme:visible").count() == 0
+    assert page.locator("noscript p:visible").count() == page.locator(".chart").count() > 0
+    page.locator(".chart summary").first.click()
+    assert page.locator(".chart details table").first.is_visible()
+    context.close()
+
+
+def test_paper_shows_every_picture_without_plotly(browser, site):
+    chip = next(path for path in (site / "chips").glob("*.html") if "h100" in path.name)
+    with opened(browser, chip, scheme="dark") as page:
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        page.emulate_media(media="print", color_scheme="light")
+        for plot in page.query_selector_all(".plot"):
+            assert plot.query_selector_all(".sketch .mark")
+            assert plot.is_visible()
+        assert not page.is_visible(".zoom")
+        assert page.evaluate("typeof Plotly") == "undefined"
 
 
 def test_paper_has_no_navigation_and_all_tables(browser, site):
@@ -244,7 +310,7 @@ def test_axe_finds_no_serious_violation(browser, site, board, scheme):
         ]
     for path in pages:
         with opened(browser, path, scheme=scheme) as page:
-            page.evaluate("drawAll()")
+            page.evaluate("sketchAll()")
             found = axe.run(page, options={"preload": False}).response["violations"]
             serious = [
                 (one["id"], one["nodes"][0]["html"][:120])

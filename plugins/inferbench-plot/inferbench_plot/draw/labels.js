@@ -54,10 +54,13 @@ function placed(labels, size, covered, measure) {
     return best;
   });
 }
+function farFrom(box, x, y) {
+  return Math.hypot(Math.max(box.x - x, 0, x - box.x - box.w), Math.max(box.y - y, 0, y - box.y - box.h)) > 20;
+}
 // A label as Plotly's annotation; a line joins it to its mark where it had to go far.
 function note(box, one, axes, isDark) {
   const [x, y] = box.spot.pixel, tone = isDark ? one.dark : one.light;
-  const far = Math.hypot(Math.max(box.x - x, 0, x - box.x - box.w), Math.max(box.y - y, 0, y - box.y - box.h)) > 20;
+  const far = farFrom(box, x, y);
   const [atX, atY] = box.spot.at.map((value, k) => (axes[k].type === "log" ? Math.log10(value) : value));
   return {
     x: atX, y: atY, ax: box.x + box.w / 2 - x, ay: box.y + box.h / 2 - y, text: one.text,
@@ -65,19 +68,23 @@ function note(box, one, axes, isDark) {
     xanchor: "center", yanchor: "middle", borderpad: 0, font: { color: tone, size: 12 },
   };
 }
-// Sets the labels of a drawn plot; a series without room for its name gets a legend.
-function label(plot, chart, isDark) {
-  if (!chart.labels.length) return null;
-  const { xaxis, yaxis } = plot._fullLayout, pen = document.createElement("canvas").getContext("2d");
+// Labels with the pixels that they may stand at, the place of each, and whether a series got none.
+function places(chart, pixel, size) {
+  const pen = document.createElement("canvas").getContext("2d");
   pen.font = "12px system-ui, 'DejaVu Sans', sans-serif";
-  const measure = (text) => pen.measureText(text).width;
-  const pixel = ([x, y]) => [xaxis.d2p(x), yaxis.d2p(y)];
   const labels = chart.labels.map((one) => ({
     ...one, spots: one.at.map((at) => ({ at, pixel: pixel(at) })).filter((spot) => spot.pixel.every(Number.isFinite)),
   }));
-  const found = placed(labels, [xaxis._length, yaxis._length], coveredBy(chart.data, pixel), measure);
+  const covered = labels.length ? coveredBy(chart.data, pixel) : [];
+  const found = placed(labels, size, covered, (text) => pen.measureText(text).width);
+  return { labels, found, nameless: found.some((box, i) => !box && labels[i].series) };
+}
+// Sets the labels of a drawn plot; a series without room for its name gets a legend.
+function label(plot, chart, isDark) {
+  if (!chart.labels.length) return null;
+  const { xaxis, yaxis } = plot._fullLayout;
+  const { labels, found, nameless } = places(chart, ([x, y]) => [xaxis.d2p(x), yaxis.d2p(y)], [xaxis._length, yaxis._length]);
   const notes = found.flatMap((box, i) => (box ? [note(box, labels[i], [xaxis, yaxis], isDark)] : []));
-  const nameless = found.some((box, i) => !box && chart.labels[i].series);
   return Plotly.relayout(plot, { annotations: notes, ...(nameless ? { showlegend: true } : {}) }).then(() => {
     if (nameless && !chart.layout.showlegend) { chart.layout.showlegend = true; return label(plot, chart, isDark); }
     return null;

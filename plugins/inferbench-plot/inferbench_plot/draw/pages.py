@@ -15,7 +15,7 @@ from pathlib import Path
 import inferbench as ib
 from inferbench_plot.draw.traces import chart
 
-__all__ = ["RENDERER", "chart", "embedded", "labelling", "script", "script_tag"]
+__all__ = ["RENDERER", "chart", "embedded", "labelling", "script", "script_tag", "sketching"]
 
 
 def script() -> bytes:
@@ -55,6 +55,11 @@ def script_tag(content: str) -> str:
 def labelling() -> str:
     """The script that draws charts and labels them: `draw(element, chart, dark, options)`."""
     return (files(__package__) / "labels.js").read_text("utf-8")
+
+
+def sketching() -> str:
+    """The script that draws a chart as plain SVG, without Plotly: `sketch(element, chart, dark)`."""
+    return (files(__package__) / "sketch.js").read_text("utf-8")
 
 
 START = """

@@ -52,7 +52,7 @@ def draw(answer: ib.Comparison | ib.Run) -> ib.Figure:
         panels.append(_winners(runs, values, spreads, x, y))
     for run in runs:
         used = oriented(run, run["utilization"], batch, other)
-        panels.append(ib.Panel(x, y, (_shares(used),), f"{system_name(run)}: utilization"))
+        panels.append(ib.Panel(x, y, (_shares(used),), f"{system_name(run)}: utilization, %"))
     notes = ["Empty fields do not fit."]
     if len(runs) > 1:
         notes.insert(0, "Hatched, or with a question mark: nobody is the best with 90% probability.")

@@ -1,9 +1,30 @@
 // Charts, sorting, filters and the theme: everything a page does, without any request.
 const root = document.documentElement;
+let paper = false;
 const dark = matchMedia("(prefers-color-scheme: dark)");
-function isDark() { return root.dataset.theme ? root.dataset.theme === "dark" : dark.matches; }
+function isDark() { return !paper && (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches); }
+// Figures are drawn as plain SVG when they come near; that takes some milliseconds.
+const shown = new WeakMap();
+function read(figure) {
+  if (!shown.has(figure)) shown.set(figure, JSON.parse(figure.querySelector(".chart-data").textContent));
+  return shown.get(figure);
+}
+function inked(charts) {
+  for (const chart of charts) for (const { marker, line } of chart.data) for (const one of [marker, line]) {
+    if (one && (one.color === "#000000" || one.black)) { one.black = true; one.color = isDark() ? "#ffffff" : "#000000"; }
+  }
+  return charts;
+}
+function sketched(figure) {
+  figure.dataset.drawn = "sketch";
+  const plots = figure.querySelectorAll(".plot");
+  inked(read(figure)).forEach((chart, i) => sketch(plots[i], chart, isDark()));
+}
+function redrawn() {
+  for (const figure of document.querySelectorAll(".chart[data-drawn]")) figure.dataset.drawn === "sketch" ? sketched(figure) : drawn(figure);
+}
+// Plotly is four megabytes and takes the browser a second: it is read when somebody asks to zoom.
 let library = null;
-// Plotly is four megabytes: it is read when the first chart comes near, so that tables answer at once.
 function plotly() {
   library ??= new Promise((done, failed) => {
     const script = document.createElement("script");
@@ -16,7 +37,7 @@ function plotly() {
 }
 // One drawing of a figure after the other: the theme may turn while it is drawn.
 function drawn(figure) {
-  figure.dataset.drawn = "yes";
+  figure.dataset.drawn = "plotly";
   const before = waiting.get(figure) ?? Promise.resolve();
   waiting.set(figure, before.then(() => drawing(figure)));
   return waiting.get(figure);
@@ -26,31 +47,47 @@ async function drawing(figure) {
   await plotly();
   const style = getComputedStyle(root);
   const ink = style.getPropertyValue("--text").trim(), line = style.getPropertyValue("--line").trim();
-  const charts = JSON.parse(figure.querySelector(".chart-data").textContent);
   const plots = figure.querySelectorAll(".plot");
-  charts.forEach((chart) => {
-    const layout = chart.layout;
+  const charts = inked(read(figure));
+  charts.forEach(({ layout, data }) => {
     layout.font = { color: ink, size: 12, family: "system-ui, DejaVu Sans, sans-serif" };
     for (const axis of ["xaxis", "yaxis"]) { layout[axis].gridcolor = line; layout[axis].linecolor = line; }
-    for (const trace of chart.data) {
-      const mark = trace.marker;
-      if (mark && mark.color === "#000000" && isDark()) mark.color = "#ffffff";
-      const error = trace.error_x;
-      if (error && (!error.color || error.ink)) { error.color = ink; error.ink = true; }
-    }
+    for (const { error_x: error } of data) if (error && (!error.color || error.ink)) { error.color = ink; error.ink = true; }
   });
   for (const [i, chart] of charts.entries()) {
-    plots[i].dataset.dark = isDark() ? "yes" : "no";
-    await draw(plots[i], chart, isDark(), { displayModeBar: false });
     await new Promise((done) => setTimeout(done));  // a reader who clicks meanwhile is answered first
+    plots[i].dataset.dark = isDark() ? "yes" : "no";
+    plots[i].querySelector(".sketch")?.remove();
+    await draw(plots[i], chart, isDark(), { displayModeBar: false });
   }
 }
 const seen = "IntersectionObserver" in window ? new IntersectionObserver((entries) => {
-  for (const entry of entries) if (entry.isIntersecting && !entry.target.dataset.drawn) drawn(entry.target);
+  for (const entry of entries) if (entry.isIntersecting && !entry.target.dataset.drawn) sketched(entry.target);
 }, { rootMargin: "200px" }) : null;
-for (const figure of document.querySelectorAll(".chart")) seen ? seen.observe(figure) : drawn(figure);
+for (const figure of document.querySelectorAll(".chart")) {
+  if (seen) seen.observe(figure); else sketched(figure);
+  const zoom = figure.querySelector(".zoom");
+  zoom.hidden = false;
+  zoom.addEventListener("click", () => {
+    zoom.disabled = true;
+    zoom.textContent = "Loading…";
+    setTimeout(() => drawn(figure).then(() => { zoom.hidden = true; figure.focus(); }), 50);
+  });
+}
+// Paper is light, whatever the screen is.
+function printing(on) { paper = on; redrawn(); if (on) sketchAll(); }
+function sketchAll() { for (const figure of document.querySelectorAll(".chart")) if (!figure.dataset.drawn) sketched(figure); }
 function drawAll() { return Promise.all([...document.querySelectorAll(".chart")].map(drawn)); }
-addEventListener("beforeprint", drawAll);
+addEventListener("beforeprint", () => printing(true));
+addEventListener("afterprint", () => printing(false));
+let resizing = 0, width = root.clientWidth;
+addEventListener("resize", () => {
+  clearTimeout(resizing);
+  if (root.clientWidth !== width) resizing = setTimeout(() => {
+    width = root.clientWidth;
+    for (const figure of document.querySelectorAll(".chart[data-drawn=sketch]")) sketched(figure);
+  }, 250);
+});
 // Theme
 const button = document.querySelector(".theme");
 let kept = null;
@@ -58,7 +95,7 @@ try { kept = localStorage.getItem("inferbench-theme"); } catch { kept = null; }
 function theme(name) {
   if (name) root.dataset.theme = name;
   button.setAttribute("aria-pressed", String(isDark()));
-  for (const figure of document.querySelectorAll(".chart[data-drawn]")) drawn(figure);
+  redrawn();
 }
 button.hidden = false;
 theme(kept);
