@@ -13,10 +13,10 @@ from collections import OrderedDict, deque
 import attrs
 import numpy as np
 
-from inferbench.serving.requests import HASHED, Requests
+from inferbench.serving.log import Log, Prefixes
 from inferbench.serving.tabulated import StepTable
 
-__all__ = ["Engine", "Log", "Rules"]
+__all__ = ["Engine", "Rules"]
 
 
 @attrs.frozen(kw_only=True)
@@ -27,9 +27,11 @@ class Rules:
         policy: `chunked`: prompts ride along with decode steps; `interleaved`: they go between them, whole;
             `prompts` and `tokens`: replicas of one kind each.
         chunk: Tokens of prompts in one step at most, per lane.
+        joint: Whether the tokens of those who decode count among them.
         block: Positions of a block of the cache.
         most: Sequences at once at most.
         reuse: Whether prefixes of prompts stay in what is free of the cache.
+        whole: Whether a request is let in only when its answer has room to its end, so that none is put off.
         entry: Mean seconds until the scheduler knows of a request: sent, received, cut into tokens.
         lag: Steps by which a token reaches its user after the step that made it: engines plan one step ahead,
             and what they write is decoded and sent beside the next ones.
@@ -40,71 +42,10 @@ class Rules:
     block: int = 16
     most: float = np.inf
     reuse: bool = True
+    joint: bool = False
+    whole: bool = False
     entry: float = 0.0
     lag: float = 0.0
-
-
-class Log:
-    """What happened: per request when its first and last token came, per step how long it took."""
-
-    def __init__(self, requests: Requests) -> None:
-        count = len(requests)
-        self.requests = requests
-        self.arrival = requests.arrival.tolist()
-        self.prompt = [int(x) for x in requests.prompt]
-        self.output = [int(x) for x in requests.output]
-        self.first = [np.nan] * count
-        self.done = [np.nan] * count
-        self.grown = [0] * count
-        self.hit = [0] * count
-        self.preempted = 0
-        self.gaps: list[tuple[float, int]] = []
-        self.steps: list[tuple[float, float, float]] = []
-        self.finished = 0
-
-
-class Prefixes:
-    """Positions of earlier prompts that are still there, the longest unused given up first."""
-
-    def __init__(self) -> None:
-        self.held: OrderedDict[object, int] = OrderedDict()
-        self.total = 0
-
-    def known(self, log: Log, i: int) -> int:
-        """Positions of a prompt that are there already; at least one token is always processed."""
-        asked = log.requests
-        found = 0
-        if asked.hashes:
-            for one in asked.hashes[i]:
-                if one not in self.held:
-                    break
-                self.held.move_to_end(one)
-                found += HASHED
-        elif asked.session is not None and asked.history is not None:
-            key = ("session", int(asked.session[i]))
-            if key in self.held:
-                self.held.move_to_end(key)
-                found = min(self.held[key], int(asked.history[i]))
-        return min(found, log.prompt[i] - 1)
-
-    def keep(self, log: Log, i: int, room: float) -> None:
-        """Take in what a finished request leaves, as far as there is room."""
-        asked = log.requests
-        if asked.hashes:
-            for one in asked.hashes[i]:
-                self._put(one, HASHED)
-        elif asked.session is not None:
-            self._put(("session", int(asked.session[i])), log.prompt[i] + log.output[i])
-        self.shrink(room)
-
-    def _put(self, key: object, size: int) -> None:
-        self.total += size - self.held.pop(key, 0)
-        self.held[key] = size
-
-    def shrink(self, room: float) -> None:
-        """Give up the longest unused until the rest fits."""
-        while self.total > room and self.held:
-            self.total -= self.held.popitem(last=False)[1]
 
 
 class Engine:
@@ -126,6 +67,8 @@ class Engine:
         self.alive: OrderedDict[int, int] = OrderedDict()  # request to order, newest last
         self.residues = [0] * rules.block
         self.used, self.positions, self.step, self.order = 0.0, 0, 0, 0
+        self.promised: dict[int, int] = {}  # blocks of requests that are here, to the end of their answers
+        self.due = 0
         self.prefixes = Prefixes()
         self.plan: tuple[float, int, list[tuple[int, int]]] | None = None
         self.until, self.turn = 0.0, 0
@@ -150,13 +93,15 @@ class Engine:
             whole = log.prompt[i] + log.grown[i]
             need = self._blocks(whole - (rules.policy == "tokens"))
             alone = not (self.alive or self.reading)
-            spare = 0.0 if alone else 0.01 * self.blocks
-            if len(self.alive) + len(self.reading) >= rules.most or self.used + need + spare > self.blocks:
+            if len(self.alive) + len(self.reading) >= rules.most or not self._has_room(i, need, alone):
                 return
             if not alone and rules.policy == "interleaved" and self.reading and reading + whole > budget:
                 return
             self.waiting.popleft()
             self.used += need
+            if rules.whole:
+                self.promised[i] = self._to_the_end(i)
+                self.due += self.promised[i]
             known = self.prefixes.known(log, i) if rules.reuse and rules.policy != "tokens" else 0
             log.hit[i] = max(log.hit[i], known)
             self.prefixes.shrink((self.blocks - self.used) * rules.block)
@@ -165,6 +110,16 @@ class Engine:
                 continue
             self.reading.append([i, known, whole])
             reading += whole - known
+
+    def _has_room(self, i: int, need: int, alone: bool) -> bool:
+        """Whether a request may come in: now, or to the end of its answer."""
+        if self.rules.whole:
+            return alone or self.due + self._to_the_end(i) <= self.blocks
+        return self.used + need + (0.0 if alone else 0.01 * self.blocks) <= self.blocks
+
+    def _to_the_end(self, i: int) -> int:
+        answer = self.log.output[i] if self.rules.policy != "prompts" else 0
+        return self._blocks(self.log.prompt[i] + answer)
 
     def _decode(self, i: int) -> None:
         """Let a sequence whose prompt is processed decode, its next token being out."""
@@ -243,6 +198,8 @@ class Engine:
         if not self.reading:
             return []
         left = int(self.rules.chunk * self.table.lanes(batch))
+        if self.rules.joint:
+            left -= batch
         found: list[tuple[int, int]] = []
         for place, (_, known, whole) in enumerate(self.reading):
             take = min(left, whole - known, int(self.rules.chunk))
@@ -371,6 +328,7 @@ class Engine:
             return True
         if self.rules.policy == "prompts":
             self.used -= self._blocks(held)
+            self.due -= self.promised.pop(i, 0)
             self._remember(i)
             return True
         self._decode(i)
@@ -386,6 +344,7 @@ class Engine:
     def _end(self, i: int, now: float) -> None:
         # The last token of two and more comes as late after the first one as it was made.
         self.log.done[i] = max(now + self._later(), self.log.first[i])
+        self.due -= self.promised.pop(i, 0)
         self.log.finished += 1
         self._remember(i)
 

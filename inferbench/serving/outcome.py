@@ -9,7 +9,8 @@ import attrs
 import numpy as np
 
 from inferbench.num import Array
-from inferbench.serving.engine import Engine, Log
+from inferbench.serving.engine import Engine
+from inferbench.serving.log import Log
 
 __all__ = ["STATISTICS", "TIMES", "Outcome", "outcome"]
 

@@ -9,7 +9,8 @@ from itertools import count
 
 import numpy as np
 
-from inferbench.serving.engine import Engine, Log, Rules
+from inferbench.serving.engine import Engine, Rules
+from inferbench.serving.log import Log
 from inferbench.serving.requests import Requests
 from inferbench.serving.tabulated import StepTable
 

@@ -1,10 +1,16 @@
 """How serving engines schedule by default, by family of software.
 
 Policies and sizes are the engines' own defaults. vLLM (V1) and TensorRT-LLM put tokens of prompts into steps
-of those who decode. vLLM takes at most 2,048 (`max_num_batched_tokens` of a server), TensorRT-LLM
-`max_num_tokens`: 8,192, but servers are told the length of the longest request (SemiAnalysisAI/InferenceX,
-`benchmarks/70b_fp8_h200_trt_slurm.sh`: `--max_num_tokens $MAX_MODEL_LEN`; ai-dynamo/aiconfigurator writes the
-same). SGLang processes prompts first, 8,192 tokens at a time (`chunked_prefill_size`), unless told to mix.
+of those who decode. vLLM's are taken 2,048 at a time: `max_num_batched_tokens` of small chips. On those of
+70 GiB and more a server takes 8,192, and yet replays with 8,192 are worse (docs/results/serving.md).
+TensorRT-LLM takes `max_num_tokens`: 8,192, but servers are told the length of the longest request
+(SemiAnalysisAI/InferenceX, `benchmarks/70b_fp8_h200_trt_slurm.sh`: `--max_num_tokens $MAX_MODEL_LEN`).
+ai-dynamo/aiconfigurator writes about the same, and adds the sequences, whose tokens count too. SGLang
+processes prompts first, 8,192 tokens at a time (`chunked_prefill_size`), unless told to mix.
+
+TensorRT-LLM lets a request in only when its answer has room to its end (`GUARANTEED_NO_EVICT`, the default of
+its `SchedulerConfig`). vLLM and SGLang let it in when its prompt has room, and put the newest off where the
+cache overflows.
 
 What lies between a user and the scheduler is one pair of figures for all engines, fitted on times to first
 tokens in closed loops: docs/results/serving.md has the rows.
@@ -26,7 +32,7 @@ ENTRY, LAG = 0.03, 1.0
 POLICIES: Mapping[str, str] = {"sglang": "interleaved"}
 CHUNKS: Mapping[str, float] = {"vllm": 2048.0}
 CHUNK = 8192.0
-# Engines whose pieces are as long as the longest request, where it is known.
+# Engines whose pieces are as long as the longest request, where it is known, and that put nobody off.
 WHOLE = ("trtllm", "tensorrt")
 FAMILIES = ("sglang", "vllm", *WHOLE)
 
@@ -56,6 +62,9 @@ def rules_of(
     family = next((one for one in FAMILIES if software.lower().startswith(one)), stack.family)
     usual = longest if longest and family in WHOLE else CHUNKS.get(family, CHUNK)
     found = attrs.evolve(
-        rules or Rules(), policy=policy or POLICIES.get(family, "chunked"), chunk=chunk or usual
+        rules or Rules(),
+        policy=policy or POLICIES.get(family, "chunked"),
+        chunk=chunk or usual,
+        whole=family in WHOLE,
     )
     return found if stack.ideal else attrs.evolve(found, entry=ENTRY, lag=LAG)

@@ -15,8 +15,9 @@ from inferbench.records.choice import BOUND, CALIBRATED, GRADES, TRANSFERRED, Ch
 from inferbench.records.grid import Grid
 from inferbench.records.run import Run
 from inferbench.records.system import Layout, System
-from inferbench.serving.engine import Engine, Log, Rules
+from inferbench.serving.engine import Engine, Rules
 from inferbench.serving.errors import scheduler_error
+from inferbench.serving.log import Log
 from inferbench.serving.outcome import Outcome, outcome
 from inferbench.serving.replay import Watch, apart, replay
 from inferbench.serving.replica import Question, cache_bytes

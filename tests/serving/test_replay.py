@@ -104,6 +104,27 @@ def test_a_cache_that_overflows_preempts_the_newest():
     assert (engines[0].used, engines[0].positions) == (0.0, 0)
 
 
+def test_an_engine_that_puts_nobody_off_lets_in_who_has_room_to_the_end():
+    """Each needs three of five blocks of 16 to its end: the second waits, though its prompt has room."""
+    two = asked([0.0, 0.0], [16, 16], [20, 20])
+    log, engines = replay(two, [toy(room=80.0)], Rules(whole=True))
+    assert log.preempted == 0
+    assert log.first[1] > log.done[0]
+    assert (engines[0].used, engines[0].due) == (0.0, 0)
+    eager, _ = replay(two, [toy(room=80.0)], Rules())
+    assert eager.first[1] < eager.done[0]
+
+
+def test_tokens_of_those_who_decode_count_among_those_of_a_step():
+    """Sixty decode: of 100 tokens 40 are left, and a prompt of 80 takes two steps instead of one."""
+    many = asked([0.0] * 60 + [0.05], [1] * 60 + [80], [100] * 60 + [2])
+    steps = {}
+    for joint in (True, False):
+        log, _ = replay(many, [toy()], Rules(chunk=100.0, joint=joint))
+        steps[joint] = log.first[60] - log.first[0]
+    assert steps[True] == pytest.approx(steps[False] + 0.01)
+
+
 def test_a_prefix_that_another_prompt_left_is_not_processed_again():
     twice = asked([0.0, 10.0], [1100, 1100], [2, 2], hashes=((1, 2, 3), (1, 2, 4)))
     log, _ = replay(twice, [toy()], Rules())

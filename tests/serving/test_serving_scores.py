@@ -38,3 +38,15 @@ def test_times_per_token_of_dense_networks_are_within_12_percent(seen):
     assert floor.mean() >= 0.5
     held = [one.tpot[2] <= one.tpot[0] <= one.tpot[3] for one in seen]
     assert np.mean(held) >= 0.85
+
+
+@pytest.mark.needs_plugins("tables/nvidia_multichip", "networks/llama3.3-70b", "stacks/trtllm-serving-h100")
+def test_throughput_of_a_dense_network_with_all_prompts_offered_at_once_is_within_20_percent(tool):
+    """By the batch, the tokens of a step and the number of requests that the benchmark itself sets."""
+    score, registry = tool("tools/score_throughput.py"), ib.installed()
+    rows = [m for m in score.rows(registry) if m.precision == "fp8" and m.axes["output"] == 1024.0]
+    seen = [one for m in rows if (one := score.score(m, registry)) is not None]
+    errors = np.array([abs(one.predicted / one.measured - 1.0) for one in seen])
+    assert {one.network for one in seen} == {"llama3.3-70b"}
+    assert len(seen) >= 4
+    assert errors.mean() <= 0.20
