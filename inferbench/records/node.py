@@ -24,7 +24,7 @@ class Node:
         name: The spec's file stem.
         title: How screens write it.
         vendor: Who sells it.
-        chips_per_node: Chips of one node; 0 for a class of nodes, whose fixed watts are a share of the
+        chips_per_node: Chips of one node; None for a class of nodes, whose fixed watts are a share of the
             chips' limit.
         fixed: Watts of one node at no draw of its boards: fans, switches, processors.
         fixed_of_tdp: The same as a share of the power limit of all its chips, where `fixed` is not known.
@@ -45,7 +45,7 @@ class Node:
     name: str
     title: str
     vendor: str = ""
-    chips_per_node: int = 0
+    chips_per_node: int | None = None
     fixed: float = NAN
     fixed_of_tdp: float = NAN
     factor: float = 1.0
@@ -87,7 +87,7 @@ class NodeFile:
     note: str = ""
     source: str = ""
     sources: Mapping[str, Source] = attrs.field(factory=dict)
-    chips_per_node: int = 0
+    chips_per_node: int | None = None
     fixed: Watts = NAN
     fixed_of_tdp: Fraction = NAN
     factor: Factor
@@ -100,5 +100,5 @@ class NodeFile:
             raise ValueError(
                 'neither `fixed` nor `fixed_of_tdp` is given\nwrite fixed = "1.7 kW", or fixed_of_tdp = 0.3'
             )
-        if not math.isnan(self.fixed) and self.chips_per_node < 1:
+        if not math.isnan(self.fixed) and self.chips_per_node is None:
             raise ValueError("fixed watts are of a node of so many chips\nwrite chips_per_node = 8")

@@ -17,7 +17,7 @@ class TextEncoder:
         name: As its publisher writes it.
         layers: Layers that run (a pipeline may take the penultimate one).
         gated: Whether the perceptron has a gate (T5 v1.1, Gemma) or two matrices (CLIP).
-        num_key_value_heads: 0 for as many as query heads.
+        num_key_value_heads: None for as many as query heads.
         bias: Whether linear layers have one.
         projection: Width of a final projection; 0 for none.
     """
@@ -31,7 +31,7 @@ class TextEncoder:
     tokens: int
     vocab_size: int
     gated: bool = False
-    num_key_value_heads: int = 0
+    num_key_value_heads: int | None = None
     bias: bool = False
     positions: int = 0
     projection: int = 0
