@@ -117,6 +117,47 @@ def test_a_terminal_is_told_no_command_and_nothing_is_wider(text, width):
     assert ib.visible(text)[:8] in drawn
 
 
+def test_a_terminal_that_is_too_narrow_is_one_message():
+    with pytest.raises(ib.InferBenchError, match="has 33 columns, and a picture needs 34"):
+        terminal.RENDERER.render(report("plain"), 33)
+
+
+def test_a_terminal_shows_intervals_beside_categories():
+    """From 1 to 9 of 0 to 10, in the middle of which the mark stands: eight tenths of the row."""
+    dots = ib.Dots("d", [5.0], [0.0], [1.0], [9.0])
+    panel = ib.Panel(ib.Scale(low=0.0, high=10.0), ib.Scale(names=("chip",)), (dots,))
+    drawn = terminal.RENDERER.render(ib.Report((), figures=(ib.Figure("f", "F", (panel,)),)), 80)
+    (row,) = [line for line in drawn.splitlines() if "●" in line and "chip" in line]
+    plot = row.split("┤")[1]
+    left, right = plot.split("●")
+    assert set(left.strip() + right.strip()) <= set("⠒⠐⠂")
+    assert abs(len(left.strip()) - len(right.strip())) <= 1
+    assert abs(len(left.strip() + right.strip()) / (80 - len("chip ┤") - 1) - 0.8) < 0.05
+
+
+def test_a_terminal_shows_small_shares_as_they_are_said():
+    heat = ib.Heat(((0.0028, 0.5),), (("0.28", "50"),))
+    panel = ib.Panel(ib.Scale(names=("1", "2")), ib.Scale(names=("8k",)), (heat,))
+    drawn = terminal.RENDERER.render(ib.Report((), figures=(ib.Figure("f", "F", (panel,)),)), 80)
+    assert "░0.28" in drawn
+    assert "▒50" in drawn
+
+
+def test_a_legend_shows_the_marks_that_the_plot_has():
+    layers = tuple(ib.Dots(f"d{i}", [1.0], [0.0], colour=i, marker=i) for i in range(9))
+    panel = ib.Panel(ib.Scale(), ib.Scale(names=("a",)), layers)
+    drawn = files.figure_of(ib.Figure("f", "F", (panel,)))
+    keys = [one for one in drawn.artists if hasattr(one, "get_marker")]
+    (axes,) = drawn.axes
+    marks = [one for one in axes.lines if one.get_marker() not in ("None", "", None)]
+
+    def look(mark):
+        return mark.get_marker(), mark.get_markersize(), mark.get_markeredgewidth()
+
+    assert len(keys) == 9
+    assert [look(key) for key in keys] == [look(mark) for mark in marks]
+
+
 def test_the_script_of_pages_is_the_package_s_and_nothing_is_loaded():
     drawn = pages.RENDERER.render(report("plain"), 0)
     assert "<script src" not in drawn

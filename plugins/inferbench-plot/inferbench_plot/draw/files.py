@@ -207,7 +207,9 @@ def _legend_line(
                     color=tone,
                     linewidth=1.0 if line else 0.0,
                     marker=marker,
-                    markersize=2.5,
+                    markersize=2.5 if line else 4.0,
+                    markeredgecolor=tone if line else "white",
+                    markeredgewidth=1.0 if line else 0.3,
                     transform=page.transFigure,
                 )
             )

@@ -25,8 +25,18 @@ DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
 def drawn(report: ib.Report, width: int) -> str:
-    """Draw all figures of a report."""
-    columns = max(LEAST, min(width, MOST)) - 1
+    """Draw all figures of a report.
+
+    Raises:
+        InferBenchError: The terminal is too narrow for any.
+    """
+    if width < LEAST:
+        found, remedy = (
+            f"has {width} columns, and a picture needs {LEAST}",
+            "widen it, or name a file with -o",
+        )
+        raise ib.InferBenchError.at("the terminal", found, remedy)
+    columns = min(width, MOST) - 1
     return "\n".join(_figure(figure, columns) for figure in report.figures)
 
 
@@ -135,7 +145,8 @@ def _map(panel: ib.Panel, width: int) -> list[str]:
                 cells.append(f"{LETTERS[int(value) % 26]}{sure}")
             else:
                 tone = SHADES[min(4, max(0, math.ceil(value * 4 - 1e-9)))]
-                cells.append(f"{tone}{100 * value:.0f}")
+                text = layer.texts[row][column] if layer.texts else ""
+                cells.append(f"{tone}{text if 0 < len(text) < each - 1 else f'{100 * value:.0f}'}")
         lines.append(
             f"{ib.short(panel.y.names[row], label):>{label}} {''.join(f'{c[:each]:>{each}}' for c in cells)}"
         )
@@ -166,6 +177,12 @@ class Canvas:
         column, row = int(x * (2 * self.width - 1) + 0.5), int((1.0 - y) * (4 * self.height - 1) + 0.5)
         if 0 <= column < 2 * self.width and 0 <= row < 4 * self.height:
             self.dots[row // 4][column // 2] |= DOTS[row % 4][column % 2]
+
+    def across(self, y: float, start: float, end: float) -> None:
+        """Draw an interval through the row of cells in which a sign at `y` stands."""
+        row, last = round((1.0 - y) * (self.height - 1)), 2 * self.width - 1
+        for column in range(max(0, int(start * last + 0.5)), min(last, int(end * last + 0.5)) + 1):
+            self.dots[row][column // 2] |= DOTS[1][column % 2]
 
     def sign(self, x: float, y: float, sign: str) -> tuple[int, int] | None:
         """Set a sign; the first that stands somewhere stays."""
@@ -212,6 +229,7 @@ def _canvas(panel: ib.Panel, width: int) -> list[str]:
         return (value - low) / ((high - low) or 1.0)
 
     _draw_lines(canvas, panel, at)
+    _draw_intervals(canvas, panel, at)
     wanted = _draw_signs(canvas, panel, at)
     left_out = [text for row, column, text in wanted if not _beside(canvas, row, column, text)]
     lines = _framed(canvas, shown["y"], left, at, title(panel.y))
@@ -273,6 +291,16 @@ def _draw_lines(canvas: Canvas, panel: ib.Panel, at: Place) -> None:
                     canvas.dot(at(layer.at, "x"), part)
                 else:
                     canvas.dot(part, at(layer.at, "y"))
+
+
+def _draw_intervals(canvas: Canvas, panel: ib.Panel, at: Place) -> None:
+    """Draw the intervals of marks beside categories; elsewhere they would hide lines."""
+    for layer in panel.layers:
+        if isinstance(layer, ib.Dots) and layer.low and panel.y.names:
+            for y, *ends in zip(layer.y, layer.low, layer.high, strict=True):
+                start, end = (at(value, "x") for value in ends)
+                if math.isfinite(start + end):
+                    canvas.across(at(y, "y"), start, end)
 
 
 def _draw_signs(canvas: Canvas, panel: ib.Panel, at: Place) -> list[tuple[int, int, str]]:
