@@ -6,6 +6,17 @@ import pytest
 SEED, EACH = 7, 120
 
 
+@pytest.mark.needs_plugins("chips/b200", "networks/llama3-8b", "importers/vllm")
+def test_every_door_opens_to_a_good_input(tmp_path):
+    """A door that refuses what is good would prove nothing of what is damaged."""
+    for name, door in fuzz.doors(tmp_path).items():
+        for number, good in enumerate(door.good):
+            path = tmp_path / f"good{number}{door.ending}"
+            path.write_bytes(good)
+            code, said = fuzz.silent(door.command(str(path)))
+            assert code in (0, 1), (name, number, said)
+
+
 @pytest.mark.slow
 @pytest.mark.needs_plugins("chips/b200", "networks/llama3-8b", "importers/vllm")
 def test_no_damaged_input_ends_in_a_bug():

@@ -2,7 +2,7 @@
 
     python tools/fuzz.py [--seed 1] [--seconds 120] [--inputs N] [--door NAME …]     exit code 1 if one does
 
-Two minutes for every change; at night `--seconds 36000 --inputs 10000`, which is 10^5 inputs at ten doors.
+Two minutes for every change; at night `--seconds 36000 --inputs 10000`, which is over 10^5 inputs.
 
 Each input is a good one with a few changes: bytes flipped, cut out or doubled, numbers and words replaced
 by awkward ones, tables nested or emptied. It goes through the command line in this process. Whatever ends
@@ -66,6 +66,10 @@ JUNK = (
 )
 _NUMBER = re.compile(rb"-?\b[0-9][0-9_.eE+-]*\b")
 _QUOTED = re.compile(rb'"[^"\n]{0,60}"')
+_FOR_GPUS = b'architectures = ["simt"]'
+_LANGUAGE = ("transformer", "moe", "layered")
+_DIFFUSION = ("dit", "mmdit", "unet", "video-dit", "video-mmdit")
+_VISION = ("clip", "resnet", "siglip", "vit")
 _NETWORK, _POINT = "llama3-8b", ("--batch", "1,8", "--context", "256")
 
 
@@ -149,9 +153,11 @@ def read(*paths: Path) -> list[bytes]:
     return [path.read_bytes() for path in paths]
 
 
-def specs(kind: str, every: int) -> list[bytes]:
-    """Every so manieth shipped spec of a kind."""
-    return read(*sorted((SPECS / kind).glob("*.toml"))[::every])
+def specs(kind: str, every: int, *types: str) -> list[bytes]:
+    """Every so manieth shipped spec of a kind, or of some types of it."""
+    found = read(*sorted((SPECS / kind).glob("*.toml")))
+    wanted = [f'type = "{one}"'.encode() for one in types]
+    return [one for one in found if not wanted or any(type in one for type in wanted)][::every]
 
 
 def spec_doors() -> dict[str, Door]:
@@ -160,28 +166,45 @@ def spec_doors() -> dict[str, Door]:
     def network(file: str, *more: str) -> tuple[str, ...]:
         return ("run", "b200", f"{file}/decode", *_POINT, "--stack", "ideal", *more)
 
+    def picture(file: str, phase: str) -> tuple[str, ...]:
+        return ("run", "b200", f"{file}/{phase}", "--batch", "1,8", "--stack", "ideal")
+
     def chip(file: str) -> tuple[str, ...]:
         return ("run", file, f"{_NETWORK}/decode", *_POINT, "--stack", "ideal")
 
     def stack(file: str) -> tuple[str, ...]:
         return ("run", "h100-sxm", f"{_NETWORK}/decode", *_POINT, "--stack", file)
 
+    def priced(file: str) -> tuple[str, ...]:
+        return ("run", "b200", f"{_NETWORK}/decode", *_POINT, "--scenario", file)
+
+    def housed(file: str) -> tuple[str, ...]:
+        return ("run", "8xb200", f"{_NETWORK}/decode", *_POINT, "--set", f"system={file}")
+
     return {
         "chip": Door(".toml", specs("chips", 6), chip),
-        "network": Door(".toml", specs("networks", 6), lambda f: network(f, "--ignore-capacity")),
-        "stack": Door(".toml", specs("stacks", 5), stack),
+        "scenario": Door(".toml", specs("scenarios", 1), priced),
+        "system": Door(".toml", specs("systems", 2), housed),
+        "words": Door("", _COMMANDS, lambda f: _typed(Path(f).read_bytes())),
+        "network": Door(".toml", specs("networks", 7, *_LANGUAGE), lambda f: network(f, "--ignore-capacity")),
+        "diffusion": Door(".toml", specs("networks", 3, *_DIFFUSION), lambda f: picture(f, "denoise")),
+        "vision": Door(".toml", specs("networks", 1, *_VISION), lambda f: picture(f, "forward")),
+        "stack": Door(".toml", [one for one in specs("stacks", 1) if _FOR_GPUS in one][::5], stack),
         "config": Door(".json", [_CONFIG], network),
     }
 
 
 def file_doors(folder: Path) -> dict[str, Door]:
     """Doors of measured files, results and sweeps."""
-    result, space = folder / "good.json", folder / "space"
+    result, space, record = folder / "good.json", folder / "space", folder / "record.json"
+    table = folder / "measured.csv"
+    table.write_bytes(_MEASURED)
     silent(["run", "h100-sxm", f"{_NETWORK}/decode", *_POINT, "--format", "json", "--out", str(result)])
+    silent(["record", "h100-sxm", "-w", f"{_NETWORK}/decode", "--batch", "1", "--out", str(record)])
     silent(["sweep", "b200", "-w", f"{_NETWORK}/decode", *_POINT, "--out", str(space)])
     gemm = b"m,n,k\n" + b"".join(b"%d,4096,8192\n" % m for m in (1, 16, 256, 4096))
-    kernels = b"chip,op,precision,software,m,n,k,latency_s\n" + b"".join(
-        b"h100-sxm,gemm,bf16,lib-1,%d,4096,%d,%g\n" % (m, k, 2e-5 + m * k * 1e-11)
+    kernels = b"chip,phase,op,precision,software,m,n,k,latency_s\n" + b"".join(
+        b"h100-sxm,op,gemm,bf16,lib-1,%d,4096,%d,%g\n" % (m, k, 2e-5 + m * k * 1e-11)
         for m in (1, 64, 512, 4096)
         for k in (1024, 4096, 8192)
     )
@@ -199,7 +222,9 @@ def file_doors(folder: Path) -> dict[str, Door]:
 
     return {
         "validate": Door("", measured, lambda f: ("validate", f)),
-        "explain": Door(".json", read(result), lambda f: ("explain", f)),
+        "explain": Door(".json", read(result), lambda f: ("explain", f, str(table))),
+        "gap": Door(".csv", [_MEASURED], lambda f: ("explain", str(result), f)),
+        "verify": Door(".json", read(record), lambda f: ("verify", f)),
         "op": Door(".csv", [gemm], lambda f: ("op", "h100-sxm", "gemm", "--csv", f)),
         "calibrate": Door(".csv", [kernels], calibrate),
         "manifest": Door("", read(space / "manifest.json"), manifest),
@@ -207,6 +232,21 @@ def file_doors(folder: Path) -> dict[str, Door]:
     }
 
 
+_MEASURED = b"""source,chip,n_chips,framework,model,weight_precision,phase,batch,input_len,output_len,tpot_ms
+somebody,H100,1,vllm-0.11,meta-llama/Meta-Llama-3-8B,bf16,decode,8,256,1,9.5
+"""
+# No word that a cut could turn into `-o`: nothing is written.
+_COMMANDS = (
+    b"run h100 llama3-8b/decode --batch 1,8 --context 1:512:x2 --precision fp8 --set power.tdp=500W",
+    b"compare b200 h100 mi300x -w llama3-8b/decode --stack ideal --price on_demand=2.5USD/h",
+    b"compare b200 -w llama3-8b --users-at 30tok/s --prompt 8000",
+    b"op h100 gemm --m 1,16 --n 4096 --k 8192 --precision bf16",
+    b"size llama3-8b/decode --tpot 20ms --users 100 --chips h200,b200",
+    b"frontier h100 -w llama3-8b --slo-tpot 33.3ms --batch 1,8,64",
+    b"explain h100 llama3-8b/decode --measured 8.4ms --stack vllm-h100 --batch 4",
+    b"show b200 --format json",
+    b"list chips",
+)
 _CONFIG = json.dumps(
     {
         "architectures": ["LlamaForCausalLM"],
@@ -226,6 +266,13 @@ _CONFIG = json.dumps(
     },
     indent=1,
 ).encode()
+
+
+def _typed(line: bytes) -> list[str]:
+    """The words of a damaged command line; its verb stays what it was."""
+    words = line.decode(errors="replace").replace("\0", "").split()
+    verbs = [good.split()[0].decode() for good in _COMMANDS]
+    return words if words and words[0] in verbs else [verbs[0], *words]
 
 
 def _as_sweep(manifest: str, whole: Path) -> str:
