@@ -12,7 +12,7 @@ import numpy as np
 from inferbench.calibration.operators import Sort, cost, typed_tuning
 from inferbench.discovery.registry import Registry
 from inferbench.errors import Fault, InferBenchError
-from inferbench.evidence.operators import operators_of, regime, unknown_routing
+from inferbench.evidence.operators import lacking, operators_of, regime, unknown_routing
 from inferbench.num import Array, Mask, Numeric
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
@@ -252,6 +252,8 @@ def _sort(row: Measurement, registry: Registry) -> Sort | str:
     """What a row is of, or why it can't be fitted."""
     if row.op != EXPERTS and row.op not in op_kinds():
         return f"of '{row.op or row.network or 'nothing named'}', which is no kernel that can be fitted"
+    if lacking(row):
+        return f"without the {lacking(row)} that {row.op} needs"
     name = registry.alias("precisions", row.precision)
     width = registry.alias("precisions", str(row.extra.get("kv_dtype", ""))) or name
     try:

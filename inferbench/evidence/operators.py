@@ -16,7 +16,7 @@ from inferbench.records.op import Op
 from inferbench.records.precision import Precision
 from inferbench.records.variants import variants
 
-__all__ = ["columns_of", "operators_of", "regime", "unknown_routing", "words_of"]
+__all__ = ["columns_of", "lacking", "operators_of", "regime", "unknown_routing", "words_of"]
 
 _ANY = Precision.of(["bf16"])
 _LAYER = ("tokens", "hidden", "inter", "topk", "experts")
@@ -75,6 +75,18 @@ def unknown_routing(row: Measurement) -> str:
     """The name of a layer's routing, where it is not known; else an empty text."""
     name = str(row.extra.get("distribution", "")) if row.op == EXPERTS else ""
     return name if exponent(name) is None else ""
+
+
+def lacking(row: Measurement) -> str:
+    """The first number that must say a row's operator and that the row doesn't give; else an empty text.
+
+    Example:
+        >>> lacking(Measurement(source="s", chip="c", op="gemm", axes={"m": 8.0, "n": 64.0}))
+        'k'
+    """
+    kind = op_kinds().get(row.op)
+    wanted = [] if kind is None else [name for name, field in kind.fields.items() if field.wanted]
+    return next((n for n in wanted if kind and not _said(row.axes.get(n, math.nan), kind, n)), "")
 
 
 def regime(m: Measurement) -> str:

@@ -202,11 +202,17 @@ def _result(file: Path, number: int) -> Mapping[str, Any]:
         raise InferBenchError.at(str(file), f"not valid JSON: {error}", remedy) from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise InferBenchError.at(str(file), f"no {SCHEMA} document", "write one with run --format json --out")
-    results = document.get("results", [])
+    results, again = document.get("results", []), "write it again with run --format json"
+    if not isinstance(results, list):
+        raise InferBenchError.at(str(file), "its results are no list", again)
     if not 1 <= number <= len(results):
         found = f"{number} of {len(results)} results"
         raise InferBenchError.of_argument("result", found, "count from 1")
-    found_result: Mapping[str, object] = results[number - 1]
+    one = results[number - 1]
+    tables = [one, one.get("metrics", {}), one.get("axes", {})] if isinstance(one, dict) else [one]
+    if not all(isinstance(table, dict) for table in tables):
+        raise InferBenchError.at(str(file), f"result {number} is not as run writes it", again)
+    found_result: Mapping[str, object] = one
     return found_result
 
 
@@ -254,4 +260,4 @@ def differences(
 
 
 def _said(value: object) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
+    return f"{value:g}" if isinstance(value, int | float) and abs(value) < 1e300 else str(value)

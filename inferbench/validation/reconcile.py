@@ -182,16 +182,12 @@ def gap(predicted: Mapping[str, Any], other: Split) -> dict[str, float]:
     Raises:
         InferBenchError: The result is infeasible or lacks the factors.
     """
-    metrics = predicted.get("metrics", {})
+    metrics = {name: _figure(value) for name, value in predicted.get("metrics", {}).items()}
     names = ("algorithm", "hardware", "software", "utilization")
-    latency = (
-        metrics.get(other.metric)
-        or metrics.get("latency_s")
-        or metrics.get("tpot_s")
-        or metrics.get("ttft_s")
-    )
+    times = (other.metric, "latency_s", "tpot_s", "ttft_s")
+    latency = next((metrics[name] for name in times if metrics.get(name)), 0.0)
     missing = [name for name in names if not metrics.get(name)]
-    if missing or not latency:
+    if missing or not latency or not metrics["utilization"] * latency:
         raise InferBenchError.at(
             "RUN.json",
             f"its result has no {', '.join(missing) or 'latency'}",
@@ -204,3 +200,12 @@ def gap(predicted: Mapping[str, Any], other: Split) -> dict[str, float]:
         "software": metrics["software"] / other.software,
     }
     return {**factors, "all": math.prod(factors.values())}
+
+
+def _figure(value: object) -> float:
+    """A number above 0 of somebody's document; 0 for whatever else stands there."""
+    try:
+        found = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    except OverflowError:
+        return 0.0
+    return found if 0.0 < found < math.inf else 0.0

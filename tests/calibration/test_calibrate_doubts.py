@@ -212,3 +212,10 @@ def test_products_of_one_chip_have_one_tuning(fitted):
         name.startswith("tuning.") for one in others for name in (*one.part.parameters, *one.part.defaults)
     )
     assert first.kernel.tiled
+
+
+@pytest.mark.parametrize("number", [6, 7, 8])  # m, n and k in a row of `product`
+def test_rows_that_lack_a_number_of_their_kernel_are_left_out_and_told(fitted, number):
+    rows = [list(product(*shape)) for shape in SHAPES]
+    torn = [[*row[:number], "", *row[number + 1 :]] for row in rows[:2]]
+    assert fitted([*torn, *rows[2:]]).left == {f"without the {HEAD[number]} that gemm needs": 2}

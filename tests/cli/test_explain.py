@@ -82,6 +82,39 @@ def test_a_run_and_a_file_are_compared(cli, tmp_path):
     assert found["gap"]["software"] == pytest.approx(found["gap"]["all"], rel=1e-6)
 
 
+@pytest.fixture(scope="module")
+def document():
+    run = ib.run("h100-sxm", "llama3-8b/generate", batch=16, context=1024, output=512)
+    return json.dumps(run.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: d.update(results=5), "its results are no list"),
+        (lambda d: d.update(results=["x"]), "result 1 is not as run writes it"),
+        (lambda d: d["results"][0].update(metrics=[]), "result 1 is not as run writes it"),
+        (lambda d: d["results"][0].update(axes="16"), "result 1 is not as run writes it"),
+        (lambda d: d["results"][0]["metrics"].update(algorithm="\u202e"), "its result has no algorithm"),
+        (lambda d: d["results"][0]["metrics"].update(hardware=10**400), "its result has no hardware"),
+        (lambda d: d["results"][0]["metrics"].update(software=True), "its result has no software"),
+        (lambda d: d["results"][0]["metrics"].update(utilization=-0.1), "its result has no utilization"),
+        (lambda d: d["results"][0]["metrics"].update(latency_s=math.inf), "its result has no latency"),
+    ],
+)
+def test_a_damaged_run_is_told_in_one_message(cli, tmp_path, document, change, said):
+    pytest.importorskip("inferbench_importers")
+    damaged = json.loads(document)
+    change(damaged)
+    run, table = tmp_path / "run.json", tmp_path / "table.csv"
+    run.write_text(json.dumps(damaged))
+    table.write_text(ROW.format(7000))
+    code, out, err = cli("explain", str(run), str(table))
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "bug" not in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
