@@ -58,6 +58,7 @@ def bars(registry: Registry) -> Iterator[list[str]]:
     """Rows of what must hold: the mean over stacks, weighted by their rows."""
     for title, names, part, most in BARS:
         found = parts_of(registry, names, (part,) if isinstance(part, str) else part)
+        found = [one for one in found if not math.isnan(one.error)]  # of one network none is left out
         n = sum(one.rows for one in found)
         if n:
             mean, rows, constant, roofline = (
@@ -122,7 +123,7 @@ def _part(parts: Sequence[FitPart], most: float) -> list[str]:
     error, *others = (
         sum(getattr(part, name) * n for part, n in zip(parts, scored, strict=True)) / rows for name in names
     )
-    verdict = "–" if math.isnan(most) else "yes" if error <= most else "**no**"
+    verdict = "–" if math.isnan(most + error) else "yes" if error <= most else "**no**"
     screened = str(sum(part.screened for part in parts))
     inside = sum(part.coverage * n for part, n in zip(parts, scored, strict=True)) / rows
     figure = f"{error:.2f}" if 0.0 < abs(error - most) < 0.2 else digit(error)
@@ -138,14 +139,15 @@ def _part(parts: Sequence[FitPart], most: float) -> list[str]:
 
 
 def parts_of(registry: Registry, names: tuple[str, ...], wanted: tuple[str, ...]) -> list[FitPart]:
-    """Parts of the stacks whose names begin so."""
-    return [
-        part
+    """Parts of the stacks whose names begin so; those that several stacks share once."""
+    found = {
+        (stack.fit.command, name): part
         for stack in fitted(registry)
         if stack.name.startswith(names)
         for name, part in stack.fit.parts.items()
         if name in wanted
-    ]
+    }
+    return list(found.values())
 
 
 def covered(registry: Registry) -> Iterator[list[str]]:

@@ -11,10 +11,13 @@ __all__ = ["BARS", "COVERAGE", "KERNEL_BARS", "KERNEL_POWER", "intervals"]
 
 # What must hold on rows left out of the fit: parts of stacks whose names begin so, and the mean error at
 # most.
+STATIC = ("vllm-a100", "vllm-h100", "tensorrt-llm-")
+LOOPS = ("vllm-serving-", "trtllm-serving-", "sglang-serving-")
 BARS = (
-    ("language models, end to end, network left out", ("vllm-", "tensorrt-llm-"), "generate", 6.0),
-    ("time per output token, network left out", ("vllm-", "tensorrt-llm-"), "decode", 6.0),
-    ("time to first token, network left out", ("vllm-", "tensorrt-llm-"), "prefill", 8.0),
+    ("language models, end to end, network left out", STATIC, "generate", 6.0),
+    ("time per output token, network left out", STATIC, "decode", 6.0),
+    ("time to first token, network left out", STATIC, "prefill", 8.0),
+    ("time per token in closed loops, network left out", LOOPS, "decode", 12.0),
     ("UNets, seconds, network left out", ("diffusers-",), "image", 6.0),
     ("UNets, joules, network left out", ("diffusers-",), "image.joules", 8.0),
     ("diffusion transformers, seconds, network left out", ("xdit-",), "image", 12.0),
@@ -30,10 +33,18 @@ BARS = (
 # The same for kernels: beginnings of a stack's name and of a kernel's, and the mean error at most; the first
 # that fits.
 KERNEL_BARS = (
+    ("", "attention.context.mla", 12.0),
+    ("", "attention.generation.mla", 12.0),
+    ("sglang-", "attention.context", 6.0),
+    ("sglang-", "attention.generation", 14.0),
+    ("vllm-0", "attention.context", 6.0),
+    ("vllm-0", "attention.generation", 14.0),
     ("vllm-collectives-", "collectives", 15.0),
     ("", "collectives", 9.0),
     ("", "gemm.experts", 16.0),
     ("", "gemm.int8", math.nan),
+    ("sglang-", "gemm", math.nan),
+    ("vllm-0", "gemm", math.nan),
     ("trtllm-1.3-b200-block", "gemm", 12.0),
     ("trtllm-1.3-block", "gemm", 12.0),
     ("", "gemm.w", 12.0),
@@ -52,9 +63,10 @@ KERNEL_POWER = {
 COVERAGE = (
     (
         "language models, times",
-        ("vllm-", "tensorrt-llm-"),
+        STATIC,
         ("generate", "decode", "prefill"),
     ),
+    ("language models in closed loops, times per token", LOOPS, ("decode",)),
     ("UNets, seconds", ("diffusers-",), ("image",)),
     ("UNets, mean power", ("diffusers-",), ("image.power",)),
     ("UNets, joules", ("diffusers-",), ("image.joules",)),

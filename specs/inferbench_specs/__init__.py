@@ -7,6 +7,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 import inferbench as ib
+from inferbench_specs import tables
 
 _HERE = files(__name__)
 
@@ -57,3 +58,9 @@ def inferbench_measurements() -> Iterator[Traversable]:
 def inferbench_aliases() -> Iterator[Traversable]:
     """Yield the table of other names."""
     yield _HERE / "aliases.toml"
+
+
+@ib.hookimpl
+def inferbench_tables() -> Iterator[ib.PublishedTable]:
+    """Yield the measurements that a stack was fitted on."""
+    yield ib.PublishedTable(tables.NAME, tables.TITLE, tables.ROWS, tables.SHA256, tables.several_chips)
