@@ -38,6 +38,7 @@ def test_a_thousand_rows_are_fitted_in_five_seconds(benchmark, tmp_path):
     assert found.fit.rows > 1000
 
 
+@pytest.mark.slow
 def test_a_million_points_under_a_fitted_stack(benchmark):
     """Target: 2 million points per second, ten terms and power norms included."""
     axis = [float(i) for i in range(1, 1001)]

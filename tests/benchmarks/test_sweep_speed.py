@@ -103,6 +103,7 @@ def test_operators_on_weights_alone_never_grow_the_context_axis():
     assert max(sizes.values()) == 5 * 3
 
 
+@pytest.mark.slow
 def test_a_million_points_stay_below_1_5_gib(tmp_path):
     """Peak of a process that sweeps 999,000 points of a prefill, the hungriest phase, to Parquet."""
     pytest.importorskip("pyarrow", reason="the extra inferbench-core[sweep] is not installed")
@@ -157,6 +158,7 @@ CHIPS = (
 )
 
 
+@pytest.mark.slow
 def test_the_reference_space_of_twelve_chips_in_three_seconds(benchmark, process):
     """12 chips x 3 phases x 9 sizes x 10 x 9 x 3, a process of its own, imports included."""
     missing = [chip for chip in CHIPS if chip not in installed().entries("chips")]

@@ -237,6 +237,7 @@ def attention_rows(heads=(8, 16, 32, 64), groups=(1, 4, 64), t0=10e-6, eb=0.8, s
                     )
 
 
+@pytest.mark.slow
 def test_generation_attention_is_fitted_by_kernel_and_refused_beyond_32_heads(fitted):
     found = fitted(attention_rows(), head=ATTENTION)
     keys = {one.kernel.key: one for one in found.fits}
@@ -296,6 +297,7 @@ def test_tiles_that_were_assumed_are_written(cli, tmp_path):
     assert stack.figures.tail_share["attention.context"] == pytest.approx(0.6, rel=0.05)
 
 
+@pytest.mark.slow
 def test_pieces_of_generation_attention_are_found_again(fitted):
     """A loop of 4 ns per key, cut for idle multiprocessors into pieces of about 1,000 keys."""
     rows = []

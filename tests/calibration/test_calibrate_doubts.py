@@ -145,6 +145,7 @@ def exchanges():
         yield ("H100", 8, "Lib-1.0", "half", "op", "all_reduce", seconds * 1e3, size)
 
 
+@pytest.mark.slow
 def test_collectives_say_how_many_rows_are_scored_and_what_to_try_next(cli, tmp_path):
     """512 B to 256 MB: 21 rows are fitted; 7 of them are below 64 KiB and not scored."""
     head = ("chip", "n_chips", "framework", "weight_precision", "phase", "op", "latency_ms", "message_bytes")
@@ -199,6 +200,7 @@ def test_energies_that_stay_behind_are_named(cli, tmp_path):
     assert "trtllm-1.3-b200 has energies of kernels; a calibration fits none" in said
 
 
+@pytest.mark.slow
 def test_products_of_one_chip_have_one_tuning(fitted):
     """The first tiled kernel fits how tiles fill; others take it, so that one table in the file holds for
     all.

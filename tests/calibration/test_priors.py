@@ -54,6 +54,7 @@ def test_figures_and_effects_are_found_again(known):
         assert effects.chips == 24
 
 
+@pytest.mark.slow
 def test_chips_left_out_lie_in_their_intervals_nine_times_in_ten():
     missed = list(left_out(list(made(chips=14, versions=2, rows=6))))
     assert 0.82 <= np.mean([one.covered for one in missed]) <= 0.97

@@ -203,6 +203,7 @@ def test_energies_of_kernels_are_kept_word_for_word():
 
 
 @pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.slow
 def test_shipped_stacks_predict_each_kernel_by_its_own_parameters(published, name):
     """Each kernel of a shipped stack takes the same time under its own parameters alone."""
     registry = ib.installed()

@@ -310,6 +310,7 @@ class TestInstalled:
         assert code == 0
         assert "8.000 TB/s" in out
 
+    @pytest.mark.slow
     def test_doctor_finds_nothing_broken(self, cli):
         code, out, _ = cli("doctor", "--format", "json")
         assert code == 0, out

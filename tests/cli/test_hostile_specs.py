@@ -27,7 +27,7 @@ HOSTILE = {
 }
 ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 COMMANDS = (
-    ("compare", "mine", "b200", "-w", "llama3-8b/decode"),
+    pytest.param(("compare", "mine", "b200", "-w", "llama3-8b/decode"), marks=pytest.mark.slow),
     ("run", "mine", "llama3-8b/decode"),
     ("show", "mine"),
 )

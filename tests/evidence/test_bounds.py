@@ -149,6 +149,7 @@ def rows(table: str) -> Iterator[Row]:
                 yield Row(table, row, chip, network)
 
 
+@pytest.mark.slow
 def test_deepseek_over_many_gpus_stays_below_the_bound():
     """SGLang on 72 H100 and on GB200, DeepSeek's own profile on H800, and the prompts of each."""
     ratios = {

@@ -41,6 +41,7 @@ def test_frontier(cli):
     assert {row["chunk"] for row in found.to_dict()["results"]} == {None}
 
 
+@pytest.mark.slow
 def test_size(cli):
     found = ib.size("llama3-70b/decode", ["b200", "h200"], users=200, tpot="20ms", context=4096)
     line = ["size", "llama3-70b/decode", "--chips", "b200,h200", "--users", "200", "--tpot", "20ms"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from inferbench_diffusion.dit import DiT
 from inferbench_diffusion.mmdit import MMDiT
 from inferbench_diffusion.unet import UNet
@@ -25,6 +26,7 @@ class TestDiT(WorkloadContract):
     axes = IMAGES
 
 
+@pytest.mark.slow
 class TestUNet(WorkloadContract):
     workload = UNet()
     networks = ("sd1.5", "sd2.1", "sdxl", "ssd-1b")
