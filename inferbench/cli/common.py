@@ -159,7 +159,8 @@ def emit(report: Report, form: str, out: str | None, registry: Registry) -> None
     if writer.draws and not report.figures:
         raise InferBenchError.at("--format", f"'{form}' draws pictures", "inferbench plot draws some")
     # The core's own formats ask whether they write to a terminal; others' prints are kept from the answer.
-    ours = registry.entries("renderers")[form].owner == DISTRIBUTION
+    entry = registry.entry("renderers", form)
+    ours = entry is not None and entry.owner == DISTRIBUTION
     with redirect_stdout(answers() if ours else sys.stderr):
         text = writer.render(written, terminal_width())
     if out is not None:

@@ -47,8 +47,8 @@ def renderer(form: str, registry: Registry) -> Renderer:
     from inferbench.report.render import RENDERERS
 
     registry.bring("renderers", RENDERERS.values())
-    known = registry.names("renderers")
-    if form not in known:
+    if registry.entry("renderers", form) is None:
+        known = registry.names("renderers")
         remedy = suggest(form, known) or f"known are {', '.join(known)}"
         raise InferBenchError.at("--format", f"unknown format '{form}'", remedy)
     found: Renderer = registry.get("renderers", form)

@@ -92,6 +92,7 @@ class Registry(Plugins):
         if self._brought.get(kind) != records:
             self._brought[kind] = records
             self._entries.pop(kind, None)
+            self._parts.pop((kind, DISTRIBUTION), None)
 
     def entries(self, kind: str) -> dict[str, Entry]:
         """Name to entry for a kind (`chips`, `metrics`, …), collected on first use."""
@@ -117,7 +118,7 @@ class Registry(Plugins):
 
     def _collect(self, kind: str, only: str = "") -> dict[str, Entry]:
         """Collect the entries of a kind, or those alone that one distribution brings."""
-        brought = () if only else self._brought.get(kind, ())
+        brought = self._brought.get(kind, ()) if only in ("", DISTRIBUTION) else ()
         core = [Entry(one.name, DISTRIBUTION, __version__, one) for one in brought]
         not_while((id(self), kind), kind, "a hook asks for what hooks are just collected for")
         with busy_with((id(self), kind)):

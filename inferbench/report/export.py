@@ -16,7 +16,6 @@ from typing import Any
 from inferbench.records.interfaces import Renderer
 from inferbench.report.model import Cell, Report, Table
 from inferbench.report.notes import footnotes, marked
-from inferbench.sweeping.parquet import needed
 
 __all__ = ["EXPORTS", "html_tables"]
 
@@ -180,6 +179,8 @@ def _page(report: Report, width: int) -> str:
 
 def _parquet(report: Report, width: int) -> bytes:
     """The rows that CSV has, as one Parquet file; columns of several types are text."""
+    from inferbench.sweeping.parquet import needed  # sweeps are imported for a file of this format alone
+
     pa, pq = needed("pyarrow"), needed("pyarrow.parquet")
     names = list(dict.fromkeys(key for row in report.rows for key in row))
     columns = {}

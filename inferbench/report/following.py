@@ -41,7 +41,7 @@ def system_word(run: Run) -> str:
     """Write the system of a run: its layout where all points have one, and its software."""
     system = run.system
     count = f"{system.count}x" if system.count > 1 else ""
-    chosen = {int(one) for one in np.unique(run.values(run.layout))}
+    chosen = set(np.ravel(run.values(run.layout)).astype(int).tolist())  # np.unique imports numpy.ma
     layout = f":{run.layouts[chosen.pop()]}" if len(chosen) == 1 and system.count > 1 else ""
     return f"{count}{system.chip.name}{layout}@{run.stack.name}"
 

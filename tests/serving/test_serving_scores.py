@@ -21,6 +21,7 @@ def seen(tool):
     return [one for one in found if one is not None and one.group[2] in DENSE]
 
 
+@pytest.mark.slow
 def test_first_tokens_of_dense_networks_are_within_35_percent_waiting_included(seen):
     """A prompt without waiting is off by 80 %."""
     errors = np.array([abs(one.ttft[1] / one.ttft[0] - 1.0) for one in seen])
@@ -30,6 +31,7 @@ def test_first_tokens_of_dense_networks_are_within_35_percent_waiting_included(s
     assert alone.mean() >= 2.0 * errors.mean()
 
 
+@pytest.mark.slow
 def test_times_per_token_of_dense_networks_are_within_12_percent(seen):
     """Reading weights and caches at the full bandwidth is off by more than half."""
     errors = np.array([abs(one.tpot[1] / one.tpot[0] - 1.0) for one in seen])

@@ -40,6 +40,7 @@ def score(chip, registry):
     capacity=st.sampled_from([1.0, 0.5]),
     formats=st.sampled_from([(), ("fp4",), ("fp8", "fp4")]),
 )
+@pytest.mark.slow
 def test_taking_a_capability_away_never_raises_the_score(compute, bandwidth, capacity, formats):
     """Whatever is taken away: arithmetic, bandwidth, memory, number formats."""
     registry = ib.installed()
