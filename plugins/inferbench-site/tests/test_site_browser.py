@@ -263,11 +263,23 @@ def test_paper_shows_every_picture_without_plotly(browser, site):
     with opened(browser, chip, scheme="dark") as page:
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         page.emulate_media(media="print", color_scheme="light")
+        page.set_viewport_size({"width": 720, "height": 1018})
         for plot in page.query_selector_all(".plot"):
             assert plot.query_selector_all(".sketch .mark")
             assert plot.is_visible()
+            drawing = plot.query_selector(".sketch")
+            assert drawing.bounding_box()["width"] <= int(drawing.get_attribute("width"))  # never blown up
+            assert plot.bounding_box()["height"] < drawing.bounding_box()["height"] + 2  # no empty space
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert not page.is_visible(".zoom")
         assert page.evaluate("typeof Plotly") == "undefined"
+
+
+def test_no_table_is_cut_off_on_paper(browser, site, board):
+    for path in (*every(site), board / "index.html", board / "records/good.html"):
+        with opened(browser, path, 720) as page:
+            page.emulate_media(media="print")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
 def test_paper_has_no_navigation_and_all_tables(browser, site):
