@@ -150,7 +150,7 @@ def _power(row: Row, chips: int, latency: float, shape: dict[str, Any]) -> tuple
     if why:
         caveat = f"power refused: {why}"
         return {"refused": _aside(row, chips, caveat)}, [caveat]
-    power = row.positive("power_w")
+    power = row.positive("power_w") * (chips if _of_one_chip(row) else 1)
     if math.isnan(power):
         power = row.positive("power_per_chip_w") * chips
     energy, caveats = _energy(row, latency, shape)
@@ -169,10 +169,16 @@ def _power(row: Row, chips: int, latency: float, shape: dict[str, Any]) -> tuple
     return {"power_w": power, "energy_j": energy, "boundary": _boundary(row), "refused": refused}, caveats
 
 
+def _of_one_chip(row: Row) -> bool:
+    """Whether a row says of its `power_w` that it is of one chip (`mean per-GPU over run`)."""
+    said = row.text("power_kind").lower()
+    return any(f"per{mark}{what}" in said for mark in "- _" for what in ("gpu", "chip", "device"))
+
+
 def _aside(row: Row, chips: int, why: str) -> dict[str, tuple[float, str]]:
     """Figures of power that are refused with their values; their fields stay among those that nobody used."""
     watts = Row(row.values, row.where)
-    power = watts.number("power_w")
+    power = watts.number("power_w") * (chips if _of_one_chip(row) else 1)
     if math.isnan(power):
         power = watts.number("power_per_chip_w") * chips
     found = {"power_w": power, "energy_j": NAN if row.values.get("energy_unit") else watts.number("energy_j")}
@@ -204,6 +210,8 @@ def _distrust(row: Row) -> str:
         return "" if str(ok).lower() in TRUE else "power_ok is not set"
     if str(suspect).lower() in TRUE:
         return "power_suspect is set"
+    if str(row.values.get("power_kind", "")).lower().startswith("peak"):
+        return "power_kind says peak: it is no mean"
     window = row.number("power_window_s")
     return f"averaged over {window * 1e3:g} ms, less than {SHORTEST * 1e3:g}" if window < SHORTEST else ""
 

@@ -100,6 +100,15 @@ def test_power_of_one_of_many_chips(written, read):
     assert row.power_w == 4000.0
 
 
+def test_a_row_may_say_that_its_power_is_of_one_chip_or_a_peak(written, read):
+    head = "chip,n_chips,phase,latency_ms,power_w,power_kind\n"
+    lines = "H100,8,decode,10,500,mean per-GPU over run\nH100,8,decode,10,500,peak per-GPU over run\n"
+    mean, peak = read(written(head + lines))
+    assert mean.power_w == 4000.0
+    assert math.isnan(peak.power_w)
+    assert peak.refused["power_w"][0] == 4000.0
+
+
 def test_speculation_is_named(written, read):
     (row,) = read(written("chip,phase,tpot_ms,spec_decode\nX1,decode,1,yes\n"))
     assert row.caveats[0].startswith("speculative decoding")
