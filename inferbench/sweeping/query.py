@@ -54,6 +54,15 @@ def query(path: Path, sql: str) -> Answer:
         ...     max(tokens_per_s_per_chip) from space group by chip")  # doctest: +SKIP
     """
     refuse_stream(path)
+    try:
+        return _asked(path, sql)
+    except UnicodeDecodeError as error:  # the name of a column, which has no checksum
+        found, remedy = f"is damaged: {error}", "remove it and give the sweep's command again"
+        raise InferBenchError.at(str(path), found, remedy) from None
+
+
+def _asked(path: Path, sql: str) -> Answer:
+    """The answer to a statement, with no other file in reach."""
     duckdb = needed("duckdb")
     dataset, missing = _dataset(path)
     with duckdb.connect(":memory:") as connection:
