@@ -163,8 +163,8 @@ def reasons(output: str) -> str:
             why = ""
         counts[why] += int(number)
     named = ", ".join(f"`{one}`" for one in missing[:3]) + (" …" if len(missing) > 3 else "")
-    said = {why: why or f"no {named} installed" for why in counts}
-    return "; ".join(f"{number}: {said[why]}" for why, number in counts.most_common())
+    said = [f"{number}: {why or f'no {named} installed'}" for why, number in counts.most_common()]
+    return "; ".join([*said[:3], *([f"{sum(counts.values())} in all"] if len(said) > 3 else [])])
 
 
 def page(found: dict[str, dict[str, dict[str, str]]]) -> str:
