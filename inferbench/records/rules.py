@@ -201,6 +201,6 @@ def known_formats(peak: Mapping[str, float], path: str = "peak") -> Iterator[Fau
     for name, rate in peak.items():
         if name not in FORMATS:
             yield Fault(f"{path}.{name}", "unknown number format", f"known: {', '.join(FORMATS)}")
-        elif 0.0 < rate < 1e9:
+        elif isinstance(rate, int | float) and 0.0 < rate < 1e9:  # what is no number is told by its type
             found = f"{rate:g} operations per second are fewer than any chip does"
             yield Fault(f"{path}.{name}", found, 'give OP/s, as in 2250e12, or "2250 TOP/s" in a file')

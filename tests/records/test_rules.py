@@ -45,6 +45,8 @@ class Params:
         ({"memory": {"hbm": MemoryLevel(96e9, math.inf)}}, "memory.hbm.bandwidth: inf is not finite"),
         ({"peak": {"bf16": -1e15}}, "peak.bf16: -1000000000000000.0 is negative"),
         ({"peak": {"bf16": 1000.0}}, "peak.bf16: 1000 operations per second are fewer than any chip does"),
+        ({"peak": {"bf16": "2250 TOP/s"}}, "peak.bf16: '2250 TOP/s' is no number"),
+        ({"peak": {"bf16": None}}, "peak.bf16: None is no number"),
         ({"peak": {"bf61": 1e15}}, "peak.bf61: unknown number format"),
         ({"power": Power(tdp=0.0)}, "power.tdp: 0.0 is zero"),
         ({"power": Power(tdp=10**400)}, "power.tdp: inf is not finite"),
