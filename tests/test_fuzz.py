@@ -7,6 +7,7 @@ SEED, EACH = 7, 120
 
 
 @pytest.mark.needs_plugins("chips/b200", "networks/llama3-8b", "importers/vllm")
+@pytest.mark.slow
 def test_every_door_opens_to_a_good_input(tmp_path):
     """A door that refuses what is good would prove nothing of what is damaged."""
     for name, door in fuzz.doors(tmp_path).items():

@@ -128,6 +128,7 @@ def test_it_comes_out_of_the_shipped_tables_again(name):
 
 
 @pytest.mark.parametrize("key", ["collective.all_reduce.2", "collective.reduce_scatter.2"])
+@pytest.mark.slow
 def test_another_rounding_leads_to_the_same_fit(key, tmp_path):
     """Launch and startup can stand for each other on these rows; which one stays is not left to the last
     digit.

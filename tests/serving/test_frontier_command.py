@@ -15,6 +15,7 @@ pytestmark = pytest.mark.needs_plugins("chips/groq-lpu", "networks/llama3-8b", "
 ASK = ("frontier", "8xb200", "1xgroq-lpu", "-w", "llama3-70b", "--context", "8192")
 
 
+@pytest.mark.slow
 def test_json_holds_every_point_and_says_which_are_on_a_frontier(cli):
     code, out, _ = cli(*ASK, "--slo-tpot", "20ms", "--format", "json")
     assert code == 0
@@ -66,6 +67,7 @@ def test_a_limit_that_nothing_meets_says_the_least(cli):
     assert "time per token is 1.28 ms at the least" in out
 
 
+@pytest.mark.slow
 def test_tighter_limits_never_yield_more(cli):
     goods = []
     for limit in ("2ms", "5ms", "50ms"):

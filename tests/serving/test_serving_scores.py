@@ -43,6 +43,7 @@ def test_times_per_token_of_dense_networks_are_within_12_percent(seen):
 
 
 @pytest.mark.needs_plugins("tables/nvidia_multichip", "networks/llama3.3-70b", "stacks/trtllm-serving-h100")
+@pytest.mark.slow
 def test_throughput_of_a_dense_network_with_all_prompts_offered_at_once_is_within_20_percent(tool):
     """By the batch, the tokens of a step and the number of requests that the benchmark itself sets."""
     score, registry = tool("tools/score_throughput.py"), ib.installed()

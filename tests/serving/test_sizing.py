@@ -140,6 +140,7 @@ def test_a_million_users_are_quick():
     assert np.isfinite(found.fewest.seconds)
 
 
+@pytest.mark.slow
 class TestCommand:
     ASK = ("size", "llama3-70b/decode", "--tpot", "20ms", "--users", "200", "--chips")
 

@@ -94,6 +94,7 @@ def scaled(chip, peak=1.0, bandwidth=1.0, capacity=1.0, arrays=1.0, drop=()):
     arrays=st.sampled_from([1.0, 0.5, 0.25]),
     without=st.booleans(),
 )
+@pytest.mark.slow
 def test_the_law_holds_for_random_chips_of_every_architecture(
     base, grown, peak, bandwidth, capacity, arrays, without
 ):

@@ -173,6 +173,7 @@ def test_every_table_that_a_stack_was_fitted_on_ships():
     assert cited <= ships
 
 
+@pytest.mark.slow
 class TestAgain:
     """The shipped figures come out of the published rows again."""
 
