@@ -162,9 +162,8 @@ def test_an_fp8_product_of_one_token_on_h100_costs_its_launches():
 
 def test_every_table_that_a_stack_was_fitted_on_ships():
     """A stack cites each file by its name and the hash of the table that ships."""
-    import inferbench_data
-
-    ships = {(f"{name}.csv", inferbench_data.info(name).sha256) for name in inferbench_data.names()}
+    tables = [ib.installed().get("tables", name) for name in ib.installed().names("tables")]
+    ships = {(f"{table.name}.csv", table.sha256) for table in tables}
     stacks = [ib.installed().stack(name) for name in ib.installed().names("stacks")]
     cited = {
         (file.name, file.sha256) for stack in stacks for file in (*stack.fit.files, *stack.energy_fit.files)
