@@ -91,7 +91,7 @@ def _group(key: tuple[str, ...], rows: Sequence[Row], registry: Registry) -> Gro
     errors = np.array([row.error for row in rows])
     measured = np.log([row.measured for row in rows])
     others = (measured.sum() - measured) / max(len(rows) - 1, 1)
-    held = [row.covered for row in rows if math.isfinite(row.low)]
+    covered = [row.covered for row in rows if math.isfinite(row.low)]
     trivial = [abs(value / row.measured - 1.0) for row in rows for value in _simple(row.trivial)]
     return Group(
         key,
@@ -100,7 +100,7 @@ def _group(key: tuple[str, ...], rows: Sequence[Row], registry: Registry) -> Gro
         float(np.mean(np.abs(errors))),
         float(np.median(np.abs(errors))),
         float(np.mean(errors)),
-        float(np.mean(held)) if held else math.nan,
+        float(np.mean(covered)) if covered else math.nan,
         float(np.mean(np.abs(np.expm1(others - measured)))) if len(rows) > 1 else math.nan,
         float(np.mean(trivial)) if trivial else math.nan,
     )

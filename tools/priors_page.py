@@ -74,7 +74,7 @@ def page(
     lines += [EFFECTS]
     for one in found:
         for phase, effects in one.effects.items():
-            low, high = math.exp(-1.645 * effects.spread), math.exp(1.645 * effects.spread)
+            low, high = math.exp(-1.645 * effects.log_error), math.exp(1.645 * effects.log_error)
             sds = f"{effects.between:.2f} | {effects.software:.2f} | {effects.within:.2f}"
             lines.append(
                 f"| `{one.name}` | {phase} | {effects.rows:,} | {effects.chips} | {sds}"
@@ -112,7 +112,7 @@ def _of_stacks(stacks: Sequence[ib.Stack]) -> Iterator[str]:
             cover = _percent(100.0 * part.coverage)
             yield (
                 f"| `{stack.name}` | {phase} | {part.rows} | {part.scored} | {errors} | {cover}"
-                f" | {math.exp(1.645 * part.spread):.2f} |"
+                f" | {math.exp(1.645 * part.log_error):.2f} |"
             )
 
 

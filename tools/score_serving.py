@@ -96,7 +96,7 @@ def _errors(some: Sequence[tuple[float, float, float, float]], simple: Sequence[
     found: Array = np.array(some)
     measured, predicted = found[:, 0], found[:, 1]
     error = predicted / measured - 1.0
-    held = (found[:, 2] <= measured) & (measured <= found[:, 3])
+    covered = (found[:, 2] <= measured) & (measured <= found[:, 3])
     logs = np.log(measured)
     others = np.exp((logs.sum() - logs) / max(len(logs) - 1, 1))
     constant = np.mean(np.abs(others / measured - 1.0)) if len(some) > 1 else math.nan
@@ -104,7 +104,7 @@ def _errors(some: Sequence[tuple[float, float, float, float]], simple: Sequence[
         float(np.mean(np.abs(error))),
         float(np.median(np.abs(error))),
         float(np.mean(error)),
-        float(np.mean(held)),
+        float(np.mean(covered)),
         float(np.mean(np.abs(np.array(simple) / measured - 1.0))),
         float(constant),
     ]

@@ -85,14 +85,14 @@ class Calibration:
     def fit(self) -> Fit:
         """The record of the fit: errors weighted by rows; a kind that the base has a figure of keeps that."""
         weights = np.array([fitted.part.rows for fitted in self.fits], dtype=np.float64)
-        sds = np.array([fitted.part.spread for fitted in self.fits])
+        sds = np.array([fitted.part.log_error for fitted in self.fits])
         errors = np.array([fitted.part.error for fitted in self.fits])
         seen = np.isfinite(errors)
         kinds = dict.fromkeys(fitted.kernel.key.partition(".")[0] for fitted in self.fits)
         of = {kind: np.array([f.kernel.key.partition(".")[0] == kind for f in self.fits]) for kind in kinds}
         theirs = self.base.fit.kernels if self.base is not None else {}
         kernels = {kind: _rms(sds[mask], weights[mask]) for kind, mask in of.items() if kind not in theirs}
-        kernels |= {fitted.kernel.key: fitted.part.spread for fitted in self.fits}
+        kernels |= {fitted.kernel.key: fitted.part.log_error for fitted in self.fits}
         rows = int(weights.sum())
         return Fit(
             rows=rows,

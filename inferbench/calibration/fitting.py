@@ -216,10 +216,10 @@ def _solve(kernel: Kernel, frees: Sequence[Free], used: Mask, starts: Sequence[A
     best = min(one.cost for one in every)
     found = next(one for one in every if one.cost <= best * (1.0 + TIE))
     freedom = max(len(measured) - len(frees), 1)
-    return _spread(found.jac, found.x, scale, float(found.cost), freedom)
+    return _log_error(found.jac, found.x, scale, float(found.cost), freedom)
 
 
-def _spread(jac: Array, x: Array, scale: Array, cost: float, freedom: int) -> _Solution:
+def _log_error(jac: Array, x: Array, scale: Array, cost: float, freedom: int) -> _Solution:
     """Standard errors from the singular values of the derivatives by the parameters' logarithms.
 
     A direction along which nothing changes is fixed by nothing: whatever parameter has a part in it is
@@ -274,7 +274,7 @@ def _scored(
     left = (
         by_group[known] if known.any() else by_row[scored]
     )  # of one group no interval of new ones can be known
-    sd, spread = _sd(left), _interval(left)
+    sd, log_error = _sd(left), _interval(left)
     part = FitPart(
         rows=int(used.sum()),
         scored=int(scored.sum()),
@@ -285,8 +285,8 @@ def _scored(
         constant=_mape(constant - measured, scored),
         roofline=_mape(roofline - measured, scored),
         sd=sd,
-        spread=spread,
-        coverage=float(np.mean(np.abs(left) <= INTERVAL * spread)),
+        log_error=log_error,
+        coverage=float(np.mean(np.abs(left) <= INTERVAL * log_error)),
         regimes=_regimes(kernel, frees, solution, by_group, known),
         parameters=tuple(free.path for free in frees),
         deviations=tuple(_relative(solution)),

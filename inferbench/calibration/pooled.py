@@ -60,17 +60,17 @@ class Unseen:
     Attributes:
         sample: Measured.
         error: Logarithm of predicted over measured.
-        spread: Log standard error that the fit without its network would state.
+        log_error: Log standard error that the fit without its network would state.
     """
 
     sample: Sample
     error: float
-    spread: float
+    log_error: float
 
     @property
     def covered(self) -> bool:
         """Whether the measurement lies in the 90% interval."""
-        return abs(self.error) <= NORMAL * self.spread
+        return abs(self.error) <= NORMAL * self.log_error
 
 
 def pooled_stack(
@@ -184,12 +184,12 @@ def networks_left_out(mine: Sequence[Sample], prior: Prior) -> list[Unseen]:
         out = [one for one in mine if one.network == network]
         pairs += zip(out, predict(out, figures).tolist(), strict=True)
     return [
-        Unseen(one, error, _spread([p for p in pairs if p[0].network != one.network], one.phase, prior))
+        Unseen(one, error, _log_error([p for p in pairs if p[0].network != one.network], one.phase, prior))
         for one, error in pairs
     ]
 
 
-def _spread(pairs: Sequence[tuple[Sample, float]], phase: str, prior: Prior) -> float:
+def _log_error(pairs: Sequence[tuple[Sample, float]], phase: str, prior: Prior) -> float:
     """The mean square of left-out networks with the class's own variance, which weighs as two of them."""
     found: dict[str, list[float]] = {}
     for one, error in pairs:
@@ -227,7 +227,7 @@ def _part(mine: Sequence[Sample], unseen: Sequence[Unseen], phase: str, prior: P
         constant=_mape(others - logs) if len(mine) > 1 else math.nan,
         roofline=_mape(floor - logs),
         sd=float(np.std([one.error for one in out])) if out else math.nan,
-        spread=_spread([(one.sample, one.error) for one in out], phase, prior),
+        log_error=_log_error([(one.sample, one.error) for one in out], phase, prior),
         chips=len({one.chip for one in mine}),
         coverage=float(np.mean([one.covered for one in out])) if out else math.nan,
     )

@@ -101,15 +101,15 @@ def _fit(found: Pooled, recipe: Recipe, date: str) -> list[str]:
     files = files_of(recipe.files, [f"{one.table}.csv" for one in samples])
     on = f"{len(samples)} published times of whole steps: {networks}"
     on += f"; drawn to {found.drawn_to} without these chips"
-    widest = max(part.spread for part in found.parts.values())
-    rest = found.parts[PREFILL].spread if PREFILL in found.parts else widest
+    widest = max(part.log_error for part in found.parts.values())
+    rest = found.parts[PREFILL].log_error if PREFILL in found.parts else widest
     lines = ["", "[fit]", f"rows = {len(samples)}", f"on = {quoted(on)}", *files_lines("files", files)]
     lines += [f"command = {quoted(recipe.command)}", f"date = {quoted(date)}"]
     lines += [f"error = {found.error:.2f}"] if math.isfinite(found.error) else []
     lines += [f"step = {rest:.4f}"]
     if DECODE in found.parts:
-        spread = found.parts[DECODE].spread
-        lines += ["", "[fit.steps]", f"{DECODE} = {spread:.4f}", f"{GENERATE} = {spread:.4f}"]
+        log_error = found.parts[DECODE].log_error
+        lines += ["", "[fit.steps]", f"{DECODE} = {log_error:.4f}", f"{GENERATE} = {log_error:.4f}"]
     for name, part in found.parts.items():
         lines += ["", f"[fit.parts.{key_text(name)}]", *part_lines(part)]
     return lines

@@ -27,7 +27,7 @@ def prior_stack(prior: Prior, title: str, files: Sequence[FitFile], command: str
         date: When.
     """
     rows = sum(one.rows for one in prior.effects.values())
-    steps = "\n".join(f"{phase} = {prior.effects['decode'].spread:.3f}" for phase in STEPWISE)
+    steps = "\n".join(f"{phase} = {prior.effects['decode'].log_error:.3f}" for phase in STEPWISE)
     told = f"What software reaches on an unmeasured chip of the class, from {len(prior.chips)} measured ones."
     figures = "\n".join(figure_lines(prior.figures))
     listed = "".join(f"{line}\n" for line in files_lines("files", files))
@@ -48,7 +48,7 @@ rows = {rows}
 on = "published times of whole steps, rows beyond the roofline left out"
 {listed}command = {quoted(command)}
 date = "{date}"
-step = {prior.effects["prefill"].spread:.3f}
+step = {prior.effects["prefill"].log_error:.3f}
 
 [fit.steps]
 {steps}
@@ -71,5 +71,5 @@ chips = {one.chips}
 between = {one.between:.3f}
 software = {one.software:.3f}
 sd = {one.within:.3f}
-spread = {one.spread:.3f}
+log_error = {one.log_error:.3f}
 """

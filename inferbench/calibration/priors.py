@@ -64,11 +64,11 @@ class Effects:
     stretch: float = 1.0
 
     @property
-    def spread(self) -> float:
+    def log_error(self) -> float:
         """Log standard error of a point of an unseen chip.
 
         Example:
-            >>> round(Effects(100, 10, 0.3, 0.1, 0.2).spread, 3)
+            >>> round(Effects(100, 10, 0.3, 0.1, 0.2).log_error, 3)
             0.386
         """
         chips = max(self.chips, 1)
@@ -108,12 +108,12 @@ class LeftOut:
     sample: Sample
     prior: str
     error: float
-    spread: float
+    log_error: float
 
     @property
     def covered(self) -> bool:
         """Whether the measurement lies in the 90% interval."""
-        return abs(self.error) <= NORMAL * self.spread
+        return abs(self.error) <= NORMAL * self.log_error
 
 
 def priors(samples: Sequence[Sample]) -> list[Prior]:
@@ -146,7 +146,7 @@ def _unseen(
         others = fitted([one for one in samples if one.chip != chip])
         prior = prior_for(others, mine[0].architecture, mine[0].vendor)
         for one, error in zip(mine, predict(mine, prior.figures), strict=True):
-            yield LeftOut(one, prior.name, float(error), prior.effects[one.phase].spread)
+            yield LeftOut(one, prior.name, float(error), prior.effects[one.phase].log_error)
 
 
 def _stretched(prior: Prior, factor: float) -> Prior:
@@ -169,7 +169,7 @@ def _stretches(missed: Sequence[LeftOut]) -> dict[str, float]:
 def _quantile(missed: Sequence[LeftOut]) -> float:
     """The 90% quantile of errors over half intervals, every chip weighing the same."""
     chips = [one.sample.chip for one in missed]
-    size = np.asarray([abs(one.error) / (NORMAL * one.spread) for one in missed])
+    size = np.asarray([abs(one.error) / (NORMAL * one.log_error) for one in missed])
     weight = np.asarray([1.0 / chips.count(chip) for chip in chips])
     order = np.argsort(size)
     reached = np.cumsum(weight[order]) / weight.sum()

@@ -19,7 +19,7 @@ import numpy as np
 from inferbench.calibration.forms import ENERGY, SHARE
 from inferbench.calibration.line import Line
 from inferbench.errors import InferBenchError
-from inferbench.model.intervals import INTERVAL, PER_DOUBLING, UNSEEN, conformal, held
+from inferbench.model.intervals import INTERVAL, PER_DOUBLING, UNSEEN, conformal, covered
 from inferbench.num import Array
 from inferbench.records.fit import FitPart
 from inferbench.records.free import Free
@@ -326,7 +326,7 @@ def _inside(some: Sequence[Unseen], pooled: Sequence[Unseen], figure: str, group
     """Share of some lines in intervals made of the other networks' errors on all chips; NaN of one."""
     if groups < 2:
         return math.nan
-    hits = held([getattr(one, figure) for one in pooled], [one.line.network for one in pooled])
+    hits = covered([getattr(one, figure) for one in pooled], [one.line.network for one in pooled])
     chosen = {id(one) for one in some}
     return float(np.mean([hit for one, hit in zip(pooled, hits, strict=True) if id(one) in chosen]))
 

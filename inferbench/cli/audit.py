@@ -109,7 +109,7 @@ def audit(registry: Registry, owner: str, path: Path) -> Verdict:
         ]
         return Verdict(owner, tuple(faults), ())
     findings: list[Finding] = []
-    held, missing = [], []
+    passed, missing = [], []
     metrics = registry.names("metrics")
     for claim in claims:
         if metrics and claim.metric not in metrics:
@@ -123,7 +123,7 @@ def audit(registry: Registry, owner: str, path: Path) -> Verdict:
             missing.append((f"{LAW}: '{claim.says}'", str(error).splitlines()[0]))
             continue
         if _reached(registry, claim, bound):
-            held.append((LAW, f"'{claim.says}': {_share(claim, bound)}"))
+            passed.append((LAW, f"'{claim.says}': {_share(claim, bound)}"))
             continue
         only = next(_only_with(registry, claim), "")
         found = f"{claim.value:g} claimed, {why or f'the bound is {bound:.4g}'}"
@@ -131,7 +131,7 @@ def audit(registry: Registry, owner: str, path: Path) -> Verdict:
         remedy = "say so in the claim" if only else "correct the claim, or the spec"
         state: State = "doubtful" if only else "fails"
         findings.append(Finding(LAW, state, owner, "claims", f"'{claim.says}'", f"{said}: {found}", remedy))
-    return Verdict(owner, tuple(findings), tuple(held), tuple(missing))
+    return Verdict(owner, tuple(findings), tuple(passed), tuple(missing))
 
 
 def _bound(registry: Registry, claim: Claim) -> tuple[float, str]:

@@ -25,8 +25,8 @@ def badge(verdict: Verdict) -> str:
     """
     fails = sum(finding.state == "fails" for finding in verdict.findings)
     doubts = len(verdict.findings) - fails
-    total = len(verdict.held) + len(verdict.findings)
-    text = f"{fails} of {total} fail" if fails else f"{len(verdict.held)} laws hold"
+    total = len(verdict.passed) + len(verdict.findings)
+    text = f"{fails} of {total} fail" if fails else f"{len(verdict.passed)} laws hold"
     text += f", {doubts} in doubt" if doubts and not fails else ""
     colour = RED if fails else AMBER if doubts else GREEN
     left, right = (round(WIDE * len(words)) + 12 for words in ("InferBench", text))

@@ -66,7 +66,7 @@ def _together(bundle: Bundle, trial: Trial) -> Verdict:
     return Verdict(
         bundle.shown,
         tuple(finding for one in mine for finding in one.findings),
-        tuple(pair for one in mine for pair in one.held),
+        tuple(pair for one in mine for pair in one.passed),
         (*(pair for one in mine for pair in one.missing), *others),
     )
 
@@ -74,9 +74,8 @@ def _together(bundle: Bundle, trial: Trial) -> Verdict:
 def _report(bundle: Bundle, verdict: Verdict, verbose: bool) -> Report:
     fails = [finding for finding in verdict.findings if finding.state == "fails"]
     doubts = [finding for finding in verdict.findings if finding.state == "doubtful"]
-    said = (
-        f"{len(verdict.held)} hold, {len(fails)} fail, {len(doubts)} in doubt, {len(verdict.missing)} missing"
-    )
+    passed, absent = len(verdict.passed), len(verdict.missing)
+    said = f"{passed} hold, {len(fails)} fail, {len(doubts)} in doubt, {absent} missing"
     tables = []
     if verdict.findings:
         rows = tuple(_row(finding) for finding in (*fails, *doubts))
@@ -84,12 +83,12 @@ def _report(bundle: Bundle, verdict: Verdict, verbose: bool) -> Report:
             Table(f"{bundle.shown}: {said}", (Cell("law"), Cell("broken by, found, what to do")), rows)
         )
     else:
-        tables.append(Table(f"{bundle.shown}: {said}", (Cell("law"), Cell("holds for")), _held(verdict)))
+        tables.append(Table(f"{bundle.shown}: {said}", (Cell("law"), Cell("holds for")), _passed(verdict)))
     claims = _claims(verdict)
     tables += [Table("claims", (Cell("claim"), Cell("against the bound")), claims)] if claims else []
     if verbose:
         tables += (
-            [Table("held", (Cell("law"), Cell("holds for")), _held(verdict))] if verdict.findings else []
+            [Table("passed", (Cell("law"), Cell("holds for")), _passed(verdict))] if verdict.findings else []
         )
         missing = tuple((Cell(what), Cell(why)) for what, why in verdict.missing)
         tables += [Table("not judged", (Cell("law"), Cell("why")), missing)] if missing else []
@@ -98,7 +97,7 @@ def _report(bundle: Bundle, verdict: Verdict, verbose: bool) -> Report:
         "target": bundle.shown,
         "sound": verdict.sound,
         "findings": [attrs.asdict(finding) for finding in verdict.findings],
-        "held": [{"law": law, "record": record} for law, record in verdict.held],
+        "held": [{"law": law, "record": record} for law, record in verdict.passed],
         "missing": [{"what": what, "why": why} for what, why in verdict.missing],
     }
     flat = tuple(attrs.asdict(finding) for finding in verdict.findings)
@@ -114,15 +113,15 @@ def _row(finding: Finding) -> tuple[Cell, Cell]:
 
 def _claims(verdict: Verdict) -> tuple[tuple[Cell, Cell], ...]:
     """Claims of the package that can be, and those that can't be judged; the broken ones stand above."""
-    possible = [said.rpartition(": ") for law, said in verdict.held if law == CLAIMS]
+    possible = [said.rpartition(": ") for law, said in verdict.passed if law == CLAIMS]
     unjudged = [(what.partition(": ")[2], why) for what, why in verdict.missing if what.startswith(CLAIMS)]
     rows = [(Cell(claim), Cell(said)) for claim, _, said in possible]
     return (*rows, *((Cell(claim), Cell(f"not judged: {why}", unsure=True)) for claim, why in unjudged))
 
 
-def _held(verdict: Verdict) -> tuple[tuple[Cell, Cell], ...]:
+def _passed(verdict: Verdict) -> tuple[tuple[Cell, Cell], ...]:
     """A row per law, in the order of the laws: how many records it holds for."""
-    counts = Counter(law for law, _ in verdict.held)
+    counts = Counter(law for law, _ in verdict.passed)
     order = [one.name for one in LAWS]
     return tuple(
         (Cell(law), Cell(f"{counts[law]} record{'s' if counts[law] > 1 else ''}"))

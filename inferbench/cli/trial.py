@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
     audits = (audit(registry, target, file) for file in claims)
     for verdict in chain(_verdicts(registry, target, depth == "quick", out), audits):
         findings = [attrs.asdict(finding) for finding in verdict.findings]
-        _say(out, owner=verdict.owner, findings=findings, held=verdict.held, missing=verdict.missing)
+        _say(out, owner=verdict.owner, findings=findings, passed=verdict.passed, missing=verdict.missing)
     _say(out, at="the end", owner="", done=True)
     return 0
 

@@ -146,9 +146,9 @@ def _messages(process: subprocess.Popen[str], limit: float) -> Iterator[Mapping[
 
 
 def _verdict(message: Mapping[str, Any]) -> Verdict:
-    pairs = {key: tuple((str(a), str(b)) for a, b in message[key]) for key in ("held", "missing")}
+    pairs = {key: tuple((str(a), str(b)) for a, b in message[key]) for key in ("passed", "missing")}
     findings = tuple(Finding(**finding) for finding in message["findings"])
-    return Verdict(message["owner"], findings, pairs["held"], pairs["missing"])
+    return Verdict(message["owner"], findings, pairs["passed"], pairs["missing"])
 
 
 @contextmanager

@@ -333,7 +333,7 @@ def _resized(run: Run, whole: Run) -> str:
     fastest = whole.layouts[int(whole.values(whole.layout).ravel()[0])]
     smallest = f"{whole.system.count} is the smallest number with a valid layout (the fastest: {fastest})"
     if "bound" not in numbers:
-        return f"one chip would need {text['held']} with activations and has {text['each']}: {smallest}"
+        return f"one chip would need {text['needed']} with activations and has {text['each']}: {smallest}"
     cache = f"{text['bound_state']} with KV cache, " if numbers["need"] > numbers["weights"] else ""
     return (
         f"one chip holds {text['has']} of the {text['need']} needed: {text['bound']} chips or more for the"

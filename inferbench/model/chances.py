@@ -85,8 +85,8 @@ def beats(metric: Metric, one: Run, other: Run) -> Array:
         True
     """
     sign = -1.0 if metric.better == "higher" else 1.0
-    apart = sign * np.log(_values(metric, other) / _values(metric, one))
-    return _chance(apart, np.hypot(log_error_of(metric, one), log_error_of(metric, other)))
+    distance = sign * np.log(_values(metric, other) / _values(metric, one))
+    return _chance(distance, np.hypot(log_error_of(metric, one), log_error_of(metric, other)))
 
 
 def _values(metric: Metric, run: Run) -> Array:
@@ -94,6 +94,6 @@ def _values(metric: Metric, run: Run) -> Array:
     return np.where(run.values(run.feasible) & (values > 0), values, np.nan)
 
 
-def _chance(apart: Array, error: Array) -> Array:
-    found = normal(apart / np.where(np.asarray(error) > 0, error, np.nan))
-    return np.where(np.isfinite(apart) & np.isfinite(error), found, np.nan)
+def _chance(distance: Array, error: Array) -> Array:
+    found = normal(distance / np.where(np.asarray(error) > 0, error, np.nan))
+    return np.where(np.isfinite(distance) & np.isfinite(error), found, np.nan)

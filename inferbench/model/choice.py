@@ -331,14 +331,14 @@ def _unlike(stack: Stack, chip: Chip, registry: Registry) -> float:
     mark of a generation. Of the most alike chip that a stack was fitted on.
     """
     fitted = fitted_on(stack, registry)
-    return min((_apart(chip, one) + len(set(chip.peak) ^ set(one.peak)) for one in fitted), default=0.0)
+    return min((_distance(chip, one) + len(set(chip.peak) ^ set(one.peak)) for one in fitted), default=0.0)
 
 
 def farness(stack: Stack, chip: Chip, registry: Registry) -> float:
-    return min((_apart(chip, one) for one in fitted_on(stack, registry)), default=0.0)
+    return min((_distance(chip, one) for one in fitted_on(stack, registry)), default=0.0)
 
 
-def _apart(one: Chip, other: Chip) -> float:
+def _distance(one: Chip, other: Chip) -> float:
     """How unlike two chips are: doublings between their peaks in the widest matrix format that both have and
     between their memories' bandwidths, together.
 

@@ -31,7 +31,7 @@ from inferbench.records.run import OpRow, Run
 from inferbench.records.system import Layout
 
 # Arrays that a run takes from the layout chosen at each point.
-_SHARED = ("seconds", "model", "bound_seconds", "roofline", "silicon", "compulsory", "held", "away")
+_SHARED = ("seconds", "model", "bound_seconds", "roofline", "silicon", "compulsory", "needed", "away")
 
 REMEMBERED = 20_000
 """Points up to which the graphs of all layouts are kept in memory."""
@@ -128,7 +128,7 @@ class Best:
         self.rank = before
         fields, rank = _fields(done), _rank(done, items)
         homeless = np.isinf(rank) & np.isinf(before)
-        better = (rank < before) | (homeless & (fields["held"] < self.fields["held"]))
+        better = (rank < before) | (homeless & (fields["needed"] < self.fields["needed"]))
         self.layouts = (*self.layouts, done.layout)
         least = _least_bound(self.fields, fields)
         self._take(better, fields, rank, done)
@@ -258,7 +258,7 @@ def _feasible(
         feasible = feasible & ~idle.where
     if not feasible.all():
         small, unknown = (
-            unfit(case, whole, best.first.reasons, np.asarray(best.fields["held"]), ~fits),
+            unfit(case, whole, best.first.reasons, np.asarray(best.fields["needed"]), ~fits),
             unsupported(np.isfinite(rate), site.peak),
         )
         reasons = (*reasons, *small, *unknown)

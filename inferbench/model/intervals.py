@@ -39,10 +39,10 @@ __all__ = [
     "conformal",
     "conformal_logs",
     "ends",
-    "energy_spreads",
+    "energy_log_errors",
     "error_of",
     "factors",
-    "held",
+    "covered",
     "inside",
     "longest",
     "outside",
@@ -158,12 +158,14 @@ def step_log_errors(
     """
     fit = case.stack.fit
     if np.isnan(fit.energy):
-        return energy_spreads(time, energy, waiting, case.chip.power.tdp * case.system.count)
+        return energy_log_errors(time, energy, waiting, case.chip.power.tdp * case.system.count)
     beyond = outside(case, at)
     return np.hypot(fit.power, beyond), np.hypot(fit.energy, beyond)
 
 
-def energy_spreads(time: Numeric, energy: Energy, waiting: Numeric, limit: float) -> tuple[Numeric, Numeric]:
+def energy_log_errors(
+    time: Numeric, energy: Energy, waiting: Numeric, limit: float
+) -> tuple[Numeric, Numeric]:
     """Log standard errors of mean power and of energy.
 
     Args:
@@ -181,7 +183,7 @@ def energy_spreads(time: Numeric, energy: Energy, waiting: Numeric, limit: float
         coefficients' own.
 
         >>> one = Energy(400.0, 400.0, log_error=0.06)
-        >>> [round(float(s), 4) for s in energy_spreads(0.10, one, 128.0, 700.0)]
+        >>> [round(float(s), 4) for s in energy_log_errors(0.10, one, 128.0, 700.0)]
         [0.0907, 0.068]
     """
     share = waiting / np.where(np.asarray(energy.joules) > 0, energy.joules, 1.0)
@@ -230,7 +232,7 @@ def conformal_logs(logs: Array) -> float:
     return float(some[min(len(some), int(np.ceil((len(some) + 1) * LEVEL))) - 1])
 
 
-def held(errors: Sequence[float], groups: Sequence[str]) -> Array:
+def covered(errors: Sequence[float], groups: Sequence[str]) -> Array:
     """Which errors lie in 90% intervals that are made of the errors of all other groups: an interval's honest
     test.
 
@@ -244,7 +246,7 @@ def held(errors: Sequence[float], groups: Sequence[str]) -> Array:
     Example:
         What a network errs by holds the other's only if that one errs no more.
 
-        >>> held([0.1, 0.1, 0.5], ["a", "a", "b"]).tolist()
+        >>> covered([0.1, 0.1, 0.5], ["a", "a", "b"]).tolist()
         [True, True, False]
     """
     of, found = np.asarray(groups), np.asarray(errors, dtype=np.float64)
@@ -319,9 +321,9 @@ def factors(metric: Metric, run: Run) -> tuple[Array, Array]:
     low, high = bounds(run, INVERSE.get(metric.interval, metric.interval))
     if inverse:
         low, high = 1.0 / high, 1.0 / low
-    if metric.spread is None:
+    if metric.spec_range is None:
         return low, high
-    cheap, dear = (np.log(run.values(one)) for one in metric.spread(run))
+    cheap, dear = (np.log(run.values(one)) for one in metric.spec_range(run))
     return np.exp(-np.hypot(np.log(low), cheap)), np.exp(np.hypot(np.log(high), dear))
 
 

@@ -13,7 +13,7 @@ from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, blamed_on
 from inferbench.model.causes import LAUNCH, idle_seconds
 from inferbench.model.exchange import cost_at
-from inferbench.model.intervals import ISOLATED, ends, energy_spreads, longest
+from inferbench.model.intervals import ISOLATED, ends, energy_log_errors, longest
 from inferbench.num import Array
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
@@ -123,7 +123,7 @@ def cost_rows(
     seconds = _rows(stack.time(cost, op, formats), rows)
     error = _rows(stack.row_error(op, formats), rows)
     energy, seconds = _energy(cost, seconds, op, chip, stack, formats, registry)
-    of_power, of_energy = energy_spreads(error, energy, energy.parts.get("idle", np.nan), chip.power.tdp)
+    of_power, of_energy = energy_log_errors(error, energy, energy.parts.get("idle", np.nan), chip.power.tdp)
     rate = _rows(site.rate(op), rows)
     useful = _rows(op.useful, rows)
     utilization = np.where(useful > 0, useful / (rate * seconds), np.nan)

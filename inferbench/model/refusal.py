@@ -29,7 +29,7 @@ def idle_ranks(at: Point, layout: Layout | None) -> Reason | None:
 
 
 def unfit(
-    case: Case, whole: tuple[Op, ...], reasons: tuple[Reason, ...], held: Array, where: Mask
+    case: Case, whole: tuple[Op, ...], reasons: tuple[Reason, ...], needed: Array, where: Mask
 ) -> tuple[Reason, ...]:
     """The architecture's own reasons, or for a plain lack of memory what the whole network needs."""
     own = tuple(reason for reason in reasons if reason.code != "capacity")
@@ -40,8 +40,8 @@ def unfit(
     each = case.room.capacity
     uneven = Reason(
         "share",
-        "the fullest chip needs {held:B} with activations, has {each:B}",
-        {"held": held, "each": each},
+        "the fullest chip needs {needed:B} with activations, has {each:B}",
+        {"needed": needed, "each": each},
         where & ~short,
     )
     return tuple(reason for reason in (attrs.evolve(total, where=short), uneven) if np.any(reason.where))

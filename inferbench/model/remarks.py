@@ -60,7 +60,7 @@ def _idle_remarks(run: Run, registry: Registry) -> list[str]:
             run.system, run.network, run.phase, stack=run.choice, registry=registry, options=options
         )
         one = evaluate(case, grid, [run.layouts[int(np.ravel(run.layout)[0])]])
-        found = (one.seconds, one.useful, one.items, one.compulsory, one.held)
+        found = (one.seconds, one.useful, one.items, one.compulsory, one.needed)
         return tuple(float(np.ravel(np.asarray(figure))[0]) for figure in found)
 
     whole = figures(run.options)
@@ -78,10 +78,10 @@ def _spill_remarks(run: Run) -> list[str]:
     if "spilled" not in run.flags or len(run.system.chip.tiers) == 1:
         return []
     first, *more = run.system.chip.tiers
-    spread = run.chain["placement"].spread if run.chain else {}
+    level_shares = run.chain["placement"].level_shares if run.chain else {}
     kinds = [
         "cache" if kind == "state" else kind
-        for kind, shares in spread.items()
+        for kind, shares in level_shares.items()
         if any(np.any(np.asarray(shares.get(level, 0.0)) > 0) for level in more)
     ]
     most = show(float(np.max(np.asarray(run.away))), "B")

@@ -41,7 +41,7 @@ class Pass:
     busy: Mapping[str, Numeric]
     energy: Energy
     fits: Mask
-    held: Numeric
+    needed: Numeric
     away: Numeric
     footprint: Footprint
     reasons: tuple[Reason, ...]
@@ -135,7 +135,7 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     fits, reasons = (
         (np.asarray(True), ()) if case.ignore_capacity else (site.placement.fits, site.placement.reasons)
     )
-    held = sum(site.placement.held.values()) if site.placement.held else graph.footprint.total
+    needed = sum(site.placement.resident.values()) if site.placement.resident else graph.footprint.total
     return Pass(
         layout,
         seconds,
@@ -147,7 +147,7 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
         {e: s * passes for e, s in charged.busy.items()},
         energy,
         fits,
-        held,
+        needed,
         site.placement.away,
         graph.footprint,
         reasons,

@@ -30,7 +30,7 @@ class Attention(Op):
         width: Elements of state per position and layer; None: `kv_heads * (qk_dim + v_dim)` (MLA stores a
             latent).
         cached: Whether keys and values are state (a KV cache) or plain activations (an encoder).
-        spread: Context-parallel chips that the resident positions are spread over.
+        cp_ranks: Context-parallel chips that the resident positions are spread over.
         ring: 1 where keys and values go round those chips, 0 where queries do and partial results are
             merged.
 
@@ -54,7 +54,7 @@ class Attention(Op):
     v_dim: Numeric
     width: Numeric | None = None
     cached: bool = True
-    spread: float = 1.0
+    cp_ranks: float = 1.0
     ring: Numeric = 1.0
 
     divides: ClassVar[Mapping[str, tuple[str, ...]]] = {"heads": ("heads", "kv_heads")}
@@ -91,7 +91,7 @@ class Attention(Op):
         """The KV cache."""
         if not self.cached:
             return Bytes()
-        keys = self.keys * (self.ring / self.spread + (1.0 - self.ring))
+        keys = self.keys * (self.ring / self.cp_ranks + (1.0 - self.ring))
         return Bytes(state=self.batch * keys * self.state_width * self.precision.kv)
 
     @property
@@ -122,7 +122,7 @@ class Attention(Op):
             queries=mine.queries * np.where(ring > 0, 1.0 / cp, 1.0),
             keys=mine.keys * np.where(ring > 0, 1.0, 1.0 / cp),
             pairs=mine.pairs / cp,
-            spread=cp,
+            cp_ranks=cp,
             ring=ring,
         )
 

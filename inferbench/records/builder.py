@@ -117,7 +117,7 @@ class OpBuilder(Generic[Options]):
             m=m,
             n=float(n),
             k=float(k),
-            held=0.0 if tied else 1.0,
+            stored=0.0 if tied else 1.0,
             bias=float(n) * bias,
             graph_bytes=graph_bytes,
         )
@@ -159,7 +159,7 @@ class OpBuilder(Generic[Options]):
         *,
         reads: float = 1.0,
         writes: float = 1.0,
-        held: float = 0.0,
+        stored: float = 0.0,
         split: tuple[str, ...] = (),
         kernels: float = 1.0,
     ) -> Iterator[Op]:
@@ -169,7 +169,7 @@ class OpBuilder(Generic[Options]):
             name: In its part.
             elements: Of the result.
             reads, writes: Operands and results per element, means over the `kernels`.
-            held: Parameters.
+            stored: Parameters.
             split: What tensor parallelism may cut.
             kernels: How many launches it stands for.
         """
@@ -180,7 +180,7 @@ class OpBuilder(Generic[Options]):
                 elements=elements,
                 reads=reads,
                 writes=writes,
-                held=float(held),
+                stored=float(stored),
             )
 
     def attend(

@@ -93,7 +93,7 @@ class FitPart:
         error_all: MAPE with the screened rows scored as well.
         constant, roofline: MAPE of the two trivial predictors: a constant, the roofline alone.
         sd: Standard deviation of the logarithm of left-out residuals.
-        spread: Log standard error of the interval: `sd`, or where tails are so heavy that its interval
+        log_error: Log standard error of the interval: `sd`, or where tails are so heavy that its interval
             would hold fewer than nine in ten left-out rows, their conformal quantile (the `(n + 1)
             0.9`-th smallest of n, 50 or more) over 1.645.
         chips: Chips that the rows are of; of a prior alone, as `between` and `software`.
@@ -118,7 +118,7 @@ class FitPart:
     constant: Deviation = math.nan
     roofline: Deviation = math.nan
     sd: Deviation = math.nan
-    spread: Deviation = math.nan
+    log_error: Deviation = math.nan
     chips: int = 0
     between: Deviation = math.nan
     software: Deviation = math.nan

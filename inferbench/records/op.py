@@ -181,7 +181,7 @@ class Gemm(Op):
         n: Columns of the result.
         k: Reduced dimension.
         count: Independent products executed (heads, touched experts).
-        held: Second operands resident, if more than touched (all experts of a layer); None: `count`.
+        stored: Second operands resident, if more than touched (all experts of a layer); None: `count`.
         second: Role of the (k x n) operand: `weights`, or `inputs` for a product of two activations.
         bias: Resident elements beside the matrix (biases), per product.
 
@@ -195,7 +195,7 @@ class Gemm(Op):
     n: Numeric
     k: Numeric
     count: Numeric = 1.0
-    held: Numeric | None = None
+    stored: Numeric | None = None
     second: Literal["weights", "inputs"] = "weights"
     bias: Numeric = 0.0
 
@@ -204,14 +204,14 @@ class Gemm(Op):
         "k": ("k",),
         "vocab": ("n",),
         "heads": ("count",),
-        "experts": ("count", "held"),
+        "experts": ("count", "stored"),
         "rows": ("m",),
     }
 
     def __attrs_post_init__(self) -> None:
         Op.__attrs_post_init__(self)
-        if self.held is None and "experts" in self.split:
-            object.__setattr__(self, "held", self.count)
+        if self.stored is None and "experts" in self.split:
+            object.__setattr__(self, "stored", self.count)
 
     @cached_property
     def useful(self) -> Numeric:
@@ -230,11 +230,11 @@ class Gemm(Op):
 
     @cached_property
     def parameters(self) -> Numeric:
-        """`held` matrices and their biases; none for a product of activations."""
+        """`stored` matrices and their biases; none for a product of activations."""
         if self.second != "weights":
             return 0.0
-        held = self.count if self.held is None else self.held
-        return held * (self.n * self.k + self.bias)
+        stored = self.count if self.stored is None else self.stored
+        return stored * (self.n * self.k + self.bias)
 
 
 @attrs.frozen(kw_only=True, slots=False, eq=False)
@@ -244,7 +244,7 @@ class Elementwise(Op):
     Attributes:
         elements: Elements of the result.
         reads, writes: Activation tensors of that size read and written, in elements per element.
-        held: Resident weights it uses (a norm's scale), in elements.
+        stored: Resident weights it uses (a norm's scale), in elements.
         flops: Vector operations per element, not counted as useful.
         of: What it is a part of (`experts`), where software has a kernel of its own for that; else empty.
     """
@@ -252,7 +252,7 @@ class Elementwise(Op):
     elements: Numeric
     reads: Numeric = 1.0
     writes: Numeric = 1.0
-    held: Numeric = 0.0
+    stored: Numeric = 0.0
     flops: Numeric = 1.0
     of: str = ""
 
@@ -268,7 +268,7 @@ class Elementwise(Op):
         """Activations read and written, weights once."""
         act = self.precision.activations
         return Bytes(
-            weights=self.held * self.precision.weights,
+            weights=self.stored * self.precision.weights,
             inputs=self.elements * self.reads * act,
             outputs=self.elements * self.writes * act,
         )
@@ -280,7 +280,7 @@ class Elementwise(Op):
     @cached_property
     def parameters(self) -> Numeric:
         """Resident weights."""
-        return self.held
+        return self.stored
 
 
 @attrs.frozen(kw_only=True, slots=False, eq=False)
@@ -309,14 +309,14 @@ class Move(Op):
 
     Attributes:
         elements: Elements read and written.
-        held: Resident table elements that it reads from (the embedding); 0: it moves activations.
+        stored: Resident table elements that it reads from (the embedding); 0: it moves activations.
     """
 
     elements: Numeric
-    held: Numeric = 0.0
+    stored: Numeric = 0.0
 
     divides: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "vocab": ("held",),
+        "vocab": ("stored",),
         "n": ("elements",),
         "rows": ("elements",),
     }
@@ -325,14 +325,14 @@ class Move(Op):
     def bytes(self) -> Bytes:
         """Rows read from the table, and written."""
         act = self.precision.activations
-        if isinstance(self.held, float) and self.held == 0.0:
+        if isinstance(self.stored, float) and self.stored == 0.0:
             return Bytes(inputs=self.elements * act, outputs=self.elements * act)
         return Bytes(weights=self.elements * self.precision.weights, outputs=self.elements * act)
 
     @cached_property
     def parameters(self) -> Numeric:
         """The table."""
-        return self.held
+        return self.stored
 
     def exchanges(self, layout: Layout) -> Iterator[Collective]:
         """Sum the partial lookups of a table split by vocabulary."""

@@ -155,30 +155,30 @@ class Placement:
     Attributes:
         homes: Role (`weights`, `state`, `inputs`, `outputs`) to memory level; a role that is missing costs no
             traffic (weights at home in an in-memory-compute array are never read).
-        held: Memory level to bytes needed there per chip.
-        spread: Kind of data (of `KINDS`) to memory level to the share of it that lives there, where not all
-            of it is at the home of its role.
+        resident: Memory level to bytes needed there per chip.
+        level_shares: Kind of data (of `KINDS`) to memory level to the share of it that lives there, where not
+            all of it is at the home of its role.
         fits: Boolean array, broadcastable to the grid.
         reasons: Why not, where not.
     """
 
     homes: Mapping[str, str]
-    held: Mapping[str, Numeric]
+    resident: Mapping[str, Numeric]
     fits: Any = True
     reasons: tuple[Reason, ...] = ()
-    spread: Mapping[str, Mapping[str, Numeric]] = attrs.field(factory=dict)
+    level_shares: Mapping[str, Mapping[str, Numeric]] = attrs.field(factory=dict)
 
     def shares(self, op: Op, role: str) -> Mapping[str, Numeric]:
         """Memory level to the share of an operator's bytes in a role that come from it; empty: no traffic."""
         home = self.homes.get(role)
         if home is None:
             return {}
-        return self.spread.get(kind_of(op, role), {home: 1.0}) if self.spread else {home: 1.0}
+        return self.level_shares.get(kind_of(op, role), {home: 1.0}) if self.level_shares else {home: 1.0}
 
     @property
     def away(self) -> Numeric:
         """Bytes per chip that live in another level than the first."""
-        return sum(list(self.held.values())[1:], 0.0)
+        return sum(list(self.resident.values())[1:], 0.0)
 
     @classmethod
     def over_tiers(cls, graph: Graph, chip: Chip) -> Placement:
@@ -193,8 +193,8 @@ class Placement:
         if not more or np.all(np.asarray(graph.footprint.total) <= chip.memory[first].capacity):
             return cls.everything_in(first, graph, chip)
         amounts = _amounts(graph)
-        held: dict[str, Numeric] = {}
-        spread: dict[str, dict[str, Numeric]] = {kind: {} for kind in amounts}
+        resident: dict[str, Numeric] = {}
+        level_shares: dict[str, dict[str, Numeric]] = {kind: {} for kind in amounts}
         rest = dict(amounts)
         for level in (first, *more):
             size = chip.memory[level].capacity
@@ -202,13 +202,13 @@ class Placement:
             for kind, amount in amounts.items():
                 taken = np.minimum(rest[kind], room)
                 rest[kind], room = rest[kind] - taken, room - taken
-                held[level] = held.get(level, 0.0) + taken
+                resident[level] = resident.get(level, 0.0) + taken
                 none = 1.0 if level == first else 0.0  # nothing of a kind is where all of it would be
-                spread[kind][level] = np.where(amount > 0, taken / np.maximum(amount, _TINY), none)
+                level_shares[kind][level] = np.where(amount > 0, taken / np.maximum(amount, _TINY), none)
         need, has = graph.footprint.total, chip.capacity
         fits = np.asarray(need) <= (np.inf if np.isnan(has) else has)
         reason = Reason("capacity", "needs {need:B} per chip, has {has:B}", {"need": need, "has": has}, ~fits)
-        return cls(dict.fromkeys(ROLES, first), held, fits, () if fits.all() else (reason,), spread)
+        return cls(dict.fromkeys(ROLES, first), resident, fits, () if fits.all() else (reason,), level_shares)
 
     @classmethod
     def everything_in(cls, level: str, graph: Graph, chip: Chip) -> Placement:

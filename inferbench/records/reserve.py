@@ -67,7 +67,7 @@ class Reserve:
         return cls(share)
 
 
-def bytes_per_chip(needs: Footprint, held: Numeric, reserve: Reserve, chip: Chip) -> dict[str, Numeric]:
+def bytes_per_chip(needs: Footprint, needed: Numeric, reserve: Reserve, chip: Chip) -> dict[str, Numeric]:
     """Bytes per chip: what the fullest one must hold, by what it is, what the engine keeps, what there is.
 
     Activations are those of the largest operator; a reserve of 0 counts nothing that an engine keeps for
@@ -75,7 +75,7 @@ def bytes_per_chip(needs: Footprint, held: Numeric, reserve: Reserve, chip: Chip
 
     Args:
         needs: Of the fullest pipeline stage.
-        held: What it must hold in all its levels, as its architecture counts it.
+        needed: What it must hold in all its levels, as its architecture counts it.
         reserve: What the engine keeps.
         chip: With its levels of memory.
     """
@@ -83,7 +83,7 @@ def bytes_per_chip(needs: Footprint, held: Numeric, reserve: Reserve, chip: Chip
         "weights_bytes": needs.weights,
         "cache_bytes": needs.state,
         "activations_bytes": needs.activations,
-        "needed_bytes": held,
+        "needed_bytes": needed,
         "reserve_bytes": reserve.of(chip.memory[chip.main].capacity),
         "capacity_bytes": chip.capacity,
     }

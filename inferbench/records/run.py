@@ -56,7 +56,7 @@ class Run:
         log_error: Log standard error of `seconds`; NaN under a stack that was not fitted.
         power_log_error, energy_log_error: The same of mean power and of joules, errors of the time in them.
         feasible: Boolean mask.
-        held, away: Bytes that the fullest chip must hold; those of them beyond the first level of memory.
+        needed, away: Bytes that the fullest chip must hold; those of them beyond the first level of memory.
         footprint: The same by what it is: weights, cache (state), activations.
         reasons: Why not.
         reserve: What the engine keeps for itself.
@@ -95,7 +95,7 @@ class Run:
     busy: Mapping[str, Array]
     energy: Energy
     feasible: Mask
-    held: Array
+    needed: Array
     away: Array
     footprint: Footprint
     reasons: tuple[Reason, ...]
@@ -256,7 +256,7 @@ class Run:
     @property
     def memory(self) -> dict[str, Numeric]:
         """Bytes per chip, as `bytes_per_chip` counts them."""
-        return bytes_per_chip(self.footprint, self.held, self.reserve, self.system.chip)
+        return bytes_per_chip(self.footprint, self.needed, self.reserve, self.system.chip)
 
     @property
     def wall_watts(self) -> Numeric:
@@ -337,7 +337,7 @@ class Metric:
         interval: Whose error it has under a fitted stack: the step's time, its power or its energy, at the
             chips or at the wall; `rate` is per time, `per_energy` per energy. Such a metric is followed by
             `<name>_low` and `<name>_high` in JSON.
-        spread: Run to low and high factor of what it takes from ranges in specs (a price), beside the
+        spec_range: Run to low and high factor of what it takes from ranges in specs (a price), beside the
             interval; None: nothing.
         role: What scores over a space take it for, of `ROLES`.
         chain: Which chain of formulas `run --explain` prints for it; None: none.
@@ -354,7 +354,7 @@ class Metric:
     shown_in: frozenset[str] = SCREENS
     kind: Literal["number", "fraction", "text"] = "number"
     interval: Whose | None = None
-    spread: Callable[[Run], tuple[Any, Any]] | None = None
+    spec_range: Callable[[Run], tuple[Any, Any]] | None = None
     role: Role | None = None
     chain: Chain | None = None
 

@@ -51,7 +51,7 @@ def fit_report(found: FittedStack, verbose: bool, after: tuple[Next, ...]) -> Re
     """
     if found.kernels is not None:
         return _of_kernels(found, found.kernels, verbose, after)
-    data = {"schema": "inferbench.calibrate/4", **found.to_dict()}
+    data = {"schema": "inferbench.calibrate/5", **found.to_dict()}
     rows = tuple({"part": name, **_errors_of(part)} for name, part in found.fit.parts.items())
     return Report((_parts(found), _plain_parameters(found)), data, rows, after)
 
@@ -105,7 +105,7 @@ def _of_kernels(found: FittedStack, kernels: Calibration, verbose: bool, after: 
     rows = tuple(_row(fitted) for fitted in kernels.fits)
     data = {
         **found.to_dict(),
-        "schema": "inferbench.calibrate/4",
+        "schema": "inferbench.calibrate/5",
         "software": list(kernels.software),
         "kernels": list(rows),
         "refused": kernels.refused,
@@ -130,7 +130,7 @@ def _row(fitted: Fitted) -> dict[str, Any]:
         "screened": part.screened,
         **{f"mape_{field}": _fraction(getattr(part, field)) for _, field in ERRORS},
         "sd": part.sd,
-        "spread": part.spread,
+        "log_error": part.log_error,
         "coverage": part.coverage,
     }
     row |= {free.path: value for free, value in zip(fitted.frees, fitted.values, strict=True)}

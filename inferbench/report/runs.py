@@ -118,14 +118,14 @@ def _system_title(run: Run, index: tuple[int, ...]) -> str:
 def _fits_row(runs: Sequence[Run], index: tuple[int, ...]) -> tuple[Cell, ...]:
     cells = [Cell("fits?")]
     for run in runs:
-        held, has = (
-            float(run.values(run.held)[index]),
+        needed, has = (
+            float(run.values(run.needed)[index]),
             run.system.chip.capacity,
         )
         if bool(run.values(run.feasible)[index]):
             each = " each" if run.system.count > 1 else ""
             word, note = _fits_word(run)
-            cells.append(Cell(f"{word} {_share(held, has)}{each}", (*note, *_fallback_note(run, index))))
+            cells.append(Cell(f"{word} {_share(needed, has)}{each}", (*note, *_fallback_note(run, index))))
         else:
             cells.append(Cell("no", (f"{run.system}: {reason_at(run, index)}",)))
     return tuple(cells)
@@ -142,12 +142,12 @@ def _fits_word(run: Run) -> tuple[str, tuple[str, ...]]:
     return "yes", ()
 
 
-def _share(held: float, has: float) -> str:
+def _share(needed: float, has: float) -> str:
     if math.isnan(has):
-        return show(held, "B")
+        return show(needed, "B")
     size, unit = show(has, "B").split(" ")
     scale = has / float(size.replace(",", ""))
-    return f"{show(held / scale)}/{float(size.replace(',', '')):g} {unit}"
+    return f"{show(needed / scale)}/{float(size.replace(',', '')):g} {unit}"
 
 
 def _fallback_note(run: Run, index: tuple[int, ...]) -> tuple[str, ...]:

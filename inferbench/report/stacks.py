@@ -110,7 +110,7 @@ def _parts(parts: Mapping[str, FitPart], full: bool) -> Table:
         "constant",
         "roofline",
         "nine in ten",
-        "held",
+        "covered",
     ]
     rows = tuple((Cell(name), *(_cell(text) for text in _figures(part, prior))) for name, part in shown)
     left = len(parts) - len(shown)
@@ -118,7 +118,7 @@ def _parts(parts: Mapping[str, FitPart], full: bool) -> Table:
         "between, software, rest: deviations of the logarithm between chips, versions and what is left"
         if prior
         else "error: mean of rows left out; constant, roofline: of the two trivial predictors",
-        "nine in ten: factors between which they lie; held: share that did",
+        "nine in ten: factors between which they lie; covered: share that did",
         *([f"{left} more under -v"] if left else []),
     )
     used = [0, *(k for k in range(1, len(names) + 1) if any(row[k].text != DASH for row in rows))]
@@ -141,7 +141,7 @@ def _figures(part: FitPart, prior: bool) -> Iterator[str]:
         )
     for percent in (part.error, part.constant, part.roofline):
         yield f"{float(f'{percent:.2g}'):g} %" if math.isfinite(percent) else DASH
-    yield _off(part.spread) or DASH
+    yield _off(part.log_error) or DASH
     yield f"{100 * part.coverage:.0f} %" if math.isfinite(part.coverage) else DASH
 
 

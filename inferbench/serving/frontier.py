@@ -126,7 +126,7 @@ def points_of(
         refusals: Layouts left out already, by reason.
     """
     blocks = [block for one in replicas for block in _alone(asked, system, one)]
-    blocks += _apart(asked, system, replicas)
+    blocks += _disaggregated(asked, system, replicas)
     columns = (
         {name: np.concatenate([block.columns[name] for block in blocks]) for name in blocks[0].columns}
         if blocks
@@ -177,7 +177,7 @@ def _alone(asked: Question, system: System, one: Replica) -> Iterator[_Block]:
         yield _columns(asked, system, one, served, copies * watts, extra, names, room)
 
 
-def _apart(asked: Question, system: System, replicas: Sequence[Replica]) -> list[_Block]:
+def _disaggregated(asked: Question, system: System, replicas: Sequence[Replica]) -> list[_Block]:
     """Points with some replicas for prompts and the others for tokens, as few for prompts as keep up."""
     blocks = []
     for prompts in _worth(replicas):

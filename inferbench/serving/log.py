@@ -34,7 +34,7 @@ class Prefixes:
     """Positions of earlier prompts that are still there, the longest unused given up first."""
 
     def __init__(self) -> None:
-        self.held: OrderedDict[object, int] = OrderedDict()
+        self.kept: OrderedDict[object, int] = OrderedDict()
         self.total = 0
 
     def known(self, log: Log, i: int) -> int:
@@ -43,15 +43,15 @@ class Prefixes:
         found = 0
         if asked.hashes:
             for one in asked.hashes[i]:
-                if one not in self.held:
+                if one not in self.kept:
                     break
-                self.held.move_to_end(one)
+                self.kept.move_to_end(one)
                 found += HASHED
         elif asked.session is not None and asked.history is not None:
             key = ("session", int(asked.session[i]))
-            if key in self.held:
-                self.held.move_to_end(key)
-                found = min(self.held[key], int(asked.history[i]))
+            if key in self.kept:
+                self.kept.move_to_end(key)
+                found = min(self.kept[key], int(asked.history[i]))
         return min(found, log.prompt[i] - 1)
 
     def keep(self, log: Log, i: int, room: float) -> None:
@@ -65,10 +65,10 @@ class Prefixes:
         self.shrink(room)
 
     def _put(self, key: object, size: int) -> None:
-        self.total += size - self.held.pop(key, 0)
-        self.held[key] = size
+        self.total += size - self.kept.pop(key, 0)
+        self.kept[key] = size
 
     def shrink(self, room: float) -> None:
         """Give up the longest unused until the rest fits."""
-        while self.total > room and self.held:
-            self.total -= self.held.popitem(last=False)[1]
+        while self.total > room and self.kept:
+            self.total -= self.kept.popitem(last=False)[1]

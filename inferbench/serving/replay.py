@@ -14,7 +14,7 @@ from inferbench.serving.log import Log
 from inferbench.serving.requests import Requests
 from inferbench.serving.tabulated import StepTable
 
-__all__ = ["Watch", "apart", "replay"]
+__all__ = ["Watch", "replay_disaggregated", "replay"]
 
 Watch = Callable[[int, int], None]
 _ARRIVES, _ENDS, _MOVED = range(3)
@@ -41,7 +41,7 @@ def replay(
     return log, engines
 
 
-def apart(
+def replay_disaggregated(
     requests: Requests,
     prompts: Sequence[StepTable],
     tokens: Sequence[StepTable],

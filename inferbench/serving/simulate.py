@@ -19,7 +19,7 @@ from inferbench.serving.engine import Engine, Rules
 from inferbench.serving.errors import scheduler_error
 from inferbench.serving.log import Log
 from inferbench.serving.outcome import Outcome, outcome
-from inferbench.serving.replay import Watch, apart, replay
+from inferbench.serving.replay import Watch, replay, replay_disaggregated
 from inferbench.serving.replica import Question, cache_bytes
 from inferbench.serving.replicas import per_byte
 from inferbench.serving.requests import Requests
@@ -332,7 +332,7 @@ def _replayed(
     chips = min(plan.layout.chips, plan.prompts[1].chips)
     moved = cache_bytes(plan.asked, plan.asked.case(System(plan.system.chip), "token"))
     each = float(np.ravel(moved)[0]) / plan.asked.traffic.prompt
-    return apart(requests, *tables, rules, each * per_byte(plan.system, chips), watch)
+    return replay_disaggregated(requests, *tables, rules, each * per_byte(plan.system, chips), watch)
 
 
 def _capacity(plan: Plan, requests: Requests, tables: Tables) -> float:

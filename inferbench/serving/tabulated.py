@@ -372,10 +372,10 @@ def _room(run: Run, asked: Question, span: Span, reserve: float) -> float:
     """
     if asked.ignore_capacity:
         return np.inf
-    chip, held = run.system.chip, _at(run, run.held)
+    chip, needed = run.system.chip, _at(run, run.needed)
     level = chip.memory[chip.main]
     contexts, batches = np.asarray(run.grid.axes["context"]), np.asarray(run.grid.axes["batch"])
-    at_mean = np.array([np.interp(span.mean, contexts, row) for row in held])
+    at_mean = np.array([np.interp(span.mean, contexts, row) for row in needed])
     each = (at_mean[-1] - at_mean[0]) / (batches[-1] - batches[0])
     fixed = at_mean[0] - each * batches[0]
     free = (level.capacity - fixed) * (1.0 - reserve)

@@ -67,7 +67,7 @@ def _fault(key: str, kinds: Iterable[str]) -> tuple[str, str] | None:
     """What is wrong with a key, and the remedy."""
     kind, _, rest = key.partition(".")
     if kind not in kinds:
-        near = [known for known in sorted(kinds) if _apart(kind, known) <= (1 if len(known) < 6 else 2)]
+        near = [known for known in sorted(kinds) if _distance(kind, known) <= (1 if len(known) < 6 else 2)]
         return (f"'{kind}' is no kind of operator", f"did you mean '{near[0]}'?") if near else None
     if not rest or kind in OPEN:
         return None
@@ -93,7 +93,7 @@ def _precision(text: str, kind: str) -> bool:
     return True
 
 
-def _apart(one: str, other: str) -> int:
+def _distance(one: str, other: str) -> int:
     """Letters to insert, leave out, replace, or swap with their neighbour (Damerau 1964), between two
     words.
     """

@@ -56,7 +56,7 @@ def ops_at(recipe: Recipe, at: Point) -> Op:
         return Elementwise(name="elementwise", precision=precision, elements=batch * n, reads=2.0)
     if kind == "reduce":
         return Reduce(name="reduce", precision=precision, elements=batch * n, results=batch)
-    return Move(name="move", precision=precision, elements=batch * n, held=n * k)
+    return Move(name="move", precision=precision, elements=batch * n, stored=n * k)
 
 
 def at_points(

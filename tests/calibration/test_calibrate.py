@@ -421,7 +421,7 @@ def test_the_report_as_json(cli, tmp_path):
     code, said, _ = cli("calibrate", str(source), "--chip", "h100-sxm", "--stack", "mine", "--format", "json")
     assert code == 0
     data = json.loads(said)
-    assert data["schema"] == "inferbench.calibrate/4"
+    assert data["schema"] == "inferbench.calibrate/5"
     assert data["kernels"][0]["kernel"] == "gemm"
     assert data["kernels"][0]["efficiency.compute"] == pytest.approx(0.7, rel=0.01)
 

@@ -39,7 +39,7 @@ def test_of_one_network_nothing_can_be_left_out():
 def test_intervals_of_networks_that_agree_are_narrower_than_the_class():
     found = networks_left_out([step(name, 4e-3) for name in "abcdef"], PRIOR)
     # Without one network five are left, none of which errs: (5 x 0 + 2 (0.09 + 0.16)) / 7 = 0.27 squared.
-    assert found[0].spread == pytest.approx(0.267, abs=0.02)
+    assert found[0].log_error == pytest.approx(0.267, abs=0.02)
 
 
 def test_versions_share_the_weight_of_their_network():

@@ -60,10 +60,10 @@ def test_chips_left_out_lie_in_their_intervals_nine_times_in_ten():
     assert 0.82 <= np.mean([one.covered for one in missed]) <= 0.97
 
 
-def test_the_spread_of_an_unseen_chip_holds_all_three_effects_and_the_error_of_the_mean():
+def test_the_error_of_an_unseen_chip_holds_all_three_effects_and_the_error_of_the_mean():
     # 0.09 (1 + 1/9) + 0.01 + 0.04 = 0.15
-    assert Effects(90, 9, 0.3, 0.1, 0.2).spread == pytest.approx(math.sqrt(0.15))
-    assert Effects(90, 9, 0.3, 0.1, 0.2, 2.0).spread == pytest.approx(2.0 * math.sqrt(0.15))
+    assert Effects(90, 9, 0.3, 0.1, 0.2).log_error == pytest.approx(math.sqrt(0.15))
+    assert Effects(90, 9, 0.3, 0.1, 0.2, 2.0).log_error == pytest.approx(2.0 * math.sqrt(0.15))
 
 
 def test_an_operator_takes_as_long_as_its_slowest_engine_and_its_waits():
@@ -127,7 +127,7 @@ def test_shipped_priors_say_what_they_rest_on():
         assert set(stack.fit.steps) == {"decode", "generate"}
         for part in stack.fit.parts.values():
             # The interval is no narrower than what differs between rows of one chip.
-            assert part.spread > 0.5 * part.sd > 0
+            assert part.log_error > 0.5 * part.sd > 0
 
 
 def test_a_written_prior_reads_back(known):
@@ -140,4 +140,4 @@ def test_a_written_prior_reads_back(known):
     assert stack.figures.efficiency["memory"]["default"] == pytest.approx(
         math.exp(prior.figures[0]), abs=1e-3
     )
-    assert stack.fit.steps["decode"] == pytest.approx(prior.effects["decode"].spread, abs=1e-3)
+    assert stack.fit.steps["decode"] == pytest.approx(prior.effects["decode"].log_error, abs=1e-3)

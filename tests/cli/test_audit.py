@@ -41,7 +41,7 @@ class TestAudit:
     def test_what_the_memory_allows_is_possible(self, tmp_path):
         verdict = audit(installed(), OWNER, written(tmp_path, (400, "")))
         assert verdict.findings == ()
-        ((law, said),) = verdict.held
+        ((law, said),) = verdict.passed
         assert law == "claims-are-possible"
         assert said == "'claim 1': possible, at 75% of the bound"
 
@@ -66,7 +66,7 @@ class TestAudit:
         path = written(tmp_path, (400, ""))
         path.write_text(path.read_text().replace("b200", "nobody-9"))
         verdict = audit(installed(), OWNER, path)
-        assert (verdict.findings, verdict.held) == ((), ())
+        assert (verdict.findings, verdict.passed) == ((), ())
         ((what, why),) = verdict.missing
         assert what == "claims-are-possible: 'claim 1'"
         assert "unknown chip" in why

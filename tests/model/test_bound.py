@@ -85,7 +85,7 @@ def test_the_cut_of_a_pipeline_does_not_depend_on_the_other_precisions(run):
     both = run("3xtoy-chip:pp3", precision=["fp8", "bf16"], batch=9)
     for k, name in enumerate(("fp8", "bf16")):
         alone = run("3xtoy-chip:pp3", precision=name, batch=9)
-        for field in ("model", "bound_seconds", "held"):
+        for field in ("model", "bound_seconds", "needed"):
             assert np.ravel(both.values(getattr(both, field)))[k] == one(getattr(alone, field))
 
 

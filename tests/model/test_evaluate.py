@@ -80,14 +80,14 @@ def test_tensor_parallel_halves_the_weights_and_adds_an_exchange(run):
     assert [row.name for row in result.ops] == ["layer", "layer.all_reduce", "head", "head.all_gather"]
     assert one(result.silicon) == pytest.approx(5 * 50.015 * US, rel=1e-14)
     assert one(result.roofline) == pytest.approx(5 * 100 * US / 2, rel=1e-14)
-    assert one(result.held) == 2.5e8 + 15e3
+    assert one(result.needed) == 2.5e8 + 15e3
 
 
 def test_a_pipeline_takes_the_sum_of_its_stages_at_batch_1(run):
     """All five products one after the other, and one hand-over of 10 kB: 1.1 us."""
     result = run("2xtoy-chip:pp2")
     assert one(result.seconds) == pytest.approx((5 * 100.02 + 1.1) * US, rel=1e-14)
-    assert one(result.held) == 3e8 + 20e3
+    assert one(result.needed) == 3e8 + 20e3
 
 
 def test_a_full_pipeline_takes_its_fullest_stage_per_microbatch(run):
@@ -188,7 +188,7 @@ def test_counts_never_wrap(run, toy):
         result.seconds,
         result.roofline,
         result.compulsory,
-        result.held,
+        result.needed,
         result.items,
     ):
         assert np.asarray(array).dtype == np.float64

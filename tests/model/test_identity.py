@@ -34,7 +34,7 @@ FIELDS = (
     "silicon",
     "useful",
     "compulsory",
-    "held",
+    "needed",
     "items",
     "peak",
     "feasible",
@@ -109,7 +109,7 @@ def test_more_work_takes_no_less_time_on_ideal_software(system, workload):
     layout.
     """
     run = on(system, "ideal", workload)
-    for field in (run.roofline, run.model, run.bound_seconds, run.held):
+    for field in (run.roofline, run.model, run.bound_seconds, run.needed):
         for axis in (0, 1):
             values = run.values(field)
             known = np.isfinite(values).all(axis=axis, keepdims=True)

@@ -27,7 +27,7 @@ LAYOUTS = (
 )
 # One server's software for all: the best one depends on the precisions that are asked for together.
 SERVER = "sglang-serving-h200"
-FIELDS = ("seconds", "model", "bound_seconds", "silicon", "roofline", "held", "feasible")
+FIELDS = ("seconds", "model", "bound_seconds", "silicon", "roofline", "needed", "feasible")
 
 
 def run(layout, phase="decode", chip="h200", network="mixtral-8x7b", **more):

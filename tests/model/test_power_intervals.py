@@ -13,7 +13,7 @@ import pytest
 import inferbench as ib
 from inferbench.model.document import results
 from inferbench.model.evaluate import evaluate, prepare
-from inferbench.model.intervals import INTERVAL, bounds, energy_spreads
+from inferbench.model.intervals import INTERVAL, bounds, energy_log_errors
 from inferbench.model.operators import cost_rows
 from inferbench.records.measurement import Measurement
 from inferbench.records.system import System
@@ -57,7 +57,7 @@ def test_an_error_of_time_moves_power_and_energy_as_the_model_itself_does(second
 
     here, later = at(seconds), at(seconds * (1 + 1e-6))
     sure = attrs.evolve(here, log_error=0.0)
-    power, energy = energy_spreads(1e-6, sure, here.parts["idle"], chip.power.tdp)
+    power, energy = energy_log_errors(1e-6, sure, here.parts["idle"], chip.power.tdp)
     assert power == pytest.approx(abs(np.log(later.watts / here.watts)), rel=1e-3)
     assert energy == pytest.approx(np.log(later.joules / here.joules), rel=1e-3)
 
@@ -66,14 +66,14 @@ def test_errors_of_time_and_of_coefficients_are_joined_in_quadrature():
     # A quarter of the energy is baseline. Time 0.4: power 0.3, energy 0.1; with 0.4 of the coefficients' own
     # 0.5 and 0.412.
     one = ib.Energy(100.0, 100.0, log_error=0.4)
-    power, energy = energy_spreads(0.4, one, 25.0, 700.0)
+    power, energy = energy_log_errors(0.4, one, 25.0, 700.0)
     assert power == pytest.approx(0.5)
     assert energy == pytest.approx(math.sqrt(0.17))
 
 
 def test_at_the_limit_energy_follows_time_and_power_does_not_rise():
     at_limit = ib.Energy(700.0, 700.0, log_error=0.0)
-    assert energy_spreads(0.1, at_limit, 100.0, 700.0)[1] == pytest.approx(0.1)
+    assert energy_log_errors(0.1, at_limit, 100.0, 700.0)[1] == pytest.approx(0.1)
 
 
 def test_no_interval_reaches_beyond_the_limit():

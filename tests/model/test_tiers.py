@@ -72,7 +72,7 @@ def test_what_spills_is_read_from_where_it_lies():
     assert any(
         "don't fit into memory.hbm and are read from memory.host" in said for said in run.notes.values()
     )
-    assert float(np.squeeze(run.away)) == pytest.approx(float(np.squeeze(run.held)) - 5 * GB, rel=1e-9)
+    assert float(np.squeeze(run.away)) == pytest.approx(float(np.squeeze(run.needed)) - 5 * GB, rel=1e-9)
 
 
 def test_the_cache_spills_before_the_weights_that_every_step_reads():
@@ -80,14 +80,14 @@ def test_the_cache_spills_before_the_weights_that_every_step_reads():
     of = chip(host=MemoryLevel(1000 * GB, 50e9))
     _, run = seconds(of, batch=200, context=8192)
     cache = 200 * 8192 * 65_536
-    room = 80 * GB - float(np.squeeze(run.held - run.footprint.state)) + 128_256 * 4096
+    room = 80 * GB - float(np.squeeze(run.needed - run.footprint.state)) + 128_256 * 4096
     assert float(np.squeeze(run.bound_seconds)) == pytest.approx((cache - room) / 50e9, rel=1e-3)
 
 
 def test_experts_spill_before_the_cache():
     of = chip(hbm=30 * GB, host=MemoryLevel(1000 * GB, 50e9))
     _, run = seconds(of, "mixtral-8x7b/decode", batch=1, context=4096)
-    shares = run.chain["placement"].spread
+    shares = run.chain["placement"].level_shares
     assert float(np.min(shares["state"]["hbm"])) == 1.0
     assert float(np.min(shares["weights"]["hbm"])) == 1.0
     assert 0 < float(np.squeeze(shares["experts"]["host"])) < 1

@@ -107,8 +107,8 @@ def test_groq_smallest_layout_of_70b_is_336_chips():
     assert (found.chips, str(found.layout)) == (336, "tp8pp42")
     layer = (PARAMETERS - 2 * TABLE - 8192) / 80
     assert 2 * layer / 8 < 230e6 < 3 * layer / 8
-    held = one(run("336xgroq-lpu:tp8pp42").held)
-    assert held == pytest.approx(2 * layer / 8 + 2 * KV / 80 * 2048 / 8, rel=1e-3)
+    needed = one(run("336xgroq-lpu:tp8pp42").needed)
+    assert needed == pytest.approx(2 * layer / 8 + 2 * KV / 80 * 2048 / 8, rel=1e-3)
 
 
 def test_groq_ignoring_capacity_8b_takes_a_tenth_of_a_millisecond():
@@ -143,7 +143,7 @@ def test_tensor_parallel_divides_the_weights_and_reduces_twice_a_layer(degree):
     reduces = [row for row in result.ops if row.name.endswith("all_reduce") and row.repeat == 80]
     assert [row.name for row in reduces] == ["o.all_reduce", "down.all_reduce"]
     norms = 161 * 8192  # every chip has all of them
-    assert one(result.held) == pytest.approx(
+    assert one(result.needed) == pytest.approx(
         (PARAMETERS - norms) / degree + norms + KV * 2048 / degree, rel=1e-4
     )
     assert one(result.roofline) == pytest.approx(read_per_token(2048) / 3.35e12 / degree, rel=1e-5)

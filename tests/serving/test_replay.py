@@ -12,7 +12,7 @@ from inferbench.errors import InferBenchError
 from inferbench.records.system import Layout
 from inferbench.serving.engine import Rules
 from inferbench.serving.outcome import outcome
-from inferbench.serving.replay import apart, replay
+from inferbench.serving.replay import replay, replay_disaggregated
 from inferbench.serving.requests import Lengths, Requests, at_a_rate, in_a_loop
 from inferbench.serving.tabulated import Axis, StepTable
 
@@ -89,7 +89,7 @@ def test_pieces_of_a_prompt():
 
 def test_disaggregated_moves_the_cache_in_between():
     rules = Rules(policy="prompts", chunk=100.0), Rules(policy="tokens")
-    log, _ = apart(asked([0.0], [100], [11]), [toy()], [toy()], rules, 1e-4)
+    log, _ = replay_disaggregated(asked([0.0], [100], [11]), [toy()], [toy()], rules, 1e-4)
     # 100 ms, 100 positions of 0.1 ms, ten steps.
     assert log.first == pytest.approx([0.1])
     assert log.done == pytest.approx([0.21])

@@ -41,7 +41,7 @@ def test_a_bare_run_has_the_seconds_and_watts_of_a_full_one(network, layout):
     grid = Grid.of({"batch": BATCHES, "context": [512.0, 4096.0]}, ["bf16", "fp8"])
     bare = evaluate(attrs.evolve(case, bare=True, causes=False), grid, [cut])
     whole = evaluate(full, grid, [cut])
-    for name in ("seconds", "model", "bound_seconds", "roofline", "held"):
+    for name in ("seconds", "model", "bound_seconds", "roofline", "needed"):
         np.testing.assert_array_equal(getattr(bare, name), getattr(whole, name))
     np.testing.assert_array_equal(bare.energy.watts, whole.energy.watts)
     np.testing.assert_array_equal(bare.feasible, whole.feasible)

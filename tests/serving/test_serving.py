@@ -14,7 +14,7 @@ from inferbench.records.grid import Grid
 from inferbench.records.system import Layout, System, SystemName
 from inferbench.serving.engine import Rules
 from inferbench.serving.frontier import frontier, goodput, pareto
-from inferbench.serving.replay import apart, replay
+from inferbench.serving.replay import replay, replay_disaggregated
 from inferbench.serving.replica import Mixed, Question, Replica, replica
 from inferbench.serving.requests import Lengths, at_a_rate, in_a_loop
 from inferbench.serving.steady_state import (
@@ -130,7 +130,7 @@ class TestAgainstReplay:
 
     def test_disaggregated(self, name, network, users):
         middle, table = served(name, network)
-        found = seen(apart(loop(users), [table], [table] * 2, SPLIT, 0.0)[0])
+        found = seen(replay_disaggregated(loop(users), [table], [table] * 2, SPLIT, 0.0)[0])
         steps = middle.plain
         formula = disaggregated(steps, steps, TRAFFIC, (1.0, 2.0))
         inside = np.asarray(formula.rate * steps.prefill)[:, 0] + steps.batch[:, 0]
@@ -156,7 +156,7 @@ def test_first_token_under_poisson_arrivals(share):
     for formula, loads, again in (
         (alone, alone.share, lambda asked: replay(asked, [table], WHOLE)),
         (riding, mixing, lambda asked: replay(asked, [table], CUT)),
-        (split, split.share, lambda asked: apart(asked, [table], [table] * 2, SPLIT, 0.0)),
+        (split, split.share, lambda asked: replay_disaggregated(asked, [table], [table] * 2, SPLIT, 0.0)),
     ):
         i = int(np.argmin(abs(loads[:, 0] - share)))
         found = seen(again(at_a_rate(float(formula.rate[i, 0]), 6000, *LENGTHS))[0])
@@ -217,10 +217,10 @@ class TestMixedStep:
         def total(ops: Any, what: Any) -> float:
             return float(np.squeeze(sum(what(op) for op in ops)))
 
-        def held(ops: Any) -> float:
+        def stored(ops: Any) -> float:
             return total(ops, lambda op: op.parameters * op.instances)
 
-        assert held(mixed_ops) == held(plain_ops)
+        assert stored(mixed_ops) == stored(plain_ops)
         # 80 layers of 855,638,016 weights: 264 rows instead of 8, 2 operations each.
         products = {op.name: op for op in mixed_ops}
         rows = total(

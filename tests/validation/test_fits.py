@@ -113,8 +113,8 @@ class TestShipped:
         for key, part in ib.installed().stack(name).fit.parts.items():
             chance = 2.0 * math.sqrt(0.9 * 0.1 / part.scored)
             assert 0.85 - chance <= part.coverage <= 0.95 + chance, key
-            assert part.spread >= part.sd
-            assert ib.installed().stack(name).fit.kernels[key] == part.spread
+            assert part.log_error >= part.sd
+            assert ib.installed().stack(name).fit.kernels[key] == part.log_error
 
     def test_it_says_how_many_rows_were_scored(self, name):
         """Collectives are fitted on all sizes and scored from 64 KiB on; all other kernels on every fitted

@@ -50,7 +50,7 @@ def judge_package(
     return Verdict(
         owner,
         tuple(finding for one in verdicts for finding in one.findings),
-        tuple(pair for one in verdicts for pair in one.held),
+        tuple(pair for one in verdicts for pair in one.passed),
         tuple(pair for one in verdicts for pair in one.missing),
     )
 

@@ -145,13 +145,13 @@ class Verdict:
     Attributes:
         owner: Distribution.
         findings: Breaches.
-        held: Law and record for everything that holds.
+        passed: Law and record for everything that holds.
         missing: What could not be judged, and why.
     """
 
     owner: str
     findings: tuple[Finding, ...]
-    held: tuple[tuple[str, str], ...]
+    passed: tuple[tuple[str, str], ...]
     missing: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -170,7 +170,7 @@ def judge(subject: Subject, quick: bool = False) -> Verdict:
         quick: Whether only the laws that `doctor` looks at.
     """
     findings: list[Finding] = []
-    held: list[tuple[str, str]] = []
+    passed: list[tuple[str, str]] = []
     missing: list[tuple[str, str]] = []
     record = subject.kind if subject.kind == "package" else f"{subject.kind}/{subject.name}"
     for one in LAWS:
@@ -198,8 +198,8 @@ def judge(subject: Subject, quick: bool = False) -> Verdict:
                 Finding("prints-nothing", "fails", subject.owner, record, one.name, *_printed(text))
             )
         if not broken:
-            held.append((one.name, record))
-    return Verdict(subject.owner, tuple(findings), tuple(held), tuple(missing))
+            passed.append((one.name, record))
+    return Verdict(subject.owner, tuple(findings), tuple(passed), tuple(missing))
 
 
 def _printed(text: str) -> tuple[str, str]:

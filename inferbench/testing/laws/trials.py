@@ -60,7 +60,7 @@ def operators(at: Point) -> Iterator[Op]:
         )
     yield Elementwise(name="elementwise", precision=precision, elements=batch * 4096.0, reads=2.0)
     yield Reduce(name="reduction", precision=precision, elements=batch * 4096.0, results=batch)
-    yield Move(name="move", precision=precision, elements=batch * 4096.0, held=4096.0 * 4096.0)
+    yield Move(name="move", precision=precision, elements=batch * 4096.0, stored=4096.0 * 4096.0)
 
 
 def grid_of(chip: Chip, architecture: Architecture) -> Grid:

@@ -40,7 +40,7 @@ def site(a_chip=None, tp=1, **tuning):
     return ib.Site(
         chip=a_chip,
         layout=ib.Layout(tp=tp),
-        placement=ib.Placement(homes=dict.fromkeys(ROLES, "hbm"), held={}),
+        placement=ib.Placement(homes=dict.fromkeys(ROLES, "hbm"), resident={}),
         tuning=CgraTuning(**tuning),
         peak=lambda name: a_chip.peak.get(name, math.nan),
     )
@@ -151,7 +151,7 @@ def test_loads_of_configurations(tuning, loads):
 def test_embedding_and_head_take_turns_with_the_layers():
     """100 tokens in one step: three configurations are loaded for each of them, 300 in all."""
     ends = [
-        ib.Move(name="embed", precision=BF16, repeat=100.0, unit="embedding", elements=8.0, held=800.0),
+        ib.Move(name="embed", precision=BF16, repeat=100.0, unit="embedding", elements=8.0, resident=800.0),
         *layer(repeat=8000.0),
         ib.Gemm(name="head", precision=BF16, repeat=100.0, unit="head", m=1.0, n=100.0, k=8.0),
     ]

@@ -40,7 +40,7 @@ COLUMNS: Mapping[str, Callable[[ib.Run], Any]] = {
     "peak": lambda run: run.peak,
     "ridge": lambda run: run.ridge,
     "items": lambda run: run.items,
-    "held": lambda run: run.held,
+    "needed": lambda run: run.needed,
 }
 TRAFFIC: Mapping[str, Callable[[ib.Op], Any]] = {
     "useful": lambda op: op.useful * op.repeat,

@@ -38,7 +38,7 @@ def site(a_chip, layout=None, sync=0.0, homes=None):
     return ib.Site(
         chip=a_chip,
         layout=layout or ib.Layout(),
-        placement=ib.Placement(homes=homes, held={}),
+        placement=ib.Placement(homes=homes, resident={}),
         tuning=DataflowTuning(sync),
         peak=lambda name: a_chip.peak.get(name, math.nan),
     )

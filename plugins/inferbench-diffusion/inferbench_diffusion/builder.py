@@ -41,7 +41,7 @@ class OpBuilder(ib.plugin.OpBuilder[Options]):
         name: str,
         elements: ib.Numeric,
         *,
-        held: float = 0.0,
+        stored: float = 0.0,
         fp32: bool = False,
         tensors: float = 1.0,
     ) -> Iterator[ib.Op]:
@@ -53,20 +53,20 @@ class OpBuilder(ib.plugin.OpBuilder[Options]):
         nothing.
         """
         if fp32:
-            kernels = 5.0 if held else 3.0
+            kernels = 5.0 if stored else 3.0
             moved = 5 / kernels
             yield from self.each(
-                name, elements, reads=moved, writes=moved, held=held, kernels=kernels * tensors
+                name, elements, reads=moved, writes=moved, stored=stored, kernels=kernels * tensors
             )
         else:
-            yield from self.each(name, elements, held=held, kernels=tensors)
+            yield from self.each(name, elements, stored=stored, kernels=tensors)
 
     def rms_norm(
         self,
         name: str,
         elements: ib.Numeric,
         *,
-        held: float = 0.0,
+        stored: float = 0.0,
         bias: bool = False,
         tensors: float = 1.0,
     ) -> Iterator[ib.Op]:
@@ -84,7 +84,7 @@ class OpBuilder(ib.plugin.OpBuilder[Options]):
             elements,
             reads=reads / kernels,
             writes=writes / kernels,
-            held=held,
+            stored=stored,
             kernels=kernels * tensors,
         )
 

@@ -46,7 +46,7 @@ class _Level:
         yield from builder.conv("conv1", self.batch, self.side, (width, width))
         yield from builder.each("silu", size)
         yield from builder.conv("conv2", self.batch, self.side, (width, width), bias=False)
-        yield from builder.rms_norm("norm", size, held=2 * width, bias=True)
+        yield from builder.rms_norm("norm", size, stored=2 * width, bias=True)
         yield from builder.rejoin("block", size, gated=False)
 
     def attention(self) -> Iterator[ib.Op]:
@@ -73,7 +73,7 @@ class _Level:
         yield from builder.attend_linearly("attention", self.batch, heads, tokens, HEAD, split=())
         yield from builder.each("attention.uncast", both, reads=4 / 3, writes=1.0, kernels=3.0)
         yield from builder.linear("out", rows, SCALES * width, width, bias=False, split=())
-        yield from builder.rms_norm("attention.norm", rows * width, held=2 * width, bias=True)
+        yield from builder.rms_norm("attention.norm", rows * width, stored=2 * width, bias=True)
         yield from builder.rejoin("attention", rows * width, gated=False)
 
     def perceptron(self) -> Iterator[ib.Op]:
@@ -86,7 +86,7 @@ class _Level:
         yield from builder.each("gate.silu", rows * inner)
         yield from builder.each("gate", rows * inner, reads=2.0)
         yield from builder.conv("down", self.batch, self.side, (inner, width), size=1, bias=False)
-        yield from builder.rms_norm("perceptron.norm", rows * width, held=2 * width, bias=True)
+        yield from builder.rms_norm("perceptron.norm", rows * width, stored=2 * width, bias=True)
         yield from builder.rejoin("perceptron", rows * width, gated=False)
 
 
@@ -122,7 +122,7 @@ def decode_dcae(
         else:
             yield from level.residual()
     size = batch * side[0] * side[1] * width
-    yield from builder.rms_norm("norm", size, held=2 * width, bias=True)
+    yield from builder.rms_norm("norm", size, stored=2 * width, bias=True)
     yield from builder.each("relu", size)
     picture = batch * side[0] * side[1] * 3 * builder.precision.activations
     yield from builder.conv("out", batch, side, (width, 3), graph_bytes=picture)

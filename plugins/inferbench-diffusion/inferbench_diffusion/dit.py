@@ -124,7 +124,7 @@ class DiT(Sampler):
             skips = builder.on("skip.", second)
             both = latent.batch * tokens * 2 * net.width
             yield from skips.each("concatenate", both)
-            yield from skips.norm("norm", both, held=4 * net.width, fp32=net.fp32_norms)
+            yield from skips.norm("norm", both, stored=4 * net.width, fp32=net.fp32_norms)
             yield from skips.linear("linear", latent.batch * tokens, 2 * net.width, net.width, split=())
         block = _Block(net, builder.on("", net.num_layers), latent.batch, grid)
         yield from block.ops()
@@ -172,8 +172,8 @@ class _Block:
     def norm(self, name: str, affine: bool, modulated: bool = True) -> Iterator[ib.Op]:
         """Write a norm, and its modulation."""
         net, size = self.net, self.rows * self.net.width
-        held = 2.0 * net.width if affine else 0.0
-        yield from self.builder.norm(name, size, held=held, fp32=net.fp32_norms)
+        stored = 2.0 * net.width if affine else 0.0
+        yield from self.builder.norm(name, size, stored=stored, fp32=net.fp32_norms)
         if modulated:
             yield from self.builder.modulate(name, size, shift_only=net.modulation == "shift")
 
@@ -181,9 +181,9 @@ class _Block:
         """Write the norms of queries and of keys, `elements` of both."""
         net, builder, half = self.net, self.builder, elements / 2
         if net.qk_norm == "layer_norm":
-            yield from builder.norm(name, half, held=4 * net.attention_head_dim, tensors=2.0)
+            yield from builder.norm(name, half, stored=4 * net.attention_head_dim, tensors=2.0)
         elif net.qk_norm == "rms_norm_across_heads":
-            yield from builder.rms_norm(name, half, held=2 * net.width, tensors=2.0)
+            yield from builder.rms_norm(name, half, stored=2 * net.width, tensors=2.0)
 
     def rotate(self, name: str, tensors: float) -> Iterator[ib.Op]:
         """Write the rotation of queries, and of keys where `tensors` is two.
@@ -205,7 +205,7 @@ class _Block:
         tokens, gated = self.grid[0] * self.grid[1], net.modulation != "shift"
         yield from self.norm("norm1", net.affine == "all")
         if net.modulation == "single":
-            yield from builder.each("table", self.batch * 6 * width, held=6 * width)
+            yield from builder.each("table", self.batch * 6 * width, stored=6 * width)
         yield from builder.linear("qkv", self.rows, width, 3 * width, bias=net.qkv_bias)
         yield from self.qk_norm("qk_norm", 2 * self.rows * width)
         yield from self.rotate("qk", 2.0)
@@ -284,11 +284,11 @@ def _conditions(builder: OpBuilder, net: DiTParams, batch: ib.Numeric) -> Iterat
             copies=1.0,
             unit=builder.unit,
             elements=batch * width,
-            held=float((net.num_classes + 1) * width),  # one more for "no class", which guidance needs
+            stored=float((net.num_classes + 1) * width),  # one more for "no class", which guidance needs
         )
     if net.modulation == "single":
         yield from builder.linear("modulation", batch, width, 6 * width, split=())
-        yield from builder.on("out.", unit="head").each("table", batch * 2 * width, held=2 * width)
+        yield from builder.on("out.", unit="head").each("table", batch * 2 * width, stored=2 * width)
     if net.pooled_tokens:
         yield from _pooled(builder, net, batch)
 
@@ -298,7 +298,7 @@ def _pooled(builder: OpBuilder, net: DiTParams, batch: ib.Numeric) -> Iterator[i
     width 4 D.
     """
     width, tokens = net.caption_channels, net.pooled_tokens + 1.0
-    yield from builder.each("pool.positions", batch * tokens * width, reads=2.0, held=tokens * width)
+    yield from builder.each("pool.positions", batch * tokens * width, reads=2.0, stored=tokens * width)
     yield from builder.linear("pool.q", batch, width, width, split=())
     yield from builder.linear("pool.kv", batch * tokens, width, 2 * width, split=())
     yield from builder.attend("pool", batch, 8, 1.0, tokens, width / 8)
@@ -317,7 +317,7 @@ def _prompt(builder: OpBuilder, net: DiTParams, batch: ib.Numeric) -> Iterator[i
     yield from builder.each("text.activation", rows * inner)
     yield from builder.linear("text.2", rows, inner, width, split=())
     if net.caption_norm:
-        yield from builder.rms_norm("text.norm", rows * width, held=width)
+        yield from builder.rms_norm("text.norm", rows * width, stored=width)
     if net.projected_tokens:
         size = net.text_tokens * width
-        yield from builder.each("text.padding", batch * size, reads=2.0, held=size)
+        yield from builder.each("text.padding", batch * size, reads=2.0, stored=size)

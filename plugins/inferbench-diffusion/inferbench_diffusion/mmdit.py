@@ -175,8 +175,8 @@ class _Block:
         """Write the norm of queries and keys, where there is one, and their rotation."""
         net, size = self.net, rows * self.net.width
         if net.qk_norm == "rms_norm":
-            held = net.attention_head_dim
-            yield from self.builder.norm(f"{stream}.qk_norm", size, held=2 * held, tensors=2.0)
+            stored = net.attention_head_dim
+            yield from self.builder.norm(f"{stream}.qk_norm", size, stored=2 * stored, tensors=2.0)
         if net.rotary:
             yield from rotate(self.builder, stream, size, tensors=2.0)
 
@@ -257,14 +257,14 @@ def _refiner(builder: OpBuilder, net: MMDiTParams, batch: ib.Numeric) -> Iterato
     body = builder.on("refiner.", net.refiner_layers, "embedding")
     if builder.options.conditioning:
         yield from body.linear("modulation", batch, width, 2 * width, split=())
-    yield from body.norm("norm1", rows * width, held=2 * width)
+    yield from body.norm("norm1", rows * width, stored=2 * width)
     yield from body.linear("qkv", rows, width, 3 * width)
     yield from body.attend(
         "attention", batch, net.num_attention_heads, tokens, tokens, net.attention_head_dim
     )
     yield from body.linear("out", rows, width, width, split=("k",))
     yield from body.rejoin("attention", rows * width)
-    yield from body.norm("norm2", rows * width, held=2 * width)
+    yield from body.norm("norm2", rows * width, stored=2 * width)
     yield from body.linear("up", rows, width, inner)
     yield from body.each("silu", rows * inner, split=("n",))
     yield from body.linear("down", rows, inner, width, split=("k",))

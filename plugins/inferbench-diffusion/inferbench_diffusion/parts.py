@@ -63,26 +63,26 @@ def _encoder(builder: OpBuilder, net: TextEncoder, batch: ib.Numeric) -> Iterato
         precision=builder.precision,
         unit=builder.unit,
         elements=rows * width,
-        held=float((net.vocab_size + net.positions) * width),
+        stored=float((net.vocab_size + net.positions) * width),
     )
     body = builder.on(builder.prefix, net.layers, builder.unit)
     heads, dim = net.num_attention_heads, net.head_dim
     kv = net.num_key_value_heads or heads
     norm = 2 * width if net.bias else width
     layer_norm = body.norm if net.bias else body.rms_norm
-    yield from layer_norm("norm1", rows * width, held=norm)
+    yield from layer_norm("norm1", rows * width, stored=norm)
     yield from body.linear("qkv", rows, width, (heads + 2 * kv) * dim, bias=net.bias)
     yield from body.attend("attention", batch, heads, float(net.tokens), float(net.tokens), dim)
     yield from body.linear("out", rows, heads * dim, width, bias=net.bias, split=("k",))
     yield from body.rejoin("attention", rows * width, gated=False)
-    yield from layer_norm("norm2", rows * width, held=norm)
+    yield from layer_norm("norm2", rows * width, stored=norm)
     up = net.intermediate_size * (2 if net.gated else 1)
     yield from body.linear("up", rows, width, up, bias=net.bias)
     reads = 2.0 if net.gated else 1.0
     yield from body.each("activation", rows * net.intermediate_size, reads=reads, split=("n",))
     yield from body.linear("down", rows, net.intermediate_size, width, bias=net.bias, split=("k",))
     yield from body.rejoin("perceptron", rows * width, gated=False)
-    yield from (builder.norm if net.bias else builder.rms_norm)("norm", rows * width, held=norm)
+    yield from (builder.norm if net.bias else builder.rms_norm)("norm", rows * width, stored=norm)
     if net.projection:
         yield from builder.linear("projection", batch, width, net.projection, bias=False)
 
@@ -128,7 +128,7 @@ def _decode_kl(
             yield from head.on(part, 1, "head").each("upsample", batch * side[0] * side[1] * out, reads=0.25)
             yield from head.on(part, 1, "head").conv("upsample.conv", batch, side, (out, out))
     results = batch * side[0] * side[1]
-    yield from head.norm("norm", results * width, held=2 * width)
+    yield from head.norm("norm", results * width, stored=2 * width)
     yield from head.each("silu", results * width)
     picture = results * 3 * head.precision.activations
     yield from head.conv("out", batch, side, (width, 3), graph_bytes=picture)
@@ -140,7 +140,7 @@ def _resnet(
     """Write residual blocks of two convolutions without time step."""
     rows = batch * side[0] * side[1]
     for name, channels in (("1", (width, out)), ("2", (out, out))):
-        yield from builder.norm(f"norm{name}", rows * channels[0], held=2 * channels[0])
+        yield from builder.norm(f"norm{name}", rows * channels[0], stored=2 * channels[0])
         yield from builder.each(f"silu{name}", rows * channels[0])
         yield from builder.conv(f"conv{name}", batch, side, channels)
     if width != out:
@@ -154,7 +154,7 @@ def _attention(
 ) -> Iterator[ib.Op]:
     """Write attention of one head over all latent positions."""
     tokens = side[0] * side[1]
-    yield from builder.norm("attention.norm", batch * tokens * width, held=2 * width)
+    yield from builder.norm("attention.norm", batch * tokens * width, stored=2 * width)
     yield from builder.linear("attention.qkv", batch * tokens, width, 3 * width, split=())
     yield from builder.attend("attention", batch, 1, tokens, tokens, width)
     yield from builder.linear("attention.out", batch * tokens, width, width, split=())

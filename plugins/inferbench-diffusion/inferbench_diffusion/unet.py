@@ -107,7 +107,7 @@ class UNet(Sampler):
             )
         yield from _Path(net, builder, latent.batch, side).ops()
         head, rows = builder.on("out.", unit="head"), latent.batch * side[0] * side[1]
-        yield from head.norm("norm", rows * first, held=2 * first)
+        yield from head.norm("norm", rows * first, stored=2 * first)
         yield from head.each("silu", rows * first)
         if builder.options.embedding:
             yield from head.conv("conv", latent.batch, side, (first, latent.channels), graph_bytes=size)
@@ -189,14 +189,14 @@ class _Path:
         """
         side, batch = self.at(level), self.batch
         rows = batch * side[0] * side[1]
-        yield from builder.norm("norm1", rows * width, held=2 * width)
+        yield from builder.norm("norm1", rows * width, stored=2 * width)
         yield from builder.each("silu1", rows * width)
         yield from builder.conv("conv1", batch, side, (width, out), split=("n",))
         if builder.options.conditioning:
             yield from builder.each("time.silu", batch * self.net.time_dim)
             yield from builder.linear("time", batch, self.net.time_dim, out)
             yield from builder.each("time.add", rows * out, split=("n",))
-        yield from builder.norm("norm2", rows * out, held=2 * out)
+        yield from builder.norm("norm2", rows * out, stored=2 * out)
         yield from builder.each("silu2", rows * out, split=("n",))
         yield from builder.conv("conv2", batch, side, (out, out), split=("k",))
         if width != out:
@@ -216,7 +216,7 @@ class _Path:
         width, side = self.net.block_out_channels[level], self.at(level)
         tokens = side[0] * side[1]
         rows = self.batch * tokens
-        yield from builder.norm("transformer.norm", rows * width, held=2 * width)
+        yield from builder.norm("transformer.norm", rows * width, stored=2 * width)
         yield from builder.linear("transformer.in", rows, width, width, split=())
         body = builder.on(f"{prefix}layer.", sum(depths))
         heads = self.net.attention_heads[level]
@@ -225,7 +225,7 @@ class _Path:
         yield from self.attention(
             body, "cross", rows, width, heads, tokens, text, self.net.cross_attention_dim
         )
-        yield from body.norm("norm3", rows * width, held=2 * width)
+        yield from body.norm("norm3", rows * width, stored=2 * width)
         yield from body.linear("up", rows, width, 8 * width)
         yield from body.each("gelu", rows * 4 * width, split=("n",))
         yield from body.each("gate", rows * 4 * width, reads=2.0, split=("n",))
@@ -249,7 +249,7 @@ class _Path:
         """Write attention to itself, or to a prompt of width `text`; queries, keys and values have no
         bias.
         """
-        yield from builder.norm(f"{name}.norm", rows * width, held=2 * width)
+        yield from builder.norm(f"{name}.norm", rows * width, stored=2 * width)
         if text:
             yield from builder.linear(f"{name}.q", rows, width, width, bias=False)
             yield from builder.linear(f"{name}.kv", self.batch * keys, text, 2 * width, bias=False)

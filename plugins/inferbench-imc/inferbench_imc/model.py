@@ -171,7 +171,7 @@ def _shares(site: ib.Site) -> ArrayPlacement:
     away = {role: float(placement.homes.get(role, home) != home) for role in ("weights", "state", "inputs")}
     return ArrayPlacement(
         placement.homes,
-        placement.held,
+        placement.resident,
         weights_away=away["weights"],
         state_away=away["state"],
         activations_away=away["inputs"],

@@ -74,12 +74,12 @@ def place(graph: ib.Graph, chip: ib.Chip) -> ArrayPlacement:
     inside = (
         everything - weights_away * weights - state_away * need.state - activations_away * need.activations
     )
-    held = {home: everything} if home == outer else {home: inside, outer: outside}
+    resident = {home: everything} if home == outer else {home: inside, outer: outside}
     where = "in the arrays, the only memory" if home == outer else "beside the arrays"
-    fits, reasons = _feasible(held[outer], chip, where)
+    fits, reasons = _feasible(resident[outer], chip, where)
     return ArrayPlacement(
         dict.fromkeys(("state", "inputs", "outputs"), home),
-        held,
+        resident,
         fits,
         reasons,
         banked=ib.maximum(_away(weights, _capacity(macro.bytes))[0] - weights_away, 0.0),

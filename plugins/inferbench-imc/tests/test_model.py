@@ -128,7 +128,7 @@ def test_weights_that_do_not_fit_are_rewritten():
     """Three quarters of 8,192 bytes at 10 GB/s, and of 128 rows of 10 ns each, which overlap with nothing."""
     placed = site(chip(), weights=4e6)
     assert placed.placement.fits
-    assert placed.placement.held == {"sram": pytest.approx(1e6), "ddr": pytest.approx(3e6)}
+    assert placed.placement.resident == {"sram": pytest.approx(1e6), "ddr": pytest.approx(3e6)}
     cost = IMC.cost(gemm(), placed)
     assert cost.busy["memory.ddr"] == pytest.approx(0.75 * 819.2e-9)
     assert cost.exposed["write"] == pytest.approx(0.75 * 1280e-9)
@@ -163,7 +163,7 @@ def test_a_chip_with_nothing_but_arrays_cannot_rewrite():
 def test_a_cell_of_eight_bits_holds_one_four_bit_weight():
     precision = ib.Precision.of(["int8", "int4"])
     placement = site(analog(), np.array([65536.0, 32768.0]), ops=(gemm(precision=precision),)).placement
-    assert placement.held["sram"] == pytest.approx([65536.0, 65536.0])
+    assert placement.resident["sram"] == pytest.approx([65536.0, 65536.0])
 
 
 def test_state_moves_outside_when_it_no_longer_fits():

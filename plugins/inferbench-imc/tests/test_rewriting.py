@@ -25,15 +25,15 @@ def one(value):
 def test_resnet_50_runs_on_metis_and_pays_for_what_its_arrays_cannot_hold():
     run = metis()
     assert np.all(run.feasible)
-    held = {level: one(amount) for level, amount in run.chain["placement"].held.items()}
-    assert held["sram"] == ARRAYS
+    resident = {level: one(amount) for level, amount in run.chain["placement"].resident.items()}
+    assert resident["sram"] == ARRAYS
     # What is outside is the weights less what activations leave of the arrays' room: more than weights -
     # arrays.
-    assert WEIGHTS - ARRAYS < held["ddr"] < WEIGHTS
-    assert one(run.busy["memory.ddr"]) == pytest.approx(held["ddr"] / 34.1e9, rel=0.005)
+    assert WEIGHTS - ARRAYS < resident["ddr"] < WEIGHTS
+    assert one(run.busy["memory.ddr"]) == pytest.approx(resident["ddr"] / 34.1e9, rel=0.005)
     # A bit of SRAM takes 0.117 pJ at 7 nm to write, 8.7 % more at 12 nm.
     assert one(run.energy.parts["array.writes"]) == pytest.approx(
-        8 * held["ddr"] * 0.117e-12 * 1.087, rel=0.005
+        8 * resident["ddr"] * 0.117e-12 * 1.087, rel=0.005
     )
     assert run.seconds > run.roofline
 

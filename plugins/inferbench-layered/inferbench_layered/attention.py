@@ -80,8 +80,8 @@ class Attention(Block):
         )
         yield build.gemm("qkv", self.layers, width, hidden, split=("n",), bias=bias)
         if self.qk_norm != "none" and build.options.elementwise:
-            held = {"head": 2.0 * self.head_dim, "width": q_width + k_width, "plain": 0.0}[self.qk_norm]
-            yield build.elementwise("qk_norm", self.layers, q_width + k_width, held, split=("n",))
+            stored = {"head": 2.0 * self.head_dim, "width": q_width + k_width, "plain": 0.0}[self.qk_norm]
+            yield build.elementwise("qk_norm", self.layers, q_width + k_width, stored, split=("n",))
         if self.indexer:
             yield from self.indexer.ops(build, self.layers, hidden)
         if build.options.attention or build.options.kv:
@@ -98,7 +98,7 @@ class Attention(Block):
             return chunked(sweep, self.chunk)
         if self.indexer:
             return chosen(sweep, self.indexer.reach)
-        return sweep.pairs(self.window), sweep.keys(self.window), sweep.held(self.window)
+        return sweep.pairs(self.window), sweep.keys(self.window), sweep.stored(self.window)
 
 
 def _pairs_in_chunks(position: ib.Numeric, chunk: float) -> ib.Numeric:
@@ -146,7 +146,7 @@ def chosen(sweep: Sweep, reach: float) -> tuple[ib.Numeric, ib.Numeric, ib.Numer
     touched = (
         ib.minimum(everything, sweep.keys(reach) * (1.0 + sweep.drafted)) if sweep.decoding else everything
     )
-    return sweep.pairs(reach), touched, sweep.held(0.0)
+    return sweep.pairs(reach), touched, sweep.stored(0.0)
 
 
 @attrs.frozen(kw_only=True)
@@ -219,9 +219,9 @@ class Latent(Block):
 
     def _least(self, sweep: Sweep, reach: float) -> tuple[ib.Numeric, ib.Numeric, ib.Numeric]:
         """What `chosen` returns, its pairs no more work than all pairs of expanded keys and values."""
-        pairs, touched, held = chosen(sweep, reach)
+        pairs, touched, stored = chosen(sweep, reach)
         if sweep.decoding:
-            return pairs, touched, held
+            return pairs, touched, stored
         expanded = self.qk_nope_head_dim + self.qk_rope_head_dim + self.v_head_dim
         absorbed = 2.0 * self.kv_lora_rank + self.qk_rope_head_dim
-        return ib.minimum(pairs, sweep.pairs(0.0) * expanded / absorbed), touched, held
+        return ib.minimum(pairs, sweep.pairs(0.0) * expanded / absorbed), touched, stored

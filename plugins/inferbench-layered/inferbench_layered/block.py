@@ -123,8 +123,8 @@ class Indexer:
         width = self.key_bytes / build.precision.kv if self.key_bytes else self.head_dim
         heads = (self.num_heads, 1.0, self.head_dim, 0.0, width)
         sweep = build.sweep
-        pairs, keys, held = sweep.pairs(0.0) / ratio, sweep.keys(0.0) / ratio, sweep.held(0.0) // ratio
-        return attend(build, "index_scores", layers, heads, (pairs, keys, held), split=())
+        pairs, keys, stored = sweep.pairs(0.0) / ratio, sweep.keys(0.0) / ratio, sweep.stored(0.0) // ratio
+        return attend(build, "index_scores", layers, heads, (pairs, keys, stored), split=())
 
 
 def attend(
@@ -148,7 +148,7 @@ def attend(
         split: What may be cut.
     """
     sweep, options = build.sweep, build.options
-    (count, kv_heads, qk, v, width), (pairs, keys, held) = heads, amounts
+    (count, kv_heads, qk, v, width), (pairs, keys, stored) = heads, amounts
     return CachedAttention(
         name=sweep.prefix + name,
         precision=build.precision,
@@ -164,7 +164,7 @@ def attend(
         qk_dim=qk,
         v_dim=v,
         width=width if options.kv else 0.0,
-        held=held,
+        stored=stored,
     )
 
 

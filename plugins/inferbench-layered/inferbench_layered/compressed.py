@@ -105,12 +105,12 @@ class Compressed(Block):
     def _amounts(self, build: Layers) -> tuple[ib.Numeric, ib.Numeric, ib.Numeric]:
         """Pairs, positions touched and positions held: the window's and the entries'."""
         sweep, ratio = build.sweep, self.ratio
-        pairs, keys, held = sweep.pairs(self.window), sweep.keys(self.window), sweep.held(self.window)
+        pairs, keys, stored = sweep.pairs(self.window), sweep.keys(self.window), sweep.stored(self.window)
         if not ratio:
-            return pairs, keys, held
+            return pairs, keys, stored
         reach = self.indexer.top_k * ratio if self.indexer else 0.0
         entries = sweep.keys(0.0) / ratio
         if self.indexer and sweep.decoding:
             entries = ib.minimum(entries, sweep.keys(reach) / ratio * (1.0 + sweep.drafted))
-        kept = np.floor(sweep.held(0.0) / ratio)
-        return pairs + sweep.pairs(reach) / ratio, keys + entries, held + kept
+        kept = np.floor(sweep.stored(0.0) / ratio)
+        return pairs + sweep.pairs(reach) / ratio, keys + entries, stored + kept

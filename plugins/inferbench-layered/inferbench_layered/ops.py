@@ -191,8 +191,8 @@ class StatefulElementwise(ib.Elementwise):
     holds: tuple[str, ...] = ("weights", "state")
 
     divides: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "n": ("elements", "state", "held"),
-        "heads": ("elements", "state", "held"),
+        "n": ("elements", "state", "stored"),
+        "heads": ("elements", "state", "stored"),
         "rows": ("elements", "state"),
     }
 
@@ -201,7 +201,7 @@ class StatefulElementwise(ib.Elementwise):
         """As any per-element work, and the state in and out."""
         act = self.precision.activations
         return ib.Bytes(
-            weights=self.held * self.precision.weights,
+            weights=self.stored * self.precision.weights,
             state=2.0 * self.state * act,
             inputs=self.elements * self.reads * act,
             outputs=self.elements * self.writes * act,
@@ -210,7 +210,7 @@ class StatefulElementwise(ib.Elementwise):
     @cached_property
     def parameters(self) -> ib.Numeric:
         """Its weights, where they count here."""
-        return self.held if "weights" in self.holds else 0.0
+        return self.stored if "weights" in self.holds else 0.0
 
     @cached_property
     def resident(self) -> ib.Bytes:

@@ -56,7 +56,7 @@ class _Recurrent(Block):
             copies=self.layers,
             split=("heads",),
             elements=sweep.rows * channels,
-            held=channels * self.conv_kernel + extra,
+            stored=channels * self.conv_kernel + extra,
             flops=2.0 * self.conv_kernel,
             state=sweep.batch * channels * kept if build.options.kv else 0.0,
             holds=resident_here(sweep),
@@ -174,8 +174,8 @@ class Mamba(_Recurrent):
         shape, operands = (self.state_size, self.head_dim), channels + self.heads
         yield from self._scan(build, self.heads, shape, 2.0, operands)
         if build.options.elementwise:
-            held = inner if self.gated_norm else 0.0
-            yield build.elementwise("gated_norm", layers, inner, held, reads=2.0, split=("n",))
+            stored = inner if self.gated_norm else 0.0
+            yield build.elementwise("gated_norm", layers, inner, stored, reads=2.0, split=("n",))
         bias = hidden if self.proj_bias else 0.0
         yield build.gemm("out", layers, hidden, inner, split=("k",), bias=bias)
 

@@ -102,8 +102,8 @@ class Vision:
         if images:
             yield from work
         else:
-            held = sum(float(op.parameters) * float(op.instances) for op in work)
-            yield ib.Move(name="vision", precision=precision, unit="embedding", elements=0.0, held=held)
+            stored = sum(float(op.parameters) * float(op.instances) for op in work)
+            yield ib.Move(name="vision", precision=precision, unit="embedding", elements=0.0, stored=stored)
 
     def _work(self, build: _Encoder) -> Iterator[ib.Op]:
         yield build.gemm(
@@ -112,7 +112,7 @@ class Vision:
             self.hidden_size,
             self.patch_elements,
             bias=self.bias and self.patch_bias,
-            held=self.position_elements,
+            stored=self.position_elements,
         )
         yield from build.layers()
         for name, projection in self.projections.items():
@@ -136,7 +136,7 @@ class _Encoder:
         *,
         tokens: bool = False,
         bias: bool | None = None,
-        held: float = 0.0,
+        stored: float = 0.0,
         split: tuple[str, ...] = (),
     ) -> ib.Op:
         """Return a product of all patches, or of all tokens, with `copies` weight matrices, one after the
@@ -154,7 +154,7 @@ class _Encoder:
             m=rows,
             n=n,
             k=k,
-            bias=extra + held / copies,
+            bias=extra + stored / copies,
         )
 
     def projection(self, name: str, shape: Projection) -> ib.Op:
@@ -166,10 +166,10 @@ class _Encoder:
             shape.inputs,
             tokens=shape.rows == "token",
             bias=shape.bias,
-            held=shape.norm,
+            stored=shape.norm,
         )
 
-    def elementwise(self, name: str, copies: float, width: float, held: float, reads: float = 1.0) -> ib.Op:
+    def elementwise(self, name: str, copies: float, width: float, stored: float, reads: float = 1.0) -> ib.Op:
         """Return per-element work on every patch."""
         return ib.Elementwise(
             name=f"vision.{name}",
@@ -178,7 +178,7 @@ class _Encoder:
             copies=copies,
             unit="embedding",
             elements=self.images * self.vision.patches * width,
-            held=held,
+            stored=stored,
             reads=reads,
         )
 
@@ -209,7 +209,7 @@ class _Encoder:
         v, layers, hidden = self.vision, self.vision.layers, self.vision.hidden_size
         scale = hidden * (2.0 if v.norm == "layer" else 1.0)
         yield self.elementwise("norm", v.norms_per_layer * layers, hidden, scale)
-        yield self.gemm("qkv", layers, 3.0 * hidden, hidden, split=("n",), held=v.qk_norm * layers)
+        yield self.gemm("qkv", layers, 3.0 * hidden, hidden, split=("n",), stored=v.qk_norm * layers)
         windowed = layers - v.full_layers if v.window else 0.0
         if layers > windowed:
             yield self.attention("attention", layers - windowed, v.patches)

@@ -72,7 +72,7 @@ def total(name: str, get: Callable[[ib.Op], Any], context: float, options: Any =
     return float(np.squeeze(sum(get(op) for op in ops)))
 
 
-def held(name: str, context: float) -> float:
+def needed(name: str, context: float) -> float:
     return total(name, lambda op: op.resident.state * op.instances, context)
 
 
@@ -82,17 +82,17 @@ def parameters(name: str, options: Any = None) -> float:
 
 @pytest.mark.parametrize("name", sorted(CACHE))
 def test_one_more_position(name):
-    assert (held(name, 2.0**18) - held(name, 2.0**17)) / 2**17 == 2 * CACHE[name]
+    assert (needed(name, 2.0**18) - needed(name, 2.0**17)) / 2**17 == 2 * CACHE[name]
 
 
 @pytest.mark.parametrize("name", sorted(CONSTANT))
 def test_what_stays(name):
-    assert held(name, 2.0**17) - 2**17 * 2 * CACHE[name] == 2 * CONSTANT[name]
+    assert needed(name, 2.0**17) - 2**17 * 2 * CACHE[name] == 2 * CONSTANT[name]
 
 
 @pytest.mark.parametrize("name", sorted(STATES))
 def test_states_in_fp32(name):
-    assert held(name, 2.0**17) - 2**17 * 2 * CACHE[name] == STATES[name]
+    assert needed(name, 2.0**17) - 2**17 * 2 * CACHE[name] == STATES[name]
 
 
 def counted() -> list[str]:

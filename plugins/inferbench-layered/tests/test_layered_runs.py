@@ -99,7 +99,7 @@ def test_the_same_network_takes_the_same_time_as_equal_layers(tmp_path, layout, 
         )
     mixture, layered = found["moe"], found["layered"]
     assert layered[metric] == pytest.approx(mixture[metric], rel=1e-9)
-    assert np.squeeze(layered.held) == pytest.approx(np.squeeze(mixture.held), rel=1e-9)
+    assert np.squeeze(layered.needed) == pytest.approx(np.squeeze(mixture.needed), rel=1e-9)
 
 
 def test_a_config_with_a_prediction_module_drafts_with_it(tmp_path):
@@ -116,6 +116,6 @@ def test_a_config_with_a_prediction_module_drafts_with_it(tmp_path):
     experts = 257 * 3 * 7168 * 2048 + 256 * 7168 * 8
     heads = 1536 * 128 * 192 + 512 * 128 * 256 + 128 * 128 * 7168
     whole = 7168 * (1536 + 576) + 2 * 7168 * 7168 + 8 * 4096 * 576
-    grown = one(drafted.held) - one(plain.held)
+    grown = one(drafted.needed) - one(plain.needed)
     assert grown * 8 == pytest.approx(experts + heads + 8 * whole, rel=1e-3)
     assert one(drafted["tpot_s"]) < one(plain["tpot_s"])

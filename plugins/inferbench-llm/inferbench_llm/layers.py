@@ -66,7 +66,9 @@ class Layers:
             **{"m": self.sweep.rows, **fields},
         )
 
-    def elementwise(self, name: str, repeat: float, width: float, held: float = 0.0, **fields: Any) -> ib.Op:
+    def elementwise(
+        self, name: str, repeat: float, width: float, stored: float = 0.0, **fields: Any
+    ) -> ib.Op:
         """Return per-element work on `width` elements of every row."""
         return ib.Elementwise(
             name=self.sweep.prefix + name,
@@ -74,7 +76,7 @@ class Layers:
             repeat=repeat * self.sweep.executions,
             copies=repeat if self.sweep.weights else 0.0,
             elements=self.sweep.rows * width,
-            held=held,
+            stored=stored,
             **fields,
         )
 
@@ -93,7 +95,7 @@ class Layers:
             unit="embedding",
             split=("vocab",),
             elements=sweep.rows * p.hidden_size,
-            held=table,
+            stored=table,
             graph_bytes=sweep.rows * TOKEN_ID_BYTES,
         )
 
@@ -161,7 +163,7 @@ class Layers:
             qk_dim=qk,
             v_dim=v,
             width=width if options.kv else 0.0,
-            held=sweep.held(window),
+            stored=sweep.stored(window),
         )
 
     def _latent(self) -> Iterator[ib.Op]:
@@ -230,7 +232,7 @@ class Layers:
                 copies=copies,
                 unit="head",
                 elements=rows * p.hidden_size,
-                held=p.norm_width,
+                stored=p.norm_width,
             )
         if self.options.lm_head:
             yield ib.Gemm(
@@ -243,7 +245,7 @@ class Layers:
                 m=rows,
                 n=p.vocab_size,
                 k=p.hidden_size,
-                held=0.0 if p.tie_word_embeddings else None,
+                stored=0.0 if p.tie_word_embeddings else None,
                 bias=p.vocab_size if p.lm_head_bias else 0.0,
                 graph_bytes=rows * p.vocab_size * precision.activations,
             )

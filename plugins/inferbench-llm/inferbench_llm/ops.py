@@ -21,12 +21,12 @@ class CachedAttention(ib.Attention):
     keeps the last one. Costs are those of `Attention`.
 
     Attributes:
-        held: Positions resident per sequence when the step ends.
+        stored: Positions resident per sequence when the step ends.
     """
 
-    held: ib.Numeric
+    stored: ib.Numeric
 
     @cached_property
     def resident(self) -> ib.Bytes:
         """The KV cache at the end of the step."""
-        return ib.Bytes(state=self.batch * self.held / self.spread * self.state_width * self.precision.kv)
+        return ib.Bytes(state=self.batch * self.stored / self.cp_ranks * self.state_width * self.precision.kv)

@@ -116,7 +116,7 @@ class Sweep:
         growing = whole * self.start + 0.5 * self.tokens * whole * (whole + 1.0)
         return (growing + (self.times - whole) * reach) / self.times + self.drafted
 
-    def held(self, window: float) -> ib.Numeric:
+    def stored(self, window: float) -> ib.Numeric:
         """Positions resident per sequence when the step ends."""
         final = self.end + self.drafted
         return ib.minimum(final, window) if window else final

@@ -87,7 +87,7 @@ def test_latents_are_split_by_ranks_and_positions_and_not_by_heads():
             )
             for context in (1024, 8192)
         )
-        grown = float(np.squeeze(many.held) - np.squeeze(few.held))
+        grown = float(np.squeeze(many.needed) - np.squeeze(few.needed))
         weights[name] = grown / (cache * 7 / 8)
     assert weights["tp8"] == weights["tp8ep8"] == pytest.approx(1.0, rel=1e-3)
     assert weights["dp8ep8"] == pytest.approx(1 / 8, rel=1e-3)

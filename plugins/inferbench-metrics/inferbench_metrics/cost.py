@@ -104,7 +104,7 @@ def _per_mtok(term: ib.Term, end: End) -> ib.Metric:
         lambda run: yields_tokens(run) and shown(run),
         order + shift,
         interval="time" if end == "mid" else None,
-        spread=_range(term),
+        spec_range=_range(term),
         chain="cost" if term is ib.Term.PURCHASE and end == "mid" else None,
     )
 
@@ -156,7 +156,7 @@ METRICS = (
         *_per_dollar(ib.Term.PURCHASE),
         order=92,
         interval="rate",
-        spread=lambda run: _range(ib.Term.PURCHASE)(run)[::-1],
+        spec_range=lambda run: _range(ib.Term.PURCHASE)(run)[::-1],
     ),
     ib.Metric(
         "cost_efficiency_cloud",
@@ -166,6 +166,6 @@ METRICS = (
         *_per_dollar(ib.Term.ON_DEMAND),
         order=93,
         interval="rate",
-        spread=lambda run: _range(ib.Term.ON_DEMAND)(run)[::-1],
+        spec_range=lambda run: _range(ib.Term.ON_DEMAND)(run)[::-1],
     ),
 )

@@ -48,7 +48,7 @@ def _bandwidth_use(run: ib.Run) -> Any:
     homes = set(placement.homes.values()) or {run.system.chip.main}
     bandwidth: Any = sum(run.system.chip.memory[level].bandwidth for level in homes)
     if "spilled" in run.flags:  # the levels are read at the same time
-        every = {level for shares in placement.spread.values() for level in shares} | homes
+        every = {level for shares in placement.level_shares.values() for level in shares} | homes
         more = sum(run.system.chip.memory[level].bandwidth for level in every - homes)
         bandwidth = bandwidth + np.where(run.flags["spilled"], more, 0.0)
     return run.compulsory / (run.seconds * bandwidth * run.system.count)

@@ -66,9 +66,9 @@ class ExpertGemm(ib.Gemm):
             return mine
         uneven = self.route.imbalance
         spans, places = self.spans_ranks(layout), self.route.places
-        held = ib.ceil_div(places, layout.ep) if spans else places / layout.ep
+        stored = ib.ceil_div(places, layout.ep) if spans else places / layout.ep
         count = ib.maximum(mine.count, 1.0)
-        return attrs.evolve(mine, m=mine.m * uneven, count=count, held=held, busiest=uneven)
+        return attrs.evolve(mine, m=mine.m * uneven, count=count, stored=stored, busiest=uneven)
 
     def _check(self, layout: ib.Layout) -> None:
         experts, where = self.route.experts, f"layout {layout}"
@@ -192,7 +192,7 @@ class ExpertLayers:
             n=n,
             k=k,
             count=touched,
-            held=p.num_experts,
+            stored=p.num_experts,
             bias=n if p.expert_bias else 0.0,
             tokens=sweep.rows,
             route=route,

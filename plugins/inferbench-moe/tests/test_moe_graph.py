@@ -186,7 +186,7 @@ def test_the_busiest_chip_has_more_rows_than_the_mean(mixtral):
 def test_experts_beyond_a_group_have_places_for_hot_ones_twice(deepseek):
     """DeepSeek's deployment: 256 experts in 288 places on 72 or 144 chips."""
     up = deepseek().ops("decode")["experts_up"]
-    assert [np.squeeze(up.shard(ib.Layout(dp=n, ep=n)).held) for n in (64, 72, 144)] == [4, 4, 2]
+    assert [np.squeeze(up.shard(ib.Layout(dp=n, ep=n)).stored) for n in (64, 72, 144)] == [4, 4, 2]
 
 
 def test_more_chips_than_experts_are_refused(mixtral):

@@ -35,7 +35,7 @@ def cost(
     site = ib.Site(
         chip=chip,
         layout=ib.Layout(),
-        placement=ib.Placement(homes=homes, held={}),
+        placement=ib.Placement(homes=homes, resident={}),
         tuning=tuning or Tuning(),
         peak=lambda name: Simt().peak(chip, name),
     )

@@ -32,7 +32,7 @@ def site(tuning: Tuning | None = None, chip: ib.Chip = CHIP) -> ib.Site:
     return ib.Site(
         chip=chip,
         layout=ib.Layout(),
-        placement=ib.Placement(homes=HOMES, held={}),
+        placement=ib.Placement(homes=HOMES, resident={}),
         tuning=tuning or Tuning(),
         peak=lambda name: Simt().peak(CHIP, name),
     )

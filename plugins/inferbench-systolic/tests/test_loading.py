@@ -27,7 +27,7 @@ def cost(params: Params, op: ib.Op, bandwidth: float = 1e12) -> ib.Cost:
     site = ib.Site(
         chip=chip,
         layout=ib.Layout(),
-        placement=ib.Placement(homes=homes, held={}),
+        placement=ib.Placement(homes=homes, resident={}),
         tuning=ib.NoParams(),
         peak=lambda name: Systolic().peak(chip, name),
     )

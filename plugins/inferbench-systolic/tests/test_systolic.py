@@ -35,7 +35,7 @@ def site(of: ib.Chip) -> ib.Site:
     return ib.Site(
         chip=of,
         layout=ib.Layout(),
-        placement=ib.Placement(homes=HOMES, held={}),
+        placement=ib.Placement(homes=HOMES, resident={}),
         tuning=ib.NoParams(),
         peak=lambda name: Systolic().peak(of, name),
     )

@@ -82,7 +82,7 @@ def layer(
     Per token 2 (4 width^2 + 2 width hidden) operations in products, and 4 tokens width in attention.
     """
     rows = batch * tokens
-    yield from builder.each("norm1", rows * width, held=2 * width)
+    yield from builder.each("norm1", rows * width, stored=2 * width)
     yield from builder.linear("qkv", rows, width, 3 * width, bias=1.0 if key_bias else 2 / 3)
     yield from builder.attend("attention", batch, heads, tokens, tokens, width / heads)
     yield from builder.linear("out", rows, width, width, split=("k",))
@@ -92,7 +92,7 @@ def layer(
 
 def perceptron(builder: OpBuilder, rows: ib.Numeric, width: float, hidden: float) -> Iterator[ib.Op]:
     """Write norm, up, activation, down, residual."""
-    yield from builder.each("norm2", rows * width, held=2 * width)
+    yield from builder.each("norm2", rows * width, stored=2 * width)
     yield from builder.linear("up", rows, width, hidden)
     yield from builder.each("activation", rows * hidden, split=("n",))
     yield from builder.linear("down", rows, hidden, width, split=("k",))

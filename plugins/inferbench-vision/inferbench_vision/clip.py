@@ -42,9 +42,9 @@ class Clip(TwoTowers):
         stored = (net.image_size // net.patch_size) ** 2
         inputs = net.num_channels * net.patch_size**2
         yield from embed(builder, batch, patches, inputs, width, stored, bias=False)
-        yield from builder.on("image.").each("norm", batch * length * width, held=2 * width)
+        yield from builder.on("image.").each("norm", batch * length * width, stored=2 * width)
         yield from layers(builder.on("image.", net.vision.num_hidden_layers), net.vision, batch, length)
-        yield from builder.on("image.").each("pooled", batch * width, held=2 * width)
+        yield from builder.on("image.").each("pooled", batch * width, stored=2 * width)
         yield from self.project(builder.on("image.", unit="head"), network, batch, width)
 
     def project(

@@ -145,6 +145,6 @@ def _conv(
         graph_bytes=graph_bytes,
     )
     results = batch * side**2 * width
-    yield from builder.each(f"{name}.norm", results, held=2 * width)
+    yield from builder.each(f"{name}.norm", results, stored=2 * width)
     if relu:
         yield from builder.each(f"{name}.relu", results)

@@ -47,9 +47,9 @@ class Siglip(TwoTowers):
             front = builder.on("embedding.", unit="embedding")
             pixels = batch * patches * inputs * builder.precision.activations
             yield from front.linear("patches", batch * patches, inputs, width, graph_bytes=pixels)
-            yield from front.each("positions", batch * patches * width, reads=2.0, held=stored * width)
+            yield from front.each("positions", batch * patches * width, reads=2.0, stored=stored * width)
         yield from layers(builder.on("image.", net.vision.num_hidden_layers), net.vision, batch, patches)
-        yield from builder.on("image.").each("norm", batch * patches * width, held=2 * width)
+        yield from builder.on("image.").each("norm", batch * patches * width, stored=2 * width)
         yield from _pool(builder.on("pool."), net.vision, batch, patches)
 
     def project(
@@ -66,7 +66,7 @@ class Siglip(TwoTowers):
 def _pool(builder: OpBuilder, tower: Tower, batch: ib.Numeric, patches: ib.Numeric) -> Iterator[ib.Op]:
     """Write attention of one learned query to all patches, and a perceptron."""
     width, heads = tower.hidden_size, tower.num_attention_heads
-    yield from builder.each("probe", batch * width, held=width)
+    yield from builder.each("probe", batch * width, stored=width)
     yield from builder.linear("q", batch, width, width)
     yield from builder.linear("kv", batch * patches, width, 2 * width)
     yield from builder.attend("attention", batch, heads, 1.0, patches, width / heads)

@@ -55,12 +55,12 @@ class TwoTowers(ib.Workload):
                 precision=builder.precision,
                 unit="embedding",
                 elements=batch * length * width,
-                held=float(net.vocab_size * width),
+                stored=float(net.vocab_size * width),
             )
             spots = batch * length * width
-            yield from builder.on("text.").each("positions", spots, reads=2.0, held=length * width)
+            yield from builder.on("text.").each("positions", spots, reads=2.0, stored=length * width)
         yield from layers(builder.on("text.", net.text.num_hidden_layers), net.text, batch, length)
-        yield from builder.on("text.").each("norm", batch * length * width, held=2 * width)
+        yield from builder.on("text.").each("norm", batch * length * width, stored=2 * width)
         yield from self.project(builder.on("text.", unit="head"), network, batch, width)
 
     @abstractmethod

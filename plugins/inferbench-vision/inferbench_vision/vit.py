@@ -51,7 +51,7 @@ class ViT(ib.Workload):
             body, batch, patches + 1, net.hidden_size, net.num_attention_heads, net.intermediate_size
         )
         tail = builder.on("head.", unit="head")
-        yield from tail.each("norm", batch * (patches + 1) * net.hidden_size, held=2 * net.hidden_size)
+        yield from tail.each("norm", batch * (patches + 1) * net.hidden_size, stored=2 * net.hidden_size)
         if options.head and net.num_labels:
             out = batch * net.num_labels * at.precision.activations
             yield from tail.linear("classifier", batch, net.hidden_size, net.num_labels, graph_bytes=out)
@@ -93,4 +93,4 @@ def embed(
     front = builder.on("embedding.", unit="embedding")
     pixels = batch * patches * inputs * builder.precision.activations
     yield from front.linear("patches", batch * patches, inputs, width, bias=float(bias), graph_bytes=pixels)
-    yield from front.each("positions", batch * (patches + 1) * width, reads=2.0, held=(stored + 2) * width)
+    yield from front.each("positions", batch * (patches + 1) * width, reads=2.0, stored=(stored + 2) * width)

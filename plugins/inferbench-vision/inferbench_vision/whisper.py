@@ -103,7 +103,7 @@ def _front(builder: OpBuilder, net: WhisperParams, batch: ib.Numeric) -> Iterato
         yield from builder.on("front.").each(f"gelu{index + 1}", batch * width * net.d_model)
     rows = batch * net.max_source_positions * net.d_model
     yield from builder.on("front.").each(
-        "positions", rows, reads=2.0, held=net.max_source_positions * net.d_model
+        "positions", rows, reads=2.0, stored=net.max_source_positions * net.d_model
     )
 
 
@@ -114,7 +114,7 @@ def _encoder(builder: OpBuilder, net: WhisperParams, batch: ib.Numeric) -> Itera
     yield from layer(
         body, batch, source, width, net.encoder_attention_heads, net.encoder_ffn_dim, key_bias=False
     )
-    yield from builder.on("encoder.").each("norm", batch * source * width, held=2 * width)
+    yield from builder.on("encoder.").each("norm", batch * source * width, stored=2 * width)
     cross = builder.on("cross.", net.decoder_layers)
     yield from cross.linear("kv", batch * source, width, 2 * width, bias=0.5)
 
@@ -135,13 +135,13 @@ def _decoder(
             unit="embedding",
             split=("vocab",),
             elements=batch * width,
-            held=float(net.vocab_size * width),
+            stored=float(net.vocab_size * width),
         )
         spots = net.max_target_positions * width
-        yield from builder.on("decoder.").each("positions", batch * width, reads=2.0, held=spots)
+        yield from builder.on("decoder.").each("positions", batch * width, reads=2.0, stored=spots)
     yield from _attentions(builder.on("decoder.", net.decoder_layers), net, batch, context)
     yield from perceptron(builder.on("decoder.", net.decoder_layers), batch, width, net.decoder_ffn_dim)
-    yield from builder.on("decoder.").each("norm", batch * width, held=2 * width)
+    yield from builder.on("decoder.").each("norm", batch * width, stored=2 * width)
     if builder.options.head:
         head = builder.on("head.", unit="head")
         out = batch * net.vocab_size * builder.precision.activations
@@ -156,12 +156,12 @@ def _attentions(
     """Write causal attention over the cache and cross attention over the encoder's output."""
     width, heads = net.d_model, net.decoder_attention_heads
     dim = width / heads
-    yield from builder.each("norm1", batch * width, held=2 * width)
+    yield from builder.each("norm1", batch * width, stored=2 * width)
     yield from builder.linear("qkv", batch, width, 3 * width, bias=2 / 3)
     yield from builder.attend("attention", batch, heads, 1.0, context, dim, cached=True)
     yield from builder.linear("out", batch, width, width, split=("k",))
     yield from builder.each("residual1", batch * width, reads=2.0)
-    yield from builder.each("norm_cross", batch * width, held=2 * width)
+    yield from builder.each("norm_cross", batch * width, stored=2 * width)
     yield from builder.linear("cross_q", batch, width, width)
     source = float(net.max_source_positions)
     yield from builder.attend("cross", batch, heads, 1.0, source, dim, cached=True)

@@ -156,14 +156,14 @@ def memory(answer: ib.Comparison | ib.Run) -> ib.Figure:
         return at.run.system.chip.memory[at.run.system.chip.outermost].capacity
 
     def parts(at: At) -> Parts:
-        held = at.run.footprint
-        weights, cache, activations = (at.of(v) for v in (held.weights, held.state, held.activations))
+        needed = at.run.footprint
+        weights, cache, activations = (at.of(v) for v in (needed.weights, needed.state, needed.activations))
         reserve = at.of(at.run.memory["reserve_bytes"])
         each = {"weights": weights, "KV cache": cache, "activations": activations, "reserve": reserve}
         return {name: 100.0 * value / capacity(at) for name, value in each.items()}
 
     texts = [
-        f"{ib.show(at.of(at.run.held) + at.of(at.run.memory['reserve_bytes']), 'B')}"
+        f"{ib.show(at.of(at.run.needed) + at.of(at.run.memory['reserve_bytes']), 'B')}"
         + f" of {ib.show(capacity(at), 'B')}"
         + ("" if at.fits else ": does not fit")
         for at in points
