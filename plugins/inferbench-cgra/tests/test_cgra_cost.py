@@ -151,7 +151,7 @@ def test_loads_of_configurations(tuning, loads):
 def test_embedding_and_head_take_turns_with_the_layers():
     """100 tokens in one step: three configurations are loaded for each of them, 300 in all."""
     ends = [
-        ib.Move(name="embed", precision=BF16, repeat=100.0, unit="embedding", elements=8.0, resident=800.0),
+        ib.Move(name="embed", precision=BF16, repeat=100.0, unit="embedding", elements=8.0, stored=800.0),
         *layer(repeat=8000.0),
         ib.Gemm(name="head", precision=BF16, repeat=100.0, unit="head", m=1.0, n=100.0, k=8.0),
     ]
