@@ -55,7 +55,7 @@ def tool() -> Callable[[str], ModuleType]:
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Write a table of inferbench-data as CSV, once: `gemm.csv`."""
+    """Write a table that a package ships as CSV, once: `gemm.csv`."""
     pytest.importorskip("inferbench_importers", reason="inferbench-importers is not installed")
     import inferbench_data
 
@@ -63,7 +63,11 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 
     def find(name: str) -> Path:
         path = folder / name
-        return path if path.exists() else inferbench_data.unpack(path.stem, folder)
+        if path.exists():
+            return path
+        if path.stem in inferbench_data.names():
+            return inferbench_data.unpack(path.stem, folder)
+        return installed().get("tables", path.stem).write(folder)
 
     return find
 
