@@ -13,6 +13,7 @@ from typing import Annotated
 import attrs
 
 __all__ = [
+    "SMALLEST",
     "BitsPerSecond",
     "ByteCount",
     "BytesPerSecond",
@@ -265,7 +266,8 @@ def checked(value: float, text: str, unit: Unit) -> float:
         unit: With its limits.
 
     Raises:
-        ValueError: Not finite, negative, zero where that can't be, or outside of the unit's limits.
+        ValueError: Not finite, negative, zero where that can't be, too small for any quantity, or outside of
+            the unit's limits.
     """
     if not math.isfinite(value):
         raise ValueError(f'{text} is not finite; {unit.meaning} is written like "{unit.example}"')
@@ -273,6 +275,8 @@ def checked(value: float, text: str, unit: Unit) -> float:
         raise ValueError(f"{text} is negative; {unit.meaning} can't be below 0")
     if value == 0 and not unit.zero:
         raise ValueError(f"{text} is zero; {unit.meaning} must be above 0")
+    if 0 < value < SMALLEST:
+        raise ValueError(f"{text} is too small; {unit.meaning} was expected")
     if value < unit.least:
         raise ValueError(f"{text} is below {unit.least:g}; {unit.meaning} was expected")
     if value > unit.top:
@@ -280,6 +284,8 @@ def checked(value: float, text: str, unit: Unit) -> float:
     return value
 
 
+# No quantity is smaller: what such a number divides overflows.
+SMALLEST = 1e-100
 # Quantities that nobody writes with a prefix: a factor, and the unit that is written.
 _UNPREFIXED = {
     "USD/h": (1.0, "USD/h"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import inferbench as ib
-from inferbench.units import DollarsPerKilowattHour, GramsPerKilowattHour, count, parse, show
+from inferbench.units import DollarsPerKilowattHour, GramsPerKilowattHour, Unit, checked, count, parse, show
 
 BANDWIDTH = get_args(ib.BytesPerSecond)[1]
 AREA = get_args(ib.SquareMetres)[1]
@@ -133,3 +133,9 @@ def test_the_middle_of_a_range():
 def test_counts_of_tokens_are_read_in_binary_thousands(text, value):
     """Context lengths are named so: 128k is 131,072 in every model card that prints the digits."""
     assert count(text) == value
+
+
+def test_a_quantity_below_all_others_is_a_slip():
+    """1e-320 s of depreciation made dollars infinite, and their interval infinity over infinity."""
+    with pytest.raises(ValueError, match="too small"):
+        checked(1e-320, "1e-320 s", Unit("s", "a time", "1 ms"))

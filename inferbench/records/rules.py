@@ -15,7 +15,7 @@ import numpy as np
 
 from inferbench.errors import Fault, InferBenchError
 from inferbench.records.precision import FORMATS
-from inferbench.units import Least, Range, Unit, checked
+from inferbench.units import SMALLEST, Least, Range, Unit, checked
 
 __all__ = ["Ruled", "broken", "least_of", "obey"]
 
@@ -91,7 +91,7 @@ def _ends(hint: Any) -> tuple[float, float] | None:
     if not found or not isinstance(found[0], Unit):
         return None
     unit = found[0]
-    least = unit.least if unit.zero or unit.least > 0.0 else math.ulp(0.0)
+    least = unit.least if unit.zero or unit.least > 0.0 else SMALLEST
     return least, min(unit.top, sys.float_info.max)
 
 

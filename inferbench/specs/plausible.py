@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from inferbench.errors import Fault, InferBenchError
 from inferbench.records.measurement import DECODE, GENERATE, LANGUAGE, Condition, Measurement
 from inferbench.records.system import Layout
+from inferbench.units import SMALLEST
 
 __all__ = ["doubts", "faults"]
 
@@ -71,8 +72,8 @@ def faults(row: Measurement) -> Iterator[Fault]:
     measured = [name for name in FIGURES if not math.isnan(getattr(row, name))]
     for name in measured:
         value = getattr(row, name)
-        if not 0.0 < value < math.inf:
-            found = f"{name} is {value:g}; a figure above 0 was expected"
+        if not SMALLEST <= value < math.inf:
+            found = f"{name} is {value:g}; a figure above {SMALLEST if 0 < value < 1 else 0:g} was expected"
             yield Fault(row.source, found, "leave it out where it was not measured")
     if not measured and not row.refused:
         yield Fault(row.source, "measures nothing: no time, rate, power or energy", "remove the row")

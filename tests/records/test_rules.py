@@ -19,7 +19,7 @@ from inferbench.records.precision import Precision
 from inferbench.records.rules import Ruled, obey
 from inferbench.records.scenario import Scenario
 from inferbench.records.system import Layout, System
-from inferbench.units import Range, Seconds, Watts
+from inferbench.units import SMALLEST, Range, Seconds, Watts
 
 HBM = {"hbm": MemoryLevel(capacity=96e9, bandwidth=3e12)}
 
@@ -155,7 +155,7 @@ def test_a_rule_is_the_type_of_its_field(value):
     class Fan(Ruled):
         draw: Watts
 
-    if value > 0.0 and math.isfinite(value):
+    if value >= SMALLEST and math.isfinite(value):
         assert Fan(value).draw == value
     else:
         with pytest.raises(InferBenchError, match="Fan: draw: "):
