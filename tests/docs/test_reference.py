@@ -42,6 +42,7 @@ def test_every_option_of_a_command_is_documented_with_its_help(name):
             assert f"`{parameter.opts[-1]}" in section
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_the_help_of_a_command_starts_with_an_example_that_works_as_typed(name, tmp_path, monkeypatch):
     from inferbench.cli.app import run

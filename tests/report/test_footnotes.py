@@ -37,6 +37,7 @@ def split(text):
 
 
 @pytest.mark.needs_plugins("chips/b200", "chips/tpu-v7", "networks/llama3-8b", "stacks/trtllm-1.3-b200")
+@pytest.mark.slow
 @pytest.mark.parametrize("width", ["80", "120", "160"])
 @pytest.mark.parametrize("words", SCREENS, ids=lambda words: f"{words[0]}-{len(words)}")
 def test_marks_and_footnotes_answer_each_other(cli, monkeypatch, words, width):
