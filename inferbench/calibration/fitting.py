@@ -216,10 +216,10 @@ def _solve(kernel: Kernel, frees: Sequence[Free], used: Mask, starts: Sequence[A
     best = min(one.cost for one in every)
     found = next(one for one in every if one.cost <= best * (1.0 + TIE))
     freedom = max(len(measured) - len(frees), 1)
-    return _log_error(found.jac, found.x, scale, float(found.cost), freedom)
+    return _solution_of(found.jac, found.x, scale, float(found.cost), freedom)
 
 
-def _log_error(jac: Array, x: Array, scale: Array, cost: float, freedom: int) -> _Solution:
+def _solution_of(jac: Array, x: Array, scale: Array, cost: float, freedom: int) -> _Solution:
     """Standard errors from the singular values of the derivatives by the parameters' logarithms.
 
     A direction along which nothing changes is fixed by nothing: whatever parameter has a part in it is

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from inferbench.model.intervals import EQUAL, INTERVAL, error_of, factors
+from inferbench.model.intervals import INTERVAL, error_of, factors
 from inferbench.num import Array
 from inferbench.records.run import Metric, Run
 
@@ -40,7 +40,10 @@ def log_error_of(metric: Metric, run: Run) -> Array:
         True
     """
     low, high = factors(metric, run)
-    return error_of(low, high)
+    if _of_time(metric):  # the bound may have cut one side
+        return error_of(low, high)
+    error: Array = np.log(np.asarray(high) / np.asarray(low)) / (2.0 * INTERVAL)
+    return error
 
 
 def meets(metric: Metric, run: Run, limit: float) -> Array:
@@ -64,11 +67,10 @@ def meets(metric: Metric, run: Run, limit: float) -> Array:
         0.5
     """
     sign = -1.0 if metric.better == "higher" else 1.0
-    room, error = sign * np.log(limit / _values(metric, run)), log_error_of(metric, run)
-    low, high = factors(metric, run)
-    best = -np.log(low) if sign > 0 else np.log(high)  # how much better than expected the bound lets it be
-    never = (room < -best) & (best < INTERVAL * error * (1.0 - EQUAL))
-    return np.where(never, 0.0, _chance(room, error))
+    room = sign * np.log(limit / _values(metric, run))
+    beyond = room < np.log(run.values(run.bound_seconds) / run.values(run.seconds))
+    found = _chance(room, log_error_of(metric, run))
+    return np.where(beyond & np.isfinite(found), 0.0, found) if _of_time(metric) else found
 
 
 def beats(metric: Metric, one: Run, other: Run) -> Array:
@@ -87,6 +89,11 @@ def beats(metric: Metric, one: Run, other: Run) -> Array:
     sign = -1.0 if metric.better == "higher" else 1.0
     distance = sign * np.log(_values(metric, other) / _values(metric, one))
     return _chance(distance, np.hypot(log_error_of(metric, one), log_error_of(metric, other)))
+
+
+def _of_time(metric: Metric) -> bool:
+    """Whether a metric errs as the time does and by nothing else: it ends where the bound puts it."""
+    return metric.interval in ("time", "rate") and metric.spec_range is None
 
 
 def _values(metric: Metric, run: Run) -> Array:

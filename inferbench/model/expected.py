@@ -13,7 +13,7 @@ from functools import cache
 import attrs
 import numpy as np
 
-from inferbench.model.intervals import EQUAL, INTERVAL, bounds, error_of
+from inferbench.model.intervals import INTERVAL, bounds, error_of
 from inferbench.num import Array
 from inferbench.records.choice import BOUND, GRADES
 from inferbench.records.run import Run
@@ -29,11 +29,13 @@ class Estimate:
     Attributes:
         value: The expected figure; NaN where it is not known.
         low, high: Ends of the interval; NaN where nobody knows how far it may be off.
+        limit: The best that is possible at all, at which the interval ends; NaN: none is known.
     """
 
     value: float
     low: float = math.nan
     high: float = math.nan
+    limit: float = math.nan
 
     @property
     def known(self) -> bool:
@@ -42,28 +44,20 @@ class Estimate:
 
     @property
     def log_error(self) -> float:
-        """Log standard error that the interval says, by its wider side; NaN where it has none.
+        """Log standard error that the interval says; by its wider side where a limit may have cut the other.
+        NaN where it has none.
 
         Example:
-            >>> round(Estimate(10.0, 5.0, 20.0).log_error, 3), round(Estimate(10.0, 5.0, 12.0).log_error, 3)
-            (0.421, 0.421)
+            >>> round(Estimate(10.0, 5.0, 20.0).log_error, 3)
+            0.421
+            >>> round(Estimate(10.0, 5.0, 12.0, limit=12.0).log_error, 3)
+            0.421
         """
         if not (self.low > 0 and math.isfinite(self.high)):
             return math.nan
-        return max(math.log(self.value / self.low), math.log(self.high / self.value)) / INTERVAL
-
-    @property
-    def possible(self) -> tuple[float, float]:
-        """Between which the figure lies for certain: an end that is nearer than the other was cut at what is
-        possible.
-
-        Example:
-            >>> Estimate(10.0, 5.0, 12.0).possible, Estimate(10.0, 5.0, 20.0).possible
-            ((0.0, 12.0), (0.0, inf))
-        """
-        below, above = self.value / self.low, self.high / self.value
-        least = self.low if below < above * (1.0 - EQUAL) else 0.0
-        return least, self.high if above < below * (1.0 - EQUAL) else math.inf
+        if math.isnan(self.limit):
+            return math.log(self.high / self.low) / (2.0 * INTERVAL)
+        return float(error_of(self.low / self.value, self.high / self.value))
 
     def chance_below(self, limit: float) -> float:
         """Probability that the figure is at most a limit.
@@ -74,9 +68,10 @@ class Estimate:
         """
         if not math.isfinite(self.log_error) or self.log_error == 0.0:
             return float(self.value <= limit)
-        least, most = self.possible
-        if not least <= limit < most:
-            return float(limit >= most)
+        if self.limit <= self.value and limit < self.limit:
+            return 0.0
+        if self.limit >= self.value and limit >= self.limit:
+            return 1.0
         return _phi((math.log(limit) - math.log(self.value)) / self.log_error)
 
 
@@ -130,12 +125,13 @@ def expected(run: Run, index: tuple[int, ...], shared: Term | None = None) -> Ex
     energy = [float(end[index]) for end in bounds(run, "wall_energy")]
     at_wall = float(run.values(run.wall_watts)[index]) * seconds / items
     rate = items / seconds
-    term, dollars = _dollars(run, watts, rate, (fast, slow), shared)
+    least = bound / seconds if bound <= seconds else math.nan
+    term, dollars = _dollars(run, watts, rate, (least, fast, slow), shared)
     nothing = Estimate(math.nan)
     return Expected(
-        seconds=_between(seconds, fast, slow) if fits else nothing,
-        per_user=_between(rate / batch, 1.0 / slow, 1.0 / fast) if fits else nothing,
-        per_chip=_between(rate / run.system.count, 1.0 / slow, 1.0 / fast) if fits else nothing,
+        seconds=_between(seconds, fast, slow, least) if fits else nothing,
+        per_user=_between(rate / batch, 1.0 / slow, 1.0 / fast, 1.0 / least) if fits else nothing,
+        per_chip=_between(rate / run.system.count, 1.0 / slow, 1.0 / fast, 1.0 / least) if fits else nothing,
         dollars=dollars if fits else nothing,
         term=term,
         joules=_between(at_wall, *energy) if fits and not demoted else nothing,
@@ -144,14 +140,17 @@ def expected(run: Run, index: tuple[int, ...], shared: Term | None = None) -> Ex
     )
 
 
-def _between(value: float, low: float, high: float) -> Estimate:
-    return Estimate(value, value * low, value * high)
+def _between(value: float, low: float, high: float, limit: float = math.nan) -> Estimate:
+    return Estimate(value, value * low, value * high, value * limit)
 
 
 def _dollars(
-    run: Run, watts: float, rate: float, times: tuple[float, float], shared: Term | None
+    run: Run, watts: float, rate: float, times: tuple[float, float, float], shared: Term | None
 ) -> tuple[Term | None, Estimate]:
-    """Dollars per million items, on the shared term or the proxy; a range of prices widens it."""
+    """Dollars per million items, on the shared term or the proxy; a range of prices widens it.
+
+    The factors on the time are the bound's and both ends' of its interval.
+    """
     if run.scenario is None:
         return None, Estimate(math.nan)
     cost = run.scenario.cost(run.system, watts, run.energy.limit)
@@ -160,8 +159,9 @@ def _dollars(
         return None, Estimate(math.nan)
     low, mid, high = (float(np.ravel(cost.per_million(term, rate, end))[0]) for end in ("low", "mid", "high"))
     of_price = math.log(high / low) / (2.0 * INTERVAL) if low > 0 else math.nan
-    wide = math.exp(INTERVAL * math.hypot(float(error_of(*times)), of_price))
-    return term, Estimate(mid, max(mid / wide, low * times[0]), mid * wide)
+    wide = math.exp(INTERVAL * math.hypot(float(error_of(*times[1:])), of_price))
+    least = low * times[0]
+    return term, Estimate(mid, max(mid / wide, least if least <= mid else 0.0), mid * wide, least)
 
 
 def chances(estimates: Sequence[Estimate], higher: bool, ranked: Sequence[bool]) -> list[float]:
@@ -206,8 +206,7 @@ def _best(one: Estimate, sign: float) -> float:
     """The best a figure can be, as logarithms are ranked: its bound, else any."""
     if not math.isfinite(one.log_error):
         return math.inf
-    least, most = one.possible
-    return math.log(most) if sign > 0 else -math.log(least) if least > 0 else math.inf
+    return sign * math.log(one.limit) if one.limit > 0 else math.inf
 
 
 def ranks(point: Expected) -> bool:

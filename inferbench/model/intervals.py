@@ -31,7 +31,6 @@ from inferbench.records.grid import Point
 from inferbench.records.run import Metric, Run
 
 __all__ = [
-    "EQUAL",
     "INTERVAL",
     "ISOLATED",
     "LEVEL",
@@ -55,7 +54,6 @@ __all__ = [
 # What a metric may be the inverse of.
 INVERSE = {"rate": "time", "per_energy": "energy", "per_wall_energy": "wall_energy"}
 LEVEL = 0.90
-EQUAL = 1e-9  # ends of an interval that differ by less, as shares, are as far off
 INTERVAL = 1.6448536269514722  # standard errors of a normal distribution: 5% lie above, 5% below
 # Outside the box. An unseen chip, precision or phase errs like a neighbour's stack, not like its own
 # residuals: stacks of one chip differ by a quarter to a third on the same work. Along an axis trust is lost

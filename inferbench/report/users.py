@@ -129,7 +129,7 @@ def _figures(
     figures = {name: _estimate(float(points[name][i]), float(points[doubts[name]][i])) for name in RATES}
     speed = figures[ABOUT.tokens_per_s_per_chip.name]
     if speed.value <= bound < speed.high:  # no software beats it
-        figures[ABOUT.tokens_per_s_per_chip.name] = attrs.evolve(speed, high=bound)
+        figures[ABOUT.tokens_per_s_per_chip.name] = attrs.evolve(speed, high=bound, limit=bound)
     term = term_beside(prices, shared)
     output, error = prices[term] if term else (math.nan, math.nan)
     prompt, made = asked.traffic.prompt, asked.traffic.output

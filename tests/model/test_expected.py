@@ -75,16 +75,26 @@ def test_a_price_is_as_uncertain_as_the_time_and_the_list_together():
 
 
 def test_an_end_that_was_cut_leaves_the_error_to_the_other_side():
-    cut = Estimate(30.0, 10.0, 40.0)
+    cut = Estimate(30.0, 10.0, 40.0, limit=40.0)
     assert cut.log_error == pytest.approx(Estimate(30.0, 10.0, 90.0).log_error)
     assert cut.chance_below(40.0) == 1.0
     assert cut.chance_below(39.9) < 0.8
-    assert Estimate(30.0, 25.0, 90.0).chance_below(24.0) == 0.0
+    assert Estimate(30.0, 25.0, 90.0, limit=25.0).chance_below(24.0) == 0.0
+
+
+def test_a_figure_of_uneven_sides_and_no_limit_may_lie_beyond_both():
+    """Joules at the wall err unevenly, as fixed watts err as the time does; neither end is a limit."""
+    uneven = Estimate(18.5, 12.0, 28.0)
+    assert uneven.log_error == pytest.approx(math.log(28.0 / 12.0) / (2.0 * Z90))
+    assert 0.0 < uneven.chance_below(11.0) < 0.05
+    assert 0.95 < uneven.chance_below(29.0) < 1.0
+    sure = Estimate(11.0, 10.99, 11.01)
+    assert chances([uneven, sure], False, [True, True])[0] > 0.01
 
 
 def test_a_figure_at_its_bound_never_beats_what_lies_above():
     sure = Estimate(41.0, 40.5, 41.5)
-    low, open_ended = chances([Estimate(30.0, 10.0, 40.0), sure], True, [True, True])
+    low, open_ended = chances([Estimate(30.0, 10.0, 40.0, limit=40.0), sure], True, [True, True])
     assert low < 0.01
     assert open_ended > 0.99
     assert chances([Estimate(30.0, 10.0, 90.0), sure], True, [True, True])[0] > 0.2
