@@ -130,7 +130,7 @@ def _reading(
         return f"under {m.software or 'software that is not named'}"
     if math.isnan(m.power_w) or math.isnan(m.latency_s):
         return "without a time and a power"
-    m = _held(m)
+    m = _at_mean_length(m)
     s = situate(m, registry, stack)
     if not isinstance(s, Situation):
         return s[1]
@@ -151,8 +151,8 @@ def _reading(
     return Reading(file, s.network.name, counts, s.system, m.power_w)
 
 
-def _held(m: Measurement) -> Measurement:
-    """A steady load whose prompts are not told, with the half of an answer that is held in the mean.
+def _at_mean_length(m: Measurement) -> Measurement:
+    """A steady load whose prompts are not told, with the half of an answer that the cache has in the mean.
 
     Prompts of newcomers are processed among the tokens: what they spend is then in an operation's energy.
     """

@@ -24,7 +24,7 @@ __all__ = ["command"]
 class Users:
     """The options that ask for a speed per user, as typed."""
 
-    users_at: str | None
+    speed: str | None
     prompt: str | None
     output_tokens: str | None
     ttft: str | None
@@ -32,7 +32,10 @@ class Users:
 
 USERS = (
     click.option(
-        "--users-at", metavar="30tok/s", help="Serve users who each get tokens at least at this speed."
+        "--users-at",
+        "speed",
+        metavar="30tok/s",
+        help="Serve users who each get tokens at least at this speed.",
     ),
     click.option("--prompt", metavar="2048", help="Tokens of a prompt, with --users-at."),
     click.option("--output", "output_tokens", metavar="1024", help="Tokens of an answer, with --users-at."),
@@ -48,16 +51,14 @@ def _at_a_speed(
     Raises:
         InferBenchError: One of its options without it; no network, or several; options of single points.
     """
-    if users.users_at is None:
+    if users.speed is None:
         for name in ("prompt", "output_tokens", "ttft"):
             if getattr(users, name) is not None:
-                raise InferBenchError.of_argument(
-                    name, "goes with --users-at", "add {give}", users_at="30tok/s"
-                )
+                raise InferBenchError.of_argument(name, "goes with --users-at", "add {give}", speed="30tok/s")
         return None
     if len(workloads) != 1:
         found = "one network is asked about"
-        raise InferBenchError.of_argument("users_at", found, "add -w llama3-70b", users.users_at)
+        raise InferBenchError.of_argument("speed", found, "add -w llama3-70b", users.speed)
     for name, given in (("batch", asked.batch), ("context", asked.context), ("axes", asked.axes)):
         if given:
             remedy = "leave it out: the load is found, --prompt and --output are the lengths"
@@ -67,7 +68,7 @@ def _at_a_speed(
     return users_at(
         systems,
         workloads[0],
-        users.users_at,
+        users.speed,
         prompt=users.prompt or "2048",
         output=users.output_tokens or "1024",
         ttft=users.ttft,

@@ -23,7 +23,7 @@ __all__ = ["command"]
     default="512,2048",
     show_default=True,
     metavar="512,…",
-    help="Sizes of a prompt's pieces; none for whole prompts.",
+    help="Sizes of a prompt's chunks; none for whole prompts.",
 )
 @click.option("--slo-tpot", metavar="TIME", help="Longest time per token (20ms).")
 @click.option("--slo-ttft", metavar="TIME", help="Longest time to the first token (0.5 s).")

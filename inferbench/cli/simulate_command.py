@@ -114,7 +114,7 @@ def command(
 
     Example: inferbench simulate 4xh100:tp4 llama3-70b --concurrency 64
 
-    Continuous batching with prompts in pieces, a paged cache, preemption and prefixes; every step is costed
+    Continuous batching with prompts in chunks, a paged cache, preemption and prefixes; every step is costed
     by the model under the system's software.
     """
     registry = common.what_if(common.the_registry(), asked, (system,), (workload,))

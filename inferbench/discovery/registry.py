@@ -30,6 +30,7 @@ from inferbench.records.roles import ROLES, Role
 from inferbench.records.run import Metric
 from inferbench.records.stack import Stack
 from inferbench.records.time_model import TimeModel
+from inferbench.records.typed import typed
 from inferbench.specs import assemble
 from inferbench.specs.assemble_stack import UnknownTimeModel, stack_from
 from inferbench.specs.configs import network_from_config, read_config_file
@@ -157,6 +158,7 @@ class Registry(Plugins):
                 self.kept.add_index(Index(self.hooks(), owners, aliases))
         self.kept.save()
 
+    @typed
     def get(self, kind: str, name: str) -> Any:
         """Return a record by name or alias; a scenario, a suite or a system from the path of a TOML file too.
 
@@ -193,6 +195,7 @@ class Registry(Plugins):
             return chip
         return attrs.evolve(chip, node=self.get("systems", found))
 
+    @typed
     def chip(self, name: str) -> Chip:
         """Return a chip by name or alias, or from the path of a TOML file."""
         if name.endswith(".toml") and name not in self.entries("chips"):
@@ -200,6 +203,7 @@ class Registry(Plugins):
             return assemble.chip_from(text, stem, name, self.architecture, self.warnings.append)
         return self.get("chips", name)  # type: ignore[no-any-return]
 
+    @typed
     def network(self, name: str) -> Network:
         """Return a network by name or alias, or from the path of a `config.json` or a TOML file."""
         if name.endswith(".json") and name not in self.entries("networks"):
@@ -209,6 +213,7 @@ class Registry(Plugins):
             return assemble.network_from(spec_file(name), Path(name).stem, name, self.workload)
         return self.get("networks", name)  # type: ignore[no-any-return]
 
+    @typed
     def stack(self, name: str) -> Stack:
         """Return a stack by name or alias, or from the path of a TOML file (one that `calibrate` wrote)."""
         if name.endswith(".toml") and name not in self.entries("stacks"):

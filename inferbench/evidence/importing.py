@@ -16,6 +16,7 @@ from inferbench.discovery.registry import Registry
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.files import refuse_stream
 from inferbench.records.measurement import Importer, Measurement
+from inferbench.records.typed import typed
 from inferbench.specs.plausible import doubts
 from inferbench.specs.plausible import faults as faults_of
 
@@ -27,6 +28,7 @@ MOST_FAULTS = 20
 NAMES = ("chip", "network", "software", "precision")
 
 
+@typed
 def read_measurements(
     path: str | Path,
     registry: Registry,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from inferbench.face.aside import aside
 from inferbench.face.frames import by_column, to_frame
+from inferbench.face.verb import verb
 from inferbench.report.export import html_tables
 from inferbench.report.model import Report
 
@@ -33,12 +33,12 @@ class Answer:
         """Return one line: what was asked, and how much was found."""
         raise NotImplementedError
 
-    @aside
+    @verb
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: what the command writes under `--format json`."""
         return dict(self.report().data)
 
-    @aside
+    @verb
     def to_frame(self, library: str | None = None) -> Any:
         """Return a data frame: the rows that the command writes under `--format csv`.
 
@@ -50,14 +50,14 @@ class Answer:
         """
         return to_frame(by_column(self.report().rows), library)
 
-    @aside
+    @verb
     def table(self, verbose: bool = False, width: int = 100) -> str:
         """Return the tables as text: what the command writes on the screen."""
         from inferbench.report.render import RENDERERS
 
         return str(RENDERERS["table"].render(self.report(verbose), width))
 
-    @aside
+    @verb
     def plot(self, name: str = "") -> Picture:
         """Return a picture of it: shown by a notebook, saved with `save("name.svg")`.
 
@@ -71,7 +71,7 @@ class Answer:
 
         return picture(self, name, getattr(self, "registry", None))
 
-    @aside
+    @verb
     def _repr_html_(self) -> str:
         return html_tables(self.report())
 

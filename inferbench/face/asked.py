@@ -36,7 +36,7 @@ __all__ = [
 
 T = TypeVar("T")
 _TIME = Unit("s", "a time", "20 ms", zero=True)
-SPEED = "users_at"
+SPEED = "speed"
 """The argument that is a rate of tokens; a time per token says the same."""
 _RATE = re.compile(r"(?P<rate>[0-9]+(?:\.[0-9]+)?)\s*(?:tok|token|tokens)/s")
 
@@ -179,7 +179,7 @@ def duration(time: str | float | None, argument: str) -> float:
         return 1.0 / float(rate["rate"])
     example = "30tok/s" if argument == SPEED else "20ms"
     try:
-        found = quantity(time if isinstance(time, str) else f"{time!r} s", _TIME)
+        found = quantity(time if isinstance(time, str) else f"{float(time)!r} s", _TIME)
         if found > 0:
             return found
         raise ValueError(f"{time} is no limit")

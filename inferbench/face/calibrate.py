@@ -16,8 +16,8 @@ from inferbench.calibration.writing import Labels, energy_toml, without_energies
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
-from inferbench.face.aside import aside
 from inferbench.face.asked import listed
+from inferbench.face.verb import verb
 from inferbench.records.stack import Stack
 from inferbench.report.calibration import again_report, fit_report
 from inferbench.report.model import Report
@@ -135,7 +135,7 @@ def calibrate(
 ) -> Calibrated: ...
 
 
-@aside  # type: ignore[misc]  # the second overload names no argument twice
+@verb  # type: ignore[misc]  # the second overload names no argument twice
 def calibrate(
     files: str | Path | Sequence[str | Path] = (),
     *,

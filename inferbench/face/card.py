@@ -12,9 +12,9 @@ import numpy as np
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
-from inferbench.face.aside import aside
 from inferbench.face.compare import Comparison, compare
 from inferbench.face.run import evaluated
+from inferbench.face.verb import verb
 from inferbench.model.choice import BEST, IDEAL
 from inferbench.num import Array
 from inferbench.records.run import Run
@@ -57,9 +57,9 @@ class Card(Answer):
         return f"of {', '.join(self.comparison.systems)}"
 
 
-@aside
+@verb
 def card(
-    systems: Sequence[str],
+    systems: str | Sequence[str],
     *,
     suite: str = "reference",
     stack: str = BEST,

@@ -11,9 +11,9 @@ import numpy as np
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
-from inferbench.face.aside import aside
 from inferbench.face.asked import example_chips, find, listed, one_phase
 from inferbench.face.run import evaluated
+from inferbench.face.verb import verb
 from inferbench.model.capacity import UnknownCapacity, smallest_system
 from inferbench.model.choice import BEST, IDEAL, ForeignStack
 from inferbench.model.document import document, flatten
@@ -155,15 +155,15 @@ def _point_title(work: Work, run: Run, at: Mapping[str, object]) -> str:
     return f"{run.phase}{batch}"
 
 
-@aside
+@verb
 def compare(
-    systems: Sequence[str],
+    systems: str | Sequence[str],
     workload: str | Sequence[str] | None = None,
     *,
     suite: str = "reference",
     precision: str | Sequence[str] | None = None,
     stack: str = BEST,
-    scenario: str = "reference",
+    scenario: str | None = "reference",
     options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
     reserve: str | float | None = None,
@@ -183,7 +183,7 @@ def compare(
         precision: One name or several; by default the suite's; for workloads what the network is
             published in, else bf16.
         stack: Software of the systems that name none, as for `run`.
-        scenario: Economics.
+        scenario: Economics; None: no figure in dollars is asked for.
         options: The workload's options, `{"kv": False}`.
         ignore_capacity: Pretend that everything fits.
         reserve: Memory that the engine keeps for itself, `0.1` or `"8 GB"` of each chip; None: what it

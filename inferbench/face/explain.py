@@ -14,10 +14,10 @@ from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import Fault, InferBenchError
 from inferbench.evidence.matching import Situation, read_rows, situate, targets
 from inferbench.face.answer import Answer
-from inferbench.face.aside import aside
 from inferbench.face.asked import listed, one_number
 from inferbench.face.run import run
 from inferbench.face.validate import given_of
+from inferbench.face.verb import verb
 from inferbench.model.choice import BEST
 from inferbench.model.document import SCHEMA
 from inferbench.records.measurement import Measurement
@@ -61,7 +61,7 @@ class Explanation(Answer):
         return f"of {one.title}: {one.measured:.4g} s; {said}"
 
 
-@aside
+@verb
 def explain(
     first: str | Path,
     second: str | Path,
@@ -75,7 +75,7 @@ def explain(
     network: str | None = None,
     software: str | None = None,
     figure: str | None = None,
-    scenario: str = "reference",
+    scenario: str | None = "reference",
     options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
     reserve: str | float | None = None,
@@ -95,7 +95,7 @@ def explain(
             software.
         chip, network, software: Of a measurement that doesn't say it; a chip may be a system (`8xh200:tp8`).
         figure: Which time of the measurement: `ttft`, `tpot` or `latency`; the first by default.
-        scenario: Economics.
+        scenario: Economics; None: no figure in dollars is asked for.
         options: The workload's options.
         ignore_capacity: Pretend that everything fits.
         reserve: Memory that the engine keeps for itself, `0.1` or `"8 GB"` of each chip; None: what it

@@ -82,7 +82,7 @@ def sized(
     load: tuple[Number | None, Number | None],
     lengths: tuple[Number | None, Number | None],
     limits: tuple[float, float],
-    settings: tuple[str, str, str, Mapping[str, object], bool],
+    settings: tuple[str, str, str | None, Mapping[str, object], bool],
     known: Registry,
 ) -> Fleets:
     """Size a served network on each chip.

@@ -11,7 +11,6 @@ import attrs
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
-from inferbench.face.aside import aside
 from inferbench.face.asked import (
     duration,
     example_chips,
@@ -22,6 +21,7 @@ from inferbench.face.asked import (
     scenario_of,
     served,
 )
+from inferbench.face.verb import verb
 from inferbench.model.capacity import smallest_layout
 from inferbench.model.choice import BEST, choose
 from inferbench.model.own_formats import own_formats
@@ -76,9 +76,9 @@ class Frontiers(Answer):
         return f"of {self.asked.network.name}: {names}"
 
 
-@aside
+@verb
 def frontier(
-    systems: Sequence[str],
+    systems: str | Sequence[str],
     workload: str,
     *,
     output: float | str = 1024,
@@ -89,7 +89,7 @@ def frontier(
     slo_ttft: str | float | None = None,
     precision: str | Sequence[str] = "fp8",
     stack: str = BEST,
-    scenario: str = "reference",
+    scenario: str | None = "reference",
     options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
     reserve: str | float | None = None,
@@ -103,12 +103,12 @@ def frontier(
         output: Tokens a request asks for.
         context: Tokens of its prompt.
         batch: Sequences that decode together on a replica; by default 1 to the most that fit.
-        chunk: Sizes of a prompt's pieces, tokens; None for whole prompts only.
+        chunk: Sizes of a prompt's chunks, tokens; None for whole prompts only.
         slo_tpot: Longest time per token, seconds or text like `20ms`.
         slo_ttft: Longest time to the first token.
         precision: One name or several.
         stack: Software of the systems that name none: a stack, its TOML file, a family or `best`.
-        scenario: Economics.
+        scenario: Economics; None: no figure in dollars is asked for.
         options: The workload's options.
         ignore_capacity: Pretend that everything fits.
         reserve: Memory that the engine keeps for itself, `0.1` or `"8 GB"` of each chip; None: what it

@@ -14,8 +14,8 @@ import numpy as np
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
-from inferbench.face.aside import aside
 from inferbench.face.asked import find, listed, refuse_many
+from inferbench.face.verb import verb
 from inferbench.model.choice import BEST, choose
 from inferbench.model.operators import OpResult, cost_rows, product_rows
 from inferbench.num import Array
@@ -64,7 +64,7 @@ class OpTable(Answer):
         return f"of {self.kind} on {self.chip.name}, stack {self.stack.name}: {rows} rows"
 
 
-@aside
+@verb
 def op(
     chip: str,
     kind: str,
@@ -117,12 +117,19 @@ def op(
 
 
 def _given(fields: Mapping[str, float | Sequence[float] | str]) -> dict[str, Array]:
-    lists = {
-        name: parse(values, name, 0.0).values() if isinstance(values, str) else np.atleast_1d(values)
-        for name, values in fields.items()
-    }
+    lists = {name: _numbers(values, name) for name, values in fields.items()}
     refuse_many(math.prod(len(values) for values in lists.values()), MOST_ROWS)
     return product_rows(lists) if lists else {}
+
+
+def _numbers(values: float | Sequence[float] | str, name: str) -> Array:
+    if isinstance(values, str):
+        return parse(values, name, 0.0).values()
+    try:
+        return np.atleast_1d(np.asarray(values, dtype=np.float64))
+    except (TypeError, ValueError, OverflowError):
+        found = f"{values!r:.60} is not a number or a list of numbers"
+        raise InferBenchError.of_argument(name, found, **{name: [1, 128]}) from None
 
 
 def _read_csv(path: Path, kind: Kind) -> tuple[dict[str, Array], list[str] | None]:

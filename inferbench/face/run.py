@@ -14,6 +14,7 @@ from inferbench.face.aside import aside
 from inferbench.face.asked import find, listed, one_phase, refuse_many, scenario_of, split_workload
 from inferbench.face.frames import by_column, to_frame
 from inferbench.face.picture import Picture, picture
+from inferbench.face.verb import verb
 from inferbench.model.capacity import at_largest_batch
 from inferbench.model.choice import BEST, choose
 from inferbench.model.document import document, flatten
@@ -37,14 +38,14 @@ MOST_AT_ONCE = 1_000_000
 __all__ = ["InstalledView", "axes_of", "evaluated", "run"]
 
 
-@aside
+@verb
 def run(
     system: str | System,
     workload: str,
     *,
     precision: str | Sequence[str] | None = None,
     stack: str | Choice = BEST,
-    scenario: str = "reference",
+    scenario: str | None = "reference",
     options: Mapping[str, Any] | None = None,
     ignore_capacity: bool = False,
     reserve: str | float | None = None,
@@ -61,7 +62,7 @@ def run(
             `8bit` is the chip's own fastest format of 8 bits.
         stack: Software of a system that names none: a stack's name or TOML file, a family (`vllm`), `best`
             (the nearest that was measured) or `ideal` (the bound); a `Choice` that was made before.
-        scenario: Economics.
+        scenario: Economics; None: no figure in dollars is asked for.
         options: The workload's options, `{"kv": False}`.
         ignore_capacity: Pretend that everything fits.
         reserve: Memory that the engine keeps for itself, `0.1` or `"8 GB"` of each chip; None: what it
@@ -108,7 +109,7 @@ def evaluated(
     *,
     precision: str | Sequence[str] | None,
     stack: str | Choice,
-    scenario: str,
+    scenario: str | None,
     options: Mapping[str, Any] | None,
     ignore_capacity: bool,
     reserve: str | float | None = None,

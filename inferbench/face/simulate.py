@@ -11,8 +11,8 @@ import attrs
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
-from inferbench.face.aside import aside
 from inferbench.face.asked import duration, find, one_number, scenario_of, served
+from inferbench.face.verb import verb
 from inferbench.model.choice import BEST, choose
 from inferbench.model.own_formats import own_formats
 from inferbench.records.choice import Choice
@@ -71,7 +71,7 @@ class Simulation(Answer):
         return self.found.found.times
 
 
-@aside
+@verb
 def simulate(
     system: str,
     workload: str,
@@ -97,7 +97,7 @@ def simulate(
     slo_ttft: str | float | None = None,
     precision: str = "fp8",
     stack: str = BEST,
-    scenario: str = "reference",
+    scenario: str | None = "reference",
     options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
     watch: Callable[[int, int], None] | None = None,
@@ -128,7 +128,7 @@ def simulate(
         slo_tpot, slo_ttft: Longest time per token and to the first token, for goodput.
         precision: One name.
         stack: Software where the system names none.
-        scenario: Economics.
+        scenario: Economics; None: no figure in dollars is asked for.
         options: The workload's options.
         ignore_capacity: Pretend that everything fits.
         watch: Called with the requests that are done, and all.

@@ -10,7 +10,6 @@ import attrs
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, suggest
 from inferbench.face.answer import Answer
-from inferbench.face.aside import aside
 from inferbench.face.asked import (
     duration,
     example_chips,
@@ -22,6 +21,7 @@ from inferbench.face.asked import (
     serves,
 )
 from inferbench.face.fleet import Fleets, sized
+from inferbench.face.verb import verb
 from inferbench.model.choice import BEST, choose
 from inferbench.model.own_formats import own_formats
 from inferbench.records.interfaces import Phase
@@ -76,7 +76,7 @@ class Sizing(Answer):
         return Next("run", (system, work, *batch, *axes, "--precision", self.demand.precision))
 
 
-@aside
+@verb
 def size(
     workload: str,
     chips: str | Sequence[str],
@@ -90,7 +90,7 @@ def size(
     latency: str | float | None = None,
     precision: str | Sequence[str] = "fp8",
     stack: str = BEST,
-    scenario: str = "reference",
+    scenario: str | None = "reference",
     options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
     reserve: str | float | None = None,
@@ -112,7 +112,7 @@ def size(
         latency: Longest step of any other phase.
         precision: One name.
         stack: Software of the chips that name none: a stack, its TOML file, a family or `best`.
-        scenario: Economics.
+        scenario: Economics; None: no figure in dollars is asked for.
         options: The workload's options.
         ignore_capacity: Pretend that everything fits.
         reserve: Memory that the engine keeps for itself, `0.1` or `"8 GB"` of each chip; None: what it

@@ -13,9 +13,9 @@ import attrs
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError, suggest
 from inferbench.face.answer import Answer
-from inferbench.face.aside import aside
 from inferbench.face.asked import listed
 from inferbench.face.frames import to_frame
+from inferbench.face.verb import verb
 from inferbench.model.choice import BEST
 from inferbench.num import Column
 from inferbench.records.executor import ExecutorOptions
@@ -164,9 +164,9 @@ class Sweep(Answer):
         return attrs.evolve(report, tables=(*report.tables, *tables), data=data)
 
 
-@aside
+@verb
 def sweep(
-    systems: Sequence[str],
+    systems: str | Sequence[str],
     workload: str | Sequence[str] | None = None,
     *,
     grid: str = "default",

@@ -8,9 +8,9 @@ import attrs
 
 from inferbench.discovery.registry import Registry, installed
 from inferbench.face.answer import Answer
-from inferbench.face.aside import aside
 from inferbench.face.asked import SPEED, duration, listed
 from inferbench.face.frontier import frontier
+from inferbench.face.verb import verb
 from inferbench.model.choice import BEST, IDEAL
 from inferbench.records.system import SystemName
 from inferbench.report.model import Report
@@ -44,9 +44,9 @@ class UsersAt(Answer):
         return f"of {self.asked.network.name} on {names}"
 
 
-@aside
+@verb
 def users_at(
-    systems: Sequence[str],
+    systems: str | Sequence[str],
     workload: str,
     speed: str | float,
     *,
@@ -55,7 +55,7 @@ def users_at(
     ttft: str | float | None = None,
     precision: str | Sequence[str] = "fp8",
     stack: str = BEST,
-    scenario: str = "reference",
+    scenario: str | None = "reference",
     options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
     registry: Registry | None = None,
@@ -75,7 +75,7 @@ def users_at(
         ttft: Longest time to the first token; None for any.
         precision: One name or several.
         stack: Software of the systems that name none.
-        scenario: Economics.
+        scenario: Economics; None: no figure in dollars is asked for.
         options: The workload's options.
         ignore_capacity: Pretend that everything fits.
         registry: Of plugins; everything installed by default.

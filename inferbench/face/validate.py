@@ -16,8 +16,8 @@ from inferbench.evidence.importing import NAMES, renamed
 from inferbench.evidence.matching import read_rows
 from inferbench.evidence.names import chip_of, network_of
 from inferbench.face.answer import Answer
-from inferbench.face.aside import aside
 from inferbench.face.asked import find
+from inferbench.face.verb import verb
 from inferbench.records.measurement import Measurement
 from inferbench.records.precision import PrecisionName
 from inferbench.records.system import SystemName
@@ -57,7 +57,7 @@ class Validation(Answer):
         )
 
 
-@aside
+@verb
 def validate(
     files: str | Path | Sequence[str | Path] = (),
     *,

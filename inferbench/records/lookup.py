@@ -109,10 +109,10 @@ def entry(
         computed: The format that the chip computes it in.
         default: Where there is no entry.
     """
-    apart = point.apart if point.weights != point.activations else point.compute
+    formats = point.kernel_format if point.weights != point.activations else point.compute
     for name in names:
         width = (f"{name}.kv{8 * stored(point.kv):g}",) if name.startswith("attention") else ()
-        for key in (f"{name}.{point.name}", *width, f"{name}.{apart}", f"{name}.{computed}", name):
+        for key in (f"{name}.{point.name}", *width, f"{name}.{formats}", f"{name}.{computed}", name):
             if key in table:
                 return table[key]
     return table.get(f"default.{computed}", table.get("default", default))

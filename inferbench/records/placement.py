@@ -26,7 +26,7 @@ _TINY = 1e-300
 
 
 @lru_cache(maxsize=256)
-def _pieces(template: str) -> tuple[tuple[str, str, str], ...]:
+def _parts(template: str) -> tuple[tuple[str, str, str], ...]:
     """A template as text, the number that follows it (or nothing), and the number's unit."""
     return tuple((text, name or "", unit or "") for text, name, unit, _ in Formatter().parse(template))
 
@@ -67,7 +67,7 @@ class Reason:
     def at(self, index: tuple[int, ...]) -> str:
         """Render for one point of arrays already broadcast to the grid."""
         said = []
-        for text, name, unit in _pieces(self.template):
+        for text, name, unit in _parts(self.template):
             said.append(text)
             if name:
                 said.append(_written(float(np.asarray(self.numbers[name])[index]), unit))
@@ -76,7 +76,7 @@ class Reason:
     @property
     def units(self) -> Mapping[str, str]:
         """Unit of each number in the template; empty for counts."""
-        return {name: unit for _, name, unit in _pieces(self.template) if name}
+        return {name: unit for _, name, unit in _parts(self.template) if name}
 
     def written(self, name: str) -> str:
         """The largest value of one number, as the template writes it.

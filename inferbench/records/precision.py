@@ -107,8 +107,8 @@ class PrecisionName:
         if match := _PAIR.match(name):
             weights, activations, kv = (_BITS[bits] for bits in (match[1], match[2], match[3] or match[2]))
             return cls(name, weights, activations, kv, activations)
-        if apart := cls._apart(name):
-            return apart
+        if each := cls._of_each(name):
+            return each
         raise InferBenchError.of_argument(
             "precision",
             f"unknown precision '{name}'",
@@ -117,19 +117,19 @@ class PrecisionName:
         )
 
     @property
-    def apart(self) -> str:
+    def kernel_format(self) -> str:
         """Formats of weights and activations, as kernels of experts with a format of their own are called.
 
         Example:
-            >>> attrs.evolve(PrecisionName.parse("bf16"), weights="mxfp4").apart
+            >>> attrs.evolve(PrecisionName.parse("bf16"), weights="mxfp4").kernel_format
             'wmxfp4a16'
         """
         words = {word: bits for bits, word in _FLOATS.items()}
         return f"w{words.get(self.weights, self.weights)}a{words.get(self.activations, self.activations)}"
 
     @classmethod
-    def _apart(cls, name: str) -> PrecisionName | None:
-        """Read formats of weights, activations and cache that are named apart."""
+    def _of_each(cls, name: str) -> PrecisionName | None:
+        """Read formats of weights, activations and cache that are named one by one."""
         found = _APART.match(name)
         if found is None:
             return None

@@ -162,7 +162,7 @@ def _quantity(value: Any, unit: Unit, path: str) -> Iterator[Fault]:
         if value.low > value.high:
             yield Fault(path, f"{value.low:g} to {value.high:g} runs backwards", "write the lower end first")
             return
-    for end in map(_held, ends):
+    for end in map(_as_float, ends):
         if isinstance(end, bool) or not isinstance(end, int | float | np.number):
             found = f"{end!r} is no number"
             yield Fault(path, found, f"give {unit.meaning} in {unit.symbol or 'plain numbers'}, as a float")
@@ -175,7 +175,7 @@ def _quantity(value: Any, unit: Unit, path: str) -> Iterator[Fault]:
                 return
 
 
-def _held(value: Any) -> Any:
+def _as_float(value: Any) -> Any:
     """A number as one that can be computed with: a whole one of too many digits is infinite."""
     if type(value) is not int:
         return value
@@ -187,7 +187,7 @@ def _held(value: Any) -> Any:
 
 
 def _plain(value: Any, hint: type, least: int, path: str) -> Iterator[Fault]:
-    value = _held(value)
+    value = _as_float(value)
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         yield Fault(path, f"{value!r} is no number", "give a plain number")
     elif hint is int and (not math.isfinite(value) or value != int(value) or value < least):

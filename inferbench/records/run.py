@@ -23,6 +23,7 @@ from inferbench.records.roles import SCREENS, Chain, Role
 from inferbench.records.scenario import HourlyCost, Scenario
 from inferbench.records.stack import Stack
 from inferbench.records.system import Layout, System
+from inferbench.records.typed import typed
 
 __all__ = ["Metric", "OpRow", "Run", "View"]
 
@@ -117,13 +118,10 @@ class Run:
     view: View | None = None
 
     def metrics(self) -> dict[str, Metric]:
-        """Return the metrics that this run can have, by name, in display order.
-
-        Raises:
-            InferBenchError: The run has no view.
-        """
+        """Return the metrics that this run can have, by name, in display order; refused without a view."""
         return {metric.name: metric for metric in self._view().metrics() if metric.applies(self)}
 
+    @typed
     def __getitem__(self, name: str) -> Array:
         """Return a metric over the whole grid: axes in the order given, precision last, SI units.
 
@@ -137,6 +135,7 @@ class Run:
             values = np.asarray(self.values(metric.of(self)), dtype=np.float64)
         return np.where(self.values(self.feasible), values, np.nan)
 
+    @typed
     def interval(self, name: str) -> tuple[Array, Array]:
         """Return the ends of a metric's 90% interval, each like `run[name]`; NaN under an unfitted stack.
 
@@ -151,6 +150,7 @@ class Run:
         low, high = self._view().factors(self, metric)
         return values * low, values * high
 
+    @typed
     def best(self, name: str) -> dict[str, float | str] | None:
         """Return the feasible point at which a metric is best: its axes, the layout, and the value.
 
@@ -167,9 +167,8 @@ class Run:
         values = self[name]
         if not np.isfinite(values).any():
             return None
-        worst = -np.inf if better == "higher" else np.inf
-        known = np.where(np.isfinite(values), values, worst)
-        place = np.argmax(known) if better == "higher" else np.argmin(known)
+        known = np.where(np.isfinite(values), values, np.nan)
+        place = np.nanargmax(known) if better == "higher" else np.nanargmin(known)
         at, index = next(point for i, point in enumerate(self.points()) if i == place)
         layout = self.layouts[int(self.values(self.layout)[index])]
         return {**at, "layout": str(layout), name: float(values[index])}
@@ -178,6 +177,7 @@ class Run:
         """Return the run as plain data: what `inferbench run --format json` writes."""
         return self._view().to_dict(self)
 
+    @typed
     def to_frame(self, library: str | None = None) -> Any:
         """Return a data frame with a row per point.
 
@@ -189,6 +189,7 @@ class Run:
         """
         return self._view().to_frame(self, library)
 
+    @typed
     def plot(self, name: str = "") -> Any:
         """Return a picture of the run, as every answer does."""
         return self._view().plot(self, name)
@@ -206,8 +207,7 @@ class Run:
 
     def _view(self) -> View:
         if self.view is None:
-            found = "this run was made inside the model and knows no metrics"
-            raise InferBenchError.at("run", found, "make it with inferbench.run")
+            raise InferBenchError.at("run", "it was made inside the model", "make it with inferbench.run")
         return self.view
 
     def _metric(self, name: str) -> Metric:
@@ -231,14 +231,12 @@ class Run:
         best = GRADES.index(self.choice.grade)
         flag, less = ("capacity-unknown", BOUND) if best == CLASS else ("extrapolated", TRANSFERRED)
         changed = np.asarray(self.flags.get(flag, False)) & (best in (CALIBRATED, CLASS))
-        codes: Array = np.where(changed, less, best)
-        return codes
+        return np.where(changed, less, best)
 
     @property
     def grade(self) -> Array:
         """The grade of each point, as a place in `GRADES`, over the full grid like `values`."""
-        codes: Array = self.values(self.grade_code)
-        return codes
+        return np.asarray(self.values(self.grade_code))
 
     @overload
     def values(self, array: Mask) -> Mask: ...

@@ -212,10 +212,10 @@ class Stack(Ruled):
         """Whether an operator lies in the box of its kind, has a figure, and runs in the kernel that was
         fitted.
         """
-        held = np.asarray(self.domain.holds(op))
+        inside = np.asarray(self.domain.holds(op))
         if not self.fit.rows or self.grade:
-            return held
-        return held & self.knows(op, formats) & ~self.other_kernel(op)
+            return inside
+        return inside & self.knows(op, formats) & ~self.other_kernel(op)
 
     def kernel_energies(self, op: Op, formats: tuple[str, ...] = ()) -> dict[str, Numeric]:
         """Energies of one kernel alone: action, or `baseline`, to joules per count (watts).

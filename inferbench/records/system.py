@@ -10,6 +10,7 @@ import attrs
 from inferbench.errors import InferBenchError
 from inferbench.num import Numeric
 from inferbench.records.chip import Chip
+from inferbench.records.typed import typed
 
 __all__ = ["Layout", "System", "SystemName"]
 
@@ -77,6 +78,7 @@ class Layout:
         return self.tp * self.cp * self.dp
 
     @classmethod
+    @typed
     def parse(cls, text: str, where: str = "layout") -> Layout:
         """Read `tp8`, `tp4pp2`, `dp8ep8`, …; `where` is what messages call it."""
         parts = _LAYOUT.findall(text)
@@ -139,6 +141,7 @@ class SystemName:
     stack: str | None = None
 
     @classmethod
+    @typed
     def parse(cls, written: str) -> SystemName:
         """Split `8xh100:tp4pp2@vllm` into its parts and check that they agree.
 

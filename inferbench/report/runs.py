@@ -260,7 +260,7 @@ def _memory_table(run: Run) -> Table:
         for name, column in run.memory.items()
     )
     note = (
-        "activations of the largest operator; graphs, workspaces and pieces of prompts beside it lie in the"
+        "activations of the largest operator; graphs, workspaces and chunks of prompts beside it lie in the"
     )
     note += " reserve" if run.reserve else " engine's reserve, which is not counted here (--reserve)"
     return Table(f"memory per chip, {point_title(run, at, False)}", (Cell(""), Cell("")), rows, notes=(note,))

@@ -1,4 +1,4 @@
-"""`Engine`: one replica's scheduler: continuous batching, prompts in pieces, a paged cache, preemption,
+"""`Engine`: one replica's scheduler: continuous batching, prompts in chunks, a paged cache, preemption,
 prefixes.
 
 Steps in which nobody comes and nobody ends are taken together: a replay costs as many events as there are
@@ -125,22 +125,22 @@ class Engine:
         """Let a sequence whose prompt is processed decode, its next token being out."""
         log = self.log
         log.grown[i] = max(log.grown[i], 1)
-        held = log.prompt[i] + log.grown[i] - 1
+        stored = log.prompt[i] + log.grown[i] - 1
         left = log.output[i] - log.grown[i]
         self.order += 1
         self.alive[i] = self.order
         heapq.heappush(self.ends, (self.step + left, self.order, i))
-        self.residues[(held - self.step) % self.rules.block] += 1
-        self.positions += held + 1
+        self.residues[(stored - self.step) % self.rules.block] += 1
+        self.positions += stored + 1
 
     def _leave(self, i: int) -> None:
         """Take a sequence out, and its blocks."""
         log = self.log
         del self.alive[i]
-        held = log.prompt[i] + log.grown[i] - 1
-        self.residues[(held - self.step) % self.rules.block] -= 1
-        self.positions -= held + 1
-        self.used -= self._blocks(held)
+        stored = log.prompt[i] + log.grown[i] - 1
+        self.residues[(stored - self.step) % self.rules.block] -= 1
+        self.positions -= stored + 1
+        self.used -= self._blocks(stored)
 
     def _growth(self, steps: int) -> int:
         """Blocks that so many steps take."""
@@ -180,9 +180,9 @@ class Engine:
         self._admit()
         batch = len(self.alive)
         self.peak = max(self.peak, batch)
-        pieces = self._pieces(batch)
-        if pieces:
-            return self._with_prompts(now, batch, pieces)
+        chunks = self._chunks(batch)
+        if chunks:
+            return self._with_prompts(now, batch, chunks)
         if not batch:
             return None
         steps = self.ends[0][0] - self.step
@@ -193,7 +193,7 @@ class Engine:
             room = self._room_for(steps)
         return self._with_tokens(now, max(room, 1))
 
-    def _pieces(self, batch: int) -> list[tuple[int, int]]:
+    def _chunks(self, batch: int) -> list[tuple[int, int]]:
         """Which prompts go into the next step: place among those being read, tokens."""
         if not self.reading:
             return []
@@ -211,20 +211,20 @@ class Engine:
             left -= take
         return found
 
-    def _with_prompts(self, now: float, batch: int, pieces: list[tuple[int, int]]) -> float:
-        tokens = sum(take for _, take in pieces)
-        pairs = sum(take * (self.reading[place][1] + 0.5 * take) for place, take in pieces)
-        past = pairs / tokens - 0.5 * tokens / self.table.side(batch, len(pieces))
+    def _with_prompts(self, now: float, batch: int, chunks: list[tuple[int, int]]) -> float:
+        tokens = sum(take for _, take in chunks)
+        pairs = sum(take * (self.reading[place][1] + 0.5 * take) for place, take in chunks)
+        past = pairs / tokens - 0.5 * tokens / self.table.side(batch, len(chunks))
         joint = batch and self.rules.policy == "chunked"
         if joint:
             while self._room_for(1) < 1 and len(self.alive) > 1:
                 self._preempt()
             batch = len(self.alive)
-            side = self.table.side(batch, len(pieces))
+            side = self.table.side(batch, len(chunks))
             seconds, watts = self.table.of_both(batch, self.positions / batch, tokens / side, past)
         else:
-            seconds, watts = self.table.of_prompts(tokens, past, len(pieces))
-        self.plan = (now, 1 if joint else 0, pieces)
+            seconds, watts = self.table.of_prompts(tokens, past, len(chunks))
+        self.plan = (now, 1 if joint else 0, chunks)
         self._note(now, seconds, watts, batch, reads=True)
         if joint:
             self.log.gaps.append((seconds, batch))
@@ -276,8 +276,8 @@ class Engine:
     def finish(self, now: float) -> list[int]:
         """End the plan in force; return requests that are through with this replica."""
         assert self.plan is not None
-        began, steps, pieces = self.plan
-        if steps and not pieces:
+        began, steps, chunks = self.plan
+        if steps and not chunks:
             seconds, watts = self._duration(steps)
             batch = len(self.alive)
             self._note(began, seconds, watts, batch, reads=False)
@@ -291,7 +291,7 @@ class Engine:
                 self.log.gaps.append((each, steps_left * batch))
         self.plan = None
         through = self._advance(steps, now)
-        for place, take in pieces:
+        for place, take in chunks:
             self.reading[place][1] += take
         read = [one[0] for one in self.reading if one[1] >= one[2]]
         if read:
@@ -321,13 +321,13 @@ class Engine:
         if np.isnan(log.first[i]):
             log.first[i] = now + self._later()
         log.grown[i] += 1
-        held = log.prompt[i] + log.grown[i] - 1
+        stored = log.prompt[i] + log.grown[i] - 1
         if log.grown[i] >= log.output[i]:
-            self.used -= self._blocks(held)
+            self.used -= self._blocks(stored)
             self._end(i, now)
             return True
         if self.rules.policy == "prompts":
-            self.used -= self._blocks(held)
+            self.used -= self._blocks(stored)
             self.due -= self.promised.pop(i, 0)
             self._remember(i)
             return True

@@ -155,15 +155,15 @@ class _Block:
 
 def _alone(asked: Question, system: System, one: Replica) -> Iterator[_Block]:
     """Points of equal replicas that process prompts and tokens alike: interleaved, and chunked per size of
-    piece.
+    chunk.
     """
     copies, steps = system.count // one.layout.chips, one.plain
     whole = interleaved(steps, asked.traffic), one.watts["prefill"], (one.fits, one.fits_prompt), math.nan
-    pieces = [
-        (chunked(piece.steps, asked.traffic), piece.watts, (piece.fits, np.asarray(True)), size)
-        for size, piece in one.pieces.items()
+    chunks = [
+        (chunked(chunk.steps, asked.traffic), chunk.watts, (chunk.fits, np.asarray(True)), size)
+        for size, chunk in one.chunks.items()
     ]
-    for served, busy, room, size in (whole, *pieces):
+    for served, busy, room, size in (whole, *chunks):
         watts = served.share * busy + (1.0 - served.share) * one.watts["decode"]
         ratio = steps.occupancy * steps.batch / (asked.traffic.steps * steps.decode)
         served = attrs.evolve(served, rate=copies * served.rate, users=copies * served.users)
@@ -385,10 +385,10 @@ def _notes(asked: Question, system: System, replicas: Sequence[Replica]) -> tupl
     last = asked.batches[-1]
     if asked.open_ended and (asked.ignore_capacity or 1.5 * last > MOST):
         notes.append(f"{system}: loads beyond {last:,.0f} sequences a replica were not tried")
-    pieces = [one for one in replicas if not one.whole]
-    if pieces:
+    chunks = [one for one in replicas if not one.whole]
+    if chunks:
         notes.append(
-            f"{system}: prompts are processed in pieces of {max(asked.chunks):,.0f} tokens where a whole one"
+            f"{system}: prompts are processed in chunks of {max(asked.chunks):,.0f} tokens where a whole one"
             " doesn't fit"
         )
     if any(bool(np.any(one.decode.flags.get("extrapolated", False))) for one in replicas):

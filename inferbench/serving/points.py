@@ -53,7 +53,7 @@ class Points:
         batch: Sequences of a replica; `users`: of all of them, on average, with those that wait.
         power_w: Of all chips, at the boundary of their spec; so is `joules_per_token`, while
             `wall_joules_per_token` counts servers too.
-        chunk: Tokens of a piece of a prompt; NaN where prompts are whole.
+        chunk: Tokens of a chunk of a prompt; NaN where prompts are whole.
         tpot_s_low, tpot_s_high: Ends of the 90% interval, NaN under a bound; of the others likewise.
         grade: What the point rests on.
         grams_co2_per_hour: Of all chips, by the scenario's grid.

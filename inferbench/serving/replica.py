@@ -1,6 +1,6 @@
 """One replica of a network under serving: durations and power of its steps, all from the one operator model.
 
-A mixed step (decoding sequences and a piece of a prompt together) is a graph like any other: the products
+A mixed step (decoding sequences and a chunk of a prompt together) is a graph like any other: the products
 with weights see the rows of both, attention is that of both, and the road from graph to seconds is the
 usual one.
 """
@@ -39,24 +39,24 @@ __all__ = ["Mixed", "Question", "Replica", "cache_bytes", "idle_watts", "replica
 
 @attrs.frozen(eq=False)
 class Mixed(Workload):
-    """A decode step with a piece of a prompt in it; asked like a decode phase.
+    """A decode step with a chunk of a prompt in it; asked like a decode phase.
 
     Attributes:
         inner: The network's own workload.
         prompt: Tokens of the whole prompt.
-        chunk: Tokens of a piece.
-        pieces: The workload's options under which a prompt goes in such pieces.
+        chunk: Tokens of a chunk.
+        chunking: The workload's options for chunks of this size.
     """
 
     name: ClassVar[str] = "mixed"
-    title: ClassVar[str] = "decoding sequences and a piece of a prompt"
+    title: ClassVar[str] = "decoding sequences and a chunk of a prompt"
     params: ClassVar[type] = NoParams
     phases: ClassVar[tuple[Phase, ...]] = ()
 
     inner: Workload
     prompt: float
     chunk: float
-    pieces: Numeric
+    chunking: Numeric
 
     def graph(self, network: Network, at: Point, phase: str, options: Any) -> Iterator[Op]:
         """Yield the operators: weights once for the rows of both, attention of each, logits of the decoding
@@ -73,14 +73,14 @@ class Mixed(Workload):
         one = at.replace(batch=np.ones_like(at["batch"]), context=np.asarray(self.prompt))
         reads = self.inner.of_role("prompt")
         assert reads is not None
-        for op in self.inner.graph(network, one, reads.name, self.pieces):
+        for op in self.inner.graph(network, one, reads.name, self.chunking):
             if isinstance(op, Attention):
                 yield attrs.evolve(op, name=f"chunk.{op.name}", repeat=op.repeat / times)
             elif op.name not in names:
                 yield attrs.evolve(op, name=f"chunk.{op.name}", repeat=op.repeat / times, copies=0.0)
 
     def eager(self, network: Network, at: Point, phase: str, options: Any) -> Numeric:
-        """All of it: the prompt's piece has a shape of its own."""
+        """All of it: the prompt's chunk has a shape of its own."""
         return self.passes(network, at, phase, options)
 
     def items(self, network: Network, at: Point, phase: str) -> Numeric:
@@ -101,10 +101,10 @@ class Question:
         traffic: The requests.
         batches: Decoding sequences of one replica, rising.
         open_ended: Whether they go on beyond the last, until no layout holds more.
-        longest: Time per token, seconds, beyond which no point counts: prompts are not cut into pieces on
+        longest: Time per token, seconds, beyond which no point counts: prompts are not cut into chunks on
             replicas whose decode steps all take longer.
         precisions: Names.
-        chunks: Sizes of a prompt's pieces, tokens; empty: no chunked policy.
+        chunks: Sizes of a prompt's chunks, tokens; empty: no chunked policy.
         options: Of the workload.
         graphs: What was built of the network already, by work: no chip or software changes it.
         rooms: Chips with the memory that engines leave, as in `Case`.
@@ -156,13 +156,13 @@ class Question:
 
 
 @attrs.frozen(eq=False)
-class Pieces:
-    """A replica that processes prompts in pieces of one size, each beside a decode step.
+class Chunked:
+    """A replica that processes prompts in chunks of one size, each beside a decode step.
 
     Attributes:
         steps: With the mixed step.
         watts: Mean power while a mixed step runs.
-        fits: Where the cache of all sequences and of the piece fits.
+        fits: Where the cache of all sequences and of the chunk fits.
     """
 
     steps: Steps
@@ -179,11 +179,11 @@ class Replica:
             experts.
         batch: Decoding sequences.
         plain: Steps with whole prompts.
-        pieces: What runs where prompts are processed in pieces, by their size in tokens.
+        chunks: What runs where prompts are processed in chunks, by their size in tokens.
         watts: Mean power of the replica while it decodes, processes a prompt, idles.
         fits: Where the cache of all sequences fits; `fits_prompt`: where a prompt's processing does.
         cache: Bytes of one prompt's cache.
-        whole: Whether prompts are processed in one piece (else in the largest of the sizes, for lack of
+        whole: Whether prompts are processed in one chunk (else in the largest of the sizes, for lack of
             room).
         doubt: Log standard errors of the times of `decode` and `prefill`, and of the `power` and `energy` of
             decode; NaN under software without an interval.
@@ -192,7 +192,7 @@ class Replica:
     layout: Layout
     batch: Array
     plain: Steps
-    pieces: Mapping[float, Pieces]
+    chunks: Mapping[float, Chunked]
     decode: Run
     watts: Mapping[str, Array]
     fits: Mask
@@ -232,17 +232,17 @@ def replica(asked: Question, chip: Chip, layout: Layout) -> Replica:
         "prefill": _at(prompt, prompt.energy.watts)[-1:],
         "idle": idle_watts(case, asked),
     }
-    pieces = {}
+    chunks = {}
     counts = bool(np.any(plain.decode <= asked.longest)) or math.isinf(asked.longest)
     for size in asked.chunks if counts and _chunks(asked, system) else ():
         mixed, count = _mixed(asked, case, layout, size)
         joint = attrs.evolve(plain, mixed=_at(mixed, mixed.seconds), chunks=count)
-        pieces[size] = Pieces(joint, _at(mixed, mixed.energy.watts), _at(mixed, mixed.feasible) > 0)
+        chunks[size] = Chunked(joint, _at(mixed, mixed.energy.watts), _at(mixed, mixed.feasible) > 0)
     return Replica(
         layout=layout,
         batch=batch,
         plain=plain,
-        pieces=pieces,
+        chunks=chunks,
         decode=decode,
         watts=watts,
         fits=_at(decode, decode.feasible) > 0,
@@ -272,7 +272,7 @@ def _at(run: Run, values: Numeric | Mask) -> Array:
 
 
 def _prompt(asked: Question, system: System, layout: Layout) -> tuple[Run, bool]:
-    """Prompts in one piece, or where that doesn't fit in the largest pieces: one alone, and one per pipeline
+    """Prompts in one chunk, or where that doesn't fit in the largest chunks: one alone, and one per pipeline
     stage of every rank.
     """
     depth = _depth(layout)
@@ -286,7 +286,7 @@ def _prompt(asked: Question, system: System, layout: Layout) -> tuple[Run, bool]
 
 
 def _chunks(asked: Question, system: System) -> bool:
-    """Whether the workload can process a prompt in pieces."""
+    """Whether the workload can process a prompt in chunks."""
     workload = asked.registry.workload(asked.network.type)
     return (
         bool(asked.chunks) and attrs.has(workload.options) and "chunk" in attrs.fields_dict(workload.options)
@@ -307,12 +307,12 @@ def _lanes(case: Case, asked: Question, layout: Layout) -> Array:
 
 def _mixed(asked: Question, case: Case, layout: Layout, size: float) -> tuple[Run, float]:
     prompt = asked.traffic.prompt
-    pieces = float(np.ceil(prompt / size))
+    chunks = float(np.ceil(prompt / size))
     options = structured(case.workload, {**asked.options, "chunk": size})
     graphs = asked.built("mixed", options, prompt)
-    work = graphs.setdefault("work", Mixed(case.workload, prompt, prompt / pieces, options))
+    work = graphs.setdefault("work", Mixed(case.workload, prompt, prompt / chunks, options))
     joint = attrs.evolve(case, workload=work, graphs=graphs, bare=True, causes=False)
-    return _run(joint, layout, asked.batches, asked.traffic.context, asked.precisions), pieces
+    return _run(joint, layout, asked.batches, asked.traffic.context, asked.precisions), chunks
 
 
 def idle_watts(case: Case, asked: Question) -> Array:

@@ -67,8 +67,8 @@ def loads(asked: Question, system: System, layouts: Sequence[Layout]) -> tuple[f
     grid, most = _point(asked, beyond), 0.0
     for layout in layouts:
         mask = np.asarray(grid.full(_fits(asked, system, layout, grid)))
-        held = np.asarray(beyond)[mask.any(axis=(1, 2))]
-        most = max(most, float(held.max()) if held.size else 0.0)
+        fitting = np.asarray(beyond)[mask.any(axis=(1, 2))]
+        most = max(most, float(fitting.max()) if fitting.size else 0.0)
     return (*asked.batches, *(load for load in beyond if load <= most))
 
 

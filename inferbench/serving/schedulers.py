@@ -32,7 +32,7 @@ ENTRY, LAG = 0.03, 1.0
 POLICIES: Mapping[str, str] = {"sglang": "interleaved"}
 CHUNKS: Mapping[str, float] = {"vllm": 2048.0}
 CHUNK = 8192.0
-# Engines whose pieces are as long as the longest request, where it is known, and that put nobody off.
+# Engines whose chunks are as long as the longest request, where it is known, and that put nobody off.
 WHOLE = ("trtllm", "tensorrt")
 FAMILIES = ("sglang", "vllm", *WHOLE)
 

@@ -5,7 +5,7 @@ for the next request, whose prompt of S tokens must be processed first. Three po
 prompt goes:
 
 - interleaved: whole prompts between decode steps, all other sequences wait;
-- chunked: a piece of a prompt rides along with a decode step (Agrawal et al. 2023, arXiv 2308.16369);
+- chunked: a chunk of a prompt rides along with a decode step (Agrawal et al. 2023, arXiv 2308.16369);
 - disaggregated: on replicas of its own (Zhong et al. 2024, arXiv 2401.09670).
 
 Every formula broadcasts over loads. Derivations and what is left out: docs/explanation/serving.md.
@@ -76,10 +76,10 @@ class Steps:
         prefill: One prompt, from its start to the first token.
         occupancy: Time that one prompt keeps the replica from other work: `prefill`, or less where a
             pipeline holds several prompts.
-        mixed: A step of `batch` decoding sequences and one piece of a prompt in each lane; NaN without
+        mixed: A step of `batch` decoding sequences and one chunk of a prompt in each lane; NaN without
             chunking.
-        chunks: Pieces of a prompt.
-        lanes: Microbatches of a step, each with room for a piece.
+        chunks: Chunks of a prompt.
+        lanes: Microbatches of a step, each with room for a chunk.
     """
 
     batch: Numeric
@@ -168,15 +168,15 @@ def interleaved(steps: Steps, traffic: Traffic) -> Service:
 
 
 def chunked(steps: Steps, traffic: Traffic) -> Service:
-    """A piece of a prompt rides along with a decode step, in so many of the steps as the arriving prompts
+    """A chunk of a prompt rides along with a decode step, in so many of the steps as the arriving prompts
     need.
 
     Each step ends `B / (O - 1)` requests, so that a share f = B n / ((O - 1) lanes) of the steps carries
-    pieces of their successors' prompts: a step lasts `(1 - f) d + f m`. Above f = 1 the prompts don't
+    chunks of their successors' prompts: a step lasts `(1 - f) d + f m`. Above f = 1 the prompts don't
     keep up.
 
     Example:
-        2 sequences, 11 tokens, prompts in 2 pieces: 2 of 5 steps are mixed, 0.6 x 10 + 0.4 x 20 ms.
+        2 sequences, 11 tokens, prompts in 2 chunks: 2 of 5 steps are mixed, 0.6 x 10 + 0.4 x 20 ms.
 
         >>> steps = Steps(batch=2.0, decode=0.01, prefill=0.05, occupancy=0.05, mixed=0.02, chunks=2.0)
         >>> round(float(chunked(steps, Traffic(prompt=100.0, output=11.0)).tpot), 6)
@@ -189,6 +189,7 @@ def chunked(steps: Steps, traffic: Traffic) -> Service:
     share = mixing * steps.mixed / step
     others = (steps.batch - 1.0) / steps.batch
     wait = queue(share, steps.chunks * steps.mixed, steps.lanes) + 0.5 * steps.decode
+    wait = np.where(others > 0.0, wait, 0.0)  # one sequence alone waits for nobody, whatever the share
     ttft = steps.chunks * steps.mixed + others * wait
     users = rate * (ttft + traffic.steps * step)
     return Service(rate=rate, tpot=step, ttft=ttft, users=users, share=share, sustained=sustained)

@@ -66,7 +66,7 @@ class Joint(Workload):
                 yield attrs.evolve(op, name=f"prompt.{op.name}", copies=0.0)
 
     def eager(self, network: Network, at: Point, phase: str, options: Any) -> Numeric:
-        """All of it: the prompt's piece has a shape of its own."""
+        """All of it: the prompt's chunk has a shape of its own."""
         return self.passes(network, at, phase, options)
 
     def items(self, network: Network, at: Point, phase: str) -> Numeric:
@@ -188,7 +188,7 @@ class StepTable:
         return self.layout.dp * self._passes(batch)
 
     def side(self, batch: float, count: int) -> float:
-        """How many lanes `count` prompts fill: a prompt lies in one rank, its pieces in all microbatches."""
+        """How many lanes `count` prompts fill: a prompt lies in one rank, its chunks in all microbatches."""
         return min(count, self.layout.dp) * self._passes(batch)
 
     def _passes(self, batch: float) -> float:

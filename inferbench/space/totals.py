@@ -221,9 +221,9 @@ class Doubts:
             mine = fits if len(named.words) == 1 else fits & (named.codes == code)
             seen = np.bincount(numbers[mine], minlength=len(GRADES) + 1)[: len(GRADES)]
             self.grades[system] = self.grades.get(system, 0) + seen
-            self._spread(system, errors[mine & np.isfinite(errors)])
+            self._count_errors(system, errors[mine & np.isfinite(errors)])
 
-    def _spread(self, system: str, errors: Array) -> None:
+    def _count_errors(self, system: str, errors: Array) -> None:
         """Count log errors by bins, and keep the sum of each, so that equal ones come out as they are."""
         places = np.minimum((np.abs(errors) / _WIDTH).astype(np.intp), _BINS - 1)
         counts, sums = np.bincount(places, minlength=_BINS), np.bincount(places, errors, minlength=_BINS)

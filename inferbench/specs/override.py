@@ -14,6 +14,7 @@ from inferbench.errors import InferBenchError, suggest
 from inferbench.records.chip import Chip, ChipFile, MemoryLevel
 from inferbench.records.facts import Fact
 from inferbench.records.precision import FORMATS
+from inferbench.records.typed import typed
 from inferbench.units import Least, Range, Unit, parse
 
 __all__ = ["override", "override_table", "override_values"]
@@ -24,6 +25,7 @@ EXAMPLE = 'write the whole key path, like "memory.hbm.bandwidth" = "8 TB/s"'
 TABLES = ("peak", "memory", "interconnect", "power", "price", "silicon")
 
 
+@typed
 def override(chip: Chip, facts: Mapping[str, str], where: str = "chip") -> Chip:
     """Return the chip with other facts; the one given does not change.
 

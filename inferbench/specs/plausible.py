@@ -136,10 +136,10 @@ def doubts(rows: Iterable[Measurement]) -> list[Fault]:
             )
             remedy = "check whether the file gives seconds, milliseconds or nanoseconds"
             found.append(Fault(hits[0].source, said, remedy))
-    return [*found, *_apart([row for row in timed if row.phase == GENERATE])]
+    return [*found, *_inconsistent([row for row in timed if row.phase == GENERATE])]
 
 
-def _apart(rows: Sequence[Measurement]) -> list[Fault]:
+def _inconsistent(rows: Sequence[Measurement]) -> list[Fault]:
     """Rows whose parts don't make the whole: latency = TTFT + TPOT x (output - 1)."""
     hits = [row for row in rows if _outside(_whole(row) / row.latency_s, 1.0 / TOGETHER, TOGETHER)]
     if not hits:

@@ -36,10 +36,6 @@ LIMITED = ("batch", "context")
 MAX = "max"
 
 
-Axis: TypeAlias = "float | Sequence[float] | str | Points"
-"""How an axis is given: `8`, `[1, 8]`, `"1:512:x2"`, or, of the batch, `"max"`."""
-
-
 @attrs.frozen
 class Segment:
     """One item between commas: a number, or a range with both ends included where the step meets them.
@@ -123,6 +119,9 @@ class Points:
     def __str__(self) -> str:
         return MAX if self.largest else ",".join(str(segment) for segment in self.segments)
 
+
+Axis: TypeAlias = float | Sequence[float] | str | Points
+"""How an axis is given: `8`, `[1, 8]`, `"1:512:x2"`, or, of the batch, `"max"`."""
 
 LARGEST = Points((Segment(1.0, 1.0),), largest=True)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from inferbench.errors import raise_if
+from inferbench.records.typed import typed
 from inferbench.specs.toml import read_toml, structure, walk
 
 __all__ = ["read_spec"]
@@ -13,6 +14,7 @@ __all__ = ["read_spec"]
 Record = TypeVar("Record")
 
 
+@typed
 def read_spec(source: bytes | Mapping[str, Any], cls: type[Record], where: str) -> Record:
     """Read TOML, or a table that was read, along an attrs class.
 

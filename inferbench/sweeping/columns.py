@@ -103,7 +103,7 @@ class Columns:
         self.feasible[rows] = feasible
         names = fixed(label(run.system), run.system, run.network.name, run.phase, run.choice)
         self._names(rows, names, run.system.count)
-        self._spread(rows, shape, "precision", _precisions(self.texts["precision"], run.grid, labels))
+        self._fill(rows, shape, "precision", _precisions(self.texts["precision"], run.grid, labels))
         self._coordinates(rows, run.grid)
         for metric in metrics:
             if metric.name in self.order:
@@ -130,7 +130,7 @@ class Columns:
         """
         rows = slice(start, start + grid.size)
         self._names(rows, {**texts, "flags": ""}, chips)
-        self._spread(rows, grid.shape, "precision", _precisions(self.texts["precision"], grid, labels))
+        self._fill(rows, grid.shape, "precision", _precisions(self.texts["precision"], grid, labels))
         for numbers in self.numbers.values():
             numbers[rows] = np.nan
         self._coordinates(rows, grid)
@@ -141,7 +141,7 @@ class Columns:
                 self.texts[name].codes[rows] = self.texts[name].code(word)
         self.counts["chips"][rows] = chips
 
-    def _spread(self, rows: slice, shape: tuple[int, ...], name: str, codes: Column | int) -> None:
+    def _fill(self, rows: slice, shape: tuple[int, ...], name: str, codes: Column | int) -> None:
         self.texts[name].codes[rows].reshape(shape)[...] = codes
 
     def _coordinates(self, rows: slice, grid: Grid) -> None:
@@ -163,7 +163,7 @@ class Columns:
         """Layout, grade, domain, bound and flags."""
         for name, codes in _MARKS.items():
             if name in self.texts:
-                self._spread(rows, run.grid.shape, name, codes(self.texts[name], run))
+                self._fill(rows, run.grid.shape, name, codes(self.texts[name], run))
         if "bound" in self.texts:
             self.texts["bound"].codes[rows][~feasible] = -1
 

@@ -157,8 +157,8 @@ class Store:
         """
         self._make()
         lock = _windows_lock if sys.platform == "win32" else _folder_lock
-        with lock(self.folder) as held:
-            if not held:
+        with lock(self.folder) as locked:
+            if not locked:
                 raise InferBenchError.of_argument(
                     "out",
                     "another sweep is writing there",

@@ -58,7 +58,7 @@ def test_replicas_that_share_graphs_are_those_that_share_nothing():
         one, other = (replica(asked, chip, layout) for asked in (shared, question("mixtral-8x7b")))
         for name in ("decode", "prefill", "occupancy"):
             np.testing.assert_array_equal(getattr(one.plain, name), getattr(other.plain, name))
-        np.testing.assert_array_equal(one.pieces[512.0].steps.mixed, other.pieces[512.0].steps.mixed)
+        np.testing.assert_array_equal(one.chunks[512.0].steps.mixed, other.chunks[512.0].steps.mixed)
         np.testing.assert_array_equal(one.doubt["decode"], other.doubt["decode"])
     assert shared.graphs
 
@@ -78,5 +78,5 @@ def test_chips_of_one_question_do_not_take_each_other_s_figures():
 
 def test_no_prompts_are_cut_where_every_step_is_too_slow():
     asked, chip = question("llama3-8b"), ib.installed().chip("h100-sxm")
-    assert set(replica(asked, chip, Layout()).pieces) == {512.0}
-    assert not replica(attrs.evolve(asked, longest=1e-6), chip, Layout()).pieces
+    assert set(replica(asked, chip, Layout()).chunks) == {512.0}
+    assert not replica(attrs.evolve(asked, longest=1e-6), chip, Layout()).chunks

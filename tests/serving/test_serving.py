@@ -122,7 +122,7 @@ class TestAgainstReplay:
     def test_chunked(self, name, network, users):
         middle, table = served(name, network)
         found = seen(replay(loop(users), [table], CUT)[0])
-        steps = middle.pieces[256.0].steps
+        steps = middle.chunks[256.0].steps
         formula = chunked(steps, TRAFFIC)
         inside = formula.rate * steps.chunks * steps.mixed
         rate, _ = at_users(users, steps.batch[:, 0], _column(formula), np.asarray(inside)[:, 0])
@@ -149,9 +149,9 @@ def _column(found: Any) -> Any:
 def test_first_token_under_poisson_arrivals(share):
     """Waits included: within a tenth of the replay, for all three policies."""
     middle, table = served(*CASES[0])
-    plain, pieces = middle.plain, middle.pieces[256.0].steps
-    mixing = pieces.batch * 4 / TRAFFIC.steps
-    alone, riding = interleaved(plain, TRAFFIC), chunked(pieces, TRAFFIC)
+    plain, chunks = middle.plain, middle.chunks[256.0].steps
+    mixing = chunks.batch * 4 / TRAFFIC.steps
+    alone, riding = interleaved(plain, TRAFFIC), chunked(chunks, TRAFFIC)
     split = disaggregated(plain, plain, TRAFFIC, (1.0, 2.0))
     for formula, loads, again in (
         (alone, alone.share, lambda asked: replay(asked, [table], WHOLE)),
@@ -178,7 +178,7 @@ class TestFormulas:
         assert Traffic(prompt=3.0, output=4.0).context == 5.0
 
     def test_prompts_that_dont_keep_up_are_marked(self):
-        # B sequences of 10 steps end B / 10 requests per step; each successor's prompt takes 4 pieces.
+        # B sequences of 10 steps end B / 10 requests per step; each successor's prompt takes 4 chunks.
         steps = Steps(
             batch=np.array([2.0, 3.0]), decode=0.01, prefill=0.1, occupancy=0.1, mixed=0.03, chunks=4.0
         )
@@ -228,7 +228,7 @@ class TestMixedStep:
             lambda op: op.useful * op.repeat,
         )
         assert rows == pytest.approx(2 * 264 * 80 * 855_638_016)
-        # Causal pairs of a prompt of 1024 in 4 pieces: 1024 x 1025 / 2 / 4 per step; 64 heads, 128 wide, 4
+        # Causal pairs of a prompt of 1024 in 4 chunks: 1024 x 1025 / 2 / 4 per step; 64 heads, 128 wide, 4
         # operations.
         attention = products["chunk.attention"]
         assert float(np.squeeze(attention.useful * attention.repeat)) == pytest.approx(
@@ -238,7 +238,7 @@ class TestMixedStep:
     def test_a_mixed_step_lasts_longer_than_either_and_less_than_both(self):
         eight = system("8xb200:tp8")
         one = replica(question("llama3-70b", batches=(1.0, 16.0, 64.0)), eight.chip, eight.layout)
-        steps = one.pieces[256.0].steps
+        steps = one.chunks[256.0].steps
         assert np.all(steps.mixed > steps.decode)
         assert np.all(steps.mixed * steps.chunks < steps.decode * steps.chunks + 2 * steps.prefill)
 

@@ -15,7 +15,7 @@ __all__ = ["DDR", "IN_DDR", "IN_HBM", "inferbench_metrics"]
 DDR = 1.5e12
 
 
-def _held(run: ib.Run, tier: float) -> ib.Numeric:
+def _resident(run: ib.Run, tier: float) -> ib.Numeric:
     """Networks whose weights a tier of the whole system holds, whole ones."""
     weights = float(np.max(run.footprint.weights)) * run.system.count
     return run.seconds * 0.0 + float(tier * run.system.count // weights)
@@ -30,7 +30,7 @@ IN_HBM = ib.Metric(
     "networks that HBM holds",
     "",
     "higher",
-    lambda run: _held(run, run.system.chip.memory["hbm"].capacity),
+    lambda run: _resident(run, run.system.chip.memory["hbm"].capacity),
     applies=_ours,
     order=320,
 )
@@ -39,7 +39,7 @@ IN_DDR = ib.Metric(
     "networks that DDR holds",
     "",
     "higher",
-    lambda run: _held(run, DDR),
+    lambda run: _resident(run, DDR),
     applies=_ours,
     order=321,
 )

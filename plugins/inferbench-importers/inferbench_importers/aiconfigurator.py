@@ -30,11 +30,11 @@ def _sniff(path: Path, text: str) -> str:
 
 
 def _silicon(row: Row) -> ib.Measurement:
-    apart = row.text("mode") == "disagg"
+    disaggregated = row.text("mode") == "disagg"
     version = row.text("backend_version")
     backend = row.text("backend")
     name = SOFTWARE.get(backend, backend)
-    chips, spread = (_apart(row), "") if apart else _together(row)
+    chips, cut = (_of_both(row), "") if disaggregated else _together(row)
     users = re.search(r"silicon_concurrency=(\d+)", row.text("silicon_data_source"))
     batch = row.number("batch_size") * row.count("attention_dp_size")
     axes = {"context": row.positive("isl"), "output": row.positive("osl")}
@@ -43,7 +43,7 @@ def _silicon(row: Row) -> ib.Measurement:
         source=row.where,
         chip=row.text("system").removesuffix("_sxm"),
         chips=chips,
-        layout=spread,
+        layout=cut,
         software=f"{name}-{version}" if version else name,
         network=row.text("model_path"),
         phase="generate",
@@ -52,7 +52,7 @@ def _silicon(row: Row) -> ib.Measurement:
         ttft_s=row.positive(SILICON[0], unit=MILLI),
         tpot_s=row.positive(SILICON[1], unit=MILLI),
         queueing=True,
-        conditions={ib.Condition.DISAGGREGATED} if apart else (),
+        conditions={ib.Condition.DISAGGREGATED} if disaggregated else (),
         extra=row.extra(),
     )
 
@@ -66,17 +66,17 @@ def _format(row: Row) -> str:
 def _together(row: Row) -> tuple[int, str]:
     """Chips and layout of a server that processes prompts and tokens alike."""
     tp, pp, dp = (row.count(f"{name}_size") for name in ("tp", "pp", "attention_dp"))
-    cut, spread = row.count("moe_tp_size"), row.count("moe_ep_size")
+    cut, ranks = row.count("moe_tp_size"), row.count("moe_ep_size")
     if dp > 1 and cut > 1:
         raise row.fault(
             "moe_tp_size",
             f"experts are cut in {cut} while attention is data parallel over {dp}, which no layout here says",
             "leave the row out",
         )
-    return tp * pp * dp, layout(tp=tp, pp=pp, dp=dp, ep=spread)
+    return tp * pp * dp, layout(tp=tp, pp=pp, dp=dp, ep=ranks)
 
 
-def _apart(row: Row) -> int:
+def _of_both(row: Row) -> int:
     """Chips of a server with workers of two kinds."""
     total = 0
     for kind in ("prefill", "decode"):

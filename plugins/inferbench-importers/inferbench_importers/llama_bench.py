@@ -32,7 +32,7 @@ def _sniff(path: Path, text: str) -> str:
 def _build(row: Row) -> ib.Measurement:
     prompt, output = row.number("n_prompt"), row.number("n_gen")
     depth = row.number("n_depth")
-    held = 0.0 if math.isnan(depth) else depth
+    past = 0.0 if math.isnan(depth) else depth
     seconds = row.positive("avg_ns", unit=NANO)
     rate = row.positive("avg_ts")
     _same_unit(row, (prompt + output) / seconds, rate)
@@ -41,13 +41,13 @@ def _build(row: Row) -> ib.Measurement:
     if output == 0:
         times = {"phase": "prefill", "latency_s": seconds, "ttft_s": seconds}
         axes = {"context": prompt}
-        if held:
-            caveats.append(f"a prompt after {held:g} tokens that are held already")
+        if past:
+            caveats.append(f"a prompt after {past:g} tokens that are held already")
     elif prompt == 0:
         # Positions held grow by one per token: over n tokens the mean is the depth and half of n.
         step = seconds / output
         times = {"phase": "decode", "latency_s": step, "tpot_s": step, "tokens_per_s": rate}
-        axes = {"context": held + output / 2.0}
+        axes = {"context": past + output / 2.0}
     else:
         times = {"phase": "generate", "latency_s": seconds, "tokens_per_s": output / seconds}
         axes = {"context": prompt, "output": output}

@@ -81,7 +81,7 @@ def _run(row: Row) -> ib.Measurement:
         phase="decode",
         axes={
             name: value
-            for name, value in {"batch": running, "context": _held(requests)}.items()
+            for name, value in {"batch": running, "context": _mean_context(requests)}.items()
             if not math.isnan(value)
         },
         latency_s=step,
@@ -97,7 +97,7 @@ def _run(row: Row) -> ib.Measurement:
     )
 
 
-def _held(requests: Sequence[Mapping[str, Any]]) -> float:
+def _mean_context(requests: Sequence[Mapping[str, Any]]) -> float:
     """Positions held in the mean step: each request's prompt and half its answer, as often as it has
     tokens.
     """

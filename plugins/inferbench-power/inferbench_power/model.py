@@ -106,7 +106,7 @@ class Linear(ib.PowerModel):
         return known[1]
 
     def energy(self, counts: ib.ActivityCounts, system: ib.System) -> ib.Energy:
-        """Joules, watts and throttle of a step, shapes as the tally's; all chips together. NaN where it
+        """Joules, watts and throttle of a step, shapes as the counts'; all chips together. NaN where it
         declines.
         """
         if declined := self.accepts(system.chip):
