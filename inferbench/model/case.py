@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -175,20 +176,25 @@ def prepare(
         workload.layers(network),
         registry,
         ignore_capacity,
-        _reserve(reserve, stack, architecture),
+        _reserve(reserve, stack, architecture, system),
         breakdown,
     )
 
 
-def _reserve(asked: Reserve | str | float | None, stack: Stack, architecture: Architecture) -> Reserve:
+def _reserve(
+    asked: Reserve | str | float | None, stack: Stack, architecture: Architecture, system: System
+) -> Reserve:
     """What an engine keeps: what was asked for; else nothing under ideal software, what its stack says, or
-    what engines on such chips usually do.
+    what engines on such chips usually do, and their workspace where several chips work together.
     """
     if asked is not None:
         return asked if isinstance(asked, Reserve) else Reserve.parse(asked)
-    if stack.host.reserve is not None:
-        return Reserve(stack.host.reserve)
-    return Reserve() if stack.ideal else Reserve(architecture.reserve)
+    if stack.ideal:
+        return Reserve()
+    share = architecture.reserve if stack.host.reserve is None else stack.host.reserve
+    link = system.chip.interconnect.get("scale_up") if system.count > 1 else None
+    known = link is not None and not math.isnan(link.workspace)
+    return Reserve(share, link.workspace if link is not None and known else 0.0)
 
 
 def _power(chip: Chip, stack: Stack, registry: Registry) -> tuple[PowerModel | None, str]:

@@ -67,6 +67,8 @@ class Link:
         dimensions: Dimensions of a torus or mesh.
         reduction: Whether the switch adds what chips send (NVLink SHARP), so that an all-reduce moves every
             tensor once to the switch and once back.
+        workspace: What an engine keeps of each chip's memory beside its usual share where several chips work
+            together: buffers of the exchanges, activations of its largest step. NaN where no log says it.
     """
 
     fabric: str
@@ -75,6 +77,7 @@ class Link:
     size: int = 1
     dimensions: int = 1
     reduction: bool = False
+    workspace: ByteCount = NAN
 
 
 @attrs.frozen

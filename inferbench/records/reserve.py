@@ -40,7 +40,8 @@ class Reserve:
         return self.share > 0 or self.size > 0
 
     def __str__(self) -> str:
-        return show(self.size, "B") if self.size else f"{100 * self.share:g} %"
+        parts = [f"{100 * self.share:g} %"] if self.share or not self.size else []
+        return " and ".join([*parts, *([show(self.size, "B")] if self.size else [])])
 
     def of(self, capacity: float) -> float:
         """Bytes of a memory of so many."""

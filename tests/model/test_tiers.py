@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import attrs
 import numpy as np
 import pytest
@@ -172,3 +174,37 @@ def test_a_14b_on_two_consumer_cards_caches_what_vllm_reported():
     assert cached_tokens("2xrtx-4090:tp2", "qwen2.5-14b", "bf16", reserve="10%") == pytest.approx(
         81_536, rel=0.1
     )
+
+
+def test_a_405b_on_eight_gpus_caches_what_vllm_reported(tmp_path):
+    """Meta's first checkpoint in fp8, with 16 key and value heads and attention in 16 bits, on eight H100:
+    vLLM had room for 79,392 tokens (vllm-project/vllm issue 6746). What it keeps is of another network's log.
+    """
+    attention = [f"model.layers.{i}.self_attn.{name}_proj" for i in range(126) for name in "qkvo"]
+    ends = [f"model.layers.{i}.mlp.{name}_proj" for i in (0, 125) for name in ("gate", "up", "down")]
+    config = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_size": 16384,
+        "intermediate_size": 53248,
+        "num_attention_heads": 128,
+        "num_hidden_layers": 126,
+        "num_key_value_heads": 16,
+        "vocab_size": 128256,
+        "torch_dtype": "bfloat16",
+        "quantization_config": {
+            "quant_method": "fbgemm_fp8",
+            "modules_to_not_convert": [*attention, *ends, "lm_head"],
+        },
+    }
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(config))
+    run = ib.run("8xh100-sxm:tp8", f"{file}/decode", batch="max", context=64, stack="vllm-h100")
+    assert run.memory["weights_bytes"] == pytest.approx(57.752 * 2**30, rel=0.02)  # as the same log says
+    assert float(np.squeeze(run.batch)) * 64 == pytest.approx(79_392, rel=0.1)
+    assert str(run.reserve) == "10 % and 5.20 GB"
+
+
+def test_one_chip_has_no_workspace_of_exchanges():
+    kept = [ib.run(name, "llama3-8b/decode", stack="vllm-h100").reserve for name in ("h100", "2xh100:tp2")]
+    assert [one.size for one in kept] == [0.0, 5.2e9]
