@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 
 import attrs
+import numpy as np
 
 import inferbench as ib
 from inferbench_systolic.cycles import Dataflow, Loading, Shape, Work, unfold
@@ -31,6 +32,8 @@ class Params:
             loading keeps up with memory, so that it never binds.
         native: Format of which a cell does one multiply-accumulate per cycle; a chip without a stored
             peak for it gets `2 rows columns arrays clock`. Empty: peaks are stored, never derived.
+        exponentials: Results per second of the engine beside the arrays that softmax needs; NaN where it is
+            not published: softmax takes no time.
 
     Example:
         >>> Params(rows=128, columns=128, arrays=4, clock=1.5e9).dataflow
@@ -45,6 +48,7 @@ class Params:
     loading: Loading = "double"
     weight_rows_per_cycle: int | None = None
     native: str = ""
+    exponentials: ib.OpsPerSecond = math.nan
 
     def __attrs_post_init__(self) -> None:
         for name in ("rows", "columns", "arrays", "weight_rows_per_cycle"):
@@ -139,12 +143,18 @@ class Systolic(ib.Architecture):
 
         The query heads that share a KV head stream together (m = queries heads / kv_heads). Of causally
         masked keys only the mean number per query counts (pairs / queries): masked folds are skipped.
+        Every pair takes an exponential: where that is longer, `compute.exp` is what they take.
         """
         m, keys = op.queries * op.heads / op.kv_heads, op.pairs / op.queries
         count = op.batch * op.kv_heads
         scores = self._unfold(site, m, keys, op.qk_dim, count)
         values = self._unfold(site, m, op.v_dim, keys, count)
-        return self._cost(op, site, [scores, values])
+        cost, rate = self._cost(op, site, [scores, values]), site.chip.architecture.exponentials
+        seconds = op.batch * op.heads * op.pairs / rate
+        longer = seconds > cost.busy["compute"]
+        if math.isnan(rate) or not np.any(longer):
+            return cost
+        return attrs.evolve(cost, busy={**cost.busy, "compute.exp": ib.where(longer, seconds, 0.0)})
 
     def elementwise(self, op: ib.Elementwise, site: ib.Site) -> ib.Cost:
         """Cost element-wise work: its bytes; vector units keep up with memory."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import attrs
 import inferbench_systolic
 import numpy as np
 import pytest
@@ -222,3 +223,13 @@ def test_the_plugin_yields_the_model():
     (architecture,) = inferbench_systolic.inferbench_architectures()
     assert architecture.name == "systolic"
     assert architecture.support(ib.Attention) is ib.Support.FULL
+
+
+def test_softmax_takes_an_exponential_per_pair_on_the_engine_beside_the_arrays():
+    """Four heads with 32 pairs each: 128 exponentials, at a thousand a second longer than any product."""
+    slow = attrs.evolve(SMALL, exponentials=1e3)
+    cost = Systolic().cost(attention(queries=4.0, pairs=32.0), site(chip(slow)))
+    assert np.squeeze(cost.busy["compute.exp"]) == pytest.approx(0.128)
+    quick = attrs.evolve(SMALL, exponentials=1e15)
+    for params in (SMALL, quick):  # not published, and too fast to matter
+        assert "compute.exp" not in Systolic().cost(attention(), site(chip(params))).busy
