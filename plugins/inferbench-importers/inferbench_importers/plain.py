@@ -138,9 +138,21 @@ def _build(row: Row) -> ib.Measurement:
 
 
 def _ranks(row: Row, tp: float, chips: int) -> float:
-    """Data-parallel ranks, where they and tensor parallelism make up all chips."""
-    dp = row.number("dp")
-    return dp if dp > 1 and dp * (1.0 if math.isnan(tp) else tp) == chips else NAN
+    """Data-parallel ranks, where they and tensor parallelism make up all chips.
+
+    Raises:
+        InferBenchError: Experts that are cut over ranks whose attention is of their own.
+    """
+    dp, cut = row.number("dp"), row.number("moe_tp")
+    found = dp if dp > 1 and dp * (1.0 if math.isnan(tp) else tp) == chips else NAN
+    if found > 1 and cut > 1 and cut * row.number("ep") == chips:
+        raise row.fault(
+            "moe_tp",
+            f"experts are cut in {cut:g} while attention is data parallel over {dp:g}, which no layout here"
+            " says",
+            "leave the row out",
+        )
+    return found
 
 
 def _power(row: Row, chips: int, latency: float, shape: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

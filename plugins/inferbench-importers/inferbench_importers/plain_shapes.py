@@ -34,7 +34,9 @@ LATENT = {
 }
 # How near a rate must be to tokens by time to be taken for that count.
 NEAR = 0.05
-
+# Phase of servers under load, and what `batch_kind` says where their batch is the requests in flight.
+SERVING = "serving"
+IN_FLIGHT = ("concurrency", "at once")
 
 # How far two columns of one time may be apart: what rounding leaves.
 ROUNDED = 0.01
@@ -105,7 +107,8 @@ def _attention(row: Row, kind: str) -> dict[str, float]:
 
 def work_fields(row: Row, latency: float) -> dict[str, Any]:
     """Fields of a network's phase: its axes, times to tokens, tokens per second."""
-    queueing = bool(row.values.get("concurrency"))
+    users = _users(row)
+    queueing = bool(users) or row.text("phase") == SERVING
     phase, part = _phase(row)
     axes = (
         _image_axes(row) if phase in ("image", "denoise", "forward", "part") else _language_axes(row, phase)
@@ -114,7 +117,7 @@ def work_fields(row: Row, latency: float) -> dict[str, Any]:
         # In a closed loop the batch is what the scheduler makes of it; only the requests in flight are known.
         axes.pop("batch", None)
         row.used.discard("batch")
-        axes.update(row.axes(concurrency="concurrency"))
+        axes.update(row.axes(concurrency=users) if users else {})
     ttft, tpot = time(row, "ttft"), time(row, "tpot")
     rate, refused = _output_rate(row, phase, axes, latency)
     items = row.positive("items_per_s")
@@ -133,9 +136,18 @@ def work_fields(row: Row, latency: float) -> dict[str, Any]:
     }
 
 
+def _users(row: Row) -> str:
+    """The column of requests in flight: its own, or the batch of a server that says so of it; empty: none."""
+    if row.values.get("concurrency"):
+        return "concurrency"
+    kind = row.text("batch_kind").lower()
+    known = row.text("phase") == SERVING and any(word in kind for word in IN_FLIGHT)
+    return "batch" if known and row.values.get("batch") else ""
+
+
 def _phase(row: Row) -> tuple[str, str]:
     written, part = row.text("phase"), row.text("op")
-    if written not in ("e2e", ""):
+    if written not in ("e2e", SERVING, ""):
         return written, part
     if part:
         return {"pipeline": "image", "unet": "denoise"}.get(part.split()[0].lower(), "part"), part
@@ -177,6 +189,10 @@ def _output_rate(
     if math.isnan(rate) or phase == "decode":
         return row.positive("tokens_per_s"), {}
     batch, prompt, output = (axes.get(name, NAN) for name in ("batch", "context", "output"))
+    counts = row.text("tokens_counted").lower().replace(" ", "")
+    if phase == "generate" and counts.startswith(("output,system", "input+output,system")):
+        share = output / (prompt + output) if counts.startswith("input") else 1.0
+        return row.positive("tokens_per_s") * share, {}
     counted = rate * latency / batch
     if phase == "generate" and abs(counted / output - 1.0) < NEAR:
         return row.positive("tokens_per_s"), {}

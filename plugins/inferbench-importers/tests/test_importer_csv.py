@@ -114,6 +114,44 @@ def test_speculation_is_named(written, read):
     assert row.caveats[0].startswith("speculative decoding")
 
 
+@pytest.mark.parametrize(
+    ("kind", "counted", "axes", "rate"),
+    [
+        ("concurrency", "output, system", {"concurrency": 64.0}, 900.0),
+        ("concurrency", "input+output, system", {"concurrency": 64.0}, 300.0),
+        (
+            "max_num_seqs (= prompts offered at once)",
+            "output, system (inferred)",
+            {"concurrency": 64.0},
+            900.0,
+        ),
+        ("shared service, load unknown", "output, per user", {}, math.nan),
+    ],
+)
+def test_a_servers_batch_is_its_users_where_the_row_says_so(tmp_path, kind, counted, axes, rate):
+    """1000 tokens in and 500 out: of 900 tokens per second that count both 300 are generated."""
+    file = tmp_path / "served.csv"
+    head = (
+        "chip,n_chips,software,model,phase,batch,batch_kind,tokens_counted,input_len,output_len,tokens_per_s"
+    )
+    file.write_text(f'{head}\nmi355x,8,ATOM,qwen3-235b,serving,64,"{kind}","{counted}",1000,500,900\n')
+    (row,) = ib.read_measurements(file, ib.installed())
+    assert (row.phase, row.queueing) == ("generate", True)
+    assert row.axes == {"context": 1000.0, "output": 500.0, **axes}
+    assert row.tokens_per_s == pytest.approx(rate, nan_ok=True)
+
+
+def test_experts_that_are_cut_across_ranks_of_attention_are_refused_by_name(tmp_path):
+    file = tmp_path / "loops.csv"
+    head = "chip,n_chips,tp,dp,ep,moe_tp,software,model,phase,concurrency,input_len,output_len,tpot_ms\n"
+    row = "H100,{},trtllm-1.3,gpt-oss-120b,e2e,64,1000,1000,50\n"
+    file.write_text(head + "".join(row.format(one) for one in ("8,1,8,8,1", "4,1,4,1,4", "4,1,4,2,2")))
+    whole, *cut = ib.read_measurements(file, ib.installed())
+    assert ib.Layout.parse(whole.layout) == ib.Layout(dp=8, ep=8)
+    for one, degree in zip(cut, (4, 2), strict=True):
+        assert f"experts are cut in {degree} while attention is data parallel over 4" in one.refused["row"][1]
+
+
 def test_rows_with_a_rate_alone_are_kept_with_why_it_is_refused(written, read):
     whole, other = read(
         written(HEAD + "s,H100,1,n,e2e,4,100,50,,7777,,\ns,H100,1,n,e2e,4,100,50,1000,200,,\n")
