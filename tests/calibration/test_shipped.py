@@ -93,7 +93,7 @@ def test_everything_that_was_fitted_is_on_the_list():
     assert set(fitted) <= set(NAMES)
 
 
-# Fits of a group share what takes longest: samples of whole steps, evaluated networks.
+# Fits of a group share what takes longest: samples of whole steps, evaluated networks, replayed loops.
 GROUPS = {
     "refits of classes": (
         "atom-mi355x",
@@ -108,6 +108,9 @@ GROUPS = {
     ),
     "refits of images": ("diffusers-", "xdit-"),
     "refits of language models": ("tensorrt-llm-", "vllm-a100", "vllm-h100"),
+    "refits of SGLang's servers": ("sglang-serving-",),
+    "refits of TensorRT-LLM's servers": ("trtllm-serving-",),
+    "refits of vLLM's servers": ("vllm-serving-",),
 }
 
 
