@@ -154,11 +154,24 @@ def _degree(name: str) -> Rule:
     """A degree of attention; where the source multiplied it by that of the experts, the number of chips."""
 
     def take(row: Row) -> str:
-        value = row.get(name, "1")
-        twice = row["flag"].startswith("parallelism_fixed") and float(value) > 1
-        return number(row["n_chips"] if twice else value)
+        if "attn_dp" not in row:
+            return number({"tp": _tp_of_a_rank, "attn_dp": _ranks}[name](row))
+        twice = row["flag"].startswith("parallelism_fixed") and float(row[name]) > 1
+        return number(row["n_chips"] if twice else row[name])
 
     return take
+
+
+def _ranks(row: Row) -> str:
+    """Ranks of attention with sequences of their own where a source has no column of them: users over the
+    batch of a rank.
+    """
+    return str(float(row["concurrency"]) / float(row["batch"])) if row["batch"] else "1"
+
+
+def _tp_of_a_rank(row: Row) -> str:
+    """Tensor parallelism of attention: what a source writes counts the chips of all ranks."""
+    return str(float(row["tp"]) / float(_ranks(row)))
 
 
 def _mean(name: str) -> Rule:

@@ -86,6 +86,18 @@ def test_serving_stacks_free_host_time_and_nothing_else():
                 assert value in (theirs.get(key, math.nan), theirs.get("attention.generation.mha", math.nan))
 
 
+def test_experts_of_another_librarys_tables_are_as_they_were_fitted_there():
+    """TensorRT-LLM serves fp8 experts on the B200 in kernels that SGLang's table has."""
+    known = ib.installed()
+    here, there = known.stack("trtllm-fused-b200-block"), known.stack("sglang-0.5-b200-block")
+    for key in ("gemm.experts.fp8", "elementwise.experts.fp8"):
+        of = [
+            {path: table[key] for path, (table, _) in one.tables.items() if key in table}
+            for one in (here, there)
+        ]
+        assert of[0] == of[1]
+
+
 def test_keys_that_each_query_head_reads_cost_a_group_more_than_those_that_are_shared():
     """Llama 3's 4 query heads per key head: 4 times the cache's bytes through an L2 of twice the memory's
     bandwidth.

@@ -175,3 +175,11 @@ def test_its_help_needs_no_folder():
     )
     assert done.returncode == 0
     assert "--check" in done.stdout
+
+
+def test_users_over_the_batch_of_a_rank_are_ranks_where_no_column_says_them(tool):
+    """192 users in batches of 48 on 4 chips: 4 ranks of one chip. 64 in batches of 64 on 8: a rank of 8."""
+    degree = {name: tool[1].CODED[f"attention_{name}"] for name in ("tp", "dp")}
+    for batch, tp, concurrency, found in (("48", "4", "192", ("1", "4")), ("64", "8", "64", ("8", "1"))):
+        row = {"batch": batch, "tp": tp, "concurrency": concurrency, "n_chips": tp, "flag": ""}
+        assert (degree["tp"](row), degree["dp"](row)) == found
