@@ -349,7 +349,7 @@ def _capacity(plan: Plan, requests: Requests, tables: Tables) -> float:
 def _too_fast(plan: Plan, requests: Requests, capacity: float) -> InferBenchError:
     return InferBenchError.of_argument(
         "rate",
-        f"{requests.rate:.3g} requests/s is above what {plan.system} sustains: {capacity:.3g}/s of these"
+        f"the requests come at {requests.rate:.3g}/s, and {plan.system} sustains {capacity:.3g}/s of these"
         f" lengths ({plan.how})",
         "give a lower rate, more chips, or {give} to load it fully",
         concurrency=64,
