@@ -1,6 +1,11 @@
 """Damaged input ends in a message at every door: a short run of `tools/fuzz.py`, with a fixed seed."""
 
+import signal
+import sys
+import time
+
 import fuzz
+import limits
 import pytest
 
 SEED, EACH = 7, 120
@@ -31,3 +36,47 @@ def test_the_same_seed_throws_the_same_inputs():
     good = b'title = "x"\npeak = 3\n' * 20
     one, again = (fuzz.damaged(random.Random("7 chip 3"), good) for _ in range(2))
     assert one == again != good
+
+
+@pytest.fixture
+def throw(tmp_path):
+    """Throw the second input at a door that spends something before it asks for the version."""
+
+    def through(spend):
+        def command(file):
+            spend()
+            return ("--version",)
+
+        doors = {"spends": fuzz.Door("", [b"good"], command)}
+        return fuzz.thrown("spends", SEED, 1, doors, tmp_path)
+
+    return through
+
+
+def busy(seconds):
+    """Use the processor for so long."""
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+
+def test_an_input_within_its_limits_is_fine(throw):
+    assert throw(lambda: busy(0.01)) is None
+
+
+def test_an_input_that_takes_too_long_is_a_bug(throw, monkeypatch):
+    monkeypatch.setattr(limits, "SLOW", 0.1)
+    assert " s, " in throw(lambda: busy(0.2)).said
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="nothing tells processor time here")
+def test_an_input_without_an_end_is_stopped(throw, monkeypatch):
+    monkeypatch.setattr(fuzz, "ENDLESS", 0.1)
+    assert "no end after 0.1 s" in throw(lambda: busy(1e9)).said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forgets a process's peak")
+def test_no_large_input_hides_behind_a_larger_one(throw, monkeypatch):
+    assert throw(lambda: bytes(bytearray(b"x" * (100 << 20)))) is None
+    monkeypatch.setattr(limits, "MOST", 60.0)
+    assert " MB" in throw(lambda: bytearray(b"x" * (40 << 20))).said
