@@ -144,7 +144,7 @@ def test_a_terminal_shows_small_shares_as_they_are_said():
 
 
 def test_a_legend_shows_the_marks_that_the_plot_has():
-    layers = tuple(ib.Dots(f"d{i}", [1.0], [0.0], colour=i, marker=i) for i in range(9))
+    layers = tuple(ib.Dots(f"d{i}", [1.0], [0.0], colour=i, marker=i, hollow=i == 4) for i in range(10))
     panel = ib.Panel(ib.Scale(), ib.Scale(names=("a",)), layers)
     drawn = files.figure_of(ib.Figure("f", "F", (panel,)))
     keys = [one for one in drawn.artists if hasattr(one, "get_marker")]
@@ -152,9 +152,10 @@ def test_a_legend_shows_the_marks_that_the_plot_has():
     marks = [one for one in axes.lines if one.get_marker() not in ("None", "", None)]
 
     def look(mark):
-        return mark.get_marker(), mark.get_markersize(), mark.get_markeredgewidth()
+        colours = mark.get_markerfacecolor(), mark.get_markeredgecolor()
+        return mark.get_marker(), mark.get_markersize(), mark.get_markeredgewidth(), *colours
 
-    assert len(keys) == 9
+    assert len(keys) == 10
     assert [look(key) for key in keys] == [look(mark) for mark in marks]
 
 

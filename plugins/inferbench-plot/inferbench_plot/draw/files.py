@@ -15,7 +15,7 @@ import attrs
 
 import inferbench as ib
 from inferbench_plot.draw.look import HATCHES, MARKERS, colour, wrapped
-from inferbench_plot.draw.panel import drawn, panel_size
+from inferbench_plot.draw.panel import drawn, mark, panel_size
 from inferbench_plot.draw.sheet import COLUMN, DPI, LABEL, POINT, RIGHT, SMALL, TITLE, TOP, Sheet
 
 __all__ = ["figure_of", "renderer"]
@@ -198,18 +198,19 @@ def _legend_line(
                 )
             )
         else:
-            marker = MARKERS[(layer.marker if isinstance(layer, ib.Dots) else layer.colour) % len(MARKERS)]
             line = isinstance(layer, ib.Line)
+            look = (
+                {"marker": MARKERS[layer.colour % len(MARKERS)], "markersize": 2.5, "markeredgecolor": tone}
+                if line
+                else mark(layer)
+            )
             page.add_artist(
                 Line2D(
                     [x / whole[0], (x + 0.1) / whole[0]] if line else [(x + 0.05) / whole[0]],
                     [middle / whole[1]] * (2 if line else 1),
                     color=tone,
                     linewidth=1.0 if line else 0.0,
-                    marker=marker,
-                    markersize=2.5 if line else 4.0,
-                    markeredgecolor=tone if line else "white",
-                    markeredgewidth=1.0 if line else 0.3,
+                    **look,
                     transform=page.transFigure,
                 )
             )

@@ -26,7 +26,7 @@ from inferbench_plot.draw.look import (
 )
 from inferbench_plot.draw.sheet import COLUMN, LABEL, PLOT_HEIGHT, POINT, SMALL, TICK, Sheet
 
-__all__ = ["drawn", "panel_size"]
+__all__ = ["drawn", "mark", "panel_size"]
 
 Entry = tuple[Any, str]
 
@@ -148,19 +148,28 @@ def _line(axes: Any, layer: ib.Line, panel: ib.Panel) -> None:
         )
 
 
+def mark(layer: ib.Dots) -> dict[str, Any]:
+    """How a mark looks, in the plot and in the legend."""
+    tone, marker = colour(layer.colour), MARKERS[layer.marker % len(MARKERS)]
+    upright = marker == "|"
+    size = (5.0 if upright else 2.0) if layer.small else (8.0 if upright else 4.0)
+    return {
+        "marker": marker,
+        "markersize": size,
+        "markerfacecolor": "white" if layer.hollow else tone,
+        "markeredgecolor": tone if layer.hollow or upright else "white",
+        "markeredgewidth": 0.8 if layer.hollow or upright else 0.3,
+    }
+
+
 def _dots(axes: Any, layer: ib.Dots, panel: ib.Panel) -> None:
     tone, marker = colour(layer.colour), MARKERS[layer.marker % len(MARKERS)]
-    size = (5.0 if marker == "|" else 2.0) if layer.small else (8.0 if marker == "|" else 4.0)
     axes.plot(
         layer.x,
         layer.y,
         linestyle="",
-        marker=marker,
-        markersize=size,
         color=tone,
-        markerfacecolor="white" if layer.hollow else tone,
-        markeredgecolor=tone if layer.hollow or marker == "|" else "white",
-        markeredgewidth=0.8 if layer.hollow or marker == "|" else 0.3,
+        **mark(layer),
         zorder=3 if layer.small else 5,
         alpha=0.75 if layer.small and marker != "|" else 1.0,
     )
