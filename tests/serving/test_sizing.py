@@ -237,3 +237,12 @@ def test_a_limit_is_met_with_a_chance_and_figures_have_intervals():
     chance = NormalDist().cdf(math.log(2.0 / found["seconds"]) / spread)
     assert found["meets"] == pytest.approx(chance, abs=1e-3)
     assert 0.5 < chance < 1
+
+
+def test_a_prompt_that_no_layout_processes_in_time_is_the_reason():
+    """Small batches are within the limit on the step and large ones aren't: the prompt's limit counts all the
+    same.
+    """
+    found = sized("b200", users=20_000, first=1e-6)
+    assert found.fewest is None
+    assert found.reason == "no layout processes the prompt within 1.00 µs"

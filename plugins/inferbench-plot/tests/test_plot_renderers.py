@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 from inferbench_plot.draw import files, pages, terminal
-from inferbench_plot.draw.look import PALETTE, readable, ticks, written
+from inferbench_plot.draw.look import PALETTE, extent, readable, ticks, written
 
 import inferbench as ib
 
@@ -204,3 +204,14 @@ def test_ticks_are_round_and_few():
         assert all(low <= value <= high for value in found)
     assert [written(v, "s") for v in (1e-6, 0.25, 30.0)] == ["1 µs", "250 ms", "30 s"]
     assert [written(v, "OP/s") for v in (1e12, 2.5e15)] == ["1T", "2.5P"]
+
+
+@pytest.mark.parametrize(
+    ("axis", "wide", "close"), [("x", (1.0, 50.0), (2.0, 4.0)), ("y", (2.0, 50.0), (1.0, 3.0))]
+)
+def test_a_limit_beyond_the_marks_is_inside_its_own_axis_alone(axis, wide, close):
+    panel = ib.Panel(ib.Scale(), ib.Scale(), (ib.Dots("", [1.0, 3.0], [2.0, 4.0]), ib.Rule("", 50.0, axis)))
+    room = 0.06 * (wide[1] - wide[0])
+    assert extent(panel, axis) == pytest.approx((wide[0] - room, wide[1] + room))
+    low, high = extent(panel, "y" if axis == "x" else "x")
+    assert (low, high) == pytest.approx((close[0] - 0.12, close[1] + 0.12))
