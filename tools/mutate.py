@@ -1,24 +1,36 @@
-"""Change the code one place at a time and see whether tests notice: `python tools/mutate.py --sample 120`.
+"""Change the code one place at a time and see whether tests notice.
 
-Each mutant swaps one comparison, sum, product, extremum or logical word, or moves one number. The tests of
-its area run until the first fails; a mutant that none notices is written out. Files are changed in place and
-restored: run it in a checkout of its own.
+    python tools/mutate.py --sample 120 [--only plugins] [--seed 1]      with all tests of the area
+    uv run --with coverage python tools/mutate.py --learn build/reach    learn which tests run which line
+    uv run --with coverage python tools/mutate.py --reach build/reach    with the tests of the line first
+
+Each mutant swaps one comparison, sum, product, extremum or logical word, or moves one number. Its tests run
+until the first fails; a mutant that none notices is written out. With `--reach`, tests that run its line come
+first, the quickest before, then those that run its module: a mutant costs seconds. Learning takes as long as
+the tests that are not slow, twice. Files are changed in place and restored: run it in a checkout of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+from reach import ENVIRONMENT, Reach
 
 ROOT = Path(__file__).parent.parent
 SLOWEST = 400
 """Seconds after which a mutant counts as noticed: tests hang in it. An area's tests must take far less."""
+FIRST = 60
+"""Tests that are asked before all others: most mutants end there."""
+LEARNT = ("tests", "--ignore=tests/docs", "--ignore=tests/benchmarks", "plugins", "contrib")
 SWAPS: dict[type, type] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -128,27 +140,63 @@ def mutant(source: str, number: int) -> tuple[str, str]:
     return ast.unparse(tree), f"{getattr(node, 'lineno', 0)}: {before}  ->  {ast.unparse(node)}"
 
 
-def noticed(path: Path, tests: tuple[str, ...]) -> bool:
-    """Whether the tests of an area, and the examples of the module, fail."""
+def noticed(path: Path, batches: Iterable[Sequence[str]]) -> bool:
+    """Whether a test fails, or an example of the module.
+
+    Args:
+        path: Of the module.
+        batches: Tests or folders of them, in turn.
+    """
     examples = [str(path.relative_to(ROOT)), "--doctest-modules"]
-    for asked in (examples, list(tests)):
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+    return any(_fails(asked) for asked in (*batches, examples) if asked)
+
+
+def _fails(asked: Sequence[str]) -> bool:
+    """Whether one of some tests fails."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as names:
+        names.write("\n".join(asked))
+        names.flush()
         try:
-            done = subprocess.run([*command, *asked], cwd=ROOT, capture_output=True, timeout=SLOWEST)
+            done = subprocess.run(
+                [*command, f"@{names.name}"], cwd=ROOT, capture_output=True, timeout=SLOWEST
+            )
         except subprocess.TimeoutExpired:
             return True
-        if done.returncode not in (0, 5):
-            return True
-    return False
+    return done.returncode not in (0, 5)
+
+
+def learn(file: Path) -> None:
+    """Run the tests of all areas once, and keep which of them run which line."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    tools = os.pathsep.join((str(ROOT / "tools"), os.environ.get("PYTHONPATH", "")))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "reach", "-m", "not slow", *LEARNT]
+    environment = {**os.environ, ENVIRONMENT: str(file.resolve()), "PYTHONPATH": tools}
+    subprocess.run(command, cwd=ROOT, env=environment, check=False)
+
+
+def batches(reach: Reach | None, path: Path, number: int, area: tuple[str, ...]) -> list[Sequence[str]]:
+    """Tests of a place in the order in which they are asked."""
+    if reach is None:
+        return [area]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    near, others = reach.tests(path, tree, list(places(tree))[number][0])
+    return [near[:FIRST], near[FIRST:], others]
 
 
 def main() -> None:
     """Sample mutants and say how many were noticed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--sample", type=int, default=120)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="part of the paths")
+    parser.add_argument("--learn", type=Path, help="write there which tests run which line, and stop")
+    parser.add_argument("--reach", type=Path, help="what --learn wrote")
     asked = parser.parse_args()
+    if asked.learn:
+        learn(asked.learn)
+        return
+    reach = Reach.read(asked.reach) if asked.reach else None
     known = {path: tests for path, tests in areas().items() if asked.only in str(path)}
     everything = [
         (path, number)
@@ -158,22 +206,25 @@ def main() -> None:
     sample = random.Random(asked.seed).sample(everything, min(asked.sample, len(everything)))
     seen = 0
     for count, (path, number) in enumerate(sample, 1):
-        source = path.read_text(encoding="utf-8")
-        changed, said = mutant(source, number)
-        start = time.monotonic()
-        try:
-            path.write_text(changed, encoding="utf-8")
-            killed = noticed(path, known[path])
-        finally:
-            path.write_text(source, encoding="utf-8")
+        wanted = batches(reach, path, number, known[path])
+        killed, said = tried(path, number, wanted)
         seen += killed
-        took = time.monotonic() - start
-        print(
-            f"{took:4.0f} s {'noticed ' if killed else 'SURVIVED'} {path.relative_to(ROOT)}:{said}",
-            flush=True,
-        )
-        print(f"  {seen} of {count} noticed", flush=True)
+        print(f"{said}\n  {seen} of {count} noticed", flush=True)
     print(f"{seen} of {len(sample)} mutants noticed, {100.0 * seen / max(1, len(sample)):.0f} %")
+
+
+def tried(path: Path, number: int, wanted: Iterable[Sequence[str]]) -> tuple[bool, str]:
+    """Whether a mutant is noticed, and a line that says so."""
+    source = path.read_text(encoding="utf-8")
+    changed, said = mutant(source, number)
+    start = time.monotonic()
+    try:
+        path.write_text(changed, encoding="utf-8")
+        killed = noticed(path, wanted)
+    finally:
+        path.write_text(source, encoding="utf-8")
+    took = time.monotonic() - start
+    return killed, f"{took:4.0f} s {'noticed ' if killed else 'SURVIVED'} {path.relative_to(ROOT)}:{said}"
 
 
 if __name__ == "__main__":

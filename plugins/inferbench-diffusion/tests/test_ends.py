@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-# Positions of the default latents times channels: pixels over 8 or 32 a side; videos have 21 or 33 of them in time.
+# Positions of the default latents times channels: pixels over 8 or 32 a side; videos have 21 or 33 of them.
 LATENTS = {
     "dit-xl-2": 32 * 32 * 4,
     "pixart-sigma": 128 * 128 * 4,

@@ -75,7 +75,7 @@ def test_a_prompt_after_tokens_that_are_held_says_so(fixtures, written, read):
 def test_sizes_of_a_printed_table_are_read_by_their_units(written, read):
     """4.58 GiB are 4.918e9 bytes; over 8.03e9 parameters 4.90 bits; 1.10 TiB over 1.10 T are
     8 x 2**40 / 1e12."""
-    head = "| model | size | params | backend | ngl | test | t/s |\n| --- | ---: | ---: | --- | --: | ---: | ---: |\n"
+    head = "| model | size | params | backend | ngl | test | t/s |\n|---|---:|---:|---|--:|---:|---:|\n"
     rows = "".join(
         f"| llama X Q4 | {size} | {many} | CUDA | 99 | tg128 | 100.00 ± 0.5 |\n"
         for size, many in (
