@@ -213,3 +213,57 @@ class TestLengths:
     def test_what_is_no_length_is_refused(self, text):
         with pytest.raises(InferBenchError, match="prompt"):
             Lengths.parse(text)
+
+
+class TestOutcome:
+    """Every figure by hand: a prompt of 100 tokens takes 100 ms at 200 W, ten steps 100 ms at 100 W."""
+
+    def test_two_requests_one_after_the_other(self):
+        """Between them the replica idles for 800 ms at 20 W."""
+        found = outcome(*replay(asked([0.0, 1.0], [100, 100], [11, 11]), [toy()], Rules()))
+        assert found.duration == pytest.approx(1.2)
+        assert (found.requests_per_s, found.tokens_per_s) == pytest.approx((2 / 1.2, 22 / 1.2))
+        assert found.joules == pytest.approx(2 * (20 + 10) + 16)
+        assert (found.busy, found.share, found.batch) == pytest.approx((1 / 3, 0.5, 0.5))
+        assert (found.peak, found.hits, found.preempted) == (1, 0.0, 0)
+        means = [found.times[name]["mean"] for name in ("ttft_s", "tpot_s", "itl_s", "e2e_s")]
+        assert means == pytest.approx([0.1, 0.01, 0.01, 0.2])
+        # A hundredth lasts 12 ms: the ninth begins with 4 ms of the prompt, the 17th ends in 4 ms of steps.
+        assert found.power[[0, 8, 12, 16, 50, 83, 99]] == pytest.approx(
+            [200, 400 / 3, 100, 220 / 3, 20, 140, 100]
+        )
+
+    def test_two_requests_at_once(self):
+        """100 ms for one prompt, 110 ms for the other beside a step, nine steps of both, one of one."""
+        log, engines = replay(asked([0.0, 0.0], [100, 100], [11, 11]), [toy()], Rules(chunk=100.0))
+        found = outcome(log, engines)
+        assert found.joules == pytest.approx(20 + 22 + 10)
+        assert (found.busy, found.share) == pytest.approx((1.0, 0.21 / 0.31))
+        assert found.batch == pytest.approx((0.11 + 2 * 0.09 + 0.01) / 0.31)
+        gaps = found.times["itl_s"]  # 19 of 10 ms, one of 110
+        assert (gaps["mean"], gaps["p50"], gaps["p95"], gaps["p99"]) == pytest.approx(
+            (0.015, 0.01, 0.01, 0.11)
+        )
+        # The first waits for its tokens and the second for its prompt: one meets, none meets, both do.
+        met = [
+            outcome(log, engines, limits).good
+            for limits in ((0.015, 1.0), (1.0, 0.15), (0.015, 0.15), (1.0, 1.0))
+        ]
+        assert met == [0.5, 0.5, 0.0, 1.0]
+
+    def test_a_request_of_one_token_has_no_time_between_tokens(self):
+        found = outcome(*replay(asked([0.0], [100], [1]), [toy()], Rules()), limits=(1e-9, 0.15))
+        assert np.isnan(list(found.times["tpot_s"].values())).all()
+        assert np.isnan(list(found.times["itl_s"].values())).all()
+        assert found.good == 1.0
+
+    def test_hits_are_a_share_of_all_prompts(self):
+        twice = asked([0.0, 10.0], [1100, 1100], [2, 2], hashes=((1, 2, 3), (1, 2, 4)))
+        assert outcome(*replay(twice, [toy()], Rules())).hits == pytest.approx(1024 / 2200)
+
+
+def test_places_on_an_axis_go_on_beyond_its_ends():
+    axis = Axis([1.0, 2.0, 4.0])
+    places = [axis.place(value) for value in (0.0, 1.0, 1.5, 2.0, 4.0, 8.0)]
+    assert places == [(0, -1.0), (0, 0.0), (0, 0.5), (1, 0.0), (1, 1.0), (1, 3.0)]
+    assert Axis([7.0]).place(99.0) == (0, 0.0)
