@@ -255,7 +255,8 @@ class TestOutcome:
         found = outcome(*replay(asked([0.0], [100], [1]), [toy()], Rules()), limits=(1e-9, 0.15))
         assert np.isnan(list(found.times["tpot_s"].values())).all()
         assert np.isnan(list(found.times["itl_s"].values())).all()
-        assert found.good == 1.0
+        assert (found.good, found.peak) == (1.0, 0)
+        assert (found.duration, found.joules, found.times["e2e_s"]["p99"]) == pytest.approx((0.1, 20.0, 0.1))
 
     def test_hits_are_a_share_of_all_prompts(self):
         twice = asked([0.0, 10.0], [1100, 1100], [2, 2], hashes=((1, 2, 3), (1, 2, 4)))
