@@ -39,8 +39,9 @@ def test_the_same_seed_throws_the_same_inputs():
 
 
 @pytest.fixture
-def throw(tmp_path):
+def throw(tmp_path, monkeypatch):
     """Throw the second input at a door that spends something before it asks for the version."""
+    monkeypatch.setattr(fuzz.tempfile, "tempdir", str(tmp_path))  # where inputs with bugs are kept
 
     def through(spend):
         def command(file):

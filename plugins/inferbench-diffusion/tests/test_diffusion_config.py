@@ -98,6 +98,35 @@ def test_the_network_is_the_shipped_one_without_text_encoders(tmp_path, config, 
 
 
 @pytest.mark.parametrize(
+    ("config", "shipped"),
+    [
+        ({"_class_name": "FluxTransformer2DModel", "guidance_embeds": True}, "flux1-dev"),
+        (
+            {"_class_name": "SD3Transformer2DModel", "num_layers": 24, "num_attention_heads": 24},
+            "sd3-medium",
+        ),
+        ({"_class_name": "PixArtTransformer2DModel"}, "pixart-sigma"),
+        ({"_class_name": "WanTransformer3DModel"}, "wan2.1-14b"),
+        ({"_class_name": "HunyuanVideoTransformer3DModel"}, "hunyuan-video"),
+    ],
+)
+def test_what_a_config_leaves_out_is_the_published_network_s(tmp_path, config, shipped):
+    """The defaults of diffusers' classes are those networks; steps and prompt are their pipelines'."""
+    found, known = (one.params for one in (read(tmp_path, config), ib.installed().network(shipped)))
+    same = {field.name for field in attrs.fields(type(known))} - {"text_encoders", "vae"}
+    assert {name for name in same if getattr(found, name) != getattr(known, name)} == set()
+
+
+def test_a_unet_s_defaults_are_those_of_its_class(tmp_path):
+    """UNet2DConditionModel: 64 latents a side, widths 320 to 1280, two blocks a level, 1,280 of the text."""
+    levels = {key: SD15[key] for key in ("_class_name", "down_block_types", "up_block_types")}
+    params = read(tmp_path, levels).params
+    assert (params.block_out_channels, params.layers_per_block) == ((320, 640, 1280, 1280), 2)
+    assert (params.pixels, params.cross_attention_dim, params.latent_channels) == (512, 1280, 4)
+    assert (params.added_dim, params.attention_heads) == (0, (8, 8, 8, 8))
+
+
+@pytest.mark.parametrize(
     ("config", "named"),
     [
         ({**FLUX, "in_channels": 63}, "in_channels: 63 is not four latent channels packed together"),

@@ -69,6 +69,12 @@ class TestCounts:
         # The published count, less the logit scale.
         assert parameters(read(tmp_path, CLIP_L)) == 427616512
 
+    def test_what_is_left_out_is_the_smallest_published_network_s(self, tmp_path):
+        """The classes' defaults: Whisper tiny, CLIP B/32 less its logit scale, ViT B/16 with 1,000 classes."""
+        assert parameters(read(tmp_path, {"model_type": "whisper"})) == 37760640
+        assert parameters(read(tmp_path, {"model_type": "clip"})) == 151277312
+        assert parameters(read(tmp_path, {"model_type": "vit", "num_labels": 1000})) == 86567656
+
     def test_siglip_base(self, tmp_path):
         # The published count, less scale and bias of the logits.
         assert parameters(read(tmp_path, {"model_type": "siglip"})) == 203155968
