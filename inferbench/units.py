@@ -117,7 +117,7 @@ JoulesPerByte = Annotated[float, Unit("J/B", "an energy per byte", "50 pJ/B", ze
 Metres = Annotated[float, Unit("m", "a length", "4 nm")]
 SquareMetres = Annotated[float, Unit("m2", "an area", "814 mm2")]
 Dollars = Annotated[Range, Unit("USD", "a price", "30 to 40 kUSD")]
-DollarsPerHour = Annotated[Range, Unit("USD/h", "a rental rate", "2.1 to 6.0 USD/h", zero=True)]
+DollarsPerHour = Annotated[Range, Unit("USD/h", "a rental rate", "2.1 to 6.0 USD/h")]
 DollarsPerKilowattHour = Annotated[float, Unit("USD/kWh", "a price of energy", "0.08 USD/kWh")]
 GramsPerKilowattHour = Annotated[float, Unit("g/kWh", "a carbon intensity", "400 g/kWh", zero=True)]
 Count = Annotated[float, Unit("", "a count", "132")]

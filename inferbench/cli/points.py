@@ -258,7 +258,7 @@ def _price(text: str) -> tuple[str, str]:
     example = "30kUSD" if term.strip() == Term.PURCHASE else "2.5USD/h"
     symbol = example.lstrip("0123456789.k")
     try:
-        parse(text, Unit(symbol, "a price", example, zero=True))
+        parse(text, Unit(symbol, "a price", example))
     except ValueError as error:
         raise InferBenchError.at(f"--price {term.strip()}", str(error)) from None
     return path, text
