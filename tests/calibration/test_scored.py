@@ -1,0 +1,119 @@
+"""How fits are scored: errors, baselines and boxes of a few rows, worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from inferbench.calibration.kernel_power import Readings, _constant, _covered, _mape, _width
+from inferbench.calibration.line import Line, Power
+from inferbench.calibration.step_writing import step_domain
+from inferbench.calibration.steps import Unseen, _factor, _inside, _part
+
+
+def line(measured=1.0, **more):
+    usual = {
+        "file": "f",
+        "chip": "c",
+        "chips": 1,
+        "network": "n",
+        "software": "s",
+        "phase": "decode",
+        "axes": {"batch": 1.0, "context": 100.0},
+        "groups": {},
+        "seconds": np.array([1.0]),
+        "kernels": 10.0,
+        "passes": 1.0,
+        "floor": 0.5,
+        "precision": "bf16",
+        "power": None,
+    }
+    return Line(**{**usual, "measured": measured, **more})
+
+
+def test_errors_of_a_phase_beside_its_baselines():
+    """Times of 1, 2 and 4 s predicted as 1.1, 1.8 and 4; half of each is the floor.
+
+    The geometric mean of the other two is 2.83, 2 and 1.41: 183 %, 0 % and 65 % off.
+    """
+    own = [Unseen(line(m, floor=m / 2), p, math.nan) for m, p in ((1.0, 1.1), (2.0, 1.8), (4.0, 4.0))]
+    rows = [Unseen(line(1.0), 1.3, math.nan), Unseen(line(1.0), 0.9, math.nan)]
+    part = _part(own, rows, 0.75, several=True)
+    assert (part.rows, part.scored, part.coverage) == (3, 3, 0.75)
+    assert (part.error, part.error_rows, part.roofline) == pytest.approx((20 / 3, 20.0, 50.0))
+    assert part.constant == pytest.approx(100 * (math.sqrt(8) - 1 + 1 - math.sqrt(2) / 4) / 3)
+    logs = [math.log(1.1), math.log(0.9), 0.0]
+    assert part.sd == pytest.approx(float(np.std(logs)))
+
+
+def test_one_row_has_no_constant_and_one_network_no_error_of_others():
+    own = [Unseen(line(1.0), 1.1, math.nan)]
+    part = _part(own, own, math.nan, several=False)
+    assert math.isnan(part.error)
+    assert math.isnan(part.constant)
+    assert part.error_rows == pytest.approx(10.0)
+
+
+def test_rows_are_inside_intervals_that_others_errors_make():
+    """Network b errs by half, more than a ever did; a errs by a tenth, less than b."""
+    errors = [("a", 1.1), ("a", 1.1), ("b", 1.5)]
+    pooled = [Unseen(line(1.0, network=name), predicted, math.nan) for name, predicted in errors]
+    assert _inside(pooled, pooled, "time", 2) == pytest.approx(2 / 3)
+    assert _inside(pooled[2:], pooled, "time", 2) == 0.0
+    assert math.isnan(_inside(pooled, pooled, "time", 1))
+
+
+def test_errors_of_power_and_of_energy():
+    """110 W of 100 W over 2 s of 1 s: 10 % and 120 % too much."""
+    one = Unseen(line(1.0, power=Power(100.0, 10.0, 1.0, 1.0, math.inf)), 2.0, 110.0)
+    assert (one.time, one.power, one.joules) == pytest.approx((1.0, 0.1, 1.2))
+
+
+def test_the_factor_on_operations_is_the_one_that_readings_had():
+    """60 W of idling, 20 J of operations and 10 J of bytes over 1 s at twice the energy: 110 W."""
+    read = line(1.0, power=Power(110.0, 60.0, 20.0, 10.0, 700.0))
+    assert _factor([read]) == pytest.approx(2.0, rel=0.02)  # a grid of factors
+    assert Power(110.0, 60.0, 20.0, 10.0, 90.0).watts(2.0, 1.0) == 90.0  # the limit
+    assert Power(110.0, 60.0, 20.0, 10.0, 700.0).watts(2.0, 2.0) == 85.0
+
+
+def readings(keys, groups, watts):
+    rates = {"ops": np.ones(len(watts))}
+    return Readings(np.array(keys), np.array(groups), rates, np.array(watts), np.array(["f"] * len(watts)))
+
+
+def test_a_constant_power_is_that_of_the_other_groups():
+    """Kernel x: 100 W in one group, 200 and 400 W in the other; each is told the other's mean."""
+    some = readings(["x", "x", "x", "y"], ["1", "2", "2", "1"], [100.0, 200.0, 400.0, 9.0])
+    assert np.exp(_constant(some, "x")) == pytest.approx([math.sqrt(8.0), 0.5, 0.25])
+    assert len(_constant(some, "y")) == 0
+    assert math.isnan(_mape(_constant(some, "y")))
+    assert _mape(np.log([1.1, 0.8])) == pytest.approx(15.0)
+
+
+def test_intervals_of_groups_left_out():
+    """Of fewer than nine errors the largest, stretched by the root of one and a half for two groups."""
+    logs, groups = np.array([0.1, -0.3, 0.2, 0.5]), np.array(["a", "a", "b", "c"])
+    assert _width(logs[:3], groups[:3]) == pytest.approx(0.3 * math.sqrt(1.5))
+    # a in 0.5 x 1.22 of b and c: both; b in 0.61 of a and c; c, 0.5, in 0.37 of a and b: not.
+    assert _covered(logs, groups) == 3
+    assert _covered(logs[:2], groups[:2]) == 0
+
+
+def test_a_box_holds_its_lines():
+    """Contexts of 100 and 1,000 with answers of 50: up to 1,050 positions are held."""
+    lines = [
+        line(axes={"batch": 2.0, "context": 100.0}, chips=4, groups={"gqa": 8.0}, precision="fp8"),
+        line(axes={"batch": 64.0, "context": 1000.0, "output": 50.0}, chips=1, phase="generate"),
+        line(axes={"batch": 8.0, "context": 500.0}, chips=2, groups={"gqa": 4.0}, chip="d", precision="fp8"),
+    ]
+    box = step_domain(lines)
+    assert box.axes == {"batch": (2.0, 64.0), "context": (100.0, 1050.0), "output": (50.0, 50.0)}
+    assert (box.chips, box.counts, box.phases) == (("c", "d"), (1, 4), ("decode", "generate"))
+    assert box.ops == {"gqa": {"group": (4.0, 8.0)}}
+    assert "fp8" in box.precisions
+    assert not box.loaded
+    assert step_domain([*lines, line(together=3.5)]).loaded
+    assert step_domain(lines, ["prefill"]).phases == ("prefill",)
