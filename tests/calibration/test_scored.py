@@ -48,6 +48,12 @@ def test_errors_of_a_phase_beside_its_baselines():
     assert part.sd == pytest.approx(float(np.std(logs)))
 
 
+def test_of_two_rows_each_is_told_the_other():
+    """1 s told as 4 s is 300 % off, 4 s told as 1 s 75 %."""
+    own = [Unseen(line(m), m, math.nan) for m in (1.0, 4.0)]
+    assert _part(own, own, math.nan, several=True).constant == pytest.approx((300 + 75) / 2)
+
+
 def test_one_row_has_no_constant_and_one_network_no_error_of_others():
     own = [Unseen(line(1.0), 1.1, math.nan)]
     part = _part(own, own, math.nan, several=False)

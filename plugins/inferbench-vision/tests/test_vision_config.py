@@ -70,7 +70,7 @@ class TestCounts:
         assert parameters(read(tmp_path, CLIP_L)) == 427616512
 
     def test_what_is_left_out_is_the_smallest_published_network_s(self, tmp_path):
-        """The classes' defaults: Whisper tiny, CLIP B/32 less its logit scale, ViT B/16 with 1,000 classes."""
+        """Of the classes: Whisper tiny, CLIP B/32 less its logit scale, ViT B/16 with 1,000 labels."""
         assert parameters(read(tmp_path, {"model_type": "whisper"})) == 37760640
         assert parameters(read(tmp_path, {"model_type": "clip"})) == 151277312
         assert parameters(read(tmp_path, {"model_type": "vit", "num_labels": 1000})) == 86567656
