@@ -7,8 +7,11 @@ import math
 import numpy as np
 import pytest
 
+import inferbench as ib
+from inferbench.calibration.entries import _is
 from inferbench.calibration.kernel_power import Readings, _constant, _covered, _mape, _width
 from inferbench.calibration.line import Line, Power
+from inferbench.calibration.samples import sample
 from inferbench.calibration.step_writing import step_domain
 from inferbench.calibration.steps import Unseen, _factor, _inside, _part
 
@@ -123,3 +126,30 @@ def test_a_box_holds_its_lines():
     assert not box.loaded
     assert step_domain([*lines, line(together=3.5)]).loaded
     assert step_domain(lines, ["prefill"]).phases == ("prefill",)
+
+
+@pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b")
+@pytest.mark.parametrize(("system", "exchanges"), [("h100-sxm", 0), ("2xh100-sxm:tp2", 2 * 32 + 2)])
+def test_an_ideal_step_is_the_longest_engine_of_each_operator(system, exchanges):
+    """Two exchanges per layer of 32, and those of the two tables; whatever a part weighs counts so often."""
+    run = ib.run(system, "llama3-8b/decode", stack="ideal", batch=4, context=1000, breakdown=True)
+    one, twice = (
+        sample(1.0, parts, "s", "decode", "t") for parts in ([(1.0, run)], [(1.0, run), (2.0, run)])
+    )
+    engines, exposed, kernels, together = np.split(one.work, [3, 4, 5], axis=1)
+    assert engines.max(axis=1).sum() + exposed.sum() == pytest.approx(float(np.ravel(run.seconds)[0]))
+    assert together.sum() == exchanges
+    assert kernels.sum() > 32
+    assert (engines[:, 2] > 0).sum() == (together > 0).sum()
+    assert twice.work.sum(axis=0) == pytest.approx(3 * one.work.sum(axis=0))
+    assert (one.chip, one.count) == ("h100-sxm", run.system.count)
+
+
+def test_entries_are_of_a_kind_in_whatever_precision():
+    assert [_is(key, "gemm") for key in ("gemm", "gemm.fp8", "gemm2", "attention.gemm", "gem")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
