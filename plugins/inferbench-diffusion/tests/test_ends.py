@@ -34,3 +34,18 @@ def test_a_step_reads_and_writes_its_latents(case, name, values):
 def test_a_decoder_writes_a_picture(case, name, batch):
     ops = case(name).ops("image", {"pixels": 512, "batch": batch}, vae=True)
     assert ends(ops)["vae.out"] == batch * 3 * 512 * 512 * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "phase", "parts"),
+    [
+        ("sd1.5", "image", {"cfg", "text_encoder", "vae"}),
+        ("dit-xl-2", "image", {"cfg", "vae"}),  # classes instead of a text
+        ("wan2.1-1.3b", "video", {"cfg", "text_encoder"}),  # its decoder is not described
+        ("hunyuan-video", "video", {"cfg"}),
+        ("sd1.5", "denoise", set()),
+    ],
+)
+def test_a_whole_picture_is_measured_with_what_surrounds_the_network(case, name, phase, parts):
+    one = case(name)
+    assert one.workload.measured_with(one.network, phase) == dict.fromkeys(parts, True)
