@@ -9,11 +9,20 @@ import pytest
 
 import inferbench as ib
 from inferbench.calibration.entries import _is
-from inferbench.calibration.kernel_power import Readings, _constant, _covered, _mape, _width
+from inferbench.calibration.kernel_power import (
+    Readings,
+    _constant,
+    _covered,
+    _mape,
+    _study,
+    _watts,
+    _width,
+)
 from inferbench.calibration.line import Line, Power
 from inferbench.calibration.samples import sample
 from inferbench.calibration.step_writing import step_domain
 from inferbench.calibration.steps import Unseen, _factor, _inside, _part
+from inferbench.records.free import Free
 
 
 def line(measured=1.0, **more):
@@ -153,3 +162,56 @@ def test_entries_are_of_a_kind_in_whatever_precision():
         False,
         False,
     ]
+
+
+FREES = (
+    Free("baseline", 100.0, 0.0, 1000.0, 0.0, "idle machines", unit="W"),
+    Free("ops", 1e-12, 0.0, 1e-11, 0.0, "large products", unit="J/OP"),
+    Free("bytes.hbm", 1e-10, 0.0, 1e-9, 0.0, "copies", unit="J/B"),
+)
+
+
+def two_kernels(count=24, limit=math.inf):
+    """Readings of 200 W, 0.4 and 0.8 pJ per operation of two kernels, and 150 pJ per byte."""
+    random = np.random.default_rng(3)
+    keys = np.array(["a", "b"] * (count // 2))
+    ops, moved = random.uniform(1e13, 5e14, count), random.uniform(1e10, 2e12, count)
+    watts = 200.0 + np.where(keys == "a", 0.4e-12, 0.8e-12) * ops + 150e-12 * moved
+    groups = np.array([str(i // 2 % 4) for i in range(count)])
+    files = np.array(["f"] * count)
+    return Readings(keys, groups, {"ops": ops, "bytes.hbm": moved}, np.minimum(watts, limit), files)
+
+
+def test_energies_of_two_kernels_share_their_baseline_and_their_bytes():
+    pytest.importorskip("scipy", reason="scipy is not installed")
+    found, parts, errors = _study(two_kernels(), FREES, None, 1e6, "gemm")
+    assert found == pytest.approx([200.0, 0.4e-12, 0.8e-12, 150e-12], rel=1e-3, abs=0.0)
+    given, _, _ = _study(two_kernels(), FREES, 150e-12, 1e6, "gemm")
+    assert given == pytest.approx([200.0, 0.4e-12, 0.8e-12], rel=1e-3, abs=0.0)
+    for part in parts.values():
+        assert (part.rows, part.scored) == (12, 12)
+        assert 0.5 <= part.coverage <= 1.0  # of errors that are rounding
+        assert part.error < 0.1 < 10.0 < part.constant
+        assert part.error_rows < 0.1
+    assert all(0 <= error < 1e-3 for error in errors.values())
+
+
+def test_power_stays_below_the_limit_that_the_rows_met():
+    watts = _watts(np.array([200.0, 1e-12, 1e-10]), ["a"], readings_of(3e14, 4e12), FREES, None, 700.0)
+    assert watts.tolist() == [700.0]  # 200 + 300 + 400
+    free_ = _watts(np.array([200.0, 1e-12]), ["a"], readings_of(3e14, 1e12), FREES, 1e-10, 700.0)
+    assert free_ == pytest.approx([600.0])
+
+
+def readings_of(ops, moved):
+    rates = {"ops": np.array([ops]), "bytes.hbm": np.array([moved])}
+    return Readings(np.array(["a"]), np.array(["1"]), rates, np.array([1.0]), np.array(["f"]))
+
+
+@pytest.mark.parametrize(("byte", "least"), [(None, 8), (150e-12, 6)])
+def test_two_rows_per_parameter_are_needed(byte, least):
+    """Two kernels have an energy each beside the baseline, and bytes where these are fitted too."""
+    pytest.importorskip("scipy", reason="scipy is not installed")
+    with pytest.raises(ib.InferBenchError, match=f"{least - 2} rows for .* at least {least} were expected"):
+        _study(two_kernels(least - 2), FREES, byte, 1e6, "gemm")
+    assert len(_study(two_kernels(least), FREES, byte, 1e6, "gemm")[0]) == least // 2
