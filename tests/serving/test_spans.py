@@ -1,0 +1,120 @@
+"""What a replay is laid out for: lengths, layouts, links and chances by hand."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+
+import inferbench as ib
+from inferbench.errors import InferBenchError
+from inferbench.records.system import Layout, System
+from inferbench.serving.engine import Rules
+from inferbench.serving.replica import Question
+from inferbench.serving.replicas import per_byte
+from inferbench.serving.requests import Lengths, Requests
+from inferbench.serving.simulate import _below, layout_for, span_of
+from inferbench.serving.steady_state import Traffic
+
+
+def asked(prompt: list[float], output: list[float], **more: Any) -> Requests:
+    arrays = {"arrival": np.zeros(len(prompt)), "prompt": np.array(prompt), "output": np.array(output)}
+    return Requests(**arrays, **more)
+
+
+def test_a_span_reaches_from_the_mean_to_the_longest_request():
+    """Prompts of 100 and 300 and answers of 50 and 10: at most 310 positions and the next, 215 on average."""
+    span = span_of(asked([100.0, 300.0], [50.0, 10.0]), Rules(chunk=256.0, most=64))
+    assert (span.batch, span.context, span.tokens, span.mean) == (2.0, 311.0, 256.0, 215.0)
+    whole = span_of(asked([100.0, 300.0], [50.0, 10.0]), Rules(policy="interleaved", chunk=256.0))
+    assert whole.tokens == 300.0  # prompts are not cut
+    many = asked([10.0] * 100, [10.0] * 100, users=7)
+    assert span_of(many, Rules(chunk=256.0, most=64)).batch == 7.0
+    assert span_of(many, Rules(chunk=256.0, most=4)).batch == 4.0
+    assert span_of(asked([3.0], [1.0]), Rules(chunk=256.0)).tokens == 3.0
+
+
+def test_chances_of_a_figure_between_its_ends():
+    """From half to twice with 90%: at the ends 5 and 95 %, in the middle half."""
+    found = [_below(1.0, (0.5, 2.0), limit) for limit in (0.5, 1.0, 2.0, 4.0)]
+    assert found == pytest.approx([0.05, 0.5, 0.95, 0.9995], abs=1e-4)
+    uneven = [_below(1.0, (0.5, 4.0), limit) for limit in (0.5, 4.0)]
+    assert uneven == pytest.approx([0.05, 0.95], abs=1e-4)
+    assert [_below(1.0, (1.0, 1.0), limit) for limit in (0.9, 1.0, 1.1)] == [0.0, 1.0, 1.0]
+    assert math.isnan(_below(1.0, (math.nan, math.nan), 1.0))
+
+
+@pytest.mark.needs_plugins("chips/h100-sxm")
+def test_caches_move_over_the_inner_links_up_to_their_size():
+    """NVLink 4 carries 450 GB/s each way, among eight; beyond, what is outside of the server."""
+    chip = ib.installed().chip("h100-sxm")
+    assert per_byte(System(chip, 8), 1) == pytest.approx(1 / 450e9)
+    assert per_byte(System(chip, 8), 4) == pytest.approx(1 / 4 / 450e9)
+    outer = chip.interconnect.get("scale_out")
+    beyond = per_byte(System(chip, 16), 1)
+    assert beyond == pytest.approx(1 / outer.bandwidth if outer else 1 / 450e9)
+
+
+def question(network: str = "llama3-70b", precision: str = "fp8") -> Question:
+    known = ib.installed()
+    return Question(
+        network=known.network(network),
+        traffic=Traffic(prompt=1000.0, output=200.0),
+        batches=(1.0,),
+        precisions=(precision,),
+        chunks=(),
+        stack=known.stack("ideal"),
+        scenario=None,
+        registry=known,
+    )
+
+
+@pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-70b")
+class TestLayouts:
+    def system(self, count: int, layout: Layout | None = None) -> System:
+        return System(ib.installed().chip("h100-sxm"), count, layout)
+
+    def test_one_that_is_named_is_taken(self):
+        two = Layout(pp=2)
+        load = asked([1000.0], [200.0], users=1)
+        assert layout_for(question(), self.system(2, two), load) == two
+        assert layout_for(question("llama3-8b"), self.system(1), load) == Layout()
+
+    @pytest.mark.parametrize("users", [1, 64])
+    def test_users_get_the_shortest_step(self, users):
+        """The run over all layouts takes the shortest step at 1,100 positions, which all of them hold."""
+        load = asked([1000.0] * users, [200.0] * users, users=users)
+        run = ib.run("4xh100-sxm@ideal", "llama3-70b/decode", batch=users, context=1100, precision="fp8")
+        assert str(layout_for(question(), self.system(4), load)) == str(
+            run.layouts[int(np.ravel(run.layout)[0])]
+        )
+
+    def test_a_rate_gets_the_fewest_sequences_that_yield_a_third_more(self):
+        """Answers of 200 tokens at 3 requests/s are 800 tokens/s with a third more."""
+        load = attrs.evolve(asked([1000.0] * 10, [200.0] * 10), arrival=np.arange(10) / 3.0)
+        assert load.rate == pytest.approx(3.0)
+        chosen = layout_for(question(), self.system(4), load)
+        batches = [2.0**i for i in range(10)]
+        run = ib.run("4xh100-sxm@ideal", "llama3-70b/decode", batch=batches, context=1100, precision="fp8")
+        seconds = np.ravel(run.values(run.seconds))
+        first = next(i for i, batch in enumerate(batches) if batch / seconds[i] >= 800.0)
+        assert str(chosen) == str(run.layouts[int(np.ravel(run.values(run.layout))[first])])
+
+    def test_a_network_that_fits_nowhere_is_refused(self):
+        load = asked([1000.0], [200.0], users=1)
+        with pytest.raises(InferBenchError, match="no layout holds the network and one request"):
+            layout_for(question("llama3.1-405b", "bf16"), self.system(4), load)
+
+
+def test_lengths_lie_between_their_ends():
+    random = np.random.default_rng(1)
+    drawn = Lengths("uniform", 3.0, 5.0).draw(2000, random)
+    assert sorted(set(drawn.tolist())) == [3.0, 4.0, 5.0]
+    assert Lengths("exponential", 1.0).draw(500, random).min() == 1.0
+    assert Lengths.parse("1").mean == 1.0
+    assert Lengths.parse("10000000").mean == 1e7
+    assert Lengths.parse("lognormal:1024:4").second == 4.0
+    assert Lengths.parse("uniform:7:7").mean == 7.0
