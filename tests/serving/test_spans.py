@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -11,8 +12,12 @@ import pytest
 
 import inferbench as ib
 from inferbench.errors import InferBenchError
+from inferbench.records.scenario import HourlyCost, Term
 from inferbench.records.system import Layout, System
 from inferbench.serving.engine import Rules
+from inferbench.serving.fleet import Need, Way, _Search
+from inferbench.serving.fleet import _below as numbers_below
+from inferbench.serving.points import ABOUT
 from inferbench.serving.replica import Question
 from inferbench.serving.replicas import per_byte
 from inferbench.serving.requests import Lengths, Requests
@@ -118,3 +123,47 @@ def test_lengths_lie_between_their_ends():
     assert Lengths.parse("10000000").mean == 1e7
     assert Lengths.parse("lognormal:1024:4").second == 4.0
     assert Lengths.parse("uniform:7:7").mean == 7.0
+
+
+def way(count: int, own: float, rented: float) -> Any:
+    point = {ABOUT.usd_per_hour.name: own, ABOUT.usd_per_hour_cloud.name: rented}
+    return Way(SimpleNamespace(count=count), point, None)  # type: ignore[arg-type]
+
+
+class TestFleets:
+    def test_the_cheapest_to_own_comes_first_and_chips_count_where_no_price_is_known(self):
+        unknown = math.nan
+        ways = [way(1, 9.0, 1.0), way(9, 2.0, 7.0), way(4, unknown, 3.0), way(2, unknown, unknown)]
+        ways.append(way(1, unknown, unknown))
+        best = sorted(ways, key=lambda one: one.price)
+        assert [one.system.count for one in best] == [9, 4, 1, 1, 2]
+
+    def test_few_numbers_of_chips_are_all_tried_and_many_in_steps(self):
+        assert list(numbers_below(5)) == [1, 2, 3, 4, 5]
+        assert list(numbers_below(12)) == list(range(1, 13))
+        many = list(numbers_below(110))
+        assert (many[0], many[-1], len(many)) == (55, 110, 12)
+        assert many == sorted(set(many))
+
+    def test_a_need_is_of_users_or_of_requests(self):
+        assert (Need(users=5.0).column, Need(users=5.0).load) == ("users", 5.0)
+        assert (Need(rate=2.0).column, Need(rate=2.0).load) == ("requests_per_s", 2.0)
+
+    @pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-70b", "scenarios/reference")
+    def test_more_chips_are_dearer_than_a_way_where_their_price_alone_is(self):
+        known = ib.installed()
+        chip = known.chip("h100-sxm")
+        search = _Search(
+            attrs.evolve(question(), scenario=known.get("scenarios", "reference")), chip, Need(rate=1.0)
+        )
+        three = float(HourlyCost.under(search.asked.scenario, System(chip, 3), 0.0).of(Term.PURCHASE))
+        cloud = float(HourlyCost.under(search.asked.scenario, System(chip, 3), 0.0).of(Term.ON_DEMAND))
+        assert 0 < three < math.inf
+        found = [search.dearer(3, way(2, price, 0.1)) for price in (0.99 * three, 1.01 * three)]
+        assert found == [True, False]
+        assert [search.dearer(3, way(2, math.nan, price)) for price in (0.99 * cloud, 1.01 * cloud)] == [
+            True,
+            False,
+        ]
+        assert search.dearer(3, way(2, math.nan, math.nan))
+        assert not search.dearer(2, way(2, 0.01, 0.01))  # no more chips
