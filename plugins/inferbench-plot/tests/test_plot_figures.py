@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from inferbench_plot.figures.space import best_of
+from inferbench_plot.figures.verdict import ask_parity, parity
 
 import inferbench as ib
 
@@ -245,3 +247,57 @@ def test_drawing_in_a_terminal_imports_nothing_heavy(cli):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip().endswith("[]")
+
+
+def scored(chip, metric, measured, predicted, **more):
+    usual = {
+        "scored": True,
+        "low": 0.8 * predicted,
+        "high": 1.25 * predicted,
+        "stack": "vllm-h100",
+        "precision": "bf16",
+        "set": "a table",
+        "fitted": False,
+        "inside": True,
+        "network": "llama3-8b",
+        "op": "",
+        "phase": "decode",
+        "source": "somebody",
+    }
+    figures = {"chip": chip, "metric": metric, "measured": measured, "predicted": predicted}
+    return SimpleNamespace(**{**usual, **figures, **more})
+
+
+def test_parity_counts_who_lies_in_the_intervals_by_chip_and_kind():
+    """Of the H100 one time of two is inside, of the B200 its power; rows without a figure are left out."""
+    rows = [
+        scored("h100-sxm", "tpot_s", 0.010, 0.011, fitted=True),
+        scored("h100-sxm", "tpot_s", 0.020, 0.011, inside=False),
+        scored("b200", "power_w", 800.0, 810.0, stack="ideal"),
+        scored("b200", "tokens_per_s", 9.0, 9.0),
+        scored("b200", "tpot_s", math.nan, 9.0),
+        scored("b200", "tpot_s", 9.0, 0.0),
+        scored("b200", "tpot_s", 9.0, 9.0, scored=False),
+    ]
+    figure = parity(SimpleNamespace(rows=rows))
+    times, power = figure.panels
+    assert [panel.title for panel in figure.panels] == ["time", "power"]
+    assert [dots.name for dots in layers(figure, ib.Dots)] == ["h100-sxm 1/2", "b200 1/1"]
+    (dots,) = [layer for layer in times.layers if isinstance(layer, ib.Dots)]
+    assert (dots.x, dots.y) == ((0.010, 0.020), (0.011, 0.011))
+    assert (dots.low[0], dots.high[0]) == pytest.approx((0.0088, 0.01375))
+    assert (power.x.unit, times.x.unit) == ("W", "s")
+    assert figure.title == "Predicted against measured: 4 figures"
+    assert "3 points inside the box of their software's fit, 1 outside" in figure.footer[1]
+    assert figure.notes[1] == "1 of the 4 figures took part in a fit, or may have."
+
+
+def test_parity_is_of_the_chips_that_are_named(monkeypatch):
+    rows = (scored("h100-sxm", "tpot_s", 1.0, 1.0), scored("b200", "tpot_s", 1.0, 1.0))
+    monkeypatch.setattr(ib, "validate", lambda registry: ib.Validation(rows, (), ()))
+    known = ib.installed()
+    assert ask_parity([], (), registry=known).rows == rows
+    assert ask_parity(["8xh100"], (), registry=known).rows == rows[:1]
+    with pytest.raises(ib.InferBenchError, match="no installed measurement of groq-lpu is scored") as told:
+        ask_parity(["groq-lpu"], (), registry=known)
+    assert "there are some of b200, h100-sxm" in str(told.value)
