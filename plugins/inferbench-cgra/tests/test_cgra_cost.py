@@ -279,3 +279,30 @@ def test_lowering_a_kernel_gives_its_parts_back():
         == 832.0
     )
     assert kernel.parameters == 320.0
+
+
+def test_a_kernel_needs_what_its_parts_need_as_often_as_they_run():
+    """A product of 1 x 4 x 8 in 16 bits once, and one of 1 x 8 x 2 in half of the kernel's executions."""
+    bf16 = ib.Precision.of(["bf16"])
+    up = ib.Gemm(name="up", precision=bf16, m=1.0, n=8.0, k=4.0)
+    down = ib.Gemm(name="down", precision=bf16, m=1.0, n=2.0, k=8.0)
+    fused = Fused(name="both", precision=bf16, parts=(up, down), times=(1.0, 0.5))
+    assert fused.useful == 2 * 32 + 0.5 * 2 * 16
+    assert fused.parameters == 32 + 0.5 * 16
+    assert (fused.bytes.weights, fused.bytes.inputs, fused.bytes.outputs) == (64 + 16, 8 + 8, 16 + 2)
+    assert fused.bytes.state == 0.0
+    assert (fused.resident.weights, fused.resident.state) == (64 + 16, 0.0)
+    assert [(op.name, op.repeat) for op in fused.lower()] == [("up", 1.0), ("down", 0.5)]
+
+
+def test_what_attention_keeps_is_what_its_kernel_keeps():
+    """Two sequences of 100 positions, 4 heads of 8 and 8, in 16 bits, in a quarter of the executions."""
+    bf16 = ib.Precision.of(["bf16"])
+    attention = ib.Attention(
+        name="a", precision=bf16, batch=2.0, heads=4.0, kv_heads=4.0, queries=1.0, keys=100.0, pairs=100.0,
+        qk_dim=8.0, v_dim=8.0,
+    )  # fmt: skip
+    fused = Fused(name="k", precision=bf16, parts=(attention,), times=(0.25,))
+    assert fused.resident.state == 0.25 * 2 * 100 * 4 * (8 + 8) * 2
+    assert fused.bytes.state == 0.25 * attention.bytes.state
+    assert attention.bytes.state >= 2 * 99 * 4 * 16 * 2
