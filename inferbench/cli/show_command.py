@@ -72,7 +72,9 @@ def _following(record: Any, kind: str, registry: Registry) -> tuple[Next, ...]:
         return (Next("compare", (record.name,)),)
     if kind == "networks":
         chip = next(iter(registry.names("chips")), "CHIP")
-        return (Next("compare", (chip, "-w", f"{record.name}/PHASE")),)
+        workload = registry.workload(record.type)
+        phase = workload.of_role("token") or workload.phases[0]
+        return (Next("compare", (chip, "-w", f"{record.name}/{phase.name}")),)
     if kind in PLUGINS:
         return (Next("list", ("--coverage" if kind == "architectures" else kind,)),)
     if kind == "stacks":

@@ -104,3 +104,12 @@ def test_a_prior_says_how_far_chips_and_versions_differ(cli):
     out = flat(cli("show", "class-simt")[1])
     assert "prior of a class of chips" in out
     assert "chips between software rest" in out
+
+
+@pytest.mark.needs_plugins("networks/llama3-8b", "networks/vit-b", "networks/flux1-dev")
+@pytest.mark.parametrize("name", ["llama3-8b", "vit-b", "flux1-dev"])
+def test_the_command_that_follows_a_network_runs_as_written(cli, name):
+    following = cli("show", name)[1].rpartition("Next: inferbench ")[2].split()
+    code, out, err = cli(*following)
+    assert (code, err) == (0, "")
+    assert out
