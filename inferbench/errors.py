@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Literal, Self
 
 import attrs
@@ -172,8 +173,27 @@ _WHOLE_GRIDS = (
 )
 
 
-@contextmanager
-def blamed_on(where: str) -> Iterator[None]:
+class _Blamed:
+    """A context that names the place of whatever is raised in it: entered for every operator, so no
+    generator.
+    """
+
+    __slots__ = ("where",)
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception | SystemExit) and not isinstance(error, InferBenchError):
+            raise blame(self.where, error) from error
+
+
+def blamed_on(where: str) -> AbstractContextManager[None]:
     """Turn whatever a plugin raises into one message that names the plugin; our own errors pass.
 
     Example:
@@ -183,12 +203,7 @@ def blamed_on(where: str) -> Iterator[None]:
         inferbench.errors.PluginError: acme: place: ZeroDivisionError: division by zero
           the formula is at fault: --debug shows the line
     """
-    try:
-        yield
-    except InferBenchError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise blame(where, error) from error
+    return _Blamed(where)
 
 
 _PACKAGE = re.compile(r"(inferbench[_-](?!file_)[a-z0-9_-]+)[.:]")

@@ -11,14 +11,16 @@ weights at least once. The host is left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from inferbench.num import Numeric
+from inferbench.records.op import Op
 from inferbench.records.overlap import maximum_of
+from inferbench.records.placement import Site
 
-__all__ = ["step_bound"]
+__all__ = ["roofline", "step_bound"]
 
 
 def step_bound(busy: Mapping[str, Numeric], chain: Numeric) -> Numeric:
@@ -33,3 +35,39 @@ def step_bound(busy: Mapping[str, Numeric], chain: Numeric) -> Numeric:
         3.0
     """
     return np.maximum(maximum_of(list(busy.values())), chain)
+
+
+def roofline(whole: Sequence[Op], site: Site) -> tuple[Numeric, Numeric]:
+    """Sum over ops of max(ops / rate, compulsory bytes / bandwidth), and the compulsory bytes.
+
+    Compulsory: weights and state once, and what enters or leaves the graph; no intermediates.
+
+    Args:
+        whole: The network's operators, unsharded.
+        site: One chip.
+
+    Returns:
+        Seconds on one chip, to be shared among all; bytes.
+    """
+    total: Numeric = 0.0
+    compulsory: Numeric = 0.0
+    for op in whole:
+        levels: dict[str, Numeric] = {}
+        touched = op.bytes
+        for role, amount in (
+            ("weights", touched.weights),
+            ("state", touched.state),
+            ("inputs", op.graph_bytes),
+        ):
+            if isinstance(amount, float) and amount == 0.0:
+                continue
+            shares = site.placement.shares(op, role) or ({} if role != "inputs" else {site.chip.main: 1.0})
+            for level, share in shares.items():
+                part = amount if isinstance(share, float) and share == 1.0 else amount * share
+                levels[level] = levels[level] + part if level in levels else part
+        time: Numeric = op.useful / site.rate(op)
+        for level, amount in levels.items():
+            time = np.maximum(time, amount / site.bandwidth(level))
+            compulsory = compulsory + amount * op.repeat
+        total = total + time * op.repeat
+    return total, compulsory

@@ -42,6 +42,7 @@ class Case:
         bare: Whether time, power and room are all that is asked: no errors, and nothing of what lies outside
             the stack's box. Searches don't read these of every step.
         causes: Whether to ask what a step's time goes to.
+        boxed: Whether to ask which points lie outside the stack's box.
         graphs: Graphs built already, by work and point, and what a layout makes of them, under one network
             and its options; None to remember none.
         rooms: Chips with the memory that is left, by chip and reserve: each is made and checked once.
@@ -66,6 +67,7 @@ class Case:
     intervals: bool = True
     bare: bool = False
     causes: bool = True
+    boxed: bool = True
     graphs: dict[Any, Any] | None = attrs.field(default=None, repr=False)
     rooms: dict[tuple[int, Reserve], tuple[Chip, Chip]] = attrs.field(factory=dict, repr=False)
 

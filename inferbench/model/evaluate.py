@@ -341,7 +341,7 @@ def _named(case: Case) -> dict[str, object]:
 
 def _strange(case: Case, at: Point, best: Best) -> tuple[Mask, tuple[str, ...]]:
     """Whether a step's operators leave the boxes they were fitted in, and which of them do."""
-    if not case.stack.fit.rows or case.stack.grade or case.bare:
+    if not case.stack.fit.rows or case.stack.grade or case.bare or not case.boxed:
         return np.asarray(False), ()
     strange: Mask = np.asarray(False)
     said: tuple[str, ...] = ()
@@ -373,6 +373,6 @@ def _flags(case: Case, at: Point, energy: Energy, formats: tuple[str, ...], stra
     flags["throttled"] = np.asarray(energy.throttle) > 1.0 + 1e-12
     if energy.estimated:
         flags["power-estimated"] = np.asarray(True)
-    if case.stack.fit.rows and not case.bare:
+    if case.stack.fit.rows and case.boxed and not case.bare:
         flags["extrapolated"] = ~inside(case, at) | strange
     return flags

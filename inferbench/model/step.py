@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -10,7 +10,7 @@ import numpy as np
 
 from inferbench.errors import blamed_on
 from inferbench.model import causes, partition
-from inferbench.model.bound import step_bound
+from inferbench.model.bound import roofline, step_bound
 from inferbench.model.case import Case
 from inferbench.model.exchange import cost_at
 from inferbench.model.intervals import log_error, slower, together
@@ -113,7 +113,7 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     fit.
     """
     site, graph, cut, passes = placed(case, at, layout)
-    roofline, compulsory = _roofline(whole, site, case.system.count)
+    ideal, compulsory = _whole_roofline(case, whole, site)
     formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
     charged = _StepCost(case, site, formats).charge_all(graph, cut.count)
     bare = _untuned(case, site)
@@ -141,7 +141,7 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
         seconds,
         model,
         bound_seconds,
-        roofline,
+        ideal,
         silicon,
         compulsory,
         {e: s * passes for e, s in charged.busy.items()},
@@ -156,6 +156,20 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
         np.asarray(np.nan) if case.bare else log_error(case, at, charged.error),
         blamed,
     )
+
+
+def _whole_roofline(case: Case, whole: tuple[Op, ...], site: Site) -> tuple[Numeric, Numeric]:
+    """The network's roofline on all chips, remembered where graphs are: layouts whose data has the same homes
+    share it.
+    """
+    if case.graphs is None or site.placement.level_shares:
+        total, compulsory = roofline(whole, site)
+        return total / case.system.count, compulsory
+    key = "roofline", id(whole), id(case.chip), *site.placement.homes.items()
+    if key not in case.graphs:
+        case.graphs[key] = whole, case.chip, *roofline(whole, site)  # kept, so that ids stay theirs
+    _, _, total, compulsory = case.graphs[key]
+    return total / case.system.count, compulsory
 
 
 def _hosted(
@@ -209,35 +223,6 @@ def _bound(plain: _StepCost, stages: int, passes: Numeric) -> Numeric:
     return np.asarray(np.maximum(step_bound(busy, 0.0) / stages, plain.chain))
 
 
-def _roofline(whole: Sequence[Op], site: Site, chips: int) -> tuple[Numeric, Numeric]:
-    """Sum over ops of max(ops / rate, compulsory bytes / bandwidth), all chips perfectly shared.
-
-    Compulsory: weights and state once, and what enters or leaves the graph; no intermediates.
-    """
-    total: Numeric = 0.0
-    compulsory: Numeric = 0.0
-    for op in whole:
-        levels: dict[str, Numeric] = {}
-        touched = op.bytes
-        for role, amount in (
-            ("weights", touched.weights),
-            ("state", touched.state),
-            ("inputs", op.graph_bytes),
-        ):
-            if isinstance(amount, float) and amount == 0.0:
-                continue
-            shares = site.placement.shares(op, role) or ({} if role != "inputs" else {site.chip.main: 1.0})
-            for level, share in shares.items():
-                part = amount if isinstance(share, float) and share == 1.0 else amount * share
-                levels[level] = levels[level] + part if level in levels else part
-        time: Numeric = op.useful / site.rate(op)
-        for level, amount in levels.items():
-            time = np.maximum(time, amount / site.bandwidth(level))
-            compulsory = compulsory + amount * op.repeat
-        total = total + time * op.repeat
-    return total / chips, compulsory
-
-
 class _StepCost:
     """Adds up what the operators of one layout cost, on one chip, for one microbatch.
 
@@ -247,7 +232,7 @@ class _StepCost:
 
     def __init__(self, case: Case, site: Site, formats: tuple[str, ...], hardware: bool = False) -> None:
         self.case, self.site, self.formats = case, site, formats
-        self.ideal = hardware or case.stack.ideal
+        self.hardware, self.ideal = hardware, hardware or case.stack.ideal
         self.doubted = bool(case.stack.fit.rows) and not hardware and not case.bare
         self.model: dict[str, Numeric] = {"embedding": 0.0, "layer": 0.0, "head": 0.0}
         self.seconds: dict[str, Numeric] = dict(self.model)
@@ -304,8 +289,20 @@ class _StepCost:
             return cost_at(op, self.site, who, self.case.registry.fabric)
 
     def _count(self, op: Op) -> None:
-        self.kernels, self.joined = self.kernels + op.repeat, self.joined + op.repeat * op.joined
-        self.exchanges = self.exchanges + op.repeat * isinstance(op, Collective)
+        self.kernels = self.kernels + op.repeat
+        if op.joined:
+            self.joined = self.joined + op.repeat
+        if isinstance(op, Collective):
+            self.exchanges = self.exchanges + op.repeat
+
+    def _occupy(self, cost: Cost, op: Op, model: Numeric) -> None:
+        self.solo = self.solo + model * (not isinstance(op, Collective))
+        for engine, busy in cost.busy.items():
+            self.busy[engine] = self.busy.get(engine, 0.0) + busy * op.repeat
+        for name, exposed in cost.exposed.items():
+            self.busy[f"exposed.{name}"] = self.busy.get(f"exposed.{name}", 0.0) + exposed * op.repeat
+            if name != SEQUENCE:
+                self.chain = self.chain + exposed * op.repeat
 
     def charge(self, op: Op) -> None:
         """Add one operator, all of its executions."""
@@ -314,6 +311,9 @@ class _StepCost:
         seconds = model if self.ideal else self.case.stack.time(cost, op, self.formats) * repeat
         self.model[op.unit] = self.model[op.unit] + model
         self.seconds[op.unit] = self.seconds[op.unit] + seconds
+        self._occupy(cost, op, model)
+        if self.hardware:  # only times are asked of it
+            return
         self._count(op)
         launch: Numeric = 0.0
         if self.case.causes and not self.ideal:
@@ -324,13 +324,6 @@ class _StepCost:
             own, shared = stack.own_error(op, self.formats), stack.shared_error(op, self.formats)
             self.variance = self.variance + np.square(seconds * own)
             self.common = self.common + seconds * slower(shared)
-        self.solo = self.solo + model * (not isinstance(op, Collective))
-        for engine, busy in cost.busy.items():
-            self.busy[engine] = self.busy.get(engine, 0.0) + busy * repeat
-        for name, exposed in cost.exposed.items():
-            self.busy[f"exposed.{name}"] = self.busy.get(f"exposed.{name}", 0.0) + exposed * repeat
-            if name != SEQUENCE:
-                self.chain = self.chain + exposed * repeat
         into = self.shared if op.spans_ranks(self.site.layout) else self.actions
         uneven = not (isinstance(op.busiest, float) and op.busiest == 1.0)
         for action, count in cost.actions.items():

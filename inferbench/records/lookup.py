@@ -69,8 +69,8 @@ class Lookup:
             return default
         op = self.op
         entries: list[Figure] = self._entries(label, table, default)
-        if all(entry == entries[0] for entry in entries):
-            first = entries[0]
+        first = entries[0]
+        if len(entries) == 1 or all(entry == first for entry in entries):
             return first.at(op) if isinstance(first, Curve) else first
         plain = [entry for entry in entries if not isinstance(entry, Curve)]
         if len(plain) == len(entries):

@@ -83,7 +83,8 @@ class Roofline(TimeModel):
     def joined(self, parts: list[Numeric], cost: Cost, figures: RooflineFigures, at: Lookup) -> Numeric:
         """Seconds of parts that run side by side, with what is exposed and the launch after them."""
         p = at.find("overlap", figures.overlap, math.inf)
-        together = maximum_of(parts) if np.all(np.isinf(p)) else power_sum(parts, p)
+        plain = math.isinf(p) if isinstance(p, float) else np.all(np.isinf(p))
+        together = maximum_of(parts) if plain else power_sum(parts, p)
         return exposed(together, cost) + at.find("launch", figures.launch, 0.0)
 
     def neutral(self, figures: Any) -> bool:

@@ -185,10 +185,12 @@ class Stack(Ruled):
         """
         if not self.fit.rows or self.grade:
             return 0.0
-        error = self.unfitted
-        other = np.where(self.other_kernel(op), error.other, 0.0)
+        error, runs_another, known = self.unfitted, self.other_kernel(op), self.knows(op, formats)
+        if not np.any(runs_another) and np.all(known):
+            return 0.0
+        other = np.where(runs_another, error.other, 0.0)
         each = np.where(np.asarray(op.useful) > 0, error.kernel, error.movement)
-        shared: Array = np.maximum(other, np.where(self.knows(op, formats), 0.0, each))
+        shared: Array = np.maximum(other, np.where(known, 0.0, each))
         return shared
 
     def other_kernel(self, op: Op) -> Mask:

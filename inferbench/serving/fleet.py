@@ -14,18 +14,21 @@ import attrs
 import numpy as np
 
 from inferbench.errors import InferBenchError
+from inferbench.model.case import Case
 from inferbench.num import Mask
 from inferbench.records.chip import Chip
 from inferbench.records.grid import Grid
+from inferbench.records.run import Run
 from inferbench.records.scenario import HourlyCost, Term
 from inferbench.records.system import MOST_CHIPS, Layout, System
 from inferbench.serving.frontier import Frontier, points_of
 from inferbench.serving.points import ABOUT
-from inferbench.serving.replica import Question, Replica, replica
+from inferbench.serving.replica import Question, Replica, decoding, whole_replica
 from inferbench.serving.replicas import layouts_of
 from inferbench.serving.simulate import Simulated
 from inferbench.serving.sizing import worth_trying
 from inferbench.serving.slo import simulated
+from inferbench.serving.steady_state import Service
 from inferbench.units import show
 
 __all__ = ["Fleet", "Need", "Way", "fleet"]
@@ -136,12 +139,26 @@ def _below(first: int) -> Iterable[int]:
     return sorted({*steps, first})
 
 
+@attrs.frozen(eq=False)
+class _Slow:
+    """A replica of which the decode steps alone are known."""
+
+    case: Case
+    decode: Run
+
+    @property
+    def least(self) -> float:
+        """Seconds of the shortest step that fits."""
+        run = self.decode
+        return float(np.min(np.where(run.values(run.feasible), run.values(run.seconds), math.inf)))
+
+
 class _Search:
     """Frontiers of one chip by their number; replicas are evaluated once."""
 
     def __init__(self, asked: Question, chip: Chip, need: Need) -> None:
         self.asked, self.chip, self.need = asked, chip, need
-        self.replicas: dict[Layout, Replica | None] = {}
+        self.replicas: dict[Layout, Replica | _Slow | None] = {}
         self.found: dict[int, Frontier] = {}
         self.alone: list[Frontier] = []
         self.refused = ""
@@ -154,12 +171,9 @@ class _Search:
         for layout in worth_trying(case, grid):
             if layout.chips > best:
                 break
-            one = self._replica(layout)
-            if one is None:
+            if self._slow(layout) or (one := self._replica(layout)) is None:
                 continue
-            alone = points_of(self.asked, System(self.chip, layout.chips), [one])
-            self.alone.append(alone)
-            most = self._most(alone)
+            most = self._most(self._alone(one))
             if most > 0.0:
                 best = min(best, math.ceil(self.need.load / most * (1.0 - 1e-9)) * layout.chips)
         return int(best) if best <= MOST_CHIPS else None
@@ -172,13 +186,35 @@ class _Search:
             self.found[count] = points_of(self.asked, system, made)
         return self.found[count]
 
+    def _alone(self, one: Replica) -> Frontier:
+        alone = points_of(self.asked, System(self.chip, one.layout.chips), [one])
+        self.alone.append(alone)
+        return alone
+
+    def _slow(self, layout: Layout) -> bool:
+        """Whether every decode step takes longer than a token may: such a replica carries nothing by itself,
+        and the rest of it is left for later.
+        """
+        try:
+            case, decode = decoding(self.asked, self.chip, layout)
+            slow = not bool(np.any(decode.values(decode.seconds) <= self.need.tpot))
+            kept = _Slow(case, decode) if slow else whole_replica(self.asked, case, decode)
+            self.replicas[layout] = kept
+        except InferBenchError as error:
+            slow, self.refused, self.replicas[layout] = False, str(error).splitlines()[0], None
+        return slow
+
     def _replica(self, layout: Layout) -> Replica | None:
-        if layout not in self.replicas:
-            try:
-                self.replicas[layout] = replica(self.asked, self.chip, layout)
-            except InferBenchError as error:
-                self.refused, self.replicas[layout] = str(error).splitlines()[0], None
-        return self.replicas[layout]
+        found = self.replicas.get(layout)
+        if isinstance(found, Replica) or (found is None and layout in self.replicas):
+            return found
+        try:
+            known = (found.case, found.decode) if found else decoding(self.asked, self.chip, layout)
+            made = whole_replica(self.asked, *known)
+        except InferBenchError as error:
+            self.refused, made = str(error).splitlines()[0], None
+        self.replicas[layout] = made
+        return made
 
     def _within(self, points: Frontier) -> Mask:
         fine: Mask = (points.points.tpot_s <= self.need.tpot) & (points.points.ttft_s <= self.need.ttft)
@@ -235,11 +271,32 @@ class _Search:
 
     def _copies(self, count: int) -> Frontier:
         """Points of many chips from the replicas that are known: copies of them, and prompts on some."""
-        made = [one for one in self.replicas.values() if one is not None and one.layout.chips <= count]
-        return points_of(self.asked, System(self.chip, count), made)
+        small = [layout for layout in self.replicas if layout.chips <= count]
+        made = [one for layout in small if (one := self._replica(layout)) is not None]
+        return points_of(self.asked, System(self.chip, count), made, worth=self._serves)
+
+    def _serves(self, served: Service) -> bool:
+        """Whether the load is carried within the limits at some point."""
+        load = served.rate if math.isnan(self.need.users) else served.users
+        fine = (served.tpot <= self.need.tpot) & (served.ttft <= self.need.ttft) & (load >= self.need.load)
+        return bool(np.any(fine))
+
+    def _ask_slow(self) -> None:
+        """Points of replicas that were left for later, as far as they may have the shortest step; all where
+        prompts have a limit too.
+        """
+        slow = [(one.least, layout) for layout, one in self.replicas.items() if isinstance(one, _Slow)]
+        least = min((float(np.min(one.points.tpot_s)) for one in self.alone if one.count), default=math.inf)
+        for fastest, layout in sorted(slow, key=lambda one: one[0]):
+            if math.isinf(self.need.ttft) and least <= fastest:
+                return
+            one = self._replica(layout)
+            if one is not None and (alone := self._alone(one)).count:
+                least = min(least, float(np.min(alone.points.tpot_s)))
 
     def why(self) -> str:
         """Why no number of chips serves."""
+        self._ask_slow()
         known = [points for points in (*self.alone, *self.found.values()) if points.count]
         if not known:
             has = show(self.chip.memory[self.chip.outermost].capacity, "B")

@@ -7,7 +7,7 @@ their own), one policy and one load.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -20,9 +20,10 @@ from inferbench.records.run import Metric, Run
 from inferbench.records.scenario import HourlyCost, Term
 from inferbench.records.system import System
 from inferbench.serving.errors import SCHEDULER
+from inferbench.serving.notes import notes_on, unknown
 from inferbench.serving.points import ABOUT, MONEY, PAIRS, QUANTITIES, Points
 from inferbench.serving.replica import Question, Replica
-from inferbench.serving.replicas import MOST, layouts_of, loads, per_byte, replicas_of
+from inferbench.serving.replicas import layouts_of, loads, per_byte, replicas_of
 from inferbench.serving.steady_state import Service, chunked, disaggregated, interleaved
 
 __all__ = ["Frontier", "declared", "frontier", "goodput", "pareto", "points_of"]
@@ -114,8 +115,16 @@ def frontier(asked: Question, system: System) -> Frontier:
     return points_of(asked, system, replicas, {**refusals, **unfit})
 
 
+def _every(served: Service) -> bool:
+    return True
+
+
 def points_of(
-    asked: Question, system: System, replicas: Sequence[Replica], refusals: Mapping[str, int] | None = None
+    asked: Question,
+    system: System,
+    replicas: Sequence[Replica],
+    refusals: Mapping[str, int] | None = None,
+    worth: Callable[[Service], bool] = _every,
 ) -> Frontier:
     """Put replicas together to all points of a system.
 
@@ -124,9 +133,11 @@ def points_of(
         system: With its number of chips.
         replicas: That it can be cut into.
         refusals: Layouts left out already, by reason.
+        worth: Whether what a layout and policy yield over all loads is worth its columns; what isn't is
+            left out in silence.
     """
-    blocks = [block for one in replicas for block in _alone(asked, system, one)]
-    blocks += _disaggregated(asked, system, replicas)
+    blocks = [block for one in replicas for block in _alone(asked, system, one, worth)]
+    blocks += _disaggregated(asked, system, replicas, worth)
     columns = (
         {name: np.concatenate([block.columns[name] for block in blocks]) for name in blocks[0].columns}
         if blocks
@@ -136,11 +147,11 @@ def points_of(
     left_out = dict.fromkeys(refused[refused > 0].tolist())
     why = {REFUSED[code]: int(np.sum(refused == code)) for code in left_out}
     points = Points.of({name: values[refused == 0] for name, values in columns.items()})
-    unknown = _unknown(replicas[0].decode) if replicas else {}
+    why_not = unknown(replicas[0].decode) if replicas else {}
     own = tuple(declared(asked.registry, replicas[0].decode)) if replicas else ()
-    notes, name = _notes(asked, system, replicas), asked.stack.name
+    notes, name = notes_on(asked, system, replicas), asked.stack.name
     left = {**(refusals or {}), **why}
-    return Frontier(str(system), system.count, name, points, unknown, left, notes, own)
+    return Frontier(str(system), system.count, name, points, why_not, left, notes, own)
 
 
 @attrs.frozen(eq=False)
@@ -153,7 +164,9 @@ class _Block:
     refused: Indices
 
 
-def _alone(asked: Question, system: System, one: Replica) -> Iterator[_Block]:
+def _alone(
+    asked: Question, system: System, one: Replica, worth: Callable[[Service], bool]
+) -> Iterator[_Block]:
     """Points of equal replicas that process prompts and tokens alike: interleaved, and chunked per size of
     chunk.
     """
@@ -167,6 +180,8 @@ def _alone(asked: Question, system: System, one: Replica) -> Iterator[_Block]:
         watts = served.share * busy + (1.0 - served.share) * one.watts["decode"]
         ratio = steps.occupancy * steps.batch / (asked.traffic.steps * steps.decode)
         served = attrs.evolve(served, rate=copies * served.rate, users=copies * served.users)
+        if not worth(served):
+            continue
         extra = {
             "replicas": copies,
             "prompt_replicas": 0.0,
@@ -177,14 +192,14 @@ def _alone(asked: Question, system: System, one: Replica) -> Iterator[_Block]:
         yield _columns(asked, system, one, served, copies * watts, extra, names, room)
 
 
-def _disaggregated(asked: Question, system: System, replicas: Sequence[Replica]) -> list[_Block]:
+def _disaggregated(
+    asked: Question, system: System, replicas: Sequence[Replica], worth: Callable[[Service], bool]
+) -> Iterator[_Block]:
     """Points with some replicas for prompts and the others for tokens, as few for prompts as keep up."""
-    blocks = []
     for prompts in _worth(replicas):
         for tokens in replicas:
             if prompts.layout.chips + tokens.layout.chips <= system.count:
-                blocks.append(_split(asked, system, prompts, tokens))
-    return blocks
+                yield from _split(asked, system, prompts, tokens, worth)
 
 
 def _worth(replicas: Sequence[Replica]) -> list[Replica]:
@@ -201,7 +216,9 @@ def _worth(replicas: Sequence[Replica]) -> list[Replica]:
     ]
 
 
-def _split(asked: Question, system: System, prompts: Replica, tokens: Replica) -> _Block:
+def _split(
+    asked: Question, system: System, prompts: Replica, tokens: Replica, worth: Callable[[Service], bool]
+) -> Iterator[_Block]:
     steps, traffic = tokens.plain, asked.traffic
     ratio = (prompts.plain.occupancy * prompts.layout.chips) / (
         traffic.steps * steps.decode / steps.batch * tokens.layout.chips
@@ -216,6 +233,8 @@ def _split(asked: Question, system: System, prompts: Replica, tokens: Replica) -
             for name in attrs.fields_dict(Service)
         }
     )
+    if not worth(served):
+        return
     x, y = np.where(take, fewer, x), np.where(take, more, y)
     rest = system.count - x * prompts.layout.chips - y * tokens.layout.chips
     idle = tokens.watts["idle"] / tokens.layout.chips
@@ -232,7 +251,7 @@ def _split(asked: Question, system: System, prompts: Replica, tokens: Replica) -
         "prompt_chips_per_token_chip": ratio,
     }
     names = ("disaggregated", str(tokens.layout), str(prompts.layout))
-    return _columns(asked, system, tokens, served, watts, extra, names, (tokens.fits, prompts.fits_prompt))
+    yield _columns(asked, system, tokens, served, watts, extra, names, (tokens.fits, prompts.fits_prompt))
 
 
 def _serve(
@@ -363,38 +382,3 @@ def _intervals(decode: Run, served: Service, tokens: Numeric) -> dict[str, Numer
         wide = np.exp(INTERVAL * np.hypot(error, more))
         found[f"{name}_low"], found[f"{name}_high"] = value / wide, value * wide
     return found
-
-
-def _unknown(run: Run) -> dict[str, str]:
-    """Why power or money isn't known, per column."""
-    spent = run.energy.why if np.all(np.isnan(np.asarray(run.energy.watts))) else ""
-    why = {}
-    for one in MONEY:
-        if one.term is None or one.per == "hour":
-            continue
-        why[one.name] = run.cost.why(one.term)
-        if one.term is Term.PURCHASE:
-            unpriced = "needs an economic scenario" if run.scenario is None else why[one.name]
-            why[one.name] = unpriced or spent
-    why[ABOUT.joules_per_token.name] = why[ABOUT.wall_joules_per_token.name] = spent
-    return {name: text for name, text in why.items() if text}
-
-
-def _notes(asked: Question, system: System, replicas: Sequence[Replica]) -> tuple[str, ...]:
-    notes = []
-    last = asked.batches[-1]
-    if asked.open_ended and (asked.ignore_capacity or 1.5 * last > MOST):
-        notes.append(f"{system}: loads beyond {last:,.0f} sequences a replica were not tried")
-    chunks = [one for one in replicas if not one.whole]
-    if chunks:
-        notes.append(
-            f"{system}: prompts are processed in chunks of {max(asked.chunks):,.0f} tokens where a whole one"
-            " doesn't fit"
-        )
-    if any(bool(np.any(one.decode.flags.get("extrapolated", False))) for one in replicas):
-        notes.append(
-            f"{system}: the stack {asked.stack.name} is used beyond what it was fitted on at some points"
-        )
-    if replicas and replicas[0].decode.energy.estimated and replicas[0].decode.energy.why:
-        notes.append(f"{system}: power: {replicas[0].decode.energy.why}")
-    return tuple(notes)

@@ -34,7 +34,16 @@ from inferbench.records.system import Layout, System
 from inferbench.serving.steady_state import Steps, Traffic
 from inferbench.specs.options import structured
 
-__all__ = ["Mixed", "Question", "Replica", "cache_bytes", "idle_watts", "replica"]
+__all__ = [
+    "Mixed",
+    "Question",
+    "Replica",
+    "cache_bytes",
+    "decoding",
+    "idle_watts",
+    "replica",
+    "whole_replica",
+]
 
 
 @attrs.frozen(eq=False)
@@ -213,9 +222,35 @@ def replica(asked: Question, chip: Chip, layout: Layout) -> Replica:
     Raises:
         InferBenchError: A layout that an operator refuses; a network that has no prefill and decode.
     """
-    traffic, system = asked.traffic, System(chip, layout.chips, layout)
-    case = asked.case(system, "token")
-    decode = _run(case, layout, asked.batches, traffic.context, asked.precisions)
+    return whole_replica(asked, *decoding(asked, chip, layout))
+
+
+def decoding(asked: Question, chip: Chip, layout: Layout) -> tuple[Case, Run]:
+    """Evaluate the decode steps of a replica alone: a search needs no more of one whose every step is too
+    long.
+
+    Args:
+        asked, chip, layout: As of `replica`.
+
+    Raises:
+        InferBenchError: As `replica` does.
+    """
+    case = asked.case(System(chip, layout.chips, layout), "token")
+    return case, _run(case, layout, asked.batches, asked.traffic.context, asked.precisions)
+
+
+def whole_replica(asked: Question, case: Case, decode: Run) -> Replica:
+    """A replica whose decode steps are known.
+
+    Args:
+        asked: As of `replica`.
+        case: Of its tokens.
+        decode: Its decode steps.
+
+    Raises:
+        InferBenchError: As `replica` does.
+    """
+    system, layout = case.system, decode.layouts[0]
     prompt, whole = _prompt(asked, system, layout)
     lanes = _lanes(case, asked, layout)
     batch = np.asarray(asked.batches)[:, None]
@@ -277,12 +312,18 @@ def _prompt(asked: Question, system: System, layout: Layout) -> tuple[Run, bool]
     """
     depth = _depth(layout)
     depths = [1.0] if depth == 1 else [1.0, depth]
-    run = _run(asked.case(system, "prompt"), layout, depths, asked.traffic.prompt, asked.precisions)
+    case = asked.case(system, "prompt")
+    run = _run(_timed(case), layout, depths, asked.traffic.prompt, asked.precisions)
     if bool(np.asarray(run.feasible).all()) or not _chunks(asked, system):
         return run, True
     size = max(asked.chunks)
-    chunked = asked.case(system, "prompt", chunk=size)
+    chunked = _timed(asked.case(system, "prompt", chunk=size))
     return _run(chunked, layout, depths, asked.traffic.prompt, asked.precisions), False
+
+
+def _timed(case: Case) -> Case:
+    """A case of which times with their errors, power and room are read, and no more."""
+    return attrs.evolve(case, intervals=False, boxed=False, causes=False)
 
 
 def _chunks(asked: Question, system: System) -> bool:

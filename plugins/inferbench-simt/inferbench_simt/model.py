@@ -318,17 +318,22 @@ def _cost(
     waves: ib.Numeric | None = None,
 ) -> ib.Cost:
     """Cost from the operations for which the matrix units are occupied, padding included."""
+    busy, actions = _memory(op, site)
     return ib.Cost(
-        busy={"compute": occupied / site.rate(op), **site.memory_time(op)},
-        actions={"ops": op.useful, **_bytes(op, site)},
+        busy={"compute": occupied / site.rate(op), **busy},
+        actions={"ops": op.useful, **actions},
         detail=detail,
         waves=waves,
     )
 
 
 def _moved(op: ib.Op, site: ib.Site) -> ib.Cost:
-    return ib.Cost(busy=site.memory_time(op), actions=_bytes(op, site))
+    busy, actions = _memory(op, site)
+    return ib.Cost(busy=busy, actions=actions)
 
 
-def _bytes(op: ib.Op, site: ib.Site) -> dict[str, ib.Numeric]:
-    return {f"bytes.{level}": amount for level, amount in site.traffic(op).items()}
+def _memory(op: ib.Op, site: ib.Site) -> tuple[dict[str, ib.Numeric], dict[str, ib.Numeric]]:
+    """Seconds of each level of memory, and the bytes that it moves."""
+    moved = site.traffic(op)
+    busy = {f"memory.{level}": amount / site.bandwidth(level) for level, amount in moved.items()}
+    return busy, {f"bytes.{level}": amount for level, amount in moved.items()}
