@@ -246,21 +246,25 @@ def sweep(
     made = plan(request, known)
     name = executor or _executor(made, out)
     ask(made, known, None if out is None else str(out), 1 if name == "inline" else workers or _cores(), yes)
-    path = None
+    opening, done = ExecutorOptions(workers, scheduler), None
+    wanted = () if made.size > LARGEST_SUMMARY else _columns(known)
     if out is not None:
-        opening = ExecutorOptions(workers, scheduler)
-        path = execute.sweep(made, known, str(out), executor=name, opening=opening, watch=watch).path
-    return Sweep(made, *_read(made, known, watch, path), path, metric, equal, known)
+        done = execute.sweep(
+            made, known, str(out), executor=name, opening=opening, watch=watch, wanted=wanted
+        )
+    return Sweep(made, *_read(made, known, watch, done), done.path if done else None, metric, equal, known)
 
 
 def _read(
-    made: Plan, known: Registry, watch: Watch, path: Path | None
+    made: Plan, known: Registry, watch: Watch, done: execute.Outcome | None
 ) -> tuple[tuple[Mapping[str, Column | Text], ...], tuple[Totals, Doubts] | None]:
-    """What a summary reads, from the file or evaluated now: kept, or summed where there is too much."""
+    """What a summary reads: kept, from the file or evaluated now; summed where there is too much."""
+    if done is not None and done.kept:
+        return done.kept, None
     large = made.size > LARGEST_SUMMARY
     parts: Iterator[Mapping[str, Column | Text]]
-    if path is not None:
-        parts = beside(path, made, _columns(known))
+    if done is not None:
+        parts = beside(done.path, made, _columns(known))
     else:
         parts = _evaluated(made, known, watch, made.beside if large else made.chunks)
     return ((), _summed(parts, known)) if large else (tuple(parts), None)

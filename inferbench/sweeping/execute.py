@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -12,9 +12,10 @@ import attrs
 
 from inferbench.discovery.registry import Registry
 from inferbench.errors import Fault, InferBenchError
+from inferbench.num import Column
 from inferbench.records.executor import Executor, ExecutorOptions, Pool
 from inferbench.sweeping import parquet
-from inferbench.sweeping.columns import Columns
+from inferbench.sweeping.columns import Columns, Text
 from inferbench.sweeping.plan import Chunk, Plan
 from inferbench.sweeping.store import Store
 from inferbench.sweeping.work import Bench, Done, Job, forget, keep, keep_memory, work
@@ -37,11 +38,13 @@ class Outcome:
         path: File or folder.
         points: In all.
         reused: Points found finished.
+        kept: Columns that were wanted, chunk by chunk, where this process evaluated all of them.
     """
 
     path: Path
     points: int
     reused: int
+    kept: tuple[Mapping[str, Column | Text], ...] = ()
 
 
 def sweep(
@@ -52,6 +55,7 @@ def sweep(
     executor: str = "inline",
     opening: ExecutorOptions = _PLAIN,
     watch: Watch = lambda done, total: None,
+    wanted: Sequence[str] = (),
 ) -> Outcome:
     """Evaluate a plan into Parquet, or go on where an interrupted run of the same plan stopped.
 
@@ -62,6 +66,7 @@ def sweep(
         executor: Name of an installed executor.
         opening: Workers, scheduler.
         watch: Told of progress.
+        wanted: Columns to keep in memory too; of points that other processes evaluate none are kept.
 
     Raises:
         InferBenchError: The place holds another sweep, can't be written to or is full; workers die again and
@@ -79,11 +84,11 @@ def sweep(
     with store.locked(), _tidied(store):
         missing = store.begin()
         reused = plan.size - sum(chunk.points for chunk in missing)
+        bench = Bench(plan, registry, tuple(wanted) if executor == "inline" and not reused else ())
         if missing:
-            bench = Bench(plan, registry)
             _run(found, opening, bench, store, missing, lambda done: watch(reused + done, plan.size))
         store.end(tuple(metric.name for metric in registry.metrics()))
-    return Outcome(store.result, plan.size, reused)
+    return Outcome(store.result, plan.size, reused, tuple(bench.kept[i] for i in sorted(bench.kept)))
 
 
 @contextmanager

@@ -19,10 +19,11 @@ from inferbench.model.capacity import at_largest_batch
 from inferbench.model.case import Case
 from inferbench.model.evaluate import evaluate
 from inferbench.model.rows import fixed
+from inferbench.num import Column
 from inferbench.records.grid import Grid
 from inferbench.records.run import Metric, Run
 from inferbench.space.flexibility import label
-from inferbench.sweeping.columns import Columns
+from inferbench.sweeping.columns import Columns, Text
 from inferbench.sweeping.plan import Chunk, Plan
 
 __all__ = ["Bench", "Done", "Job", "forget", "keep", "keep_memory", "work"]
@@ -32,10 +33,17 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of <malloc.h>
 
 @attrs.frozen(eq=False, slots=False)
 class Bench:
-    """A plan beside the plugins it needs; cases are looked up once."""
+    """A plan beside the plugins it needs; cases are looked up once.
+
+    Attributes:
+        wanted: Names of columns that a summary reads of chunks that are written in this process.
+        kept: Those columns, by the chunk's index.
+    """
 
     plan: Plan
     registry: Registry
+    wanted: Sequence[str] = ()
+    kept: dict[int, Mapping[str, Column | Text]] = attrs.field(factory=dict, init=False)
     _cases: dict[int, Case] = attrs.field(factory=dict, init=False)
 
     @property
@@ -52,6 +60,8 @@ class Bench:
         for piece in chunk.pieces:
             chosen = self.plan.works[piece.work]
             case, grid, labels = self._case(piece.work), chosen.grid(piece.block), chosen.labels(piece.block)
+            if "bound" not in filled.order:  # nothing else tells what a step's time goes to
+                case = attrs.evolve(case, causes=False)
             try:
                 filled.fill(start, self._run(case, grid, chosen.largest_batch), metrics, labels)
             except UnsupportedOp as error:
@@ -174,8 +184,13 @@ def work(job: Job, chunk: Chunk, target: str | None) -> Done:
     from inferbench.sweeping import parquet
 
     keep_memory()
+    parquet.keep_memory()
     bench = _HERE.get(job.hash) or _opened(job)
-    data = parquet.encode(bench.columns(chunk), bench.plan)
+    columns = bench.columns(chunk)
+    if bench.wanted:
+        names = [name for name in bench.wanted if name in columns.order]
+        bench.kept[chunk.index] = {name: columns.kept(name) for name in names}
+    data = parquet.encode(columns, bench.plan)
     digest = hashlib.sha256(data).hexdigest()
     if target is None:
         return Done(chunk.index, digest, data.to_pybytes())
