@@ -13,6 +13,9 @@ from inferbench.specs.heads import Head, Headed, head_from
 
 __all__ = ["heads"]
 
+_ALL = "heads", ""
+"""Under which kind and name all heads are kept together."""
+
 
 class Known(Protocol):
     """What the registry answers."""
@@ -41,7 +44,14 @@ def heads(
         kept: What earlier starts have read.
         report: Takes owner, place, message and remedy of what can't be read.
     """
+    whole: Any = None if kept is None else records.get(_ALL) or kept.get(*_ALL, None)
+    if whole is not None:  # no package that brings a stack needs to be imported
+        records[_ALL] = whole
+        yield from (known.stack(name) if one is None else one for name, one in whole[0])
+        return
     entries, models = known.entries("stacks"), known.entries("time_models")
+    usable: list[tuple[str, Head | None]] = []
+    broken = False
 
     def head(name: str) -> Headed | None:
         entry = entries.get(name)
@@ -65,5 +75,9 @@ def heads(
 
     for name in known.names("stacks"):
         one = head(name)
+        broken = broken or one is None
         if one is not None and (not isinstance(one, Head) or one.model in models):
+            usable.append((name, one if isinstance(one, Head) else None))
             yield one
+    if kept is not None and not broken:  # what is broken is reported at every start
+        kept.add(*_ALL, None, tuple(usable))

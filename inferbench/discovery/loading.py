@@ -27,7 +27,7 @@ from inferbench.discovery.collecting import LOADING, busy_with
 from inferbench.discovery.entries import FILE, Problem, near_hook, said
 from inferbench.discovery.interrupts import interruptible
 from inferbench.discovery.kept import Index, Kept
-from inferbench.discovery.ownership import Choice, Trust, needs_newer_core, trust
+from inferbench.discovery.ownership import Choice, Trust, named, needs_newer_core, trust
 from inferbench.errors import InferBenchError
 from inferbench.records.time_model import TimeModel
 
@@ -100,7 +100,7 @@ class Plugins:
         found = []
         for point in entry_points(group="inferbench"):
             dist = point.dist
-            owner, version = (dist.name, dist.version) if dist else (point.value, "?")
+            owner, version = named(dist) if dist else (point.value, "?")
             found.append((trust(owner), point.name, owner, version, point))
         taken = []
         for rank, name, owner, version, point in sorted(found, key=lambda one: one[:2]):

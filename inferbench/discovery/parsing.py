@@ -14,7 +14,6 @@ from inferbench.records.stack import Stack
 from inferbench.records.time_model import TimeModel
 from inferbench.specs import assemble
 from inferbench.specs.assemble_stack import stack_from
-from inferbench.specs.measurement_sets import set_from
 
 __all__ = ["FILES", "Known", "parsed", "recalled"]
 
@@ -65,6 +64,8 @@ def parsed(kind: str, entry: Entry, registry: Known) -> Any:
     if kind == "stacks":
         return stack_from(text, entry.name, where, registry.stack, registry.time_model)
     if kind == "measurements":
+        from inferbench.specs.measurement_sets import set_from
+
         return set_from(text, entry.name, where)
     return FILES[kind](text, entry.name, where) if kind in FILES else entry.file
 

@@ -41,7 +41,7 @@ __all__ = ["BROUGHT", "KINDS", "Entry", "Problem", "Registry", "installed"]
 
 DATA = ("chips", "networks", "stacks", "scenarios", "suites", "tables")
 """Kinds whose records are data: handed out so that nobody can change them for others."""
-READ_WITH = ("stacks", "architectures", "workloads", "time_models")
+READ_WITH = ("stacks", "architectures", "workloads", "time_models", "power_models")
 """Kinds whose records others are read with."""
 
 
@@ -248,9 +248,9 @@ class Registry(Plugins):
 
     def power_model(self, chip: Chip) -> tuple[PowerModel | None, str]:
         """Return the most faithful power model that accepts a chip, or None and why each one declined."""
-        models = (self.get("power_models", name) for name in self.names("power_models"))
         kind = chip.architecture_type
-        fitting = [one for one in models if not one.architectures or kind in one.architectures]
+        names = [name for name, made_for in self._power_models() if not made_for or kind in made_for]
+        fitting = [self.get("power_models", name) for name in names]
         declined = []
         for model in sorted(fitting, key=lambda m: -m.fidelity):
             why = model.accepts(chip)
@@ -259,6 +259,19 @@ class Registry(Plugins):
             declined.append(why)
         # The most faithful of those made for this architecture says best what is missing.
         return None, declined[0] if declined else "no power model is installed (pip install inferbench-power)"
+
+    def _power_models(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Names of power models and the architectures that they are made for, none for all; from earlier
+        starts, so that those of other architectures are not imported.
+        """
+        old = None if self.kept is None else self.kept.get("power_models", "", None)
+        if old is not None:
+            return old[0]  # type: ignore[no-any-return]
+        every = ((name, self.get("power_models", name).architectures) for name in self.names("power_models"))
+        found = tuple((name, tuple(made_for)) for name, made_for in every)
+        if self.kept is not None:
+            self.kept.add("power_models", "", None, found)
+        return found
 
     def metrics(self) -> list[Metric]:
         """All metrics, in display order."""

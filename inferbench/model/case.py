@@ -171,7 +171,7 @@ def prepare(
         structured(workload, options or {}),
         architecture,
         choice,
-        structured_tuning(architecture, stack),
+        structured_tuning(architecture, stack, registry.kept),
         power,
         why,
         scenario,
@@ -204,4 +204,4 @@ def _power(chip: Chip, stack: Stack, registry: Registry) -> tuple[PowerModel | N
     from inferbench.specs.options import power_under
 
     model, why = registry.power_model(chip)
-    return (None if model is None else power_under(model, chip, stack)), why
+    return (None if model is None else power_under(model, chip, stack, registry.kept)), why

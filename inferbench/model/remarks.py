@@ -37,7 +37,7 @@ def with_remarks(run: Run, registry: Registry) -> Run:
     used = [run.layouts[int(i)] for i in set(np.ravel(run.layout).tolist())]  # np.unique imports numpy.ma
     remarks = [
         *workload.remarks(run.network, options, used),
-        *architecture.remarks(run.system.chip, structured_tuning(architecture, run.stack)),
+        *architecture.remarks(run.system.chip, structured_tuning(architecture, run.stack, registry.kept)),
         *_idle_remarks(run, registry),
         *_spill_remarks(run),
         *_link_remarks(run, used, registry),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -22,21 +22,46 @@ def structured(workload: Workload, options: Mapping[str, object]) -> Any:
     return _typed(options, workload.options, f"options of {workload.name}") if options else workload.options()
 
 
-def structured_tuning(architecture: Architecture, stack: Stack) -> Any:
-    """Type a stack's `[tuning.<architecture>]`, or take the defaults."""
+class Remembers(Protocol):
+    """What earlier starts have typed: see `inferbench.discovery.kept`, which lies above."""
+
+    def get(self, kind: str, name: str, file: Any) -> tuple[Any, Any] | None:
+        """What was kept under a name, with doubts about it."""
+
+    def add(self, kind: str, name: str, file: Any, record: Any) -> None:
+        """Keep something."""
+
+
+def structured_tuning(architecture: Architecture, stack: Stack, kept: Remembers | None = None) -> Any:
+    """Type a stack's `[tuning.<architecture>]`, or take the defaults.
+
+    Args:
+        architecture: Whose.
+        stack: With the table.
+        kept: What earlier starts have typed.
+    """
     table = stack.tuning.get(architecture.name)
     if not table:
         return architecture.tuning()
-    return _typed(table, architecture.tuning, f"{stack.origin or stack.name}: tuning.{architecture.name}")
+    where = f"{stack.origin or stack.name}: tuning.{architecture.name}"
+    return _remembered(table, architecture.tuning, where, kept)
 
 
-def power_under(model: PowerModel, chip: Chip, stack: Stack) -> PowerModel:
-    """The power model with a stack's figures in it, where the stack has some of the chip."""
+def power_under(model: PowerModel, chip: Chip, stack: Stack, kept: Remembers | None = None) -> PowerModel:
+    """The power model with a stack's figures in it, where the stack has some of the chip.
+
+    Args:
+        model: As installed.
+        chip: Whose power.
+        stack: With figures of chips.
+        kept: What earlier starts have typed.
+    """
     table = dict(stack.power.get(model.name, {}))
     chips: Any = table.pop("chips", stack.domain.chips)
     if not table or chip.name not in chips:
         return model
-    return model.under(chip, figures_of(model, table, f"{stack.origin or stack.name}: power.{model.name}"))
+    where = f"{stack.origin or stack.name}: power.{model.name}"
+    return model.under(chip, _remembered(table, model.figures, where, kept))
 
 
 def figures_of(model: PowerModel, table: Mapping[str, Any], where: str) -> Any:
@@ -48,6 +73,18 @@ def figures_of(model: PowerModel, table: Mapping[str, Any], where: str) -> Any:
         where: How messages call it.
     """
     return _typed(table, model.figures, where)
+
+
+def _remembered(table: Mapping[str, object], cls: type, where: str, kept: Remembers | None) -> Any:
+    """A typed table: what an earlier start made of the same one, else typed and kept."""
+    name, text = f"{cls.__module__}.{cls.__qualname__}", repr(table)
+    found = None if kept is None else kept.get("options", name, text)
+    if found is not None:
+        return found[0]
+    made = _typed(table, cls, where)
+    if kept is not None:
+        kept.add("options", name, text, made)
+    return made
 
 
 def _typed(table: Mapping[str, object], cls: type, where: str) -> Any:
