@@ -247,11 +247,9 @@ def sweep(
     name = executor or _executor(made, out)
     ask(made, known, None if out is None else str(out), 1 if name == "inline" else workers or _cores(), yes)
     opening, done = ExecutorOptions(workers, scheduler), None
-    wanted = () if made.size > LARGEST_SUMMARY else _columns(known)
+    read = () if made.size > LARGEST_SUMMARY else _columns(known)
     if out is not None:
-        done = execute.sweep(
-            made, known, str(out), executor=name, opening=opening, watch=watch, wanted=wanted
-        )
+        done = execute.sweep(made, known, str(out), executor=name, opening=opening, watch=watch, wanted=read)
     return Sweep(made, *_read(made, known, watch, done), done.path if done else None, metric, equal, known)
 
 
