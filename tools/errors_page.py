@@ -67,13 +67,13 @@ class Group:
     trivial: float
 
 
-def rows_of(registry: Registry) -> list[Row]:
-    """Everything of whole steps that ships, scored."""
+def rows_of(registry: Registry, intervals: bool = True) -> list[Row]:
+    """Everything of whole steps that ships, scored; ends of intervals take longest, and may be left out."""
     sets = dict(shipped(registry))
     with tempfile.TemporaryDirectory() as folder:
         for name in TABLES:
             sets[name] = read_rows(registry.get("tables", name).write(Path(folder)), registry)
-    return [row for row in validate(sets, registry) if row.scored and not row.op]
+    return [row for row in validate(sets, registry, intervals=intervals) if row.scored and not row.op]
 
 
 def groups_of(rows: Iterable[Row], registry: Registry) -> list[Group]:

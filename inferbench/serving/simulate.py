@@ -77,7 +77,8 @@ class Simulated:
         plan: What was replayed on what.
         requests: Who asked.
         found: Figures under the expected durations.
-        fast, slow: Under the shortest and the longest of nine in ten; None under a bound.
+        fast, slow: Under the shortest and the longest of nine in ten; None under a bound, or where nobody
+            asked.
         errors: Log standard errors of the mean step and of prompts.
         capacity: Requests per second that the system sustains; NaN of a closed loop.
         grade: Place in `GRADES`.
@@ -209,13 +210,14 @@ def layout_for(asked: Question, system: System, requests: Requests) -> Layout:
     return run.layouts[int(chosen[place])]
 
 
-def simulate(plan: Plan, requests: Requests, watch: Watch | None = None) -> Simulated:
+def simulate(plan: Plan, requests: Requests, watch: Watch | None = None, intervals: bool = True) -> Simulated:
     """Replay requests on a system.
 
     Args:
         plan: The system and how it schedules.
         requests: Who asks.
         watch: Called with the requests that are done, and all.
+        intervals: Whether to replay under the shortest and the longest steps too.
 
     Raises:
         InferBenchError: Requests longer than the cache; a rate above what the system sustains (says how much
@@ -233,7 +235,7 @@ def simulate(plan: Plan, requests: Requests, watch: Watch | None = None) -> Simu
     table = decoding[0]
     errors = table.error(max(found.batch, 1.0), found.share)
     fast = slow = None
-    if math.isfinite(errors[0]):
+    if intervals and math.isfinite(errors[0]):
         fast, slow = (
             _scaled(plan, requests, tables, math.exp(sign * INTERVAL * errors[0])) for sign in (-1.0, 1.0)
         )

@@ -29,7 +29,14 @@ class Served:
     inside: bool = False
 
 
-def serve(s: Situation, target: Target, statistic: str, registry: Registry, software: str = "") -> Served:
+def serve(
+    s: Situation,
+    target: Target,
+    statistic: str,
+    registry: Registry,
+    software: str = "",
+    intervals: bool = True,
+) -> Served:
     """Predict a figure by a replay.
 
     Args:
@@ -38,11 +45,13 @@ def serve(s: Situation, target: Target, statistic: str, registry: Registry, soft
         statistic: Of times, `mean` or a percentile.
         registry: Of plugins.
         software: That ran: it schedules, whatever stack stands for its kernels.
+        intervals: Whether to replay for the ends of the interval too; else they are NaN.
 
     Raises:
         InferBenchError: As `simulate`.
     """
-    found = _replayed((s.key, software), _Box((s, registry)), tuple(sorted(target.axes.items())))
+    axes = tuple(sorted(target.axes.items()))
+    found = _replayed((s.key, software), _Box((s, registry)), axes, intervals)
     inside = s.stack.domain.loaded and target.metric == "tpot_s" and found.name == GRADES[CALIBRATED]
     if target.metric == "tokens_per_s":
         return Served(found.found.tokens_per_s, *found.between("tokens_per_s"))
@@ -68,8 +77,8 @@ class _Box:
 
 
 @lru_cache(maxsize=64)
-def _replayed(key: object, box: _Box, axes: tuple[tuple[str, float], ...]) -> Simulated:
+def _replayed(key: object, box: _Box, axes: tuple[tuple[str, float], ...], intervals: bool) -> Simulated:
     s, registry = box.content
     assert isinstance(key, tuple)
     load = load_of(dict(axes))
-    return simulate(plan_for(s, load, registry, str(key[1])), load)
+    return simulate(plan_for(s, load, registry, str(key[1])), load, intervals=intervals)

@@ -41,6 +41,7 @@ def validate(
     stack: str | None = None,
     progress: Progress | None = None,
     digests: Mapping[str, str] | None = None,
+    intervals: bool = True,
 ) -> list[Row]:
     """Predict every figure of some measurement sets.
 
@@ -51,6 +52,8 @@ def validate(
         progress: Called with (done, all).
         digests: SHA-256 (hexadecimal) of the sets that are files: by it a stack knows the table it was fitted
             on.
+        intervals: Whether servers under load are replayed for the ends of intervals too: three replays in
+            place of one.
 
     Returns:
         A row per figure, in order of the sets. None is dropped.
@@ -74,7 +77,7 @@ def validate(
     for group in groups.values():
         known = {i: _seen(m, s, (digests or {}).get(name, "")) for i, name, m, s in group}
         beside = {i: _kept_out(name, m, s, registry) for i, name, m, s in group}
-        for i, rows in _group(group, registry):
+        for i, rows in _group(group, registry, intervals):
             scored = [attrs.evolve(row, fitted=known[i] if _could(row) else row.fitted) for row in rows]
             found[i] = [*scored, *beside[i]]
         done += len(group)
@@ -160,7 +163,7 @@ def _could(row: Row) -> bool:
     return not row.op or (row.metric == "latency_s" and row.inside and passes)
 
 
-def _group(group: Sequence[Entry], registry: Registry) -> Iterator[tuple[int, list[Row]]]:
+def _group(group: Sequence[Entry], registry: Registry, intervals: bool) -> Iterator[tuple[int, list[Row]]]:
     """Predict measurements of one chip, stack, network, phase and precision."""
     if group[0][3].op:
         yield from operator_rows(group, registry)
@@ -170,16 +173,18 @@ def _group(group: Sequence[Entry], registry: Registry) -> Iterator[tuple[int, li
     asked = {i: [target for target in targets(m) if target.metric not in replayed[i]] for i, _, m, _ in group}
     seen = _predictions(group[0][3], [target for found in asked.values() for target in found], registry)
     for i, name, m, situation in group:
-        rows = [_served_row(name, m, situation, target, registry) for target in loads[i]]
+        rows = [_served_row(name, m, situation, target, registry, intervals) for target in loads[i]]
         rows += [_row(name, m, situation, target, seen[_point(target)]) for target in asked[i]]
         yield i, rows
 
 
-def _served_row(name: str, m: Measurement, s: Situation, target: Target, registry: Registry) -> Row:
+def _served_row(
+    name: str, m: Measurement, s: Situation, target: Target, registry: Registry, intervals: bool
+) -> Row:
     """A figure of a server under load beside its replay."""
     row = _named(name, m, s, target)
     try:
-        found = serve(s, target, m.statistic, registry, m.software)
+        found = serve(s, target, m.statistic, registry, m.software, intervals)
     except InferBenchError as error:
         fault = error.faults[0]
         return attrs.evolve(row, code="not-modelled", why=f"{fault.place}: {fault.found}")
