@@ -42,6 +42,7 @@ __all__ = [
     "decoding",
     "idle_watts",
     "replica",
+    "timed",
     "whole_replica",
 ]
 
@@ -313,16 +314,20 @@ def _prompt(asked: Question, system: System, layout: Layout) -> tuple[Run, bool]
     depth = _depth(layout)
     depths = [1.0] if depth == 1 else [1.0, depth]
     case = asked.case(system, "prompt")
-    run = _run(_timed(case), layout, depths, asked.traffic.prompt, asked.precisions)
+    run = _run(timed(case), layout, depths, asked.traffic.prompt, asked.precisions)
     if bool(np.asarray(run.feasible).all()) or not _chunks(asked, system):
         return run, True
     size = max(asked.chunks)
-    chunked = _timed(asked.case(system, "prompt", chunk=size))
+    chunked = timed(asked.case(system, "prompt", chunk=size))
     return _run(chunked, layout, depths, asked.traffic.prompt, asked.precisions), False
 
 
-def _timed(case: Case) -> Case:
-    """A case of which times with their errors, power and room are read, and no more."""
+def timed(case: Case) -> Case:
+    """A case of which times with their errors, power and room are read, and no more.
+
+    Args:
+        case: Of prompts: what a point rests on is read of its decode steps.
+    """
     return attrs.evolve(case, intervals=False, boxed=False, causes=False)
 
 

@@ -25,7 +25,7 @@ from inferbench.records.network import Network
 from inferbench.records.op import Op
 from inferbench.records.run import Run
 from inferbench.records.system import Layout, System
-from inferbench.serving.replica import Question, idle_watts
+from inferbench.serving.replica import Question, idle_watts, timed
 
 __all__ = ["Axis", "Joint", "Span", "StepTable", "tabulate"]
 
@@ -302,7 +302,8 @@ def tabulate(asked: Question, chip: Chip, layout: Layout, span: Span, reserve: f
     pasts = [0.0, *(np.array([0.5, 1.0]) * span.context).tolist()] if _continues(asked, system) else [0.0]
     prompts = [_prompts(asked, system, layout, tokens, past) for past in pasts]
     grid = Grid.of({"tokens": tokens, "batch": batches, "context": [span.mean]}, asked.precisions)
-    joint = evaluate(attrs.evolve(case, workload=Joint(case.workload)), grid, [layout])
+    together = attrs.evolve(case, workload=Joint(case.workload), bare=True, causes=False)
+    joint = evaluate(together, grid, [layout])
     middle = np.array([np.interp(span.mean, contexts, row) for row in steps])
     first = prompts[0]
     deep = (
@@ -360,7 +361,7 @@ def _prompts(
 ) -> Run:
     """Prompts of so many new tokens behind `past` positions, `lanes` of them together."""
     more = {"cached": past} if past else {}
-    case = asked.case(system, "prompt", **more)
+    case = timed(asked.case(system, "prompt", **more))
     lengths = past + np.asarray(tokens)
     return evaluate(case, Grid.of({"batch": [float(lanes)], "context": lengths}, asked.precisions), [layout])
 
