@@ -6,6 +6,7 @@ import click
 import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.validate_command import progress_bar
 from inferbench.face.size import size
 
 __all__ = ["command"]
@@ -45,24 +46,26 @@ def command(
     """
     named = common.names(chips, "chips") or ()
     registry = common.what_if(common.the_registry(), asked, named, (workload,))
-    found = size(
-        workload,
-        named,
-        users,
-        rate=rate,
-        prompt=prompt,
-        output=tokens,
-        tpot=tpot,
-        ttft=ttft,
-        latency=latency,
-        precision=common.names(asked.precision) or ["fp8"],
-        stack=asked.stack,
-        scenario=asked.scenario,
-        options=common.options_of(asked.options),
-        ignore_capacity=asked.ignore_capacity,
-        reserve=asked.reserve,
-        registry=registry,
-        **common.axes_from(asked.batch, asked.context, asked.axes, size),
-    )
+    with progress_bar("per cent") as tick:
+        found = size(
+            workload,
+            named,
+            users,
+            rate=rate,
+            prompt=prompt,
+            output=tokens,
+            tpot=tpot,
+            ttft=ttft,
+            latency=latency,
+            precision=common.names(asked.precision) or ["fp8"],
+            stack=asked.stack,
+            scenario=asked.scenario,
+            options=common.options_of(asked.options),
+            ignore_capacity=asked.ignore_capacity,
+            reserve=asked.reserve,
+            watch=tick,
+            registry=registry,
+            **common.axes_from(asked.batch, asked.context, asked.axes, size),
+        )
     common.emit(found.report(), output.form, output.out, registry)
     common.problems_line(registry)

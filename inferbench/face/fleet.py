@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -21,7 +21,7 @@ from inferbench.serving.fleet import Fleet, Need, fleet
 from inferbench.serving.replica import Question
 from inferbench.serving.steady_state import Traffic
 
-__all__ = ["Fleets", "sized"]
+__all__ = ["Fleets", "shares", "sized"]
 
 LOADS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
 CHUNKS = (512.0, 2048.0)
@@ -84,6 +84,7 @@ def sized(
     limits: tuple[float, float],
     settings: tuple[str, str, str | None, Mapping[str, object], bool],
     known: Registry,
+    watch: Callable[[int, int], None],
 ) -> Fleets:
     """Size a served network on each chip.
 
@@ -95,6 +96,7 @@ def sized(
         limits: Longest time per token and to the first token, seconds.
         settings: Precision, stack, scenario, the workload's options, whether everything fits.
         known: Of plugins.
+        watch: Called with the per cent that are done, and 100.
 
     Raises:
         InferBenchError: No load or two, bad values, unknown names.
@@ -124,10 +126,31 @@ def sized(
         options=dict(options),
         ignore_capacity=ignore_capacity,
     )
-    return Fleets(tuple(_of_chip(asked, name, stack, need) for name in chips), asked, need)
+    of_each = (shares(watch, i, len(chips)) for i in range(len(chips)))
+    fleets = tuple(
+        _of_chip(asked, name, stack, need, told) for name, told in zip(chips, of_each, strict=True)
+    )
+    return Fleets(fleets, asked, need)
 
 
-def _of_chip(asked: Question, name: SystemName, stack: str, need: Need) -> Fleet:
+def shares(watch: Callable[[int, int], None], i: int, count: int) -> Callable[[float], None]:
+    """Turn the share that is done of one of several searches into per cent of all.
+
+    Args:
+        watch: Called with per cent, and 100.
+        i: Which of them, from 0.
+        count: Of all.
+
+    Example:
+        >>> shares(lambda done, total: print(done, total), 1, 2)(0.5)
+        75 100
+    """
+    return lambda share: watch(round(100.0 * (i + share) / count), 100)
+
+
+def _of_chip(
+    asked: Question, name: SystemName, stack: str, need: Need, watch: Callable[[float], None]
+) -> Fleet:
     """Size one chip under its own software."""
     known = asked.registry
     chip = find("chips", name.chip, known.chip)
@@ -139,7 +162,7 @@ def _of_chip(asked: Question, name: SystemName, stack: str, need: Need) -> Fleet
     else:
         chosen = find("stack", stack, lambda one: choose(one, chip, *work, where=one))
     mine = attrs.evolve(asked, stack=chosen.stack, precisions=tuple(formats))
-    return attrs.evolve(fleet(mine, chip, need), notes=tuple(own.values()))
+    return attrs.evolve(fleet(mine, chip, need, watch), notes=tuple(own.values()))
 
 
 def _users(users: Number) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
@@ -94,6 +94,7 @@ def size(
     options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
     reserve: str | float | None = None,
+    watch: Callable[[int, int], None] = lambda done, total: None,
     registry: Registry | None = None,
     **axes: Axis,
 ) -> Sizing | Fleets:
@@ -117,6 +118,7 @@ def size(
         ignore_capacity: Pretend that everything fits.
         reserve: Memory that the engine keeps for itself, `0.1` or `"8 GB"` of each chip; None: what it
             usually keeps.
+        watch: Called with the per cent of the search that are done, and 100; only where prompts are counted.
         registry: Of plugins; everything installed by default.
         **axes: `context=8192`, …: one value each; `batch` is what is looked for. Of a served model the
             context is the prompt's.
@@ -143,7 +145,8 @@ def size(
         given = _axes(known, network, phase, axes)
         first_tokens = given["context"] if prompt is None else prompt
         settings = one, stack, scenario, options or {}, ignore_capacity
-        return sized(network, names, (users, rate), (first_tokens, output), (limit, first), settings, known)
+        lengths, load = (first_tokens, output), (users, rate)
+        return sized(network, names, load, lengths, (limit, first), settings, known, watch)
     if users is None or any(one is not None for one in (rate, prompt, output)):
         found = f"{workload} is sized by its users alone"
         raise InferBenchError.of_argument("users", found, "give {give}", users=200)

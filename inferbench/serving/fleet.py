@@ -7,7 +7,7 @@ chips that this needs, frontiers are asked, whose prompts may have replicas of t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -105,23 +105,28 @@ class Fleet:
     notes: tuple[str, ...] = ()
 
 
-def fleet(asked: Question, chip: Chip, need: Need) -> Fleet:
+def fleet(
+    asked: Question, chip: Chip, need: Need, watch: Callable[[float], None] = lambda share: None
+) -> Fleet:
     """Find the fewest chips of one kind, and the cheapest way, that serve a load within limits.
 
     Args:
         asked: Network, traffic, software; loads of a replica to try.
         chip: The kind.
         need: Load and limits.
+        watch: Called with the share of the search that is done, 0 to 1, as far as that is known.
 
     Raises:
         InferBenchError: Unknown names, a stack that doesn't apply.
     """
     search = _Search(attrs.evolve(asked, longest=need.tpot), chip, need)
-    first = search.first()
+    first = search.first(lambda share: watch(0.5 * share))
     if first is None:
         return Fleet(chip, None, None, search.why(), asked.stack.name)
     ways: list[Way] = []
-    for count in _below(first):
+    tried = list(_below(first))
+    for i, count in enumerate(tried):
+        watch(0.5 + 0.5 * i / len(tried))
         if not any(search.dearer(count, way) for way in ways) and (way := search.at(count)) is not None:
             ways.append(way)
     if not ways:
@@ -163,12 +168,14 @@ class _Search:
         self.alone: list[Frontier] = []
         self.refused = ""
 
-    def first(self) -> int | None:
+    def first(self, watch: Callable[[float], None]) -> int | None:
         """A number of chips that serves: copies of the replica that needs the fewest."""
         case = self.asked.case(System(self.chip), "token")
         grid = Grid.of({"batch": [1.0], "context": [self.asked.traffic.context]}, self.asked.precisions)
         best = math.inf
-        for layout in worth_trying(case, grid):
+        layouts = list(worth_trying(case, grid))
+        for i, layout in enumerate(layouts):
+            watch(i / len(layouts))
             if layout.chips > best:
                 break
             if self._slow(layout) or (one := self._replica(layout)) is None:

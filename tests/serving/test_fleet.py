@@ -92,3 +92,18 @@ def test_bad_input_is_one_message_and_exit_2(cli, arguments, message):
     assert (code, out) == (2, "")
     assert message in err
     assert "Traceback" not in err
+
+
+def test_the_shortest_step_that_it_names_does_not_depend_on_the_limit():
+    """A faster layout than the one named would not be left aside as too slow at the second limit."""
+    reason = sized(users=1, tpot="0.1ms", ttft=None).reason
+    named, shortest = reason.split(";")[0], float(reason.split("any layout is ")[1].split(" ms")[0])
+    assert sized(users=1, tpot=f"{0.98 * shortest}ms", ttft=None).reason.split(";")[0] == named
+
+
+def test_who_watches_is_told_rising_per_cent():
+    told = []
+    sized(users=60, watch=lambda done, total: told.append((done, total)))
+    assert told == sorted(told)
+    assert {total for _, total in told} == {100}
+    assert told[0][0] < 50 <= told[-1][0] <= 100
