@@ -6,6 +6,7 @@ import click
 import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.validate_command import progress_bar
 from inferbench.face.frontier import frontier
 from inferbench.face.picture import picture
 
@@ -52,23 +53,25 @@ def command(
     replica instead, --context is the prompt's length.
     """
     registry = common.what_if(common.the_registry(), asked, systems, (network,))
-    found = frontier(
-        systems,
-        network,
-        output=tokens or "1024",
-        context=asked.context or "2048",
-        batch=asked.batch,
-        chunk=None if chunk == "none" else chunk,
-        slo_tpot=slo_tpot,
-        slo_ttft=slo_ttft,
-        precision=common.names(asked.precision) or ["fp8"],
-        stack=asked.stack,
-        scenario=asked.scenario,
-        options=common.options_of(asked.options),
-        ignore_capacity=asked.ignore_capacity,
-        reserve=asked.reserve,
-        registry=registry,
-    )
+    with progress_bar("per cent") as tick:
+        found = frontier(
+            systems,
+            network,
+            output=tokens or "1024",
+            context=asked.context or "2048",
+            batch=asked.batch,
+            chunk=None if chunk == "none" else chunk,
+            slo_tpot=slo_tpot,
+            slo_ttft=slo_ttft,
+            precision=common.names(asked.precision) or ["fp8"],
+            stack=asked.stack,
+            scenario=asked.scenario,
+            options=common.options_of(asked.options),
+            ignore_capacity=asked.ignore_capacity,
+            reserve=asked.reserve,
+            watch=tick,
+            registry=registry,
+        )
     if image:
         picture(found, "", registry).save(image)
     common.emit(found.report(), output.form, output.out, registry)

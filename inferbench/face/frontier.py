@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import attrs
@@ -21,6 +21,7 @@ from inferbench.face.asked import (
     scenario_of,
     served,
 )
+from inferbench.face.fleet import shares
 from inferbench.face.verb import verb
 from inferbench.model.capacity import smallest_layout
 from inferbench.model.choice import BEST, choose
@@ -93,6 +94,7 @@ def frontier(
     options: Mapping[str, object] | None = None,
     ignore_capacity: bool = False,
     reserve: str | float | None = None,
+    watch: Callable[[int, int], None] = lambda done, total: None,
     registry: Registry | None = None,
 ) -> Frontiers:
     """Set speed per user against throughput, cost and energy per token, in steady-state continuous batching.
@@ -113,6 +115,7 @@ def frontier(
         ignore_capacity: Pretend that everything fits.
         reserve: Memory that the engine keeps for itself, `0.1` or `"8 GB"` of each chip; None: what it
             usually keeps.
+        watch: Called with the per cent of the layouts that are done, and 100.
         registry: Of plugins; everything installed by default.
 
     Raises:
@@ -146,11 +149,18 @@ def frontier(
         open_ended=batch is None,
     )
     refuse_many(len(question.batches) * len(question.precisions) * max(1, len(question.chunks)), MOST_POINTS)
-    found = tuple(_found(question, one, stack, limits) for one in named)
+    told = [shares(watch, i, len(named)) for i in range(len(named))]
+    found = tuple(_found(question, one, stack, limits, told[i]) for i, one in enumerate(named))
     return Frontiers(found, question, limits)
 
 
-def _found(question: Question, name: SystemName, stack: str, limits: tuple[float, float]) -> Frontier:
+def _found(
+    question: Question,
+    name: SystemName,
+    stack: str,
+    limits: tuple[float, float],
+    watch: Callable[[float], None],
+) -> Frontier:
     """The frontier of a system under its own software, which stands in its name where it was written."""
     known = question.registry
     system = System(find("systems", name.chip, known.chip), name.count or 1, name.layout)
@@ -162,7 +172,7 @@ def _found(question: Question, name: SystemName, stack: str, limits: tuple[float
     else:
         chosen = find("stack", stack, lambda one: choose(one, system.chip, *work, where=one))
     mine = attrs.evolve(question, stack=chosen.stack, precisions=tuple(formats))
-    found = of_system(mine, system)
+    found = of_system(mine, system, watch)
     if not found.count and name.count is None:
         enough = _enough(mine, system)
         system = attrs.evolve(enough, layout=None)  # all layouts of that size

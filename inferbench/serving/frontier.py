@@ -102,8 +102,15 @@ def goodput(found: Frontier, tpot: float, ttft: float) -> int | None:
     return int(good[np.argmax(found.points.tokens_per_s_per_chip[good])])
 
 
-def frontier(asked: Question, system: System) -> Frontier:
+def frontier(
+    asked: Question, system: System, watch: Callable[[float], None] = lambda share: None
+) -> Frontier:
     """Evaluate a system under every layout that fits, every policy and every load.
+
+    Args:
+        asked: What is asked.
+        system: With its number of chips.
+        watch: Called with the share of the layouts that are done, 0 to 1.
 
     Raises:
         InferBenchError: Unknown names; a workload without prefill and decode.
@@ -111,7 +118,7 @@ def frontier(asked: Question, system: System) -> Frontier:
     layouts, refusals = layouts_of(asked, system)
     if asked.open_ended:
         asked = attrs.evolve(asked, batches=loads(asked, system, layouts))
-    replicas, unfit = replicas_of(asked, system, layouts)
+    replicas, unfit = replicas_of(asked, system, layouts, watch)
     return points_of(asked, system, replicas, {**refusals, **unfit})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -73,12 +73,23 @@ def loads(asked: Question, system: System, layouts: Sequence[Layout]) -> tuple[f
 
 
 def replicas_of(
-    asked: Question, system: System, layouts: Sequence[Layout]
+    asked: Question,
+    system: System,
+    layouts: Sequence[Layout],
+    watch: Callable[[float], None] = lambda share: None,
 ) -> tuple[list[Replica], dict[str, int]]:
-    """Replicas of the layouts; why operators refuse the others."""
+    """Replicas of the layouts; why operators refuse the others.
+
+    Args:
+        asked: What is asked of each.
+        system: Whose layouts.
+        layouts: Of one replica.
+        watch: Called with the share of the layouts that are done, 0 to 1.
+    """
     found: list[Replica] = []
     refusals: dict[str, int] = {}
-    for layout in layouts:
+    for i, layout in enumerate(layouts):
+        watch(i / len(layouts))
         try:
             found.append(replica(asked, system.chip, layout))
         except InferBenchError as error:

@@ -107,3 +107,11 @@ def test_who_watches_is_told_rising_per_cent():
     assert told == sorted(told)
     assert {total for _, total in told} == {100}
     assert told[0][0] < 50 <= told[-1][0] <= 100
+
+
+def test_who_watches_a_frontier_is_told_of_every_system():
+    told = []
+    ib.frontier(["h200", "2xh200"], "qwen3-32b", batch=[1], watch=lambda done, total: told.append(done))
+    assert told == sorted(told)
+    assert told[0] == 0
+    assert 50 <= told[-1] < 100
