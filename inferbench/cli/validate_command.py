@@ -138,4 +138,5 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     try:
         yield tick
     finally:
-        bar.stop()
+        if running:  # else it prints an empty line where nobody looks
+            bar.stop()
