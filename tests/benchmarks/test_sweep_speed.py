@@ -223,8 +223,9 @@ FIVE = "h100,h200,b200,mi300x,tpu-v5p"
     [
         ("frontier", "8xh200", "-w", "deepseek-v3", "--slo-tpot", "50ms", "--slo-ttft", "2s"),
         ("size", "llama3-70b", "--tpot", "50ms", "--users", "200", "--chips", FIVE),
+        ("size", "deepseek-v3", "--tpot", "50ms", "--users", "200", "--chips", FIVE),
     ],
-    ids=["frontier", "size"],
+    ids=["frontier", "size of a dense network", "size of a mixture"],
 )
 @pytest.mark.needs_plugins("chips/h200", "chips/mi300x", "chips/tpu-v5p", "networks/deepseek-v3")
 def test_a_search_from_its_start_to_its_end(benchmark, process, command):
