@@ -7,6 +7,7 @@ Words of a file (title, note, source, names and versions of software) and energi
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import tomllib
@@ -47,7 +48,8 @@ def refit(path: Path, registry: Registry) -> str:
         files = [registry.get("tables", Path(name).stem).write(Path(folder)) for name in recipe.files]
         there = attrs.evolve(recipe, files=tuple(map(str, files)))
         found = fit_recipe(there, registry, words)
-    return found.toml + energy_toml(text)
+    made = found.toml if "software" in raw else re.sub(r"(?m)^software = .*\n", "", found.toml, count=1)
+    return made + energy_toml(text)
 
 
 def main(names: list[str]) -> None:

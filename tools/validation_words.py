@@ -35,6 +35,8 @@ BARS = (
 KERNEL_BARS = (
     ("", "attention.context.mla", 12.0),
     ("", "attention.generation.mla", 12.0),
+    ("", "recurrence", 12.0),
+    ("", "elementwise.convolution", 12.0),
     ("sglang-", "attention.context", 6.0),
     ("sglang-", "attention.generation", 14.0),
     ("vllm-0", "attention.context", 6.0),

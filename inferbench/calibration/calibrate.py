@@ -25,9 +25,10 @@ from inferbench.errors import Fault, InferBenchError
 from inferbench.evidence.matching import read_rows
 from inferbench.num import Array
 from inferbench.records.chip import Chip
-from inferbench.records.fit import Domain, Fit, FitFile
+from inferbench.records.fit import Domain, Fit, FitFile, field_of
 from inferbench.records.stack import Stack
 from inferbench.records.time_model import TimeModel
+from inferbench.records.variants import NAMED
 
 __all__ = ["Calibration", "calibrate", "file_of"]
 
@@ -91,7 +92,8 @@ class Calibration:
         kinds = dict.fromkeys(fitted.kernel.key.partition(".")[0] for fitted in self.fits)
         of = {kind: np.array([f.kernel.key.partition(".")[0] == kind for f in self.fits]) for kind in kinds}
         theirs = self.base.fit.kernels if self.base is not None else {}
-        kernels = {kind: _rms(sds[mask], weights[mask]) for kind, mask in of.items() if kind not in theirs}
+        pooled = [kind for kind in kinds if kind not in theirs and kind in POOLED]
+        kernels = {kind: _rms(sds[of[kind]], weights[of[kind]]) for kind in pooled}
         kernels |= {fitted.kernel.key: fitted.part.log_error for fitted in self.fits}
         rows = int(weights.sum())
         return Fit(
@@ -277,6 +279,10 @@ def _rms(values: Array, weights: Array) -> float:
 
 
 FIELDS = ("m", "n", "k", "batch", "heads", "keys", "qk_dim", "payload", "group")
+# Of kinds of plugins, where the operator has them under these names.
+THEIRS = ("tokens", "key_dim", "value_dim", "sequences", "channels")
+# Kinds whose kernels are so alike that one without a figure takes another's, with its error.
+POOLED = (*NAMED, "collective")
 
 
 def _ranges(kernel: Kernel) -> dict[str, tuple[float, float]]:
@@ -284,10 +290,17 @@ def _ranges(kernel: Kernel) -> dict[str, tuple[float, float]]:
     fields = {name: values[kernel.fitted] for name, values in kernel.fields.items()}
     if "kv_heads" in fields:
         fields["group"] = fields["heads"] / fields["kv_heads"]
+    op = kernel.ops[0]
+    fields |= {
+        name: np.ravel(np.broadcast_to(getattr(op, name), (1, len(kernel.measured))))[kernel.fitted]
+        for name in THEIRS
+        if hasattr(op, name)
+    }
+    ours = {OURS.get(name, name): values for name, values in fields.items()}
     return {
-        OURS.get(n, n): (float(v.min()), float(v.max()))
-        for n, v in fields.items()
-        if OURS.get(n, n) in FIELDS
+        name: (float(values.min()), float(values.max()))
+        for name, values in ours.items()
+        if name in (*FIELDS, *THEIRS) and field_of(op, name) is not None
     }
 
 

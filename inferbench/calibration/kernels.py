@@ -32,6 +32,7 @@ SHORT = 10e-6
 # Collectives are scored from here on, and fitted on all sizes: a kernel of a few microseconds is all latency.
 MESSAGE = 64 * 1024
 PLAIN = ("bf16", "fp16")
+AMOUNTS = ("batch", "tokens", "m")
 FASTER = "faster than the roofline"
 
 
@@ -351,8 +352,8 @@ def _group(row: Measurement) -> str:
         return f"{axes['heads']:g} heads, {axes['kv_heads']:g} of keys, width {axes['head_dim']:g}"
     if row.op == "collective":
         return f"{axes['payload']:g} bytes"
-    if row.op != EXPERTS:  # another batch of the same shape would vouch for a row that is left out
-        return ", ".join(f"{name} {value:g}" for name, value in axes.items() if name not in ("batch", "m"))
+    if row.op != EXPERTS:  # another batch or length of the same shape would vouch for a row that is left out
+        return ", ".join(f"{name} {value:g}" for name, value in axes.items() if name not in AMOUNTS)
     return (
         f"hidden {axes['hidden']:g}, inner {axes['inter']:g}, {axes['topk']:g} of {axes['experts']:g} experts"
     )

@@ -130,7 +130,7 @@ def size(
         >>> import inferbench as ib
         >>> found = ib.size("llama3-70b/decode", ["b200", "h200"], users=200, tpot="20ms")
         >>> [str(one.fewest.system) for one in found.chips]
-        ['6xb200', '8xh200']
+        ['6xb200', '12xh200']
     """
     known = registry or installed()
     network, phase = one_phase(workload if "/" in workload else f"{workload}/decode", known)

@@ -75,6 +75,8 @@ class Op:
 
     divides: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     kind: ClassVar[str] = "op"
+    named: ClassVar[tuple[str, ...]] = ()
+    """Variants of the kind that stacks may hold figures of: `context.delta`."""
 
     def __init_subclass__(cls) -> None:
         """Name the kind, which stacks and architectures dispatch on; a variant of a kind is costed like
@@ -90,6 +92,11 @@ class Op:
             if type(value) is float and not value >= 0.0:
                 found, wanted = f"{value:g} is out of range", "a number of at least 0 was expected"
                 raise InferBenchError.at(f"{self.kind} {self.name}: {name}", found, wanted)
+
+    @property
+    def variant(self) -> str:
+        """Which of `named` it is, as software has a kernel of its own for it; empty: none of them."""
+        return ""
 
     @property
     def instances(self) -> Numeric:
@@ -198,6 +205,9 @@ class Gemm(Op):
     stored: Numeric | None = None
     second: Literal["weights", "inputs"] = "weights"
     bias: Numeric = 0.0
+
+    whole: ClassVar[bool] = True
+    """Whether it is a kernel by itself, whose result libraries cut into tiles; not a part of another one."""
 
     divides: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "n": ("n",),

@@ -50,6 +50,7 @@ def variants(op: Op) -> tuple[tuple[Names, Mask | bool], ...]:
     - Products of touched experts: `gemm.experts`.
     - Element-wise work that is part of something: `elementwise.experts` (the weighted sum of experts'
     results).
+    - Kinds of plugins: what their class calls a `variant`, each name without its last word after it.
     - Collectives: `collective.all_reduce.8` (of 8 chips), `collective.all_reduce`.
 
     Example:
@@ -64,9 +65,10 @@ def variants(op: Op) -> tuple[tuple[Names, Mask | bool], ...]:
         return (((f"{name}.{op.group}", name, "collective"), True),)
     if op.kind == "gemm" and "experts" in op.split:
         return ((EXPERT_PRODUCTS, True),)
-    if isinstance(op, Elementwise) and op.of:
-        return (((f"{op.kind}.{op.of}", op.kind), True),)
-    return (((op.kind,), True),)
+    own = op.of if isinstance(op, Elementwise) else op.variant
+    words = own.split(".") if own else []
+    names = [".".join((op.kind, *words[:count])) for count in range(len(words), -1, -1)]
+    return ((tuple(names), True),)
 
 
 def _attention(op: Attention) -> tuple[tuple[Names, Mask | bool], ...]:

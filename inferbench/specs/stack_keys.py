@@ -5,7 +5,7 @@ software.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.op import Op
@@ -38,11 +38,11 @@ def key_faults(stack: Stack, where: str) -> list[Fault]:
         >>> [(fault.where, fault.remedy) for fault in key_faults(stack, "s.toml")]
         [('s.toml: time.overlap.gem', "did you mean 'gemm'?")]
     """
-    kinds = {*KINDS, *_kinds(Op)}
+    named = {**dict.fromkeys(KINDS, ()), **dict(_kinds(Op)), **NAMED}
     faults = []
     for table, keys in _tables(stack):
         for key in keys:
-            found = _fault(key, kinds)
+            found = _fault(key, named)
             if found is not None:
                 faults.append(Fault(f"{where}: {table}.{key}", *found))
     return faults
@@ -56,27 +56,29 @@ def _tables(stack: Stack) -> Iterator[tuple[str, Iterable[str]]]:
     yield "domain.ops", stack.domain.ops
 
 
-def _kinds(kind: type[Op]) -> Iterator[str]:
-    """Kinds of operators that are defined by now; plugins are loaded before any stack is read."""
+def _kinds(kind: type[Op]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Kinds of operators that are defined by now, with their variants; plugins are loaded before any stack
+    is read.
+    """
     for one in kind.__subclasses__():
-        yield one.kind
+        yield one.kind, one.named
         yield from _kinds(one)
 
 
-def _fault(key: str, kinds: Iterable[str]) -> tuple[str, str] | None:
+def _fault(key: str, named: Mapping[str, Sequence[str]]) -> tuple[str, str] | None:
     """What is wrong with a key, and the remedy."""
     kind, _, rest = key.partition(".")
-    if kind not in kinds:
-        near = [known for known in sorted(kinds) if _distance(kind, known) <= (1 if len(known) < 6 else 2)]
+    if kind not in named:
+        near = [known for known in sorted(named) if _distance(kind, known) <= (1 if len(known) < 6 else 2)]
         return (f"'{kind}' is no kind of operator", f"did you mean '{near[0]}'?") if near else None
     if not rest or kind in OPEN:
         return None
-    variant = next((one for one in NAMED.get(kind, ()) if rest == one or rest.startswith(f"{one}.")), "")
+    variant = next((one for one in named[kind] if rest == one or rest.startswith(f"{one}.")), "")
     rest = rest.removeprefix(variant).lstrip(".")
     if not rest or _precision(rest, kind):
         return None
     name = f"{kind}.{variant}" if variant else kind
-    more = () if variant else NAMED.get(kind, ())
+    more = () if variant else tuple(named[kind])
     close = suggest(rest, (*more, *FORMATS), models=False)
     listed = ", ".join((*more, "precisions like fp8 or w8a16"))
     return f"'{rest}' is neither a variant of {name} nor a precision", close or f"{name} has {listed}"

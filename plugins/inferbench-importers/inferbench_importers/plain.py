@@ -113,7 +113,7 @@ def _build(row: Row) -> ib.Measurement:
     origin = row.text("source")
     single = row.text("phase") == "op" or bool(row.values.get("num_heads"))
     shape = op_fields(row, chips) if single else work_fields(row, latency)
-    variant = shape.pop("variant")
+    variant, written = shape.pop("variant"), row.text("weight_precision", "precision")
     power, caveats = _power(row, chips, latency, shape)
     refused = {**shape.pop("refused"), **power.pop("refused", {})}
     conditions = _conditions(row)
@@ -125,13 +125,13 @@ def _build(row: Row) -> ib.Measurement:
         layout=layout(tp=tp, pp=row.number("pp"), ep=NAN if single else ep, dp=_ranks(row, tp, chips)),
         software=row.text("framework", "software"),
         network=row.text("model", "network"),
-        precision=row.text("weight_precision", "precision"),
+        precision=written or shape.pop("precision", ""),
         latency_s=latency,
         statistic=row.text("statistic") or "mean",
         conditions=conditions,
         caveats=tuple(caveats),
         refused=refused,
-        **shape,
+        **{name: value for name, value in shape.items() if name != "precision"},
         **power,
         extra={**row.extra(), "variant": variant} if variant else row.extra(),
     )

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import inferbench as ib
+from inferbench_importers.plain_linear import linear_fields
 from inferbench_importers.record import NAN, Row
 
 __all__ = ["PREFIXES", "op_fields", "time", "work_fields"]
@@ -79,6 +80,9 @@ def op_fields(row: Row, chips: int) -> dict[str, Any]:
         axes = {**_attention(row, part), **known}
         # A prompt of one token runs in the prompts' kernel: nothing here costs such a thing.
         return _op("attention" if part == "generation" or axes["queries"] > 1 else name, axes, variant=part)
+    linear = linear_fields(row, name)
+    if linear is not None:
+        return linear
     if name in COLLECTIVES:
         axes = {"payload": row.number("message_bytes"), "group": float(chips)}
         return _op("collective", axes, variant=COLLECTIVES[name])

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import attrs
+import numpy as np
 
 import inferbench as ib
 
@@ -28,6 +29,8 @@ class StateProduct(ib.Gemm):
     touched: ib.Bytes
     kept: ib.Numeric
 
+    whole: ClassVar[bool] = False
+
     @cached_property
     def bytes(self) -> ib.Bytes:
         """What the recurrence touches: intermediate products stay on the chip."""
@@ -37,6 +40,11 @@ class StateProduct(ib.Gemm):
     def resident(self) -> ib.Bytes:
         """The state."""
         return ib.Bytes(state=self.kept)
+
+
+# Rules of recurrences that libraries have kernels of their own for.
+RULES = ("delta", "kda", "mamba2", "mamba")
+SHARES = ("context", "generation")
 
 
 def _recurrence(c: Mapping[str, ib.Numeric], precision: ib.Precision, words: Mapping[str, str]) -> ib.Op:
@@ -53,6 +61,8 @@ def _recurrence(c: Mapping[str, ib.Numeric], precision: ib.Precision, words: Map
         products=c["products"],
         operands=heads * (2.0 * key_dim + value_dim),
         element_bytes=c["element_bytes"],
+        prompt=bool(np.all(np.asarray(c["tokens"]) > 1)),
+        rule=words["rule"],
     )
 
 
@@ -87,6 +97,8 @@ class Recurrence(ib.Op):
         element_bytes: Stored bytes per element of a state.
         prompt: Its positions are a prompt's: context-parallel chips share them, and hand their states on.
             Else these chips share the sequences.
+        rule: Which rule, where a stack may hold figures of its kernels: `delta` (a decay per head), `kda`
+            (per channel), `mamba2`, `mamba`; empty where it is not said.
         ranks: Chips that share the positions.
 
     Example:
@@ -108,14 +120,26 @@ class Recurrence(ib.Op):
     operands: ib.Numeric
     element_bytes: ib.Numeric
     prompt: bool = False
+    rule: str = ""
     ranks: int = 1
 
-    described: ClassVar[ib.Kind] = ib.Kind("recurrence", _NUMBERS, _recurrence)
+    described: ClassVar[ib.Kind] = ib.Kind(
+        "recurrence", _NUMBERS, _recurrence, {"rule": ""}, decisive=("tokens",)
+    )
+    named: ClassVar[tuple[str, ...]] = tuple(
+        f"{share}.{rule}" if rule else share for share in SHARES for rule in (*RULES, "")
+    )
 
     divides: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "heads": ("heads", "operands"),
         "n": ("value_dim", "operands"),
     }
+
+    @property
+    def variant(self) -> str:
+        """`context.delta` or `generation.delta`: a prompt in chunks, and a step at a time."""
+        share = SHARES[0 if self.prompt else 1]
+        return f"{share}.{self.rule}" if self.rule else share
 
     @cached_property
     def useful(self) -> ib.Numeric:
@@ -176,6 +200,30 @@ class Recurrence(ib.Op):
         )
 
 
+def _convolution(c: Mapping[str, ib.Numeric], precision: ib.Precision, words: Mapping[str, str]) -> ib.Op:
+    """Build a short convolution from the numbers that say one."""
+    channels, taps, prompt = c["channels"], c["taps"], bool(np.all(np.asarray(c["tokens"]) > 1))
+    return StatefulElementwise(
+        name="convolution",
+        precision=precision,
+        of=f"convolution.{SHARES[0 if prompt else 1]}",
+        elements=c["batch"] * c["tokens"] * channels,
+        stored=channels * taps,
+        flops=2.0 * taps,
+        state=c["batch"] * channels * (taps - 1.0),
+        sequences=c["batch"],
+        channels=channels,
+    )
+
+
+_CONVOLVED = {
+    "batch": ib.Field(1.0),
+    "tokens": ib.Field(1.0),
+    "channels": ib.Field(),
+    "taps": ib.Field(4.0),
+}
+
+
 @attrs.frozen(kw_only=True, slots=False, eq=False)
 class StatefulElementwise(ib.Elementwise):
     """Per-element work that keeps the last positions of every sequence: a short convolution, a pooling
@@ -185,14 +233,20 @@ class StatefulElementwise(ib.Elementwise):
         state: Elements kept, all sequences together; read and written once per execution, stored like
             activations.
         holds: What counts as resident here, once per graph: `weights`, `state` or both.
+        sequences, channels: Of a short convolution, which goes through the positions of one channel of one
+            sequence after the other; 0 where that is not said.
     """
 
     state: ib.Numeric
     holds: tuple[str, ...] = ("weights", "state")
+    sequences: ib.Numeric = 0.0
+    channels: ib.Numeric = 0.0
+
+    described: ClassVar[ib.Kind] = ib.Kind("convolution", _CONVOLVED, _convolution, decisive=("tokens",))
 
     divides: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "n": ("elements", "state", "stored"),
-        "heads": ("elements", "state", "stored"),
+        "n": ("elements", "state", "stored", "channels"),
+        "heads": ("elements", "state", "stored", "channels"),
         "rows": ("elements", "state"),
     }
 

@@ -55,11 +55,14 @@ class _Recurrent(Block):
             repeat=self.layers * sweep.executions,
             copies=self.layers,
             split=("heads",),
+            of=f"convolution.{'generation' if sweep.decoding else 'context'}",
             elements=sweep.rows * channels,
             stored=channels * self.conv_kernel + extra,
             flops=2.0 * self.conv_kernel,
             state=sweep.batch * channels * kept if build.options.kv else 0.0,
             holds=resident_here(sweep),
+            sequences=sweep.batch,
+            channels=channels,
         )
 
     def _scan(
@@ -69,6 +72,7 @@ class _Recurrent(Block):
         shape: tuple[float, float],
         products: float,
         operands: float,
+        rule: str,
         split: tuple[str, ...] = ("heads",),
     ) -> Iterator[ib.Op]:
         sweep = build.sweep
@@ -91,6 +95,7 @@ class _Recurrent(Block):
             operands=operands,
             element_bytes=stored if build.options.kv else 0.0 * stored,
             prompt=not sweep.decoding,
+            rule=rule,
         )
 
 
@@ -134,7 +139,8 @@ class Delta(_Recurrent):
                 yield build.gemm(f"{name}_b", layers, width, rank, split=("n",))
         yield from self._convolution(build, channels, decays + self.value_heads)
         operands = channels + decays + self.value_heads
-        yield from self._scan(build, self.value_heads, (self.key_dim, self.value_dim), 3.0, operands)
+        shape, rule = (self.key_dim, self.value_dim), "kda" if self.decay == "channel" else "delta"
+        yield from self._scan(build, self.value_heads, shape, 3.0, operands, rule)
         if build.options.elementwise:
             yield build.elementwise("gated_norm", layers, values, self.value_dim, reads=2.0, split=("n",))
         yield build.gemm("o", layers, hidden, values, split=("k",))
@@ -172,7 +178,7 @@ class Mamba(_Recurrent):
         scalars = 3.0 * self.heads + (channels if self.conv_bias else 0.0)
         yield from self._convolution(build, channels, scalars)
         shape, operands = (self.state_size, self.head_dim), channels + self.heads
-        yield from self._scan(build, self.heads, shape, 2.0, operands)
+        yield from self._scan(build, self.heads, shape, 2.0, operands, "mamba2")
         if build.options.elementwise:
             stored = inner if self.gated_norm else 0.0
             yield build.elementwise("gated_norm", layers, inner, stored, reads=2.0, split=("n",))
@@ -214,7 +220,7 @@ class SelectiveScan(_Recurrent):
         yield build.gemm("x", layers, small, inner, split=("k",), bias=small if self.step_norms else 0.0)
         yield build.gemm("step", layers, inner, self.step_rank, split=("n",), bias=inner)
         operands = 2.0 * inner + 2.0 * self.state_size
-        yield from self._scan(build, 1.0, (self.state_size, inner), 2.0, operands, split=("n",))
+        yield from self._scan(build, 1.0, (self.state_size, inner), 2.0, operands, "mamba", split=("n",))
         if build.options.elementwise:
             yield build.elementwise("gate", layers, inner, reads=2.0, split=("n",))
         bias = hidden if self.proj_bias else 0.0

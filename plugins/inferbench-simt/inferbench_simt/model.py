@@ -67,6 +67,8 @@ class Tuning:
         shares_keys: Whether attention of one new token reads keys once for all query heads that share
             them. Where not, each query head reads them for itself: once from their home, every time from
             the level `l2`.
+        strip: Positions of one channel that a short convolution takes at a time: 128 threads of 8 in Tri
+            Dao's causal-conv1d, which TensorRT-LLM and SGLang have taken over.
 
     Example:
         >>> Tuning(tile_m=128, tile_n=256).tiled
@@ -86,6 +88,7 @@ class Tuning:
     head_multiple: int = 1
     shares_keys: bool = True
     packs_heads: bool = True
+    strip: int = 1024
 
     def __attrs_post_init__(self) -> None:
         for rows, columns in self.shapes:
@@ -94,9 +97,10 @@ class Tuning:
             raise ValueError(f"splits are {list(self.splits)}; expected at least one, each of at least 1")
         if self.prologue < 0 or self.shrink < 0 or not 0 <= self.tail <= 1:
             raise ValueError("expected prologue and shrink of at least 0, and a tail between 0 and 1")
-        if self.attention_rows < 0 or min(self.attention_keys, self.head_multiple) < 1:
+        if self.attention_rows < 0 or min(self.attention_keys, self.head_multiple, self.strip) < 1:
             raise ValueError(
-                "expected attention_rows of at least 0, and attention_keys and head_multiple of at least 1"
+                "expected attention_rows of at least 0, and attention_keys, head_multiple and strip of at"
+                " least 1"
             )
 
     @property
@@ -160,8 +164,8 @@ class Simt(ib.Architecture):
         """
         tuning: Tuning = site.tuning
         names = op.precision.names
-        # The kernels of grouped experts have tiles of their own.
-        if not tuning.tiled or "experts" in op.split:
+        # The kernels of grouped experts have tiles of their own, and so has what is a part of another kernel.
+        if not tuning.tiled or "experts" in op.split or not op.whole:
             return _cost(op, site, op.useful, {})
         if tuning.precisions and not set(names) & set(tuning.precisions):
             return _cost(op, site, op.useful, {})
@@ -215,8 +219,17 @@ class Simt(ib.Architecture):
         return cost if tuning.shares_keys else _read_by_each(op, site, cost, apart & (group > 1))
 
     def elementwise(self, op: ib.Elementwise, site: ib.Site) -> ib.Cost:
-        """Cost element-wise work: its bytes; vector units keep up with memory."""
-        return _moved(op, site)
+        """Cost element-wise work: its bytes; vector units keep up with memory.
+
+        A short convolution is tiled: `sequences channels ceil(positions / strip)` strips, whatever they are
+        filled with.
+        """
+        cost, channels = _moved(op, site), getattr(op, "channels", 0.0)
+        if not np.any(np.asarray(channels) > 0):
+            return cost
+        each = getattr(op, "sequences", 1.0) * channels
+        strips = each * ib.ceil_div(op.elements / each, site.tuning.strip)
+        return attrs.evolve(cost, waves=strips / site.chip.architecture.sms)
 
     def reduce(self, op: ib.Reduce, site: ib.Site) -> ib.Cost:
         """Cost a reduction: its bytes."""

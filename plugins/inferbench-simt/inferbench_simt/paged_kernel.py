@@ -6,9 +6,12 @@ import math
 from typing import Any, ClassVar
 
 import inferbench as ib
-from inferbench_simt.tiled_kernel import Rates, TiledFigures, TiledKernel, per_byte
+from inferbench_simt.tiled_kernel import LEAST, TILE, Rates, TiledFigures, TiledKernel, per_byte
 
 __all__ = ["PagedFigures", "PagedKernel"]
+
+# Threads of the largest block that vLLM takes for a token.
+THREADS = 512.0
 
 
 @ib.frozen
@@ -18,18 +21,19 @@ class PagedFigures(TiledFigures):
     Attributes:
         store: Fractions of the memory's bandwidth at which a pass before attention writes new keys and
             values to the cache; no entry, or `false`, no pass.
-        tile_time: Seconds that a unit needs for each tile beside its arithmetic, to fill and empty its
-            pipeline. Needs an architecture that says how it tiles.
+        store_time: Seconds of that pass per new token whose keys are at least 512 numbers, beside its bytes;
+            in proportion for fewer. vLLM's `reshape_and_cache_flash` starts a block of as many threads for
+            each token, up to 512, whatever they have to do.
     """
 
     store: Rates = ib.field(factory=dict)
-    tile_time: ib.SecondsByKernel = ib.field(factory=dict)
+    store_time: ib.SecondsByKernel = ib.field(factory=dict)
 
 
 class PagedKernel(TiledKernel):
-    """Tiled kernels, the time of each tile, and the writing of new keys and values.
+    """Tiled kernels, and the writing of new keys and values.
 
-    `tiled-kernel + tile_time waves + store`.
+    `tiled-kernel + store + store_time tokens`; in context attention the time of each tile is fitted too.
     """
 
     name: ClassVar[str] = "paged-kernel"
@@ -39,10 +43,10 @@ class PagedKernel(TiledKernel):
     def time(self, cost: ib.Cost, figures: Any, at: ib.Lookup) -> ib.Numeric:
         """Return the seconds of one execution."""
         together = super().time(cost, figures, at)
-        if figures.tile_time and cost.waves is not None:
-            together = together + at.find("tile_time", figures.tile_time, 0.0) * cost.waves
         if figures.store:
             together = together + _written(cost, at.op) / at.find("store", figures.store, math.inf)
+        if figures.store_time:
+            together = together + _blocks(at.op) * at.find("store_time", figures.store_time, 0.0)
         return together
 
     def frees(self, variant: str, narrow: bool = False, tiled: bool = False) -> tuple[ib.Free, ...]:
@@ -50,10 +54,13 @@ class PagedKernel(TiledKernel):
 
         Example:
             >>> [free.table for free in PagedKernel().frees("attention.context")][-2:]
-            ['store', 'tile_time']
+            ['store_time', 'tile_time']
         """
         common = super().frees(variant, narrow, tiled)
-        return (*common, STORE, TILE) if variant == "attention.context" else common
+        if variant == "attention.context":
+            return (*common, LEAST, STORE, STORE_TIME, TILE)
+        one = variant.startswith("attention.generation") and TILE not in common
+        return (*common, TILE) if one else common
 
 
 def _written(cost: ib.Cost, op: ib.Op) -> ib.Numeric:
@@ -64,5 +71,13 @@ def _written(cost: ib.Cost, op: ib.Op) -> ib.Numeric:
     return per_byte(cost) * op.batch * op.queries * op.state_width * wide
 
 
+def _blocks(op: ib.Op) -> ib.Numeric:
+    """Blocks of threads that write new keys and values, one per token; small ones count in proportion."""
+    if not isinstance(op, ib.Attention) or not op.cached:
+        return 0.0
+    keys = op.state_width * op.qk_dim / (op.qk_dim + op.v_dim)
+    return op.batch * op.queries * ib.minimum(keys / THREADS, 1.0)
+
+
 STORE = ib.Free("store", 0.5, 0.02, 1.0, None, "many keys and values beside few queries")
-TILE = ib.Free("tile_time", 1e-6, 0.0, 1e-4, 0.0, "many short sequences", unit="s")
+STORE_TIME = ib.Free("store_time", 1e-9, 0.0, 1e-6, 0.0, "tokens of few and of many heads of keys", unit="s")

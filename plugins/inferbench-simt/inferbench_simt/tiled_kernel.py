@@ -13,6 +13,8 @@ import inferbench as ib
 __all__ = ["Rates", "TiledFigures", "TiledKernel", "Unfitted", "per_byte"]
 
 LATENT = "attention.generation.mla"
+# What a tile's loop runs over: the reduced dimension, the keys, the positions of a recurrence.
+LOOPS = ("k", "keys", "tokens")
 _SHARE = ib.Unit("", "a share", "0.5", zero=True, top=1.0)
 _STEPS = ib.Unit("", "a number of steps", "512")
 _BYTES = ib.Unit("B", "a number of bytes", "20 MB")
@@ -72,6 +74,8 @@ class TiledFigures(ib.RooflineFigures):
             (min_split + n waves))` to each; no entry, or `false`, never.
         ramp_time: Seconds lost until bandwidth is reached: `ramp_time b / (b + ramp_bytes)` for b bytes.
         ramp_bytes: Bytes at which half of `ramp_time` is lost.
+        tile_time: Seconds that a unit needs for each tile beside its arithmetic, to fill and empty its
+            pipeline. Needs an architecture that says how it tiles.
         unfitted: How far kernels are off that the stack was not fitted on.
     """
 
@@ -83,6 +87,7 @@ class TiledFigures(ib.RooflineFigures):
     min_split: Steps = ib.field(factory=dict)
     ramp_time: ib.SecondsByKernel = ib.field(factory=dict)
     ramp_bytes: Halves = ib.field(factory=dict)
+    tile_time: ib.SecondsByKernel = ib.field(factory=dict)
     unfitted: Unfitted = Unfitted()
 
 
@@ -90,7 +95,8 @@ class TiledKernel(ib.Roofline):
     """The roofline, and what tiles, their loop and the memory's ramp add to it.
 
     `|busy_i / efficiency_i, min_time, loop_overlapped n|_p + exposed + launch + loop_exposed n +
-    ramp_time b / (b + ramp_bytes) + quantize` with n the steps of a tile's loop and b the bytes touched.
+    ramp_time b / (b + ramp_bytes) + tile_time waves + quantize` with n the steps of a tile's loop and b the
+    bytes touched.
     """
 
     name: ClassVar[str] = "tiled-kernel"
@@ -111,6 +117,8 @@ class TiledKernel(ib.Roofline):
             half = at.find("ramp_bytes", figures.ramp_bytes, 0.0)
             share = moved / np.maximum(moved + half, 1e-300)
             together = together + at.find("ramp_time", figures.ramp_time, 0.0) * share
+        if figures.tile_time and cost.waves is not None:
+            together = together + at.find("tile_time", figures.tile_time, 0.0) * cost.waves
         if figures.quantize:
             together = together + _pass(cost, at.op) / at.find("quantize", figures.quantize, math.inf)
         return together
@@ -155,6 +163,9 @@ class TiledKernel(ib.Roofline):
         while name not in FORMS and "." in name:
             name = name.rpartition(".")[0]
         common = super().frees(variant, narrow, tiled)
+        if name.startswith("elementwise"):
+            # No arithmetic to speak of; a convolution of prompts takes strips.
+            return (*common[1:4], *((STRIP,) if variant.endswith(".context") else ()))
         first, weighted = common[:4], common[4:]
         own = (*first, *FORMS.get(name, ()), *weighted)
         if not name.startswith("gemm"):
@@ -179,8 +190,12 @@ class TiledKernel(ib.Roofline):
 
 
 def _loop(cost: ib.Cost, figures: TiledFigures, at: ib.Lookup) -> ib.Numeric:
-    """Steps of the loop that one unit runs through: all of one tile's, or a part where units would idle."""
-    whole: ib.Numeric = getattr(at.op, "k", getattr(at.op, "keys", 0.0))
+    """Steps of the loop that one unit runs through: all of one tile's, or a part where units would idle; of
+    element-wise work its tiles.
+    """
+    whole: ib.Numeric = next((getattr(at.op, name) for name in LOOPS if hasattr(at.op, name)), 0.0)
+    if isinstance(at.op, ib.Elementwise):
+        return 0.0 if cost.waves is None else cost.waves
     if not figures.min_split or cost.waves is None:
         return whole
     least = at.find("min_split", figures.min_split, math.inf)
@@ -215,10 +230,12 @@ LOOP = ib.Free("loop_overlapped", 2.5e-10, 0.0, 1e-7, 0.0, "small results with l
 EXPOSED = ib.Free("loop_exposed", 1e-10, 0.0, 1e-7, 0.0, "one sequence of each of many lengths", unit="s")
 RAMP = ib.Free("ramp_time", 5e-6, 0.0, 1e-3, 0.0, _MEGABYTES, needs="ramp_bytes", unit="s")
 RAMP_BYTES = ib.Free("ramp_bytes", 2e7, 1e5, 1e9, None, _MEGABYTES, needs="ramp_time", unit="B")
+STRIP = ib.Free("loop_overlapped", 1e-7, 0.0, 1e-5, 0.0, "many short sequences", unit="s")
 LAST = ib.Free("tail_share", 0.5, 0.0, 1.0, None, "a few waves of tiles beside many", needs="loop_overlapped")
 SPLIT = ib.Free(
     "min_split", 1e3, 64.0, 1e6, None, "few sequences of each of many lengths", needs="loop_exposed"
 )
+TILE = ib.Free("tile_time", 1e-6, 0.0, 1e-4, 0.0, "many short sequences", unit="s")
 QUANTIZE = ib.Free("quantize", 0.5, 0.02, 1.0, None, "large activations")
 
 PROLOGUE = ib.Free("tuning.prologue", 100.0, 0.0, 3000.0, 0.0, "short inner loops beside long ones")
@@ -232,5 +249,7 @@ FORMS: Mapping[str, tuple[ib.Free, ...]] = {
     "attention.context": (LOOP, LAST, QUANTIZE),
     "attention.encoder": (LOOP, LAST),
     "attention.generation": (LEAST, EXPOSED, SPLIT, RAMP, RAMP_BYTES),
+    "attention.generation.mla": (LEAST, EXPOSED, SPLIT, RAMP, RAMP_BYTES, TILE),
+    "recurrence.context": (EXPOSED,),
     "collective": (LEAST, RAMP, RAMP_BYTES),
 }

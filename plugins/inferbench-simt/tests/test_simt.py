@@ -91,6 +91,29 @@ def test_ops_without_products_cost_their_bytes_only(op, moved):
     assert cost.busy["memory.hbm"].item() == pytest.approx(moved / 1e12)
 
 
+class Convolved(ib.Elementwise):
+    """What goes through the positions of one channel after the other."""
+
+    sequences, channels = 3.0, 20.0
+
+
+def test_a_convolution_is_cut_into_strips_of_each_channel_and_sequence():
+    # 3 sequences of 1,500 positions of 20 channels: 2 strips of 1,024 each, 120 strips on 10 SMs.
+    op = Convolved(name="c", precision=BF16, elements=3 * 1500 * 20.0)
+    assert Simt().cost(op, site()).waves == 12.0
+    assert Simt().cost(op, site(Tuning(strip=500))).waves == 18.0
+
+
+def test_a_part_of_another_kernel_is_not_cut_into_tiles():
+    class Part(ib.Gemm):
+        whole = False
+
+    shape = {"name": "p", "precision": BF16, "m": 1.0, "n": 128.0, "k": 100.0}
+    tiled = Tuning(tile_m=128, tile_n=128)
+    assert Simt().cost(Part(**shape), site(tiled)).busy["compute"].item() == pytest.approx(2.56e-8)
+    assert Simt().cost(ib.Gemm(**shape), site(tiled)).busy["compute"].item() > 1e-6
+
+
 def test_tiles_that_fill_the_sms_exactly_cost_nothing_extra():
     # 5 x 2 tiles of 64 x 128 on 10 SMs: one full wave; 2 * 320 * 256 * 1000 ops.
     assert compute(Tuning(64, 128), 320.0, 256.0, 1000.0) == pytest.approx(163.84e-6)

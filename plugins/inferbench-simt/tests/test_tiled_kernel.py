@@ -90,6 +90,14 @@ def test_the_loop_runs_beside_the_engines_and_what_is_exposed_of_it_after_them()
     assert read('[loop_exposed]\nattention = "2 s"').time(BUSY, attention(keys=6.0)) == 16.0
 
 
+def test_element_wise_work_loops_over_its_tiles():
+    """Busy 4 and 6 tiles of 2 after each other on a unit: 12 beside 4; untiled there is no loop."""
+    op = ib.Elementwise(name="e", precision=precision("bf16"), elements=8.0)
+    stack = read('[loop_overlapped]\nelementwise = "2 s"')
+    assert stack.time(ib.Cost(busy={"memory.hbm": 4.0}, waves=6.0), op) == 12.0
+    assert stack.time(ib.Cost(busy={"memory.hbm": 4.0}), op) == 4.0
+
+
 def test_half_of_the_ramp_is_lost_at_its_bytes():
     """8 x 8 weights, 8 inputs and 8 results of 2 bytes are 160 bytes."""
     stack = read('[ramp_time]\ngemm = "10 s"\n[ramp_bytes]\ngemm = "160 B"')
@@ -235,6 +243,14 @@ def test_new_keys_and_values_are_read_and_written_once_more():
     assert float(np.ravel(stack.time(BUSY, op))[0]) == pytest.approx(208.8)
     assert paged('[store]\nattention = 0.5\n"attention.context" = false').time(BUSY, op) == 4.0
     assert paged("[store]\ndefault = 0.5").time(BUSY, gemm()) == 4.0
+
+
+@pytest.mark.parametrize(("kv_heads", "blocks"), [(2.0, 1.5), (8.0, 6.0), (16.0, 6.0)])
+def test_storing_starts_a_block_of_threads_per_token(kv_heads, blocks):
+    """6 tokens of 2 x 64 numbers fill a quarter of 512 threads each; of 8 x 64 and more, all of them."""
+    stack = paged('[store_time]\n"attention.context" = "2 s"')
+    op = attention(queries=6.0, heads=16.0, kv_heads=kv_heads)
+    assert stack.time(ib.Cost(busy={"compute": 4.0}), op) == pytest.approx(4.0 + 2.0 * blocks)
 
 
 def test_each_wave_of_tiles_costs_its_time():
