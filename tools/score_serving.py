@@ -1,6 +1,6 @@
 """Score the replay on tables of servers under load, which ship with inferbench-data.
 
-    python tools/score_serving.py [STEP]     every STEP-th row (5), as docs/results/serving.md has them
+    python tools/score_serving.py [STEP]     every STEP-th row (5)
 
 Trivial predictors beside: of a first token a prompt alone (no waiting), of a time per token weights and
 caches over the bandwidth, and of both the geometric mean of the other rows of a group.
@@ -119,7 +119,7 @@ def line(name: str, some: Sequence[Seen], what: str) -> str:
 
 
 def main() -> None:
-    """Print the tables of docs/results/serving.md."""
+    """Print a table of times per token, and one of first tokens."""
     registry = ib.installed()
     step = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     groups: dict[tuple[str, str, str], list[Seen]] = {}
