@@ -101,3 +101,36 @@ def test_an_encoder_s_missing_keys_have_their_published_defaults(reader):
     assert reader(Config({**TOWER, **more, **defaults}), 256.0) == bare
     for key, value in defaults.items():  # and the key counts
         assert reader(Config({**TOWER, **more, **defaults, key: 2 * value}), 256.0) != bare
+
+
+def test_a_gate_behind_latent_attention_is_one_more_product(read):
+    """Two of eight layers attend: 4 heads of 64 values each, from a width of 256."""
+    config = {
+        "model_type": "kimi_linear",
+        **TRUNK,
+        "kv_lora_rank": 64,
+        "qk_nope_head_dim": 64,
+        "qk_rope_head_dim": 32,
+        "v_head_dim": 64,
+        "moe_intermediate_size": 64,
+        "num_experts": 4,
+        "num_experts_per_token": 2,
+        "num_shared_experts": 1,
+        "first_k_dense_replace": 1,
+        "linear_attn_config": {
+            "full_attn_layers": [4, 8],
+            "kda_layers": [1, 2, 3, 5, 6, 7],
+            "head_dim": 32,
+            "num_heads": 4,
+        },
+    }
+    plain, gated = read(config), read(config, mla_use_output_gate=True)
+    assert gated.parameters() - plain.parameters() == 2 * 256 * 4 * 64
+    one = {"batch": [1.0], "context": [16.0]}
+    assert gated.flops("decode", **one) - plain.flops("decode", **one) >= 2 * 2 * 256 * 4 * 64
+    assert (
+        read(
+            config, linear_attn_config={**config["linear_attn_config"], "short_conv_kernel_size": 4}
+        ).network.params
+        == plain.network.params
+    )
