@@ -30,3 +30,21 @@ def test_what_two_chips_lack_is_said_of_both_together():
     said = run.to_dict()["results"][0]["reason"]
     assert said.startswith("needs 242 GB with KV cache, has 171 GB: 1 chips or more for the weights alone")
     assert said.endswith(", 3 with KV cache")
+
+
+@pytest.mark.parametrize(("system", "share"), [("h100-sxm", 1), ("4xh100-sxm:tp2dp2", 4)])
+def test_operators_add_up_to_the_step(system, share):
+    """The rows are of one chip; four that share a network and a batch evenly have a quarter each."""
+    run = ib.run(system, "llama3-8b/decode", batch=8, context=1000, precision="bf16", breakdown=True)
+    useful = sum(float(np.ravel(op.useful)[0]) for op in run.ops)
+    assert useful * share == pytest.approx(float(np.ravel(run.useful)[0]))
+    layer = next(op for op in run.ops if op.name == "attention")
+    # 32 layers and heads of 128; of every position a product with its key and one with its value.
+    assert float(np.ravel(layer.useful)[0]) * share == 8 * 32 * 1000 * 32 * 128 * 4
+
+
+@pytest.mark.needs_plugins("stacks/sglang-serving-h100", "chips/h800")
+@pytest.mark.parametrize(("chip", "why"), [("h100-sxm", "this chip"), ("h800", "a sibling of this chip")])
+def test_software_says_on_whom_it_was_fitted(chip, why):
+    run = ib.run(f"{chip}@best", "llama3-8b/decode", batch=8, context=1000, precision="bf16")
+    assert run.choice.why == f"fitted on {why}"

@@ -22,7 +22,7 @@ from inferbench.serving.replica import Question
 from inferbench.serving.replicas import per_byte
 from inferbench.serving.requests import Lengths, Requests
 from inferbench.serving.simulate import _below, layout_for, span_of
-from inferbench.serving.steady_state import Traffic
+from inferbench.serving.steady_state import Steps, Traffic, interleaved
 
 
 def asked(prompt: list[float], output: list[float], **more: Any) -> Requests:
@@ -123,6 +123,20 @@ def test_lengths_lie_between_their_ends():
     assert Lengths.parse("10000000").mean == 1e7
     assert Lengths.parse("lognormal:1024:4").second == 4.0
     assert Lengths.parse("uniform:7:7").mean == 7.0
+
+
+def test_interleaved_prompts_by_hand():
+    """Four users take ten steps of 10 ms and four prompts of 50 ms: a cycle of 300 ms.
+
+    Prompts take two thirds of the time, so that one more waits 50 ms for others (M/D/1). Of four, three meet
+    others, and wait for half a step.
+    """
+    steps = Steps(batch=4.0, decode=0.01, prefill=0.05, occupancy=0.05)
+    found = interleaved(steps, Traffic(prompt=100.0, output=11.0))
+    assert (found.rate, found.share) == pytest.approx((4 / 0.3, 2 / 3))
+    assert found.tpot == pytest.approx(0.01 + 3 * 0.05 / 10)
+    assert float(found.ttft) == pytest.approx(0.05 + 0.75 * (0.05 + 0.005))
+    assert float(found.users) == pytest.approx(4 / 0.3 * (0.09125 + 0.25))  # Little's law
 
 
 def way(count: int, own: float, rented: float) -> Any:

@@ -19,16 +19,16 @@ def table(**more: Any) -> StepTable:
         "layout": Layout(pp=4),
         "batches": Axis([1.0, 3.0]),
         "contexts": Axis([0.0, 100.0]),
-        "tokens": Axis([100.0, 300.0]),
+        "tokens": Axis([100.0, 300.0, 500.0]),
         "pasts": Axis([0.0, 1000.0]),
         "mean": 50.0,
         "decode": [[10.0, 12.0], [14.0, 20.0]],
-        "joint": [[1.0, 3.0], [5.0, 9.0]],
-        "prompts": [[2.0, 4.0], [8.0, 16.0]],
-        "deep": [6.0, 20.0],
+        "joint": [[1.0, 3.0], [5.0, 9.0], [9.0, 15.0]],
+        "prompts": [[2.0, 4.0], [8.0, 16.0], [14.0, 28.0]],
+        "deep": [6.0, 20.0, 41.0],
         "decode_watts": [[100.0] * 2] * 2,
-        "joint_watts": [[200.0, 240.0], [300.0, 380.0]],
-        "prompt_watts": [250.0, 350.0],
+        "joint_watts": [[200.0, 240.0], [300.0, 380.0], [400.0, 520.0]],
+        "prompt_watts": [250.0, 350.0, 450.0],
         "idle": 20.0,
         "decode_error": [0.1, 0.3],
         "prompt_error": [0.2, 0.4],
@@ -69,7 +69,7 @@ def test_prompts_alone_fill_the_stages():
     assert table().of_prompts(200.0, 0.0, 1) == pytest.approx((5.0, 300.0))
     assert table().of_prompts(800.0, 0.0, 4)[0] == pytest.approx(13.0)
     assert table().of_prompts(400.0, 0.0, 2)[0] == pytest.approx(5.0 + (13.0 - 5.0) / 3)
-    assert table().of_prompts(1600.0, 0.0, 8)[0] == pytest.approx(20.0 + 7.0)  # 400 of each stage
+    assert table().of_prompts(1600.0, 0.0, 8)[0] == pytest.approx((20.0 + 41.0) / 2)  # 400 of each stage
     assert table().of_prompts(200.0, 1000.0, 1)[0] == pytest.approx(10.0)
     # Short prompts that see nothing of each other are quicker, but not beyond a quarter.
     assert table().of_prompts(200.0, -500.0, 1)[0] == pytest.approx(2.5)
