@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import attrs
@@ -38,6 +39,8 @@ POD = 16
 # Numbers of chips that are tried below the first that serves, and points replayed of each.
 STEPS, TRIES = 12, 6
 WORTH = 2.0
+# Times the number that should serve, tried one after the other where a replay of it does not.
+MORE = (1.25, 1.5, 2.0, 3.0, 4.0)
 
 
 @attrs.frozen(kw_only=True)
@@ -129,6 +132,8 @@ def fleet(
         watch(0.5 + 0.5 * i / len(tried))
         if not any(search.dearer(count, way) for way in ways) and (way := search.at(count)) is not None:
             ways.append(way)
+    if not ways:  # a replay is slower than the closed formulas that say where to look: more chips may do
+        ways = list(islice((way for way in map(search.at, _above(first)) if way is not None), 1))
     if not ways:
         return Fleet(chip, None, None, search.why(), asked.stack.name)
     fewest = min(ways, key=lambda way: (way.system.count, way.price))
@@ -142,6 +147,11 @@ def _below(first: int) -> Iterable[int]:
         return range(1, first + 1)
     steps = np.unique(np.round(np.linspace(0.5 * first, first, STEPS)).astype(int)).tolist()
     return sorted({*steps, first})
+
+
+def _above(first: int) -> Iterable[int]:
+    """More chips than the first number that should serve, where it does not."""
+    return sorted({min(math.ceil(factor * first), MOST_CHIPS) for factor in MORE} - {first})
 
 
 @attrs.frozen(eq=False)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import inferbench as ib
+from inferbench.serving import fleet as fleets
 
 pytestmark = pytest.mark.needs_plugins("chips/h200", "networks/qwen3-32b", "stacks/trtllm-1.3")
 ASK: dict[str, Any] = {
@@ -57,6 +58,20 @@ def test_the_answer_is_within_the_limits_when_it_is_replayed():
     assert times["tpot_s"]["mean"] <= 0.03
     assert times["ttft_s"]["mean"] <= 2.0
     assert 0.0 < found.replayed.chance() <= 1.0
+
+
+def test_more_chips_are_tried_where_a_replay_of_the_first_number_is_too_slow(monkeypatch):
+    """Closed formulas say two chips for 60 users. Where no replay of two passes, the answer has more."""
+    replayed = fleets.simulated
+
+    def refused(asked, system, *rest):
+        if system.count <= 2:
+            raise ib.InferBenchError.at("replay", "too slow", "")
+        return replayed(asked, system, *rest)
+
+    assert sized(users=60).fewest.system.count == 2
+    monkeypatch.setattr(fleets, "simulated", refused)
+    assert sized(users=60).fewest.system.count in (3, 4)
 
 
 def test_the_cheapest_costs_no_more_than_the_fewest():
