@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+from contextlib import suppress
 
 __all__ = ["main"]
 
@@ -19,4 +21,13 @@ def main() -> None:
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without some character still gets the answer
-    sys.exit(run())
+    code = run()
+    _answered()
+    sys.exit(code)
+
+
+def _answered() -> None:
+    """Let what plugins print at the end of the process go to standard error: the answer is complete."""
+    with suppress(OSError, ValueError, AttributeError):  # one of the two is closed, or there is none
+        sys.stdout.flush()
+        os.dup2(2, 1)

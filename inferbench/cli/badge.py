@@ -14,7 +14,7 @@ WIDE = 6.6
 
 
 def badge(verdict: Verdict) -> str:
-    """Draw a badge: `InferBench | 24 laws hold`.
+    """Draw a badge: `InferBench | 24 laws hold`. What is in doubt or could not be judged is counted too.
 
     Args:
         verdict: Of the package.
@@ -28,6 +28,7 @@ def badge(verdict: Verdict) -> str:
     total = len(verdict.passed) + len(verdict.findings)
     text = f"{fails} of {total} fail" if fails else f"{len(verdict.passed)} laws hold"
     text += f", {doubts} in doubt" if doubts and not fails else ""
+    text += f", {len(verdict.missing)} not judged" if verdict.missing and not fails else ""
     colour = RED if fails else AMBER if doubts else GREEN
     left, right = (round(WIDE * len(words)) + 12 for words in ("InferBench", text))
     return (

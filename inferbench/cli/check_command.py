@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import attrs
@@ -90,8 +90,7 @@ def _report(bundle: Bundle, verdict: Verdict, verbose: bool) -> Report:
         tables += (
             [Table("passed", (Cell("law"), Cell("holds for")), _passed(verdict))] if verdict.findings else []
         )
-        missing = tuple((Cell(what), Cell(why)) for what, why in verdict.missing)
-        tables += [Table("not judged", (Cell("law"), Cell("why")), missing)] if missing else []
+    tables += [Table("not judged", (Cell("law"), Cell("why")), _unjudged(verdict, verbose))] if absent else []
     data = {
         "schema": "inferbench.check/1",
         "target": bundle.shown,
@@ -117,6 +116,17 @@ def _claims(verdict: Verdict) -> tuple[tuple[Cell, Cell], ...]:
     unjudged = [(what.partition(": ")[2], why) for what, why in verdict.missing if what.startswith(CLAIMS)]
     rows = [(Cell(claim), Cell(said)) for claim, _, said in possible]
     return (*rows, *((Cell(claim), Cell(f"not judged: {why}", unsure=True)) for claim, why in unjudged))
+
+
+def _unjudged(verdict: Verdict, verbose: bool) -> tuple[tuple[Cell, Cell], ...]:
+    """What could not be judged, and why; laws of one reason together, unless each was asked for."""
+    together: dict[str, list[str]] = defaultdict(list)
+    for what, why in verdict.missing:
+        together[f"{what}: {why}" if verbose else why].append(what)
+    return tuple(
+        (Cell(laws[0] if len(laws) == 1 else f"{len(laws)} laws"), Cell(why.removeprefix(f"{laws[0]}: ")))
+        for why, laws in together.items()
+    )
 
 
 def _passed(verdict: Verdict) -> tuple[tuple[Cell, Cell], ...]:

@@ -5,48 +5,109 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import attrs
+
 from inferbench.discovery.border import quiet
 from inferbench.discovery.entries import Entry, said
+from inferbench.discovery.ownership import trust
 from inferbench.specs import toml
 
-__all__ = ["pairs_of", "read_aliases", "yielded"]
+__all__ = ["Claim", "claims", "pairs_of", "read_aliases", "without_taken", "yielded"]
+
+HOOK = "inferbench_aliases"
 
 
-def read_aliases(
+@attrs.frozen
+class Claim:
+    """A foreign name that a package gives to a record.
+
+    Attributes:
+        owner: Distribution.
+        kind: `chips`, …
+        foreign: The name as others write it.
+        ours: The record's.
+    """
+
+    owner: str
+    kind: str
+    foreign: str
+    ours: str
+
+
+def claims(
     implementations: Iterable[Any],
     owner_of: Callable[[str], tuple[str, str]],
-    names: Mapping[str, Mapping[str, Entry]],
     problem: Callable[..., None],
-) -> dict[str, dict[str, str]]:
-    """Foreign name to ours, by kind; an alias has one owner, and is never the name of somebody else's record.
+) -> list[Claim]:
+    """Every alias that some package brings, as it stands there.
 
     Args:
         implementations: Of the hook, the most trusted first.
         owner_of: Distribution and version of a plugin.
+        problem: Takes owner, hook, message and remedy of what is broken.
+    """
+    found: list[Claim] = []
+    for impl in implementations:
+        owner, _ = owner_of(impl.plugin_name)
+        try:
+            found += [Claim(owner, *pair) for pair in pairs_of(impl, owner)]
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            problem(owner, HOOK, said(error), f"fix or update {owner}")
+    return found
+
+
+def read_aliases(
+    claimed: Iterable[Claim], names: Mapping[str, Mapping[str, Entry]], problem: Callable[..., None]
+) -> dict[str, dict[str, str]]:
+    """Foreign name to ours, by kind; an alias has one owner, and is never the name of somebody else's record.
+
+    Args:
+        claimed: By the most trusted first.
         names: What is installed, by kind and name.
         problem: Takes owner, hook, message and remedy of what is broken.
     """
     tables: dict[str, dict[str, str]] = {}
     owners: dict[tuple[str, str], str] = {}
-    for impl in implementations:
-        owner, _ = owner_of(impl.plugin_name)
-        try:
-            pairs = pairs_of(impl, owner)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            problem(owner, "inferbench_aliases", said(error), f"fix or update {owner}")
+    spelled = {kind: {name.lower(): one.owner for name, one in all_.items()} for kind, all_ in names.items()}
+    for one in claimed:
+        foreign = one.foreign.lower()
+        record = spelled.get(one.kind, {}).get(foreign) if one.kind != "systems" else None
+        other = owners.setdefault((one.kind, foreign), record or one.owner)
+        if other == one.owner:
+            tables.setdefault(one.kind, {}).setdefault(foreign, one.ours)
+            tables[one.kind][one.foreign] = one.ours
             continue
-        for kind, foreign, ours in pairs:
-            record = names.get(kind, {}).get(foreign.lower()) if kind != "systems" else None
-            other = owners.setdefault((kind, foreign.lower()), record.owner if record else owner)
-            if other == owner:
-                tables.setdefault(kind, {}).setdefault(foreign.lower(), ours)
-                tables[kind][foreign] = ours
-                continue
-            message = f"the alias '{foreign}' already belongs to {other}"
-            problem(owner, "inferbench_aliases", message, f"remove it from {owner}")
+        message = f"the alias '{one.foreign}' already belongs to {other}"
+        problem(one.owner, HOOK, message, f"remove it from {one.owner}")
     return tables
+
+
+def without_taken(
+    kind: str, entries: Mapping[str, Entry], claimed: Iterable[Claim], problem: Callable[..., None]
+) -> dict[str, Entry]:
+    """Entries without those whose name, in any spelling, is an alias of a better trusted package's record.
+
+    Args:
+        kind: `chips`, …
+        entries: By name.
+        claimed: Aliases, those of the most trusted first.
+        problem: Takes owner, hook, message and remedy of what is broken.
+    """
+    first: dict[str, Claim] = {}
+    for one in claimed:
+        if one.kind == kind and kind != "systems":
+            first.setdefault(one.foreign.lower(), one)
+    kept = {}
+    for name, entry in entries.items():
+        alias = first.get(name.lower())
+        if alias is None or trust(alias.owner) >= trust(entry.owner):
+            kept[name] = entry
+            continue
+        message = f"'{name}' already belongs to {alias.owner}, which calls '{alias.ours}' so"
+        problem(entry.owner, f"inferbench_{kind}", message, f"rename it in {entry.owner}")
+    return kept
 
 
 def yielded(impl: Any) -> Iterator[Any]:

@@ -80,6 +80,7 @@ def collect(
         tell: Called with hook and owner before each is asked.
     """
     found = {entry.name: entry for entry in brought}
+    spelled = {name.lower(): name for name in found}
     hook = f"inferbench_{kind}"
     for impl in implementations:
         owner, version = owner_of(impl.plugin_name)
@@ -95,7 +96,14 @@ def collect(
             problem(owner, hook, said(error), f"nothing of this hook is kept; update {owner}")
             continue
         for entry in entries:
-            found[entry.name], fault = settled(hook, found.get(entry.name), entry)
+            before = found.get(entry.name) or found.get(spelled.get(entry.name.lower(), ""))
+            if before is not None and before.name != entry.name and before.owner == entry.owner:
+                before = None  # a package may spell two of its own names alike
+            mine, fault = settled(hook, before, entry)
+            if before is not None and mine is entry:
+                del found[before.name]
+            found[mine.name] = mine
+            spelled[mine.name.lower()] = mine.name
             if fault is not None:
                 problem(fault.owner, fault.where, fault.message, fault.remedy)
     return found

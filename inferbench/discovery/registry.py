@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from copy import copy
 from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
 from inferbench._version import DISTRIBUTION, __version__
-from inferbench.discovery.aliases import read_aliases
+from inferbench.discovery.aliases import Claim, claims, read_aliases, without_taken
 from inferbench.discovery.border import fixed
 from inferbench.discovery.collecting import LOADING, busy_with, collect, not_while
 from inferbench.discovery.entries import FILE, Entry, Problem, spec_file
@@ -39,6 +40,15 @@ from inferbench.specs.heads import Headed
 __all__ = ["BROUGHT", "KINDS", "Entry", "Problem", "Registry", "installed"]
 
 
+class _Named(Protocol):
+    """A record, or the head of one."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+
+Named = TypeVar("Named", bound=_Named)
 DATA = ("chips", "networks", "stacks", "scenarios", "suites", "tables")
 """Kinds whose records are data: handed out so that nobody can change them for others."""
 READ_WITH = ("stacks", "architectures", "workloads", "time_models", "power_models")
@@ -73,6 +83,7 @@ class Registry(Plugins):
         self._parts: dict[tuple[str, str], dict[str, Entry]] = {}
         self._records: dict[tuple[str, str], tuple[Entry, Any]] = {}
         self._aliases: Mapping[str, Mapping[str, str]] | None = None
+        self._claims: list[Claim] | None = None
         self._brought: dict[str, tuple[Any, ...]] = dict(BROUGHT)
         if load:
             self._load(self.time_model, lazy)
@@ -80,7 +91,7 @@ class Registry(Plugins):
     def _forget(self) -> None:
         self._entries.clear()
         self._parts.clear()
-        self._aliases = None
+        self._aliases = self._claims = None
 
     def bring(self, kind: str, records: Iterable[Any]) -> None:
         """Add records of the core that live above the registry: renderers and commands. They own their names.
@@ -117,6 +128,32 @@ class Registry(Plugins):
         """Sorted names of a kind."""
         return sorted(self.entries(kind))
 
+    def strange(self, kind: str, name: str) -> bool:
+        """Whether a record is of an installed package that is neither the project's nor a vendor's of record.
+
+        What the core chooses by itself for others' chips and files is never such a record while there is
+        another. What the user loads from a file is his own choice.
+        """
+        entry = self.entry(kind, name)
+        return entry is not None and entry.version != FILE and trust(entry.owner) is Trust.STRANGER
+
+    def rounds(self, kind: str, records: Iterable[Named], chip: Chip) -> list[list[Named]]:
+        """Records among which the core may choose for a chip: strangers' in a second round, where the first
+        has none; for a chip of a stranger all in one.
+        """
+        known = list(records)
+        own = self.strange("chips", chip.name)
+        theirs = {one.name for one in known if not own and self.strange(kind, one.name)}
+        rounds = (
+            [one for one in known if one.name not in theirs],
+            [one for one in known if one.name in theirs],
+        )
+        return list(filter(None, rounds))
+
+    def ranked(self, kind: str) -> list[str]:
+        """Names of a kind, sorted, those of strangers last."""
+        return sorted(self.entries(kind), key=lambda name: (self.strange(kind, name), name))
+
     def _collect(self, kind: str, only: str = "") -> dict[str, Entry]:
         """Collect the entries of a kind, or those alone that one distribution brings."""
         brought = self._brought.get(kind, ()) if only in ("", DISTRIBUTION) else ()
@@ -124,7 +161,17 @@ class Registry(Plugins):
         not_while((id(self), kind), kind, "a hook asks for what hooks are just collected for")
         with busy_with((id(self), kind)):
             asked = self.implementations(f"inferbench_{kind}", only)
-            return collect(kind, core, asked, self.owner_of, self._problem, self._noticed, self._tell)
+            found = collect(kind, core, asked, self.owner_of, self._problem, self._noticed, self._tell)
+        if self.index is not None:  # nobody's name is another's
+            return found
+        return without_taken(kind, found, self._claimed(), self._problem)
+
+    def _claimed(self) -> list[Claim]:
+        """All aliases as packages bring them; each package is asked once."""
+        if self._claims is None:
+            found = self.implementations("inferbench_aliases")
+            self._claims = claims(found, self.owner_of, self._problem)
+        return self._claims
 
     def alias(self, kind: str, name: str) -> str:
         """Our name for a foreign one; the name itself where no alias stands. Case does not matter."""
@@ -137,8 +184,7 @@ class Registry(Plugins):
             self._aliases = self.index.aliases
         elif self._aliases is None:
             names = {kind: self.entries(kind) for kind in KINDS if kind != "commands"}
-            found = self.implementations("inferbench_aliases")
-            self._aliases = read_aliases(found, self.owner_of, names, self._problem)
+            self._aliases = read_aliases(self._claimed(), names, self._problem)
         return self._aliases
 
     def keep(self) -> None:
@@ -207,7 +253,7 @@ class Registry(Plugins):
     def network(self, name: str) -> Network:
         """Return a network by name or alias, or from the path of a `config.json` or a TOML file."""
         if name.endswith(".json") and name not in self.entries("networks"):
-            workloads = [self.workload(workload) for workload in self.names("workloads")]
+            workloads = [self.workload(workload) for workload in self.ranked("workloads")]
             return network_from_config(read_config_file(name), name, workloads)
         if name.endswith(".toml") and name not in self.entries("networks"):
             return assemble.network_from(spec_file(name), Path(name).stem, name, self.workload)
@@ -247,12 +293,16 @@ class Registry(Plugins):
         return self.get("fabrics", name)  # type: ignore[no-any-return]
 
     def power_model(self, chip: Chip) -> tuple[PowerModel | None, str]:
-        """Return the most faithful power model that accepts a chip, or None and why each one declined."""
+        """Return the most faithful power model that accepts a chip, or None and why each one declined.
+
+        A stranger's serves others' chips only where no other does.
+        """
         kind = chip.architecture_type
         names = [name for name, made_for in self._power_models() if not made_for or kind in made_for]
-        fitting = [self.get("power_models", name) for name in names]
+        fitting: list[PowerModel] = [self.get("power_models", name) for name in names]
+        rounds = self.rounds("power_models", sorted(fitting, key=lambda m: -m.fidelity), chip)
         declined = []
-        for model in sorted(fitting, key=lambda m: -m.fidelity):
+        for model in chain.from_iterable(rounds):
             why = model.accepts(chip)
             if not why:
                 return model, ""
@@ -279,8 +329,11 @@ class Registry(Plugins):
         return sorted(found, key=lambda m: (m.order, m.name))
 
     def roles(self) -> dict[Role, Metric]:
-        """The metric of each role, in the order of `ROLES`; of two with one role the first on screens."""
-        known = {metric.role: metric for metric in reversed(self.metrics()) if metric.role}
+        """The metric of each role, in the order of `ROLES`; of two with one role the first on screens, and no
+        stranger's before another.
+        """
+        order = sorted(self.metrics(), key=lambda metric: self.strange("metrics", metric.name))
+        known = {metric.role: metric for metric in reversed(order) if metric.role}
         return {role: known[role] for role in ROLES if role in known}
 
     def with_records(self, kind: str, records: Iterable[Any]) -> Registry:

@@ -101,7 +101,7 @@ def _head(file: Path) -> str:
 
 def _choose(file: Path, head: str, registry: Registry) -> Importer:
     declined: list[tuple[str, str]] = []
-    for name in registry.names("importers"):
+    for name in registry.ranked("importers"):
         one: Importer = registry.get("importers", name)
         try:
             why = one.sniff(file, head)

@@ -136,7 +136,9 @@ def _one(wanted: str, asked: _Asked, where: str) -> Choice:
     alias = known.alias("stacks", wanted)
     if alias in known.entries("stacks"):
         return _named(known.stack(alias), asked, where)
-    family = [known.stack(head.name) for head in known.heads() if head.family == wanted.lower()]
+    named = [head for head in known.heads() if head.family == wanted.lower()]
+    first = next(filter(None, known.rounds("stacks", named, asked.chip)), [])
+    family = [known.stack(head.name) for head in first]
     if not family:
         raise InferBenchError.at(
             where, f"no stack and no family is called '{wanted}'", _taught(wanted, asked)
@@ -162,19 +164,20 @@ def _named(stack: Stack, asked: _Asked, where: str) -> Choice:
 
 def _best(asked: _Asked) -> Choice:
     known = asked.registry
-    tiers: dict[int, list[Headed]] = {}
-    for head in serving(asked.chip, known):
-        tiers.setdefault(likeness(head, asked.chip, known), []).append(head)
-    for near in sorted(tier for tier in tiers if tier <= SIBLING):
-        if fitting := _fitting(tiers[near], asked):
-            found = min(fitting, key=lambda stack: _doubt(stack, asked))
-            why = "fitted on this chip" if near == SAME else "fitted on a sibling of this chip"
-            return _chosen(found, asked, why)
-    priors = [head for head in known.heads() if head.grade and _prior_of(head, asked.chip)]
-    if priors:
-        prior = min(priors, key=lambda head: (not head.vendors, not head.architectures, head.name))
-        found = known.stack(prior.name)
-        return _chosen(found, asked, "no software of it or a sibling was measured")
+    for heads in known.rounds("stacks", known.heads(), asked.chip):
+        tiers: dict[int, list[Headed]] = {}
+        for head in _serving(heads, asked.chip):
+            tiers.setdefault(likeness(head, asked.chip, known), []).append(head)
+        for near in sorted(tier for tier in tiers if tier <= SIBLING):
+            if fitting := _fitting(tiers[near], asked):
+                found = min(fitting, key=lambda stack: _doubt(stack, asked))
+                why = "fitted on this chip" if near == SAME else "fitted on a sibling of this chip"
+                return _chosen(found, asked, why)
+        priors = [head for head in heads if head.grade and _prior_of(head, asked.chip)]
+        if priors:
+            prior = min(priors, key=lambda head: (not head.vendors, not head.architectures, head.name))
+            found = known.stack(prior.name)
+            return _chosen(found, asked, "no software of it or a sibling was measured")
     found = known.stack(IDEAL)
     return _chosen(found, asked, "no software of this chip or its class was measured")
 
@@ -223,8 +226,11 @@ def serving(chip: Chip, registry: Registry) -> list[Headed]:
         >>> [stack.name for stack in serving(ib.installed().chip("wse-3"), ib.installed())]
         ['cerebras-2024', 'groq-2024']
     """
-    fitted = (head for head in registry.heads() if head.fit.rows and not head.grade)
-    return [head for head in fitted if runs_on(head, chip)]
+    return _serving(registry.heads(), chip)
+
+
+def _serving(heads: Iterable[Headed], chip: Chip) -> list[Headed]:
+    return [head for head in heads if head.fit.rows and not head.grade and runs_on(head, chip)]
 
 
 def likeness(stack: Headed, chip: Chip, registry: Registry) -> int:
@@ -322,7 +328,9 @@ def scaled(stack: Stack, network: Network | None, precisions: Sequence[str], reg
     blocks = [one.endswith("_block") or (own and one.startswith("fp8")) for one in precisions]
     if not (blocks and all(blocks)):
         return stack
-    variant = next((head.name for head in registry.heads() if head.block_scales_of == stack.name), "")
+    own = registry.strange("stacks", stack.name)
+    variants = (head.name for head in registry.heads() if head.block_scales_of == stack.name)
+    variant = next((name for name in variants if own or not registry.strange("stacks", name)), "")
     return registry.stack(variant) if variant else stack
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import PathDistribution
 from pathlib import Path
@@ -32,26 +34,6 @@ def chip(name, title="", peak=1e12):
         architecture=None,
         peak={"bf16": peak},
     )
-
-
-@pytest.fixture
-def registry(monkeypatch):
-    """A registry of plugins given as name, distribution and module."""
-
-    def build(*given):
-        points = [
-            SimpleNamespace(
-                name=name,
-                load=lambda module=module: module() if callable(module) else module,
-                dist=SimpleNamespace(name=owner, version="1.0"),
-                value=owner,
-            )
-            for name, owner, module in given
-        ]
-        monkeypatch.setattr("inferbench.discovery.loading.entry_points", lambda group: points)
-        return Registry()
-
-    return build
 
 
 class TestNames:
@@ -105,6 +87,36 @@ class TestNames:
         known = registry(("x", "inferbench-x", theirs), ("specs", "inferbench-specs", ours))
         assert known.chip("x1").title == "X1 (inferbench-x)"
         assert known.chip("y1").title == "Y1"
+
+
+class TestSpellings:
+    @pytest.mark.parametrize("sorts", ["aaa", "zzz"])
+    def test_another_spelling_of_a_name_is_the_same_name(self, registry, plugin, sorts):
+        ours = plugin(inferbench_chips=lambda: iter([chip("b200", "Ours")]))
+        theirs = plugin(inferbench_chips=lambda: iter([chip("B200", "Theirs")]))
+        known = registry((sorts, f"inferbench-{sorts}", theirs), ("specs", "inferbench-specs", ours))
+        assert known.chip("B200").title == known.chip("b200").title == "Ours"
+        (problem,) = known.problems
+        assert (problem.owner, problem.message) == (
+            f"inferbench-{sorts}",
+            "'B200' is already provided by inferbench-specs",
+        )
+
+    @pytest.mark.parametrize("name", ["h100", "H100"])
+    @pytest.mark.parametrize("sorts", ["aaa", "zzz"])
+    def test_a_name_that_is_another_s_alias_is_refused(self, registry, plugin, tmp_path, sorts, name):
+        (tmp_path / "aliases.toml").write_text('[chips]\n"h100" = "h100-sxm"\n')
+        ours = plugin(
+            inferbench_chips=lambda: iter([chip("h100-sxm", "Ours")]),
+            inferbench_aliases=lambda: iter([tmp_path / "aliases.toml"]),
+        )
+        theirs = plugin(inferbench_chips=lambda: iter([chip(name, "Theirs")]))
+        known = registry((sorts, f"inferbench-{sorts}", theirs), ("specs", "inferbench-specs", ours))
+        known.aliases()
+        assert known.chip("h100").title == known.chip("H100").title == "Ours"
+        (problem,) = known.problems
+        assert problem.owner == f"inferbench-{sorts}"
+        assert problem.message == f"'{name}' already belongs to inferbench-specs, which calls 'h100-sxm' so"
 
 
 class TestAliases:
@@ -362,6 +374,18 @@ def test_a_faulty_file_of_one_package_hides_nothing_of_others(toy_cli, tmp_path)
     assert code == 0
     assert "toy-chip" in out
     assert "problem(s) with" in err
+
+
+def test_what_a_plugin_prints_at_the_end_is_no_part_of_the_answer(tmp_path):
+    path = tmp_path / "late.py"
+    path.write_text(
+        "import atexit, os\natexit.register(lambda: (print('bye'), os.write(1, b'raw\\n')))\n"
+        "import inferbench as ib\n\n@ib.hookimpl\ndef inferbench_metrics():\n    yield from ()\n"
+    )
+    command = [sys.executable, "-m", "inferbench", "-p", str(path), "list", "stacks", "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert json.loads(done.stdout)
+    assert {"bye", "raw"} <= set(done.stderr.split())
 
 
 class TestVersions:

@@ -10,14 +10,16 @@ import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
+import attrs
 import numpy as np
 import pytest
 
 import inferbench as ib
+from inferbench.cli.badge import badge
 from inferbench.cli.trials import tried
 from inferbench.discovery.registry import Registry
 from inferbench.report.render import RENDERERS
-from inferbench.testing.laws import LAWS, judge_package
+from inferbench.testing.laws import LAWS, Subject, Verdict, judge, judge_package
 
 HERE = Path(__file__).parent
 FAULTS = tomllib.loads((HERE / "faults.toml").read_text("utf-8"))
@@ -164,3 +166,55 @@ def test_a_metric_that_does_not_apply_is_unknown_and_no_failure():
     assert np.isnan(ib.Metric("m", "m", "", "none", missing, applies=lambda run: False).of(run))
     with pytest.raises(ib.InferBenchError, match="metric m: KeyError"):
         ib.Metric("m", "m", "", "none", missing).of(run)
+
+
+@pytest.mark.parametrize(
+    ("kind", "swap"),
+    [
+        ("power_models", ['return "" if chip.vendor == "Sound" else "made', 'return "made']),
+        ("stacks", ['architectures=("sound",), figures', 'architectures=("nobody",), figures']),
+        ("metrics", ["lambda run: run.items / run.seconds", "lambda run: 1 / 0, applies=lambda run: False"]),
+    ],
+)
+def test_a_law_that_finds_nothing_to_try_is_not_said_to_hold(kind, swap, judged):
+    verdict = judged({"swap": swap})
+    unjudged = {what.partition(": ")[2].partition("/")[0] for what, _ in verdict.missing}
+    assert kind in unjudged
+    held = {law for law, record in verdict.passed if record.startswith(kind)}
+    assert held <= {"it-accepts-or-says-why", "a-metric-says-what-it-is"}
+
+
+class Negative(Roofline):
+    """No chip is of its type."""
+
+    name = "negative"
+
+    def gemm(self, op, site):
+        return ib.Cost(busy={"compute": -op.useful / site.rate(op)})
+
+
+def verdict_of(model):
+    known = Registry(load=False).with_records("architectures", [model])
+    return judge(Subject(known, OWNER, "architectures", model.name, model))
+
+
+def test_an_architecture_without_a_chip_is_tried_on_round_figures():
+    broken = {finding.law for finding in verdict_of(Negative()).findings}
+    assert {"parts-are-numbers", "nothing-beats-the-roofline"} <= broken
+
+
+def test_an_architecture_whose_table_has_no_defaults_needs_a_chip():
+    @attrs.frozen
+    class Wants:
+        units: int
+
+    class Wanting(Negative):
+        params = Wants
+
+    verdict = verdict_of(Wanting())
+    assert not verdict.findings
+    assert ("parts-are-numbers: architectures/negative") in {what for what, _ in verdict.missing}
+
+
+def test_a_badge_counts_what_could_not_be_judged():
+    assert "1 laws hold, 2 not judged" in badge(Verdict("x", (), (("a", "b"),), (("c", "d"), ("e", "f"))))

@@ -35,17 +35,36 @@ KIND = "architectures"
 
 
 def _chips(subject: Subject, most: int = 1) -> list[Chip]:
-    """Chips of this architecture; without one its formulas can't be tried."""
-    found = subject.chips(subject.name, most)
-    if not found:
-        said = f"no installed chip is of type '{subject.name}'"
-        raise UnsupportedOp.at(subject.name, said, "bring one, or depend on a package that does")
-    return found
+    """Chips of this architecture, else one of round figures; without either its formulas can't be tried."""
+    return subject.chips(subject.name, most) or [_round(subject)]
+
+
+def _round(subject: Subject) -> Chip:
+    """A chip of round figures for an architecture whose table has defaults."""
+    said = f"no installed chip is of type '{subject.name}'"
+    remedy = "bring one, or depend on a package that does; or give every key of the table a default"
+    try:
+        chip = Chip(
+            name="a chip of round figures",
+            title="Round",
+            vendor="Nobody",
+            architecture_type=subject.name,
+            architecture=subject.record.params(),
+            peak={"bf16": 1e12, "fp8": 2e12},
+            memory={"hbm": MemoryLevel(capacity=80e9, bandwidth=1e12)},
+        )
+        site_on(subject.record, chip)
+    except Exception as error:  # it wants keys, peaks or levels of its own
+        raise UnsupportedOp.at(subject.name, said, remedy) from error
+    return chip
 
 
 def _all(subject: Subject) -> Iterator[Tried]:
-    for chip in _chips(subject, 2):
-        yield from tried(subject.record, chip)
+    found = [one for chip in _chips(subject, 2) for one in tried(subject.record, chip)]
+    if not found:
+        said = "it refuses every operator on which it is tried"
+        raise UnsupportedOp.at(subject.name, said, "give it a method for Gemm, or leave `cost` as it is")
+    yield from found
 
 
 @law(KIND, quick=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -86,13 +87,18 @@ def _times(subject: Subject, kind: str, payload: Any, group: int) -> Array:
 
 def _energies(subject: Subject) -> Iterator[tuple[Any, Energy]]:
     """Chips that the model accepts, each with its answer at rising work in a tenth of a second."""
+    accepted = 0
     for chip in subject.chips("", most=100):
         types = subject.record.architectures
         if (types and chip.architecture_type not in types) or subject.record.accepts(chip):
             continue
+        accepted += 1
         actions = {"ops": 1e14 * SCALE, f"bytes.{chip.outermost}": 1e11 * SCALE}
         counts = ActivityCounts(actions, 0.1, 1, Grid.of({}, ["bf16"]).at.precision, ("bf16",))
         yield chip, subject.record.energy(counts, System(chip))
+    if not accepted:
+        remedy = "bring a chip that it accepts, or depend on a package that does"
+        raise UnsupportedOp.at(subject.name, "it accepts no installed chip", remedy)
 
 
 @law("power_models", quick=True)
@@ -165,11 +171,15 @@ def _on(subject: Subject) -> Iterator[Any]:
         for chip in known.values()
         if not stack.architectures or chip.architecture_type in stack.architectures
     ]
+    found: list[Any] = []
     for chip in fitting[:1]:
-        try:
-            yield from tried(subject.registry.architecture(chip.architecture_type), chip)
-        except (InferBenchError, UnsupportedOp):
-            continue
+        with suppress(InferBenchError):
+            found = list(tried(subject.registry.architecture(chip.architecture_type), chip))
+    if not found:
+        wanted = ", ".join(stack.domain.chips or stack.architectures)
+        said = f"no installed chip is one that it is for: {wanted}"
+        raise UnsupportedOp.at(subject.name, said, "bring one, or depend on a package that does")
+    yield from found
 
 
 @law("stacks", quick=True)

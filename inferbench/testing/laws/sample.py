@@ -6,6 +6,7 @@ Everything is known: 100 TOP/s in bf16, 200 in fp8, 1 TB/s, 10 GB, 100 W. Times 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ import attrs
 import numpy as np
 
 from inferbench.discovery.registry import Registry
+from inferbench.errors import InferBenchError
 from inferbench.model.case import prepare
 from inferbench.model.evaluate import evaluate
 from inferbench.num import Numeric
@@ -29,7 +31,7 @@ from inferbench.records.scenario import Scenario, Suite, SuitePoint
 from inferbench.records.system import System
 from inferbench.units import Range
 
-__all__ = ["CHIP", "sample_runs", "sample_world"]
+__all__ = ["CHIP", "installed_runs", "sample_runs", "sample_world"]
 
 
 class Sample(Architecture):
@@ -102,7 +104,11 @@ CHIP = Chip(
     memory={"hbm": MemoryLevel(10e9, 1e12)},
     interconnect={"scale_up": Link("sample", 100e9, 1e-6, 8)},
     power=Power(tdp=100.0, idle=10.0),
-    price=Price(purchase=Range(10e3, 10e3), rental=Rental(on_demand=Range(1.0, 1.0))),
+    price=Price(
+        purchase=Range(10e3, 10e3),
+        ownership=Range(1.0, 1.0),
+        rental=Rental(*(Range(dollars, dollars) for dollars in (1.0, 0.8, 0.5))),
+    ),
 )
 NETWORK = Network(name="sample", title="Sample", type="sample", params=Layers())
 SCENARIO = Scenario(
@@ -155,3 +161,39 @@ def sample_runs() -> tuple[Run, ...]:
         axes = {name: [1.0, 8.0] if name == "batch" else [value] for name, value in phase.axes.items()}
         runs.append(evaluate(case, Grid.of(axes, ["bf16", "fp8"])))
     return tuple(runs)
+
+
+def installed_runs(known: Registry) -> Iterator[Run]:
+    """A run of one step on an installed chip of each vendor, for metrics of some chips alone.
+
+    Args:
+        known: What is installed. The network is the first one that writes tokens.
+    """
+    stack, served = known.stack("ideal"), _served(known)
+    if served is None:
+        return
+    network, phase = served
+    vendors: set[tuple[str, frozenset[str]]] = set()
+    for name in known.names("chips"):
+        with suppress(InferBenchError):
+            chip = known.chip(name)
+            sort = chip.vendor, frozenset(chip.memory)
+            if sort in vendors:
+                continue
+            vendors.add(sort)
+            system = System(chip, 1)
+            case = prepare(system, network, phase.name, stack=stack, registry=known, ignore_capacity=True)
+            axes = {axis: [value] for axis, value in phase.axes.items()}
+            yield evaluate(case, Grid.of(axes, [next(iter(chip.peak), "bf16")]))
+
+
+def _served(known: Registry) -> tuple[Network, Phase] | None:
+    """The first network that can be read and writes tokens, and the phase in which it does."""
+    for name in known.names("networks"):
+        with suppress(InferBenchError):
+            network = known.network(name)
+            phases = known.workload(network.type).phases
+            token = next((phase for phase in phases if phase.role == "token"), None)
+            if token is not None:
+                return network, token
+    return None

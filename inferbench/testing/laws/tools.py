@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from inferbench.errors import InferBenchError, PluginError
+from inferbench.errors import InferBenchError, PluginError, UnsupportedOp
 from inferbench.records.executor import ExecutorOptions
 from inferbench.records.measurement import Measurement
 from inferbench.records.roles import SCREENS
 from inferbench.records.run import Run
 from inferbench.testing.laws.law import Broken, Subject, law
-from inferbench.testing.laws.sample import sample_runs
+from inferbench.testing.laws.sample import installed_runs, sample_runs
 
 __all__: list[str] = []
 
@@ -30,8 +31,14 @@ FOREIGN = {
 }
 
 
-def _applying(subject: Subject) -> Iterator[Run]:
-    yield from (run for run in sample_runs() if subject.record.applies(run))
+def _applying(subject: Subject) -> list[Run]:
+    """Runs that a metric is for: of the sample, else of an installed chip."""
+    found = [run for run in sample_runs() if subject.record.applies(run)]
+    found = found or list(islice(filter(subject.record.applies, installed_runs(subject.registry)), 1))
+    if not found:
+        said = "it applies to none of the runs on which it is tried"
+        raise UnsupportedOp.at(subject.name, said, "test it in the package, on a run that it is for")
+    return found
 
 
 def _fits(shape: tuple[int, ...], grid: tuple[int, ...]) -> bool:
