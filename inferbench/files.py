@@ -9,10 +9,12 @@ from pathlib import Path
 
 from inferbench.errors import InferBenchError
 
-__all__ = ["has_content", "refuse_existing", "refuse_stream", "write"]
+__all__ = ["MOST_STREAMED", "has_content", "read", "read_text", "refuse_existing", "refuse_stream", "write"]
 
 # Below these stand devices and open files of this process: what a shell passes for `>(...)` or `/dev/stdout`.
 _OPEN = ("/dev/", "/proc/")
+MOST_STREAMED = 64 * 1024**2
+"""Bytes that are read of something without a size: a pipe of the shell, a device."""
 
 
 def refuse_existing(path: str | Path, force: bool, argument: str = "out") -> None:
@@ -59,6 +61,55 @@ def refuse_stream(path: str | Path) -> None:
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         found = "is a pipe or a device, and it is read more than once"
         raise InferBenchError.at(str(path), found, "write it to a file first")
+
+
+def read(path: str | Path) -> bytes:
+    """Read a file that a user named, as a whole.
+
+    What a shell passes (`<(...)`, `/dev/stdin`) is read too, up to a limit. A named pipe is not: who waits
+    for somebody to write to it may wait for ever.
+
+    Args:
+        path: Of the file.
+
+    Raises:
+        OSError: It can't be read.
+        InferBenchError: It is a named pipe, or a stream without an end.
+
+    Example:
+        >>> read("/dev/null")
+        b''
+    """
+    target = Path(path)
+    mode = target.stat().st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # a folder fails by its own name
+        return target.read_bytes()
+    if not _is_open(target):
+        found = "is a pipe or a device, and nobody may be writing to it"
+        raise InferBenchError.at(str(path), found, "write it to a file first")
+    with open(target, "rb") as file:
+        data = file.read(MOST_STREAMED + 1)
+    if len(data) > MOST_STREAMED:
+        found = f"gives more than {MOST_STREAMED >> 20} MiB and may have no end"
+        raise InferBenchError.at(str(path), found, "write it to a file first")
+    return data
+
+
+def read_text(path: str | Path) -> str:
+    """Read a text that a user named, as UTF-8 with or without a mark; other bytes are replaced.
+
+    Args:
+        path: Of the file.
+
+    Raises:
+        OSError: It can't be read.
+        InferBenchError: As for `read`.
+
+    Example:
+        >>> read_text("/dev/null")
+        ''
+    """
+    return read(path).decode("utf-8-sig", errors="replace")
 
 
 def has_content(path: str | Path) -> bool:

@@ -116,3 +116,22 @@ def test_what_can_be_read_once_only_is_refused_without_a_wait(tmp_path):
             files.refuse_stream(path)
     for path in (file, tmp_path, tmp_path / "nobody"):
         files.refuse_stream(path)
+
+
+@needs_posix
+def test_a_named_pipe_and_a_stream_without_an_end_are_refused(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with pytest.raises(InferBenchError, match="nobody may be writing to it"):
+        files.read(fifo)
+    with pytest.raises(InferBenchError, match="gives more than 64 MiB and may have no end"):
+        files.read("/dev/zero")
+
+
+@needs_posix
+def test_what_a_shell_passes_is_read(tmp_path):
+    out, into = os.pipe()
+    os.write(into, b"\xef\xbb\xbftext \xff")
+    os.close(into)
+    assert files.read_text(f"/dev/fd/{out}") == "text \ufffd"
+    os.close(out)

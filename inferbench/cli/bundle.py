@@ -13,6 +13,7 @@ import attrs
 from inferbench._version import DISTRIBUTION
 from inferbench.discovery.registry import installed
 from inferbench.errors import InferBenchError, suggest
+from inferbench.files import read, refuse_stream
 from inferbench.specs import toml
 
 __all__ = ["Bundle", "unpacked"]
@@ -52,6 +53,7 @@ def unpacked(target: str, folder: Path) -> Bundle:
         InferBenchError: It is none of them; a project without entry points; a file that is no wheel.
     """
     path = Path(target)
+    refuse_stream(path)
     if path.is_dir():
         return _project(path, folder)
     if path.suffix == ".whl" and path.is_file():
@@ -73,7 +75,7 @@ def _project(home: Path, folder: Path) -> Bundle:
     if not file.is_file():
         remedy = "name the folder of a package, or a file"
         raise InferBenchError.at(str(home), "there is no pyproject.toml in this folder", remedy)
-    table = toml.read_toml(file.read_bytes(), str(file))[0].get("project")
+    table = toml.read_toml(read(file), str(file))[0].get("project")
     points = table.get("entry-points", {}).get(GROUP, {}) if isinstance(table, dict) else {}
     if not isinstance(table, dict) or "name" not in table or not points:
         remedy = f'add [project.entry-points.{GROUP}] with a line like my-chip = "inferbench_my_chip"'

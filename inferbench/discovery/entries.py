@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -10,6 +9,7 @@ import pluggy
 
 from inferbench.discovery import hookspecs
 from inferbench.errors import InferBenchError, closest
+from inferbench.files import read
 
 __all__ = ["FILE", "Entry", "Problem", "near_hook", "said", "spec_file"]
 
@@ -63,7 +63,7 @@ def near_hook(manager: pluggy.PluginManager, plugin: object) -> str:
 def spec_file(path: str) -> bytes:
     """The bytes of a spec that is named by its path."""
     try:
-        return Path(path).read_bytes()
+        return read(path)
     except OSError as error:
         remedy = "give the path of a TOML file"
         raise InferBenchError.at(path, f"can't be read: {error.strerror}", remedy) from None

@@ -18,8 +18,10 @@ from inferbench.face.asked import listed, one_number
 from inferbench.face.run import run
 from inferbench.face.validate import given_of
 from inferbench.face.verb import verb
+from inferbench.files import read_text
 from inferbench.model.choice import BEST
 from inferbench.model.document import SCHEMA
+from inferbench.records.grid import Grid
 from inferbench.records.measurement import Measurement
 from inferbench.report.model import Report
 from inferbench.report.reconcile import reconciliation
@@ -113,11 +115,16 @@ def explain(
         True
     """
     known = registry or installed()
-    if str(first).endswith(".json") or Path(first).is_file():
+    if str(first).endswith(".json") or (Path(first).exists() and not Path(first).is_dir()):
+        of_a_run = {"measured": measured, "options": options, "reserve": reserve}
+        _refuse_idle(of_a_run | {"ignore_capacity": ignore_capacity or None}, "beside a run that was written")
         named = {"chip": chip, "network": network, "software": software, "precision": _one(precision)}
         given = given_of(named, known) | ({"axes": one_each(axes)} if axes else {})
         m = _measurement(str(second), row, known, given)
         return _against_a_run(_result(Path(first), result), m, known, stack, figure)
+    of_a_file: dict[str, object] = {"chip": chip, "network": network, "software": software, "figure": figure}
+    of_a_file |= {name: value for name, value in (("row", row), ("result", result)) if value != 1}
+    _refuse_idle(of_a_file, "where a system and its measured time are given")
     seconds = _time(measured)
     found = run(
         str(first),
@@ -132,8 +139,26 @@ def explain(
         registry=known,
         **axes,
     )
+    _refuse_grid(found.grid)
     one = split(found, seconds, found.latency)
     return Explanation(one, warnings=tuple(_far(one, Fault("", "", argument="measured"))))
+
+
+def _refuse_idle(given: Mapping[str, object], where: str) -> None:
+    """Refuse arguments that would change nothing."""
+    for name, value in given.items():
+        if value is not None and value != {}:
+            shown = "" if isinstance(value, bool | Mapping) else f"{value}"
+            raise InferBenchError.of_argument(name, f"changes nothing {where}", "leave it out", shown)
+
+
+def _refuse_grid(grid: Grid) -> None:
+    """Refuse more than one point: one time was measured, at one of them."""
+    asked = {**{name: len(values) for name, values in grid.axes.items()}, "precision": len(grid.precisions)}
+    for name, count in asked.items():
+        if count > 1:
+            found = f"{count} points are given, and one time was measured"
+            raise InferBenchError.of_argument(name, found, "give the one at which it was measured")
 
 
 def _one(precision: str | Sequence[str] | None) -> str | None:
@@ -194,7 +219,7 @@ def _time(time: str | float | None) -> float:
 
 def _result(file: Path, number: int) -> Mapping[str, Any]:
     try:
-        document = json.loads(file.read_text(encoding="utf-8-sig", errors="replace"))
+        document = json.loads(read_text(file))
     except OSError as error:
         raise InferBenchError.at(str(file), f"can't be read: {error.strerror}", "give a run's JSON") from None
     except (ValueError, RecursionError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from csv import Error as CsvError
@@ -16,6 +17,7 @@ from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
 from inferbench.face.asked import find, listed, refuse_many
 from inferbench.face.verb import verb
+from inferbench.files import read_text
 from inferbench.model.choice import BEST, choose
 from inferbench.model.operators import OpResult, cost_rows, product_rows
 from inferbench.num import Array
@@ -135,10 +137,9 @@ def _numbers(values: float | Sequence[float] | str, name: str) -> Array:
 def _read_csv(path: Path, kind: Kind) -> tuple[dict[str, Array], list[str] | None]:
     """Read shapes; every bad cell is named with its line."""
     try:
-        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            reader = read_csv(file)
-            head = [name.strip() for name in next(reader, [])]
-            body = [row for row in reader if row]
+        reader = read_csv(io.StringIO(read_text(path), newline=""))
+        head = [name.strip() for name in next(reader, [])]
+        body = [row for row in reader if row]
     except CsvError as error:
         found = f"can't be read: {error}"
         raise InferBenchError.of_argument("csv", found, "save it as a plain CSV file", str(path)) from None

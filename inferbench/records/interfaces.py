@@ -313,8 +313,7 @@ class PowerModel(Owned, ABC):
     """Turns action counts and time into joules. Never sees formulas of an architecture.
 
     Attributes:
-        fidelity: Among those that accept a chip, the highest serves it; a stranger's serves others' chips only
-            where no package of record has one.
+        fidelity: Among those that accept a chip, the highest serves it, those of packages of record first.
         figures: Attrs class of what readings of power may fix: a stack's `[power.<name>]`.
         architectures: Types of chips it is made for; empty for all.
     """

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from inferbench.errors import Fault, InferBenchError
+from inferbench.files import read_text
 from inferbench.serving.requests import Requests
 
 __all__ = ["read_trace"]
@@ -49,7 +50,7 @@ def read_trace(path: str | Path, most: int | None = None) -> Requests:
     """
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8-sig", errors="replace")
+        text = read_text(file)
     except OSError as error:
         raise InferBenchError.at(str(path), f"can't be read: {error.strerror}", "give a trace") from None
     reader = _mooncake if text.lstrip()[:1] == "{" else _azure

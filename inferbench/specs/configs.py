@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from inferbench.errors import InferBenchError
+from inferbench.files import read_text
 from inferbench.records.interfaces import Workload
 from inferbench.records.network import Network
 from inferbench.specs.assemble import assembled_network
@@ -36,7 +37,7 @@ def read_config_file(path: str) -> dict[str, Any]:
 
 def _json_object(path: str) -> dict[str, Any]:
     try:
-        config = json.loads(Path(path).read_text(encoding="utf-8-sig", errors="replace"))
+        config = json.loads(read_text(path))
     except OSError as error:
         raise InferBenchError.at(
             path, f"can't be read: {error.strerror}", "give the path of a Hugging Face config.json"

@@ -363,3 +363,31 @@ def test_a_table_has_no_million_rows(toy_cli):
     )
     assert (code, out) == (2, "")
     assert "40,000 points are too many for a table of run" in err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "pipe.toml", "toy-net/decode"),
+        ("run", "toy-chip", "pipe.toml/decode"),
+        ("run", "toy-chip", "pipe.json/decode"),
+        with_run("--stack", "pipe.toml"),
+        ("run", "toy-chip", "toy-net/decode", "--scenario", "pipe.toml"),
+        ("op", "toy-chip", "gemm", "--csv", "pipe.toml"),
+        ("simulate", "toy-chip", "toy-net", "--trace", "pipe.toml"),
+        ("explain", "pipe.toml", "pipe.json"),
+        ("validate", "pipe.toml"),
+        ("query", "pipe.toml", "select 1"),
+        ("check", "pipe.toml"),
+    ],
+    ids=" ".join,
+)
+def test_nobody_waits_for_a_named_pipe(toy_cli, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pipe.toml", "pipe.json"):
+        os.mkfifo(name)
+    code, out, err = toy_cli(*command)
+    assert (code, out) == (2, "")
+    assert "pipe" in err
+    assert "is a bug" not in err

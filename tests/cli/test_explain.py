@@ -129,6 +129,33 @@ def test_what_is_missing_is_said(cli, arguments, said):
     assert said in err
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--batch", "1,2"), "--batch: 2 points are given, and one time was measured"),
+        (("--precision", "bf16,fp8"), "--precision: 2 points are given, and one time was measured"),
+        (("--row", "2"), "--row 2: changes nothing where a system and its measured time are given"),
+        (("--result", "3"), "--result 3: changes nothing where a system and its measured time are given"),
+        (("--chip", "h200"), "--chip h200: changes nothing where a system and its measured time are given"),
+    ],
+)
+def test_what_would_change_nothing_is_refused(cli, more, said):
+    code, out, err = cli("explain", "h100", "llama3-8b/decode", "--measured", "8.4ms", *more)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"inferbench: {said}\n")
+
+
+@pytest.mark.parametrize(
+    "more", [("--measured", "8 ms"), ("--option", "kv=false"), ("--ignore-capacity",), ("--reserve", "5%")]
+)
+def test_a_run_that_was_written_takes_no_option_of_another(cli, tmp_path, more):
+    path = tmp_path / "run.json"
+    path.write_text("{}")
+    code, _, err = cli("explain", str(path), str(path), *more)
+    assert code == 2
+    assert "changes nothing beside a run that was written" in err
+
+
 def test_validate_reads_files_and_lists_what_is_not_scored(cli, tmp_path):
     pytest.importorskip("inferbench_importers")
     table = tmp_path / "table.csv"

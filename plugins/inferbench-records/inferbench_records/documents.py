@@ -127,6 +127,8 @@ def read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST:
             raise ib.InferBenchError.at(where, "is larger than 64 MiB", "a record is a few hundred kilobytes")
+        if path.is_fifo() and not where.startswith(("/dev/", "/proc/")):  # nobody may be writing to it
+            raise ib.InferBenchError.at(where, "is a pipe", "write it to a file first")
         document = json.loads(path.read_text("utf-8"), parse_constant=_refuse)
     except OSError as error:
         raise ib.InferBenchError.at(
