@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 
-__all__ = ["all_visible", "short", "visible"]
+__all__ = ["all_visible", "escaped", "short", "visible"]
 
 # Controls (ESC begins a terminal's commands), marks that turn the direction of writing, what has no width,
 # half surrogates, and the invisible tags beyond the basic plane. Tabs and line feeds stay.
@@ -28,6 +29,16 @@ def visible(text: str) -> str:
 def all_visible(texts: Iterable[str]) -> tuple[str, ...]:
     """The same for several texts."""
     return tuple(visible(text) for text in texts)
+
+
+def escaped(text: str) -> str:
+    """Write the same characters of a JSON text as JSON escapes, which any reader turns back.
+
+    Example:
+        >>> escaped('{"a": "\\u202egnp"}')
+        '{"a": "\\\\u202egnp"}'
+    """
+    return _HIDDEN.sub(lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def short(text: str, most: int = 40) -> str:

@@ -12,9 +12,10 @@ import rich_click
 
 from inferbench.cli import common
 from inferbench.cli.audit import LAW as CLAIMS
-from inferbench.cli.badge import badge
+from inferbench.cli.badge import badge, is_badge
 from inferbench.cli.bundle import Bundle, unpacked
 from inferbench.cli.trials import LIMIT, Trial, tried
+from inferbench.files import refuse_existing
 from inferbench.report.model import Cell, Next, Report, Table
 from inferbench.testing.laws import LAWS, Finding, Verdict
 
@@ -23,7 +24,12 @@ __all__ = ["command"]
 
 @click.command("check", cls=rich_click.RichCommand)
 @click.argument("target", default=".")
-@click.option("--badge", "picture", metavar="FILE.svg", help="Write a badge that says how many laws hold.")
+@click.option(
+    "--badge",
+    "picture",
+    metavar="FILE.svg",
+    help="Write a badge that says how many laws hold; one that is there is replaced.",
+)
 @click.option(
     "--limit",
     default=LIMIT,
@@ -47,6 +53,8 @@ def command(
 
     The exit code is 1 if a law is broken, 0 if all hold or are only in doubt.
     """
+    if picture is not None and not is_badge(Path(picture)):
+        refuse_existing(picture, common.forced(ctx), "badge")
     with tempfile.TemporaryDirectory() as folder:
         bundle = unpacked(target, Path(folder))
         trial = tried(bundle.target, path=bundle.path, claims=bundle.claims, limit=limit)

@@ -71,6 +71,8 @@ def _values(text: str) -> list[object]:
             raise _Broken("values are nested too deeply", len(found)) from None
         except json.JSONDecodeError as error:
             raise _Broken(_said(text, error), len(found)) from None
+        except ValueError as error:  # a number of thousands of digits
+            raise _Broken(f"{error}".partition(";")[0], len(found)) from None
         found.append(value)
     return found
 

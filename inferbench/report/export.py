@@ -75,7 +75,7 @@ def _headline(table: Table) -> str:
 
 def _markdown_text(report: Report, width: int) -> str:
     return "\n".join(line for table in report.tables for line in _markdown(table)) + (
-        f"\nNext: `{report.after}`\n" if report.next else ""
+        f"\nNext: {_code(report.after)}\n" if report.next else ""
     )
 
 
@@ -193,6 +193,13 @@ def _parquet(report: Report, width: int) -> bytes:
     stream = io.BytesIO()
     pq.write_table(pa.table(columns), stream)
     return stream.getvalue()
+
+
+def _code(text: str) -> str:
+    """A span of Markdown in which nothing acts: its marks are longer than any inside, and it is one line."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    marks, space = "`" * (longest + 1), " " if longest else ""
+    return f"{marks}{space}{text.replace(chr(10), chr(0x240A))}{space}{marks}"
 
 
 def _text(value: Any) -> str:

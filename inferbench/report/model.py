@@ -90,7 +90,7 @@ class Next:
         """
         given = options if self.program == PROGRAM else ()
         head = [self.program, *given, self.command] if self.command else []
-        words = shlex.join([*head, *self.arguments])
+        words = visible(shlex.join([*head, *self.arguments]))
         return " ".join(part for part in ("" if self.command else "the same with", words, self.why) if part)
 
     def __str__(self) -> str:

@@ -11,7 +11,7 @@ from inferbench.records.interfaces import Renderer
 from inferbench.report.export import EXPORTS
 from inferbench.report.model import Cell, Report, Table
 from inferbench.report.notes import footnotes, marked, numbered
-from inferbench.text import visible
+from inferbench.text import escaped, visible
 
 __all__ = ["RENDERERS", "footnotes", "split_columns"]
 
@@ -177,14 +177,14 @@ def _style(cell: Cell) -> str:
 def _json_text(report: Report, width: int) -> str:
     """Indented for reading, compact where there are so many rows that nobody reads them."""
     indent = None if len(report.rows) > 1000 else 2
-    return json.dumps(dict(report.data), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+    return escaped(json.dumps(dict(report.data), indent=indent, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def _csv_text(report: Report, width: int) -> str:
     buffer = io.StringIO()
     columns = list(dict.fromkeys(key for row in report.rows for key in row))
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow(map(_inert, columns))
     if all(len(row) == len(columns) for row in report.rows):
         writer.writerows([_inert(value) for value in row.values()] for row in report.rows)
     else:
@@ -192,7 +192,8 @@ def _csv_text(report: Report, width: int) -> str:
     return buffer.getvalue()
 
 
-_FORMULA = re.compile(r"[=+\-@\t\r|](?![\d.,]*(?:[eE][+-]?\d+)?$)")
+# Wide forms are read as the narrow ones where people write in Chinese, Japanese or Korean.
+_FORMULA = re.compile(r"[=+\-@\t\r\n|＝＋－＠](?![\d.,]*(?:[eE][+-]?\d+)?$)")
 
 
 def _inert(value: object) -> object:

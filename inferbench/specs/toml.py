@@ -56,8 +56,8 @@ def read_toml(text: bytes, where: str) -> tuple[dict[str, Any], str]:
 
     try:
         return tomli.loads(text.decode("utf-8-sig")), hashlib.sha256(text).hexdigest()
-    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InferBenchError.at(where, f"not valid TOML: {error}", "fix the line named above") from None
+    except ValueError as error:  # of TOML, of UTF-8, or a number of thousands of digits
+        raise InferBenchError.at(where, f"not valid TOML: {error}", "fix what is named above") from None
     except RecursionError as error:
         found = f"nested too deeply for TOML: {error}"
         raise InferBenchError.at(

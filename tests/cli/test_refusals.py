@@ -7,9 +7,11 @@ from __future__ import annotations
 import pytest
 
 import inferbench as ib
+from inferbench.cli.badge import badge, is_badge
 from inferbench.errors import InferBenchError
 from inferbench.records.host import Host
 from inferbench.records.stack import Domain, Fit, Stack
+from inferbench.testing.laws import Verdict
 
 REAL = pytest.mark.needs_plugins("chips/b200", "networks/llama3-8b")
 RUN = ("run", "toy-chip", "toy-net/decode", "--scenario", "toy")
@@ -167,3 +169,14 @@ def test_a_search_that_ends_before_memory_does_says_so(cli, system, ended):
     code, out, _ = cli("run", system, "resnet-50/forward", "--batch", "max")
     assert code == 0
     assert ("the search for the largest batch ends at 1,048,576" in out) is ended
+
+
+def test_a_badge_replaces_no_other_file(cli, tmp_path):
+    mine = tmp_path / "mine.svg"
+    mine.write_text("<svg>mine</svg>")
+    code, out, err = cli("check", "inferbench-core", "--badge", str(mine))
+    assert (code, out) == (2, "")
+    assert f"--badge {mine}: is there already" in err
+    assert mine.read_text() == "<svg>mine</svg>"
+    mine.write_text(badge(Verdict("x", (), ())))
+    assert is_badge(mine)

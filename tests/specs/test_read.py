@@ -38,6 +38,7 @@ def test_a_table_is_read_like_a_file():
     ("text", "message"),
     [
         (b"title = ", "rack.toml: not valid TOML: "),
+        (b"chips = " + b"9" * 5000, "rack.toml: not valid TOML: Exceeds the limit"),
         (b'titel = "A"', "rack.toml: titel: unknown key\n  did you mean 'title'?"),
         (b'title = "A"\npower = "1 TB"', 'rack.toml: power: "1 TB" is a capacity; a power is written like'),
         (b'title = "A"\npower = "1 kW [x]"', "rack.toml: power: source 'x' is not among [sources]"),

@@ -104,7 +104,7 @@ def _specs(document: Mapping[str, Any], known: ib.Registry) -> Iterator[Differen
 def _parsed(text: str, key: str) -> Any:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # of TOML, or a number of thousands of digits
         raise ib.InferBenchError.at(f"specs.{key}", f"is no TOML: {error}", "make the record again") from None
 
 
