@@ -22,6 +22,7 @@ from inferbench.records.run import Metric
 from inferbench.records.scenario import Scenario, Suite
 from inferbench.records.stack import IDEAL, Stack
 from inferbench.records.time_model import TimeModel
+from inferbench.text import visible
 
 __all__ = ["ANY", "BROUGHT", "KINDS", "expanded", "unknown"]
 
@@ -48,6 +49,8 @@ KINDS: dict[str, tuple[type | None, str]] = {
     "plots": (Plot, "plot"),
     "commands": (None, "command"),
 }
+_APART = " \t\n/,"
+"""What parts names from each other, or from what follows them."""
 ANY = "*"
 """In the table `[systems]` of the aliases: the node of every chip that stands in none of its own."""
 BROUGHT: dict[str, tuple[Any, ...]] = {
@@ -72,13 +75,23 @@ def expanded(kind: str, record: Any, owner: str, version: str) -> Iterator[Entry
     if hasattr(record, "iterdir") and hasattr(record, "joinpath"):
         for file in sorted(record.iterdir(), key=lambda f: f.name):
             if file.name.endswith(".toml"):
-                yield Entry(file.name.removesuffix(".toml"), owner, version, file=file)
+                yield Entry(_typed(file.name.removesuffix(".toml"), singular), owner, version, file=file)
     elif expected is not None and not isinstance(record, expected):
         raise TypeError(f"expected {expected.__name__}, got {type(record).__name__} ({record!r:.60})")
     elif getattr(record, "name", None) is None:
         raise TypeError(f"this {singular} has no name: {record!r:.60}")
     else:
-        yield Entry(str(record.name), owner, version, shielded(kind, record, owner))
+        name, title = _typed(record.name, singular), getattr(record, "title", "")
+        if not isinstance(title, str):
+            raise TypeError(f"the title of the {singular} '{name}' is no text: {title!r:.60}")
+        yield Entry(name, owner, version, shielded(kind, record, owner))
+
+
+def _typed(name: Any, singular: str) -> str:
+    """A name, which people type in one word and read."""
+    if not isinstance(name, str) or not name or name != visible(name) or set(name) & set(_APART):
+        raise TypeError(f"the name of a {singular} is no word that can be typed: {name!r:.60}")
+    return name
 
 
 def unknown(kind: str, name: str, installed: list[str], problems: int) -> InferBenchError:

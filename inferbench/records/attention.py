@@ -9,6 +9,7 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
+from inferbench.errors import InferBenchError
 from inferbench.num import Numeric
 from inferbench.records.op import Bytes, Collective, Op
 from inferbench.records.system import Layout
@@ -58,6 +59,12 @@ class Attention(Op):
     ring: Numeric = 1.0
 
     divides: ClassVar[Mapping[str, tuple[str, ...]]] = {"heads": ("heads", "kv_heads")}
+
+    def __attrs_post_init__(self) -> None:
+        Op.__attrs_post_init__(self)
+        if type(self.heads) is float and type(self.kv_heads) is float and self.heads < self.kv_heads:
+            found = f"{self.kv_heads:g} is more than the {self.heads:g} query heads"
+            raise InferBenchError.at(f"attention {self.name}: kv_heads", found, "query heads share KV heads")
 
     @cached_property
     def useful(self) -> Numeric:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import attrs
 
-from inferbench.errors import raise_if
+from inferbench.errors import Fault, raise_if
 from inferbench.records.facts import Fact, Source
 from inferbench.records.node import Node
 from inferbench.records.rules import broken, known_formats
@@ -196,6 +196,12 @@ class Chip:
     origin: str = ""
 
     def __attrs_post_init__(self) -> None:
+        tables = {name: getattr(self, name) for name in ("peak", "memory", "interconnect", "facts")}
+        raise_if(
+            Fault(f"{self.name}: {name}", f"{value!r:.40} is no table", "give a dictionary by name")
+            for name, value in tables.items()
+            if not isinstance(value, Mapping)
+        )
         faults = [*broken(self), *known_formats(self.peak)]
         if attrs.has(type(self.architecture)):
             faults += broken(self.architecture, "architecture")

@@ -75,7 +75,7 @@ def _fine(value: Any, hint: Any, least: int) -> bool:
         return ends is not None and (value != value or ends[0] <= value <= ends[1])
     if type(value) is int and hint is int:
         return least <= value <= sys.maxsize
-    if not value and isinstance(value, Mapping):
+    if isinstance(value, Mapping) and not value:
         return True
     return _is_record(typing.cast(Hashable, type(value))) and not _rules(typing.cast(Hashable, type(value)))
 

@@ -208,6 +208,20 @@ def test_a_record_without_a_name_is_told(registry, plugin):
     assert only(registry).message.startswith("TypeError: this architecture has no name: <")
 
 
+@pytest.mark.parametrize("name", ["", " ", "a b", "a/b", "a,b", "a\n", "\x1b[2J", "\u202egnp", 3])
+def test_a_name_that_nobody_can_type_is_told(registry, plugin, name):
+    odd = ib.Metric(name, "odd", "s", "lower", lambda run: run.seconds)
+    load(registry, "e", plugin(inferbench_metrics=lambda: iter([odd])))
+    assert registry.names("metrics") == []
+    assert only(registry).message.startswith("TypeError: the name of a metric is no word that can be typed: ")
+
+
+def test_a_title_that_is_no_text_is_told(registry, plugin):
+    odd = ib.Metric("odd", None, "s", "lower", lambda run: run.seconds)
+    load(registry, "e", plugin(inferbench_metrics=lambda: iter([odd])))
+    assert only(registry).message == "TypeError: the title of the metric 'odd' is no text: None"
+
+
 def test_hook_wrappers_are_refused(registry):
     from types import ModuleType
 

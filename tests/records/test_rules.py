@@ -14,7 +14,7 @@ from inferbench.records.attention import Attention
 from inferbench.records.chip import Chip, Link, MemoryLevel, Power, Price, Silicon
 from inferbench.records.kinds import op_kind
 from inferbench.records.network import Network
-from inferbench.records.op import Gemm
+from inferbench.records.op import Collective, Gemm
 from inferbench.records.precision import Precision
 from inferbench.records.rules import Ruled, obey
 from inferbench.records.scenario import Scenario
@@ -61,6 +61,9 @@ class Params:
             {"interconnect": {"scale_up": Link("ring", 1e11, size=0)}},
             "interconnect.scale_up.size: 0 is",
         ),
+        ({"peak": [1e15]}, "peak: [1000000000000000.0] is no table"),
+        ({"memory": None}, "memory: None is no table"),
+        ({"peak": {"bf16": np.array([1e15, 2e15])}}, "peak.bf16: array([1.e+15, 2.e+15]) is no number"),
         ({"silicon": Silicon(year=0)}, "silicon.year: 0 is out of range"),
         ({"silicon": Silicon(node=-4e-9)}, "silicon.node: -4e-09 is negative"),
     ],
@@ -132,6 +135,29 @@ def test_operators_refuse_what_gives_negative_time():
             qk_dim=64.0,
             v_dim=64.0,
         )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"collective": "gossip"}, "collective c: collective: unknown collective 'gossip'"),
+        ({"collective": "all_reduc"}, "collective c: collective: unknown collective 'all_reduc'"),
+        ({"group": 0}, "collective c: group: 0 is out of range"),
+        ({"stride": -2}, "collective c: group: -2 is out of range"),
+        ({"payload": -1.0}, "collective c: payload: -1 is out of range"),
+    ],
+)
+def test_a_collective_that_cannot_be(given, said):
+    fine = {"collective": "all_reduce", "payload": 1.0, "group": 8}
+    with pytest.raises(InferBenchError) as caught:
+        Collective(name="c", precision=Precision.of(["bf16"]), **(fine | given))
+    assert str(caught.value).startswith(said)
+
+
+def test_attention_has_no_more_kv_heads_than_query_heads():
+    widths = {"queries": 1.0, "keys": 2.0, "pairs": 2.0, "qk_dim": 64.0, "v_dim": 64.0}
+    with pytest.raises(InferBenchError, match="kv_heads: 8 is more than the 2 query heads"):
+        Attention(name="a", precision=Precision.of(["bf16"]), batch=1.0, heads=2.0, kv_heads=8.0, **widths)
 
 
 @pytest.mark.parametrize(
