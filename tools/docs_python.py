@@ -54,7 +54,7 @@ def entries(lines: list[str]) -> Iterator[str]:
 
 def described(text: str) -> Iterator[str]:
     """A docstring as Markdown."""
-    parts = split(text)
+    parts = split(re.sub(r"\.\. versionadded:: (\S+)", r"Since version \1 of the core.", text))
     yield from _dedented(parts.pop(""))
     for name, lines in parts.items():
         yield ""

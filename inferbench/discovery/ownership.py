@@ -17,14 +17,14 @@ from typing import Any
 
 import attrs
 
-from inferbench._version import DISTRIBUTION, __version__
+from inferbench._version import DISTRIBUTION
 from inferbench.discovery.entries import Entry, Problem
 from inferbench.errors import suggest
 from inferbench.specs import toml
+from inferbench.specs.versions import newer
 
 __all__ = ["Choice", "Trust", "named", "namesake", "needs_newer_core", "packages", "settled", "trust"]
 
-_BOUND = re.compile(r"(>=|~=|==|>)\s*(\d+(?:\.\d+)*)")
 _NAME, _VERSION = (re.compile(rf"^{field}: *(.+)$", re.MULTILINE) for field in ("Name", "Version"))
 _WANTS = re.compile(rf"^Requires-Dist: *{DISTRIBUTION}(?:\[[^]]*\])?(?![\w-])(.*)$", re.MULTILINE)
 
@@ -93,10 +93,6 @@ def settled(hook: str, first: Entry | None, second: Entry) -> tuple[Entry, Probl
     return first, Problem(second.owner, hook, message, f"rename it in {second.owner}; {stays}")
 
 
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
-
-
 def named(distribution: Any) -> tuple[str, str]:
     """Name and version of a distribution, from the head of its metadata: reading all of it as mail takes
     twenty times as long, at every start.
@@ -115,12 +111,8 @@ def named(distribution: Any) -> tuple[str, str]:
 def needs_newer_core(distribution: Distribution) -> str:
     """The lowest version of the core that a distribution asks for, if this core is older; empty otherwise."""
     for wanted in _WANTS.findall(distribution.read_text("METADATA") or ""):
-        for sign, bound in _BOUND.findall(wanted):
-            lowest, ours = _version(bound), _version(__version__)
-            wide = max(len(lowest), len(ours))
-            low, have = (part + (0,) * (wide - len(part)) for part in (lowest, ours))
-            if have < low or (sign == ">" and have == low):
-                return f"{sign}{bound}"
+        if bound := newer(wanted):
+            return bound
     return ""
 
 

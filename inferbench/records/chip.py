@@ -162,6 +162,8 @@ def _copies(level: MemoryLevel) -> bool:
 class Chip:
     """A chip as its maker describes it. NaN marks a figure nobody published; `facts` says why.
 
+    .. versionadded:: 0.1
+
     Attributes:
         name: The spec's file stem; how users write it.
         title: How screens write it.

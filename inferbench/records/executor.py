@@ -59,6 +59,8 @@ class ExecutorOptions:
 class Executor:
     """A way to run many chunks.
 
+    .. versionadded:: 0.1
+
     Attributes:
         name: As given to `--executor`.
         title: What screens say.

@@ -221,6 +221,8 @@ class Figure:
 class Plot:
     """A kind of picture: what must be computed for it, and how the answer becomes a figure.
 
+    .. versionadded:: 0.1
+
     Attributes:
         name: As given to `inferbench plot`.
         title: What it shows, in one line.

@@ -71,6 +71,8 @@ class Phase:
 class Workload(Owned, ABC):
     """A generator of operator graphs: network + phase + point -> the whole model, unsharded. Knows no
     chip.
+
+    .. versionadded:: 0.1
     """
 
     name: ClassVar[str]
@@ -151,6 +153,8 @@ class Architecture(Owned, ABC):
     A subclass writes a method per operator kind it models (`def gemm(self, op, site) -> Cost`); kinds it
     does not know are lowered to primitives and their costs added. A subclass that models no primitive at all
     is a roofline.
+
+    .. versionadded:: 0.1
 
     Example:
         >>> import inferbench as ib
@@ -248,9 +252,7 @@ class Architecture(Owned, ABC):
         return Cost(busy={**compute, **site.memory_time(op)}, actions={"ops": op.useful, **moved})
 
     def remarks(self, chip: Chip, tuning: Any) -> Iterable[str]:
-        """Yield what a reader of any result of this architecture must know: what is left out, what is
-        estimated.
-        """
+        """Yield what a reader of any of its results must know: what is left out, what is estimated."""
         return ()
 
     def refit(self, stack: str) -> Mapping[str, float] | None:
@@ -272,10 +274,8 @@ class Architecture(Owned, ABC):
             UnsupportedOp: The kind is impossible here, or is neither modelled nor lowers.
         """
         if op.kind in self.impossible:
-            raise UnsupportedOp.at(
-                f"{self.name}: {op.name}",
-                f"'{op.kind}' is impossible on {self.title}: {self.impossible[op.kind]}",
-            )
+            found = f"'{op.kind}' is impossible on {self.title}: {self.impossible[op.kind]}"
+            raise UnsupportedOp.at(f"{self.name}: {op.name}", found)
         method: Coster | None = getattr(self, op.kind, None)
         if method is not None:
             return method(op, site)
@@ -283,26 +283,25 @@ class Architecture(Owned, ABC):
             return self.roofline(op, site)
         parts = tuple(op.lower())
         if parts == (op,):
-            raise UnsupportedOp.at(
-                f"{self.name}: {op.name}",
-                f"operators of kind '{op.kind}' are not modelled and do not lower to primitives",
-                f"give {type(self).__name__} a method `{op.kind}(self, op, site)`, or {type(op).__name__} a"
-                " `lower`",
-            )
+            found = f"operators of kind '{op.kind}' are not modelled and do not lower to primitives"
+            mine, theirs = type(self).__name__, type(op).__name__
+            remedy = f"give {mine} a method `{op.kind}(self, op, site)`, or {theirs} a `lower`"
+            raise UnsupportedOp.at(f"{self.name}: {op.name}", found, remedy)
         return add([(self.cost(part, site), part.repeat) for part in parts])
 
 
 class Fabric(Owned, ABC):
-    """How a group of chips communicates: switch, ring, torus, mesh, dragonfly."""
+    """How a group of chips communicates: switch, ring, torus, mesh, dragonfly.
+
+    .. versionadded:: 0.1
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
 
     @abstractmethod
     def cost(self, collective: Collective, link: Link, layout: Layout) -> Cost:
-        """Cost one collective: `busy["network"]` for bytes, `exposed` for latency,
-        `actions["bytes.network"]`.
-        """
+        """Cost one collective: bytes in `busy["network"]` and in `actions`, latency in `exposed`."""
 
     def remarks(self, link: Link) -> Iterable[str]:
         """Yield what a reader of any result on this link must know: a latency that is assumed."""
@@ -311,6 +310,8 @@ class Fabric(Owned, ABC):
 
 class PowerModel(Owned, ABC):
     """Turns action counts and time into joules. Never sees formulas of an architecture.
+
+    .. versionadded:: 0.1
 
     Attributes:
         fidelity: Among those that accept a chip, the highest serves it, those of packages of record first.
@@ -381,6 +382,8 @@ class PowerModel(Owned, ABC):
 @attrs.frozen
 class Renderer:
     """A way to write a report.
+
+    .. versionadded:: 0.1
 
     Attributes:
         name: As given to `--format`.

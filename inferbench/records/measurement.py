@@ -121,6 +121,8 @@ class Measurement:
 class Importer:
     """Reads one file format.
 
+    .. versionadded:: 0.1
+
     Attributes:
         name: As given to `--importer`.
         title: What it reads.

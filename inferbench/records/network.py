@@ -35,6 +35,8 @@ class Published:
 class Network:
     """Hyper-parameters, typed by the workload plugin that reads them.
 
+    .. versionadded:: 0.1
+
     Attributes:
         name: The spec's file stem, or the path of a Hugging Face `config.json`.
         title: How screens write it.

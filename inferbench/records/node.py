@@ -20,6 +20,8 @@ NAN = math.nan
 class Node:
     """A server or a rack as it is sold, seen from the wall: `wall = fixed + factor x watts of its boards`.
 
+    .. versionadded:: 0.1
+
     Attributes:
         name: The spec's file stem.
         title: How screens write it.

@@ -16,6 +16,8 @@ __all__ = ["PublishedTable"]
 class PublishedTable:
     """A table of published measurements, to be read by an importer.
 
+    .. versionadded:: 0.1
+
     Attributes:
         name: Its name; as a file it is called `<name>.csv`.
         title: What it holds.

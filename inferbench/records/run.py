@@ -320,6 +320,8 @@ Whose = Literal[
 class Metric:
     """A figure of merit computed from a finished run.
 
+    .. versionadded:: 0.1
+
     Attributes:
         name: Key in JSON, the unit in it: `joules_per_token`.
         title: Row label: `energy per token`.
@@ -329,14 +331,12 @@ class Metric:
         why: Run to the reason where it is NaN everywhere; empty if it is known.
         applies: Whether a run can have it at all: a prefill has no time per output token.
         order: Place among the rows; 200 and above only with `-v`.
-        shown_in: Screens that show it without `-v`, of `SCREENS`. JSON and CSV have all
-            metrics.
+        shown_in: Screens of `SCREENS` that show it without `-v`. JSON and CSV have all metrics.
         kind: `number`, `fraction` (shown in per cent) or `text`.
         interval: Whose error it has under a fitted stack: the step's time, its power or its energy, at the
             chips or at the wall; `rate` is per time, `per_energy` per energy. Such a metric is followed by
             `<name>_low` and `<name>_high` in JSON.
-        spec_range: Run to low and high factor of what it takes from ranges in specs (a price), beside the
-            interval; None: nothing.
+        spec_range: Run to low and high factor of ranges in specs (a price), beside the interval; or None.
         role: What scores over a space take it for, of `ROLES`.
         chain: Which chain of formulas `run --explain` prints for it; None: none.
     """

@@ -84,6 +84,8 @@ _LACKING: Mapping[Term, str] = {
 class Scenario(Ruled):
     """What an hour costs beside the chip.
 
+    .. versionadded:: 0.1
+
     Attributes:
         depreciation: Time over which the purchase price is written off, linearly.
         electricity: US dollars per kWh.
@@ -323,7 +325,10 @@ class SuiteSpace:
 
 @attrs.frozen(kw_only=True)
 class Suite:
-    """A named list of workload points that everyone runs alike, and the space that judges flexibility."""
+    """A named list of workload points that everyone runs alike, and the space that judges flexibility.
+
+    .. versionadded:: 0.1
+    """
 
     name: str
     title: str

@@ -53,6 +53,8 @@ class Stack(Ruled):
     precision's name, for attention the width of the KV cache (`attention.generation.kv8`), the compute
     format, then any. Engines likewise: `memory.hbm`, then `memory`.
 
+    .. versionadded:: 0.1
+
     Attributes:
         name: How users write it.
         architectures: Architecture types it applies to; empty for all.

@@ -43,6 +43,8 @@ class TimeModel(Owned, ABC):
 
     A stack names its model in `[time] model`; the other keys of `[time]` are read as `figures`.
 
+    .. versionadded:: 0.1
+
     Attributes:
         name: As stacks write it.
         title: One line.

@@ -22,6 +22,7 @@ from inferbench.records.facts import Basis, Fact, Source
 from inferbench.records.kernel_tables import Engines, is_by_kernel, marker, of_action
 from inferbench.records.rules import least_of
 from inferbench.specs.by_kernel import read_by_kernel
+from inferbench.specs.versions import CORE, refuse_newer
 from inferbench.specs.written import Entry, example, hint_example, join, number, span, written_like
 from inferbench.units import Least, Range, Unit, parse
 
@@ -47,15 +48,15 @@ class Walked:
 
 
 def read_toml(text: bytes, where: str) -> tuple[dict[str, Any], str]:
-    """Parse TOML and hash it.
+    """Parse TOML and hash it. `core`, in any file, is the range of versions of the core that it is for.
 
     Raises:
-        InferBenchError: A syntax error, with line and column.
+        InferBenchError: A syntax error, with line and column; a file of a newer core.
     """
     import tomli
 
     try:
-        return tomli.loads(text.decode("utf-8-sig")), hashlib.sha256(text).hexdigest()
+        raw = tomli.loads(text.decode("utf-8-sig"))
     except ValueError as error:  # of TOML, of UTF-8, or a number of thousands of digits
         raise InferBenchError.at(where, f"not valid TOML: {error}", "fix what is named above") from None
     except RecursionError as error:
@@ -63,6 +64,9 @@ def read_toml(text: bytes, where: str) -> tuple[dict[str, Any], str]:
         raise InferBenchError.at(
             where, found, "write tables below each other, not inside each other"
         ) from None
+    if CORE in raw:
+        refuse_newer(raw.pop(CORE), where)
+    return raw, hashlib.sha256(text).hexdigest()
 
 
 def walk(

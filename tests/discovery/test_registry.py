@@ -219,6 +219,7 @@ def test_a_name_that_nobody_can_type_is_told(registry, plugin, name):
 def test_a_title_that_is_no_text_is_told(registry, plugin):
     odd = ib.Metric("odd", None, "s", "lower", lambda run: run.seconds)
     load(registry, "e", plugin(inferbench_metrics=lambda: iter([odd])))
+    assert registry.names("metrics") == []
     assert only(registry).message == "TypeError: the title of the metric 'odd' is no text: None"
 
 
@@ -503,3 +504,9 @@ def test_a_plugin_that_loads_in_time_is_not_mentioned(monkeypatch):
         pass
     time.sleep(0.4)
     assert said.getvalue() == ""
+
+
+@pytest.mark.parametrize("kind", [kind for kind, (record, _) in KINDS.items() if record is not None])
+def test_hooks_and_records_say_since_which_version_they_are_there(kind):
+    for thing in (getattr(hookspecs, f"inferbench_{kind}"), KINDS[kind][0]):
+        assert re.search(r"\.\. versionadded:: \d+\.\d+", thing.__doc__), thing

@@ -30,6 +30,10 @@ sheet = { title = "Sheet", basis = "datasheet" }
     assert (rack.title, rack.power, rack.chips) == ("A rack", 40e3, 8)
 
 
+def test_a_file_for_this_core_is_read():
+    assert ib.read_spec(b'core = ">=0.1,<9"\ntitle = "A rack"\npower = "1 kW"', Rack, "rack.toml").chips == 8
+
+
 def test_a_table_is_read_like_a_file():
     assert ib.read_spec({"title": "A rack", "power": "1 kW"}, Rack, "rack").power == 1e3
 
@@ -39,6 +43,13 @@ def test_a_table_is_read_like_a_file():
     [
         (b"title = ", "rack.toml: not valid TOML: "),
         (b"chips = " + b"9" * 5000, "rack.toml: not valid TOML: Exceeds the limit"),
+        (
+            b'core = ">=9.1"\nwings = 2',
+            "rack.toml: it was written for inferbench-core >=9.1, and this is "
+            f"{ib.__version__}\n  update inferbench-core, or take an older file",
+        ),
+        (b"core = 3", "rack.toml: core: 3 is no range of versions"),
+        (b'core = ">=' + b"9" * 5000 + b'"', "rack.toml: it was written for inferbench-core >=9"),
         (b'titel = "A"', "rack.toml: titel: unknown key\n  did you mean 'title'?"),
         (b'title = "A"\npower = "1 TB"', 'rack.toml: power: "1 TB" is a capacity; a power is written like'),
         (b'title = "A"\npower = "1 kW [x]"', "rack.toml: power: source 'x' is not among [sources]"),
