@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from inferbench.discovery.entries import FILE
@@ -87,13 +88,16 @@ def _owned(entry: Entry) -> Row:
 
 
 def _asked(chip: Chip, registry: Registry) -> tuple[Network | None, str, str]:
-    """Network, phase and format by which software for a chip is chosen."""
+    """Network, phase and format by which software for a chip is chosen; no network where none can be read."""
     if SUITE not in registry.entries("suites"):
         return None, "decode", "fp8"
     point = registry.get("suites", SUITE).points[0]
-    known = point.network in registry.entries("networks")
+    network = None
+    if point.network in registry.entries("networks"):
+        with suppress(InferBenchError):  # its workload is another package's
+            network = registry.network(point.network)
     own = own_formats([point.precision], chip, registry)[0][0]
-    return (registry.network(point.network) if known else None), point.phase, own
+    return network, point.phase, own
 
 
 def _known(value: float) -> float | None:

@@ -71,6 +71,20 @@ class TestAudit:
         assert what == "claims-are-possible: 'claim 1'"
         assert "unknown chip" in why
 
+    def test_power_has_no_bound(self, tmp_path):
+        path = written(tmp_path, (1, ""))
+        path.write_text(path.read_text().replace("tokens_per_s_per_user", "power_w"))
+        verdict = audit(installed(), OWNER, path)
+        assert (verdict.findings, verdict.passed) == ((), ())
+        ((_, why),) = verdict.missing
+        assert why == "power_w has no bound: slow software draws less"
+
+    def test_an_energy_below_the_bound_is_doubted(self, tmp_path):
+        path = written(tmp_path, (1e-6, ""))
+        path.write_text(path.read_text().replace("tokens_per_s_per_user", "joules_per_token"))
+        (found,) = audit(installed(), OWNER, path).findings
+        assert found.state == "doubtful"
+
     @pytest.mark.slow
     def test_check_shows_every_verdict(self, tmp_path, capsys, monkeypatch):
         monkeypatch.setenv("COLUMNS", "120")

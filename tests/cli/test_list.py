@@ -105,3 +105,12 @@ def test_a_stack_says_on_what_and_how_well(cli):
     assert found["trtllm-1.3-b200"]["software_version"] == "1.3"
     assert 0.01 < found["trtllm-1.3-b200"]["error"] < 0.2
     assert (found["ideal"]["rows"], found["ideal"]["error"]) == (0, None)
+
+
+@pytest.mark.needs_plugins(*CHIP)
+def test_a_package_that_is_left_out_costs_only_what_needs_it(cli, monkeypatch):
+    """Without any workload the chips of an architecture that is there are listed still."""
+    monkeypatch.setenv("INFERBENCH_PLUGINS", "specs,simt")
+    found = entries(cli, "chips")
+    assert "b200" in found
+    assert "groq-lpu" not in found
