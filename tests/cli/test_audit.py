@@ -104,6 +104,11 @@ class TestAudit:
         ("value = 400", "valu = 400", "claims.toml: claim 1.valu: no key of a claim"),
         ("value = 400\n", "", "claims.toml: claim 1.value: it is missing"),
         ("value = 400", "value = '400'", "'400' is no number"),
+        ("value = 400", "value = true", "True is no number"),
+        ("value = 400", "value = nan", "nan is no number"),
+        ("value = 400", "value = -inf", "-inf is no number"),
+        ('system = "b200"', "system = 3", "claim 1.system: 3 is no text"),
+        ('says = "claim 1"', "says = []", r"claim 1.says: \[\] is no text"),
     ],
 )
 def test_a_faulty_file_is_told_with_its_place(tmp_path, old, new, said):
