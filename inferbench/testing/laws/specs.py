@@ -8,7 +8,7 @@ from typing import Any
 
 from inferbench.discovery.ownership import Trust, trust
 from inferbench.errors import InferBenchError
-from inferbench.records.chip import Chip
+from inferbench.records.chip import Chip, Link
 from inferbench.records.interfaces import Architecture
 from inferbench.testing.laws.law import Broken, Subject, law
 from inferbench.units import Range, show
@@ -244,6 +244,7 @@ def memory_fits_on_the_die(subject: Subject) -> Iterator[Broken]:
                 )
 
 
+UNLINKED = Link("none", math.nan)
 RATIOS: tuple[tuple[str, str, Callable[[Chip], float], float], ...] = (
     (
         "price.purchase",
@@ -258,7 +259,25 @@ RATIOS: tuple[tuple[str, str, Callable[[Chip], float], float], ...] = (
         lambda c: c.memory["hbm"].bandwidth / c.memory["hbm"].capacity if "hbm" in c.memory else math.nan,
         2.0,
     ),
+    ("power.tdp", "W at most", lambda c: c.power.tdp, 4.0),
+    (
+        "power.tdp",
+        "J per operation of the fastest format, at the TDP",
+        lambda c: c.power.tdp / max(c.peak.values(), default=math.nan),
+        4.0,
+    ),
+    ("power.idle", "of the TDP when idle", lambda c: c.power.idle / c.power.tdp, 4.0),
+    ("silicon.area", "m2 of dies", lambda c: c.silicon.area, 4.0),
+    ("silicon.node", "m of process", lambda c: c.silicon.node, 2.0),
+    ("silicon.year", "years after 2000", lambda c: (c.silicon.year or math.nan) - 2000, 2.0),
+    ("price.rental.on_demand", "dollars an hour", lambda c: c.price.rental.on_demand.mid, 4.0),
+    ("interconnect.scale_up.bandwidth", "B/s to other chips", lambda c: _link(c).bandwidth, 4.0),
+    ("interconnect.scale_up.latency", "s to other chips", lambda c: _link(c).latency, 10.0),
 )
+
+
+def _link(chip: Chip) -> Link:
+    return chip.interconnect.get("scale_up", UNLINKED)
 
 
 def _of_record(subject: Subject) -> list[Chip]:
@@ -276,7 +295,9 @@ def _of_record(subject: Subject) -> list[Chip]:
 
 @law("chips", doubt=True)
 def figures_fit_those_of_record(subject: Subject) -> Iterator[Broken]:
-    """Price per memory and per die, and HBM's bandwidth per capacity, lie near the chips of record."""
+    """Price, power, dies, links, year, and HBM's bandwidth per capacity lie near those of the chips of record;
+    a figure in another unit does not.
+    """
     chip: Chip = subject.record
     for path, what, ratio, leeway in RATIOS:
         mine = ratio(chip)
