@@ -198,10 +198,11 @@ def _read(text: str, hint: Any, where: str) -> tuple[Any, Fact]:
     """Read a number with the unit of its type, or a whole one."""
     kind, unit = typing.get_args(hint)[:2]
     if isinstance(unit, Least):
-        if not text.strip().isdigit() or int(text) < unit.value:
+        digits = f"{text}".strip()
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 16) or int(digits) < unit.value:
             wanted = f"write a whole number of at least {unit.value}"
-            raise InferBenchError.at(where, f"'{text}' does not fit", wanted)
-        return int(text), Fact("", int(text), note=GIVEN)
+            raise InferBenchError.at(where, f"'{digits:.40}' does not fit", wanted)
+        return int(digits), Fact("", int(digits), note=GIVEN)
     assert isinstance(unit, Unit)
     try:
         number = parse(text, unit)

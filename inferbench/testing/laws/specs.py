@@ -295,7 +295,7 @@ def _of_record(subject: Subject) -> list[Chip]:
 
 @law("chips", doubt=True)
 def figures_fit_those_of_record(subject: Subject) -> Iterator[Broken]:
-    """Price, power, dies, links, year, and HBM's bandwidth per capacity lie near those of the chips of record;
+    """Price, power, dies, links, year, and HBM's bandwidth per capacity lie near those of chips of record;
     a figure in another unit does not.
     """
     chip: Chip = subject.record
