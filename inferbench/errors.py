@@ -189,7 +189,7 @@ class _Blamed:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, Exception | SystemExit) and not isinstance(error, InferBenchError):
+        if error is not None and not isinstance(error, PASSED):
             raise blame(self.where, error) from error
 
 
@@ -206,6 +206,8 @@ def blamed_on(where: str) -> AbstractContextManager[None]:
     return _Blamed(where)
 
 
+PASSED = (InferBenchError, KeyboardInterrupt, GeneratorExit)
+"""What passes a guard of a plugin's code: our own errors, the user's, and the end of a generator."""
 _PACKAGE = re.compile(r"(inferbench[_-](?!file_)[a-z0-9_-]+)[.:]")
 """A distribution or its module, as the place of a fault begins with it; not a single file."""
 
@@ -225,6 +227,19 @@ def blame(where: str, error: BaseException) -> PluginError:
     if package := _PACKAGE.match(where):
         remedy += f"; --disable {package[1].replace('_', '-')} leaves the package out"
     return PluginError([Fault(where, f"{type(error).__name__}: {error}", remedy)])
+
+
+def complaint(error: BaseException, whose: str) -> str:
+    """What a validator says; of an exception that is no complaint also whose code it comes from.
+
+    Example:
+        >>> complaint(ValueError("no rack holds more"), "acme: Rack")
+        'no rack holds more'
+        >>> complaint(IndexError("3"), "acme: Rack")
+        'acme: Rack: IndexError: 3'
+    """
+    said = isinstance(error, ValueError | TypeError | KeyError | AttributeError)
+    return f"{error}" if said else f"{whose}: {type(error).__name__}: {error}"
 
 
 def suggest(word: str, known: Iterable[str], models: bool = True) -> str:

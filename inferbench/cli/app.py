@@ -137,7 +137,9 @@ def _run(given: list[str], debug: bool) -> int:
         if debug:
             raise
         return _say(f"{error.filename or 'file'}: {error.strerror or error}")
-    except Exception as error:
+    except SystemExit:
+        raise
+    except BaseException as error:  # a plugin's own kind may be no Exception
         if debug:
             raise
         return _say(

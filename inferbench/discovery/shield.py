@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from inferbench.errors import InferBenchError, blame
+from inferbench.errors import PASSED, blame
 from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Workload
 from inferbench.records.owned import Owned, own
 from inferbench.records.time_model import TimeModel
@@ -81,9 +81,9 @@ def _method(method: FunctionType) -> Callable[..., Any]:
     def guarded(self: Any, *given: Any, **named: Any) -> Any:
         try:
             found = method(self, *given, **named)
-        except InferBenchError:
+        except PASSED:
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise blame(_place(self, method), error) from error
         return _items(found, _place(self, method)) if isinstance(found, GeneratorType) else found
 
@@ -100,9 +100,9 @@ def _function(call: Callable[..., Any], where: str) -> Callable[..., Any]:
     def guarded(*given: Any, **named: Any) -> Any:
         try:
             return call(*given, **named)
-        except InferBenchError:
+        except PASSED:
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise blame(where, error) from error
 
     return guarded
@@ -112,7 +112,7 @@ def _items(found: Any, where: str) -> Any:
     """What a generator yields; it fails where it is read."""
     try:
         yield from found
-    except InferBenchError:
+    except PASSED:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise blame(where, error) from error

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from inferbench.discovery.registry import Registry
-from inferbench.errors import Fault, InferBenchError, suggest
+from inferbench.errors import PASSED, Fault, InferBenchError, suggest
 from inferbench.files import refuse_stream
 from inferbench.records.measurement import Importer, Measurement
 from inferbench.records.typed import typed
@@ -105,7 +105,9 @@ def _choose(file: Path, head: str, registry: Registry) -> Importer:
         one: Importer = registry.get("importers", name)
         try:
             why = one.sniff(file, head)
-        except (Exception, SystemExit) as error:  # a broken importer costs only itself
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # a broken importer costs only itself
             why = f"it failed while looking ({type(error).__name__}: {error})"
         if not why:
             return one
@@ -126,9 +128,9 @@ def _choose(file: Path, head: str, registry: Registry) -> Importer:
 def _read(importer: Importer, file: Path) -> Iterable[Measurement]:
     try:
         return list(importer.read(file))
-    except InferBenchError:
+    except PASSED:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise InferBenchError.at(
             str(file),
             f"the importer '{importer.name}' failed: {type(error).__name__}: {error}",

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from inferbench.errors import InferBenchError
+from inferbench.errors import PASSED, InferBenchError
 from inferbench.files import read_text
 from inferbench.records.interfaces import Workload
 from inferbench.records.network import Network
@@ -91,8 +91,11 @@ def _ask(workload: Workload, config: Mapping[str, object], path: str) -> Mapping
             attrs.evolve(fault, where=fault.where.replace("config.json", path, 1)) for fault in error.faults
         )
         raise InferBenchError(named) from None
-    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
-        said = f"the workload '{workload.name}' can't read it: {type(error).__name__}: {error}"
+    except PASSED:
+        raise
+    except BaseException as error:
+        whose = f"the workload '{workload.name}' of {type(workload).__module__.partition('.')[0]}"
+        said = f"{whose} can't read it: {type(error).__name__}: {error}"
         raise InferBenchError.at(
             path, said, "take the complete config.json that the network was published with"
         ) from error

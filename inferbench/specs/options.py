@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from inferbench.errors import InferBenchError
+from inferbench.errors import InferBenchError, blamed_on
 from inferbench.records.chip import Chip
 from inferbench.records.interfaces import Architecture, PowerModel, Workload
 from inferbench.records.stack import Stack
@@ -19,7 +19,10 @@ __all__ = ["figures_of", "power_under", "read_option", "structured", "structured
 
 def structured(workload: Workload, options: Mapping[str, object]) -> Any:
     """Type a workload's options; unknown names are refused with the closest spelling."""
-    return _typed(options, workload.options, f"options of {workload.name}") if options else workload.options()
+    if options:
+        return _typed(options, workload.options, f"options of {workload.name}")
+    with blamed_on(f"{type(workload).__module__}: {workload.name}.options"):
+        return workload.options()
 
 
 class Remembers(Protocol):
@@ -42,7 +45,8 @@ def structured_tuning(architecture: Architecture, stack: Stack, kept: Remembers 
     """
     table = stack.tuning.get(architecture.name)
     if not table:
-        return architecture.tuning()
+        with blamed_on(f"{type(architecture).__module__}: {architecture.name}.tuning"):
+            return architecture.tuning()
     where = f"{stack.origin or stack.name}: tuning.{architecture.name}"
     return _remembered(table, architecture.tuning, where, kept)
 

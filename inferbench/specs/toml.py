@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 
 import attrs
 
-from inferbench.errors import MOST_TOLD, Fault, InferBenchError, suggest
+from inferbench.errors import MOST_TOLD, PASSED, Fault, InferBenchError, blame, complaint, suggest
 from inferbench.records.facts import Basis, Fact, Source
 from inferbench.records.kernel_tables import Engines, is_by_kernel, marker, of_action
 from inferbench.records.rules import least_of
@@ -104,11 +104,12 @@ def structure(values: Mapping[str, Any], cls: type, where: str, path: str = "") 
     """
     from cattrs import ClassValidationError, transform_error
 
+    whose = f"{cls.__module__}: {cls.__qualname__}"
     try:
         return _converter().structure(values, cls)
     except ClassValidationError as error:
         faults = []
-        for line in transform_error(error, format_exception=lambda exc, _: str(exc)):
+        for line in transform_error(error, format_exception=lambda exc, _: complaint(exc, whose)):
             message, _, at = line.rpartition(" @ ")
             found, _, remedy = message.partition("\n")
             key = re.sub(r"\['?([^\]']+)'?\]", r".\1", at.removeprefix("$")).strip(".")
@@ -116,6 +117,10 @@ def structure(values: Mapping[str, Any], cls: type, where: str, path: str = "") 
                 Fault(f"{where}: {'.'.join(p for p in (path, key) if p)}".rstrip(": "), found, remedy)
             )
         raise InferBenchError(faults) from None
+    except PASSED:
+        raise
+    except BaseException as error:
+        raise blame(whose, error) from error
 
 
 @cache

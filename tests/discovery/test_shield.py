@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-RAISES = ("1 / 0", "raise SystemExit(3)", "[][7]", "raise RuntimeError('no licence')")
+OWN = "raise type('Own', (BaseException,), {})('no licence')"
+RAISES = ("1 / 0", "raise SystemExit(3)", "[][7]", "raise RuntimeError('no licence')", OWN)
 
 CHIP = """
 import numpy as np

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 import inferbench as ib
+from inferbench.specs.configs import network_from_config
 
 
 @ib.frozen
@@ -70,3 +71,39 @@ def test_all_faults_are_told_at_once():
         "rack.toml: power",
         "rack.toml: chips",
     ]
+
+
+ENDS = [
+    IndexError("boom"),
+    RuntimeError("boom"),
+    SystemExit("boom"),
+    type("Own", (BaseException,), {})("boom"),
+]
+
+
+@pytest.mark.parametrize("error", ENDS, ids=lambda error: type(error).__name__)
+def test_what_a_stranger_s_record_raises_names_it(error):
+    @ib.frozen
+    class Crashing:
+        title: str
+
+        def __attrs_post_init__(self):
+            raise error
+
+    with pytest.raises(ib.InferBenchError) as caught:
+        ib.read_spec(b'title = "x"', Crashing, "rack.toml")
+    assert f"Crashing: {type(error).__name__}: boom" in str(caught.value)
+
+
+@pytest.mark.parametrize("error", ENDS, ids=lambda error: type(error).__name__)
+def test_what_a_reader_of_configs_raises_names_it(error):
+    class Reader:
+        name = "reader"
+
+        def read_config(self, config):
+            raise error
+
+    with pytest.raises(ib.InferBenchError) as caught:
+        network_from_config({"model_type": "x"}, "config.json", [Reader()])
+    said = f"config.json: the workload 'reader' of {__name__.partition('.')[0]} can't read it: "
+    assert str(caught.value).startswith(f"{said}{type(error).__name__}: boom")
