@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import zipfile
-from importlib.metadata import PackageNotFoundError, distribution
+import zlib
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import attrs
 from inferbench._version import DISTRIBUTION
 from inferbench.discovery.registry import installed
 from inferbench.errors import InferBenchError, suggest
-from inferbench.files import read, refuse_stream
+from inferbench.files import read, read_text, refuse_stream
 from inferbench.specs import toml
 
 __all__ = ["Bundle", "unpacked"]
 
 GROUP = "inferbench"
+BUILD = "build it: uv build, or python -m build"
+LARGEST = 1 << 30
+"""Bytes that a wheel may unpack to."""
 CLAIMS = "claims.toml"
 """What a package tells customers: `[[claim]]` tables, held against the bound."""
 
@@ -66,7 +70,16 @@ def unpacked(target: str, folder: Path) -> Bundle:
         known = sorted({owner for owner, _ in installed().plugins.values()} | {DISTRIBUTION})
         remedy = suggest(target, known) or "give a folder with pyproject.toml, a wheel, a .toml or a .py file"
         raise InferBenchError.at(target, "no such file, folder or installed package", remedy) from None
+    if found.name != DISTRIBUTION:
+        _refuse_without_plugin(found, target)
     return Bundle(found.name, f"{found.name} {found.version}")
+
+
+def _refuse_without_plugin(found: Distribution, where: str) -> None:
+    """Refuse a distribution of which no law could be broken."""
+    if not found.entry_points.select(group=GROUP):
+        remedy = f'add [project.entry-points.{GROUP}] with a line like my-chip = "inferbench_my_chip"'
+        raise InferBenchError.at(where, f"it names no entry point in the group '{GROUP}'", remedy)
 
 
 def _project(home: Path, folder: Path) -> Bundle:
@@ -105,15 +118,17 @@ def _metadata(table: dict[str, Any], name: str, version: str) -> str:
 def _wheel(path: Path, folder: Path) -> Bundle:
     try:
         with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > LARGEST:
+                found = f"unpacks to more than {LARGEST >> 30} GiB"
+                raise InferBenchError.at(str(path), found, "give the wheel of a plugin")
             archive.extractall(folder)
-    except zipfile.BadZipFile:
-        raise InferBenchError.at(
-            str(path), "it is no wheel", "build it: uv build, or python -m build"
-        ) from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError):
+        raise InferBenchError.at(str(path), "it is no wheel", BUILD) from None
     infos = sorted(folder.glob("*.dist-info"))
-    if not infos:
-        raise InferBenchError.at(str(path), "it has no metadata", "build it: uv build, or python -m build")
+    if not infos or not (infos[0] / "METADATA").is_file():
+        raise InferBenchError.at(str(path), "it has no metadata", BUILD)
+    _refuse_without_plugin(Distribution.at(infos[0]), str(path))
     name = infos[0].name.removesuffix(".dist-info").rpartition("-")[0]
-    said = re.search(r"^Name: *(\S+)", (infos[0] / "METADATA").read_text("utf-8"), re.MULTILINE)
+    said = re.search(r"^Name: *(\S+)", read_text(infos[0] / "METADATA"), re.MULTILINE)
     claims = tuple(str(file) for file in sorted(folder.rglob(CLAIMS)))
     return Bundle(said[1] if said else name, path.name, (str(folder),), claims=claims)
