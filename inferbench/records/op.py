@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from inferbench.errors import InferBenchError, suggest
+from inferbench.errors import InferBenchError
 from inferbench.num import Numeric, ceil_div
 from inferbench.records.precision import Precision
 from inferbench.records.system import Layout
@@ -20,7 +20,6 @@ from inferbench.records.system import Layout
 __all__ = ["Bytes", "Collective", "Elementwise", "Gemm", "Move", "Op", "Reduce", "ROLES"]
 
 Role = Literal["weights", "state", "inputs", "outputs"]
-COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send")
 ROLES: tuple[Role, ...] = ("weights", "state", "inputs", "outputs")
 
 
@@ -373,10 +372,6 @@ class Collective(Op):
 
     def __attrs_post_init__(self) -> None:
         Op.__attrs_post_init__(self)
-        if self.collective not in COLLECTIVES:
-            remedy = suggest(self.collective, COLLECTIVES) or f"known are {', '.join(COLLECTIVES)}"
-            place = f"collective {self.name}: collective"
-            raise InferBenchError.at(place, f"unknown collective '{self.collective}'", remedy)
         if self.group < 1 or self.stride < 1:
             found = f"{min(self.group, self.stride)} is out of range"
             wanted = "a group and its stride are whole numbers of at least 1"
