@@ -152,7 +152,7 @@ def inferbench_fabrics() -> Iterable[Fabric]:
 @hookspec
 def inferbench_power_models() -> Iterable[PowerModel]:
     """Yield models that turn action counts and time into joules; the one of highest fidelity that accepts a
-    chip serves it, those of packages of record first.
+    chip serves it. Those of packages of record come first.
 
     .. versionadded:: 0.1
     """
