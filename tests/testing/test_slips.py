@@ -16,7 +16,7 @@ SLIPS = {
     "milliwatts": ("power.idle", {"power.idle": "70 mW"}),
     "square metres": ("silicon.area", {"silicon.area": "814 m2"}),
     "micrometres": ("silicon.node", {"silicon.node": "4 um"}),
-    "another century": ("silicon.year", {"silicon.year": 1998}),
+    "another century": ("silicon.year", {"silicon.year": "1998"}),
     "dollars for thousands": ("price.purchase", {"price.purchase": "30 USD"}),
     "dollars a month": ("price.rental.on_demand", {"price.rental.on_demand": "2000 USD/h"}),
     "terabytes": ("interconnect.scale_up.bandwidth", {"interconnect.scale_up.bandwidth": "450 TB/s"}),
