@@ -203,17 +203,19 @@ def test_an_architecture_without_a_chip_is_tried_on_round_figures():
     assert {"parts-are-numbers", "nothing-beats-the-roofline"} <= broken
 
 
+@attrs.frozen
+class Wants:
+    units: int
+
+
+class Wanting(Negative):
+    params = Wants
+
+
 def test_an_architecture_whose_table_has_no_defaults_needs_a_chip():
-    @attrs.frozen
-    class Wants:
-        units: int
-
-    class Wanting(Negative):
-        params = Wants
-
     verdict = verdict_of(Wanting())
     assert not verdict.findings
-    assert ("parts-are-numbers: architectures/negative") in {what for what, _ in verdict.missing}
+    assert "parts-are-numbers: architectures/negative" in {what for what, _ in verdict.missing}
 
 
 def test_a_badge_counts_what_could_not_be_judged():
