@@ -126,7 +126,7 @@ def said(hint: object, many: bool = False) -> str:
 
     Example:
         >>> said(str | Sequence[str] | None), said(Mapping[str, float])
-        ('text, a list of texts or None', 'a dictionary')
+        ('text, a list of texts or None', 'a dictionary of numbers')
     """
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
@@ -135,7 +135,7 @@ def said(hint: object, many: bool = False) -> str:
     if origin is Sequence:
         return f"a list of {said(inner[0], many=True)}"
     if origin is Mapping:
-        return "a dictionary"
+        return "a dictionary" if inner[1] in (Any, object) else f"a dictionary of {said(inner[1], many=True)}"
     if origin is Callable:
         return "a function"
     own = _name(hint)

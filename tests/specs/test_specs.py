@@ -160,7 +160,7 @@ def test_ranges(text, low, high):
             'title = "X1"\n',
             'title = "X1\n',
             (
-                "x1.toml: not valid TOML: Illegal character '\\n' (at line 1, column 12)\n  fix the line"
+                "x1.toml: not valid TOML: Illegal character '\\n' (at line 1, column 12)\n  fix what is"
                 " named above"
             ),
         ),
