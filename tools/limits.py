@@ -61,9 +61,8 @@ def _forget_peak() -> None:
 
 def peak() -> float:
     """The most memory that this process has had of late, megabytes; 0 where nobody counts."""
-    status = Path(
-        "/proc/self/status"
-    )  # `resource` would begin with the peak of the process that started this
+    # `resource` would begin with the peak of the process that started this one.
+    status = Path("/proc/self/status")
     if status.exists():
         lines = status.read_text().splitlines()
         return next((int(line.split()[1]) / 2**10 for line in lines if line.startswith("VmHWM:")), 0.0)
