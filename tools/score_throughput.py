@@ -59,15 +59,13 @@ def rows(registry: Registry) -> Iterator[Measurement]:
     """Rows of throughput with every request queued, as closed loops of as many users as requests."""
     with tempfile.TemporaryDirectory() as folder:
         for m in read_rows(registry.get("tables", TABLE).write(Path(folder)), registry):
-            if not str(m.extra.get("batch_kind", "")).startswith("all requests queued"):
-                continue
+            if not (m.queueing and m.tokens_per_s > 0.0 and "concurrency" not in m.axes):
+                continue  # a closed loop, or no rate
             name = m.precision.split()[0]
             many = float(REQUESTS[int(m.axes["context"]), int(m.axes["output"])])
             axes = {**m.axes, "concurrency": many, "requests": many}
             extra = {**m.extra, "kv_dtype": m.extra.get("kv_precision", "")}
-            yield attrs.evolve(
-                m, axes=axes, extra=extra, precision=FORMATS[name], phase="generate", queueing=True
-            )
+            yield attrs.evolve(m, axes=axes, extra=extra, precision=FORMATS[name])
 
 
 def settings(s: Situation, prompt: float, output: float) -> tuple[float, float]:
@@ -104,7 +102,7 @@ def score(m: Measurement, registry: Registry) -> Seen | None:
         s.network.name,
         s.precision,
         (m.axes["context"], m.axes["output"]),
-        float(m.extra["tokens_per_s"]),
+        m.tokens_per_s,
         found.tokens_per_s,
         s.stack.name,
         found.batch,
