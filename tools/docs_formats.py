@@ -204,6 +204,7 @@ def how(text: str, page_name: str) -> str:
 
 
 CHIP = """A chip is datasheet facts, and nothing that was fitted. The file's stem is the chip's name.
+A file that is `based_on` another chip has a title and what differs.
 """
 CHIP_TYPES = """The table `[architecture]` has a key `type`, the name of an architecture. Its other keys
 belong to that architecture:

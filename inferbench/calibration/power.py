@@ -31,7 +31,7 @@ from inferbench.records.interfaces import PowerModel
 from inferbench.records.measurement import Condition, Measurement
 from inferbench.records.system import System
 from inferbench.specs.figures import STEADY, targets
-from inferbench.specs.toml import structure
+from inferbench.specs.structure import structure
 
 __all__ = ["PowerFit", "Reading", "declared", "fit_power", "readings_of"]
 

@@ -13,6 +13,7 @@ from inferbench.records.interfaces import Architecture, Workload
 from inferbench.records.stack import Stack
 from inferbench.records.time_model import TimeModel
 from inferbench.specs import assemble
+from inferbench.specs.assemble_chip import chip_from
 from inferbench.specs.assemble_stack import stack_from
 
 __all__ = ["FILES", "Known", "parsed", "recalled"]
@@ -30,6 +31,9 @@ class Known(Protocol):
 
     warnings: list[Fault]
     kept: Kept | None
+
+    def chip_file(self, name: str) -> bytes:
+        """The file of a chip by name."""
 
     def architecture(self, name: str) -> Architecture:
         """An architecture by name."""
@@ -58,7 +62,7 @@ def parsed(kind: str, entry: Entry, registry: Known) -> Any:
     text, where = entry.file.read_bytes(), f"{entry.file.name}"
     if kind == "chips":
         warn = registry.warnings.append
-        return assemble.chip_from(text, entry.name, where, registry.architecture, warn)
+        return chip_from(text, entry.name, where, registry.architecture, warn, registry.chip_file)
     if kind == "networks":
         return assemble.network_from(text, entry.name, where, registry.workload)
     if kind == "stacks":

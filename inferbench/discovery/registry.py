@@ -23,7 +23,7 @@ from inferbench.discovery.kinds import ANY, BROUGHT, KINDS, unknown
 from inferbench.discovery.loading import Plugins, untold
 from inferbench.discovery.ownership import Trust, trust
 from inferbench.discovery.parsing import FILES, recalled
-from inferbench.errors import Fault
+from inferbench.errors import Fault, InferBenchError
 from inferbench.records.chip import Chip
 from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Workload
 from inferbench.records.network import Network
@@ -33,6 +33,7 @@ from inferbench.records.stack import Stack
 from inferbench.records.time_model import TimeModel
 from inferbench.records.typed import typed
 from inferbench.specs import assemble
+from inferbench.specs.assemble_chip import chip_from
 from inferbench.specs.assemble_stack import UnknownTimeModel, stack_from
 from inferbench.specs.configs import network_from_config, read_config_file
 from inferbench.specs.heads import Headed
@@ -246,8 +247,23 @@ class Registry(Plugins):
         """Return a chip by name or alias, or from the path of a TOML file."""
         if name.endswith(".toml") and name not in self.entries("chips"):
             text, stem = spec_file(name), Path(name).stem
-            return assemble.chip_from(text, stem, name, self.architecture, self.warnings.append)
+            return chip_from(text, stem, name, self.architecture, self.warnings.append, self.chip_file)
         return self.get("chips", name)  # type: ignore[no-any-return]
+
+    def chip_file(self, name: str) -> bytes:
+        """The file of an installed chip, which another may be based on.
+
+        Raises:
+            InferBenchError: Unknown name; a chip without a file.
+        """
+        ours = self.alias("chips", name)
+        entry = self.entry("chips", name) or self.entry("chips", ours)
+        if entry is None:
+            raise unknown("chips", name, self.names("chips"), len(self.problems))
+        if entry.file is None:
+            found = f"'{name}' is made by code of {entry.owner}: it has no file"
+            raise InferBenchError.at(f"chips/{name}", found, "name a chip that has one")
+        return entry.file.read_bytes()  # type: ignore[no-any-return]
 
     @typed
     def network(self, name: str) -> Network:

@@ -4,7 +4,6 @@ reason.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import platform
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from inferbench._version import DISTRIBUTION, __version__
+from inferbench.discovery.hashes import spec_hashes
 from inferbench.discovery.registry import Registry
 from inferbench.model.intervals import factors
 from inferbench.model.outside import outside_at
@@ -39,20 +39,19 @@ def document(runs: Iterable[Run], metrics: list[Metric], registry: Registry) -> 
 def provenance(runs: list[Run], registry: Registry) -> dict[str, Any]:
     """Packages with versions, the hash of every spec the runs rest on, and what was changed of them."""
     packages = {DISTRIBUTION: __version__, **dict(sorted(registry.plugins.values()))}
-    specs: dict[str, str] = {}
-    for run in runs:
+    named = (
+        (kind, name)
+        for run in runs
         for kind, name in (
             ("chips", run.system.chip.name),
             ("networks", run.network.name),
             ("stacks", run.stack.name),
-        ):
-            entry = registry.entries(kind).get(name)
-            if entry is not None and entry.file is not None:
-                specs[f"{kind}/{name}"] = "sha256:" + hashlib.sha256(entry.file.read_bytes()).hexdigest()
+        )
+    )
     return {
         "inferbench": __version__,
         "packages": packages,
-        "specs": specs,
+        "specs": spec_hashes(registry, named),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scenario": next((run.scenario.name for run in runs if run.scenario), None),

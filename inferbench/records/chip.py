@@ -174,6 +174,7 @@ class Chip:
         interconnect: `scale_up` and `scale_out` links.
         node: The server it usually sits in; None where no package describes one.
         facts: Key path to `Fact`, for every number and every missing number.
+        based_on: The chip whose figures stand where its file has none; empty where it has all.
 
     Example:
         >>> import inferbench
@@ -196,6 +197,7 @@ class Chip:
     facts: Mapping[str, Fact] = attrs.field(factory=dict, eq=False)
     note: str = ""
     origin: str = ""
+    based_on: str = ""
 
     def __attrs_post_init__(self) -> None:
         tables = {name: getattr(self, name) for name in ("peak", "memory", "interconnect", "facts")}
@@ -258,6 +260,7 @@ class ChipFile:
     title: str
     vendor: str
     note: str = ""
+    based_on: str = ""
     source: str = ""
     sources: Mapping[str, Source] = attrs.field(factory=dict)
     architecture: Mapping[str, Any]

@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
 
 from inferbench.errors import Fault, InferBenchError, raise_if, suggest
-from inferbench.records.chip import Chip, ChipFile
 from inferbench.records.network import Network, NetworkFile
 from inferbench.records.node import Node, NodeFile
 from inferbench.records.precision import FORMATS, PrecisionName
 from inferbench.records.scenario import Scenario, ScenarioFile, Suite, SuiteFile
 from inferbench.specs.ranges import axis_fault
-from inferbench.specs.toml import Find, Walked, read_toml, structure, walk
+from inferbench.specs.structure import structure
+from inferbench.specs.toml import Find, Walked, read_toml, walk
 
 __all__ = [
     "assembled_network",
-    "chip_from",
     "network_from",
     "node_from",
     "scenario_from",
     "suite_from",
+    "walk_typed",
 ]
 
 
-def _typed(
-    raw: Mapping[str, Any], section: str, where: str, find: Find, walked: Walked
+def walk_typed(
+    raw: Mapping[str, Any], section: str, where: str, find: Find, walked: Walked, partial: bool = False
 ) -> tuple[str, Any, Walked]:
-    """Walk `[architecture]` or `[network]` along the class of the plugin that `type` names."""
+    """Walk `[architecture]` or `[network]` along the class of the plugin that `type` names.
+
+    Args:
+        raw: The file.
+        section: Which of the two.
+        where: How messages call the file.
+        find: The plugin by name.
+        walked: The file but for this table.
+        partial: Whether keys of the table may be absent, since another file has them.
+
+    Raises:
+        InferBenchError: No such table or plugin, with what was wrong with the rest of the file.
+    """
     table = raw.get(section, {})
     faults = list(walked.faults)
     if section not in raw or not isinstance(table, Mapping):
@@ -46,85 +57,16 @@ def _typed(
         named = (attrs.evolve(fault, where=f"{where}: {section}.type = '{kind}'") for fault in error.faults)
         raise InferBenchError([*faults, *named]) from None
     rest = {key: value for key, value in table.items() if key != "type"}
-    inner = walk(rest, plugin.params, where, sources=walked.sources, default=walked.default, path=section)
-    return kind, plugin, inner
-
-
-def chip_from(text: bytes, name: str, where: str, find: Find, warn: Callable[[Fault], None]) -> Chip:
-    """Build a chip.
-
-    Args:
-        text: The file.
-        name: Its stem.
-        where: How messages call it.
-        find: Architecture plugin by name.
-        warn: Takes doubts that are no errors: a peak that looks sparse.
-
-    Raises:
-        InferBenchError: With every fault of the file.
-    """
-    raw, _ = read_toml(text, where)
-    outer = walk(raw, ChipFile, where)
-    kind, plugin, inner = _typed(raw, "architecture", where, find, outer)
-    faults = [*outer.faults, *inner.faults]
-    faults += [
-        Fault(
-            f"{where}: peak.{key}",
-            "unknown number format",
-            suggest(key, FORMATS, models=False) or f"known: {', '.join(FORMATS)}",
-        )
-        for key in outer.values.get("peak", {})
-        if key not in FORMATS
-    ]
-    if outer.values.get("memory") == {}:
-        faults.append(
-            Fault(f"{where}: memory", "no memory level", "add at least one, for example [memory.hbm]")
-        )
-    raise_if(faults)
-    file: ChipFile = structure(outer.values, ChipFile, where)
-    chip = Chip(
-        name=name,
-        title=file.title,
-        vendor=file.vendor,
-        architecture_type=kind,
-        architecture=structure(inner.values, plugin.params, where, "architecture"),
-        peak=file.peak,
-        memory=file.memory,
-        interconnect=file.interconnect,
-        power=file.power,
-        price=file.price,
-        silicon=file.silicon,
-        facts={**outer.facts, **inner.facts},
-        note=file.note,
-        origin=where,
+    inner = walk(
+        rest,
+        plugin.params,
+        where,
+        sources=walked.sources,
+        default=walked.default,
+        path=section,
+        partial=partial,
     )
-    for doubt in peak_doubts(chip, where):
-        warn(doubt)
-    return chip
-
-
-def peak_doubts(chip: Chip, where: str) -> Iterable[Fault]:
-    """Yield doubts about peaks: dense figures of 8 bits are between one and about two times those of 16."""
-    base = chip.peak.get("bf16", chip.peak.get("fp16", math.nan))
-    for key in ("fp8", "int8"):
-        peak = chip.peak.get(key, math.nan)
-        noted = bool(chip.facts.get(f"peak.{key}") and chip.facts[f"peak.{key}"].note)
-        if peak > 2.2 * base and not noted:
-            yield Fault(
-                f"{where}: peak.{key}",
-                f"{peak / base:.2g} times the 16-bit peak looks like a sparse figure; peaks are dense",
-                "give the dense peak, or a `note` that explains it",
-            )
-        elif peak < base and not noted:
-            yield Fault(
-                f"{where}: peak.{key}", "below the 16-bit peak", "check it, or add a `note` that explains it"
-            )
-        elif peak == base and not noted:
-            yield Fault(
-                f"{where}: peak.{key}",
-                "equal to the 16-bit peak",
-                "add a `note` that says so, or leave it out: the tool falls back by itself",
-            )
+    return kind, plugin, inner
 
 
 def network_from(text: bytes, name: str, where: str, find: Find) -> Network:
@@ -140,7 +82,7 @@ def assembled_network(raw: Mapping[str, Any], name: str, where: str, find: Find)
         InferBenchError: With every fault of the table.
     """
     outer = walk(raw, NetworkFile, where)
-    kind, plugin, inner = _typed(raw, "network", where, find, outer)
+    kind, plugin, inner = walk_typed(raw, "network", where, find, outer)
     raise_if([*outer.faults, *inner.faults, *_format_faults(outer.values, where)])
     file: NetworkFile = structure(outer.values, NetworkFile, where)
     return Network(

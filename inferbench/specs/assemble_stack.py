@@ -15,7 +15,8 @@ from inferbench.records.roofline import ROOFLINE
 from inferbench.records.stack import Stack, StackFile
 from inferbench.records.time_model import TimeModel
 from inferbench.specs.stack_keys import key_faults
-from inferbench.specs.toml import Find, Walked, read_toml, structure, walk
+from inferbench.specs.structure import structure
+from inferbench.specs.toml import Find, Walked, read_toml, walk
 
 __all__ = ["UnknownTimeModel", "core_model", "energies_alone", "family_of", "stack_from"]
 

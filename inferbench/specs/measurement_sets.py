@@ -12,7 +12,8 @@ from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.facts import Source
 from inferbench.records.measurement import Boundary, Condition, Measurement
 from inferbench.specs.plausible import faults as faults_of
-from inferbench.specs.toml import read_toml, structure, walk
+from inferbench.specs.structure import structure
+from inferbench.specs.toml import read_toml, walk
 
 __all__ = ["MeasurementSet", "set_from"]
 

@@ -12,7 +12,8 @@ from inferbench.errors import InferBenchError, blamed_on
 from inferbench.records.chip import Chip
 from inferbench.records.interfaces import Architecture, PowerModel, Workload
 from inferbench.records.stack import Stack
-from inferbench.specs.toml import structure, walk
+from inferbench.specs.structure import structure
+from inferbench.specs.toml import walk
 
 __all__ = ["figures_of", "power_under", "read_option", "structured", "structured_tuning"]
 

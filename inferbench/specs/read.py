@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from inferbench.errors import raise_if
 from inferbench.records.typed import typed
-from inferbench.specs.toml import read_toml, structure, walk
+from inferbench.specs.structure import structure
+from inferbench.specs.toml import read_toml, walk
 
 __all__ = ["read_spec"]
 

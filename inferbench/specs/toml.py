@@ -1,7 +1,7 @@
 """TOML -> records: every fault of a file in one report, each with its key path and a remedy.
 
-A raw table is first walked along the attrs class it should become (unknown keys, units, signs, citations),
-then structured by the one cattrs converter of the process.
+A raw table is walked along the attrs class it should become: unknown keys, units, signs, citations. Then
+`structure` builds the record.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any, Literal, get_args
 
 import attrs
 
-from inferbench.errors import MOST_TOLD, PASSED, Fault, InferBenchError, blame, complaint, suggest
+from inferbench.errors import MOST_TOLD, Fault, InferBenchError, suggest
 from inferbench.records.facts import Basis, Fact, Source
-from inferbench.records.kernel_tables import Engines, is_by_kernel, marker, of_action
+from inferbench.records.kernel_tables import Engines, marker, of_action
 from inferbench.records.rules import least_of
 from inferbench.specs.by_kernel import read_by_kernel
 from inferbench.specs.versions import CORE, refuse_newer
 from inferbench.specs.written import Entry, example, hint_example, join, number, span, written_like
 from inferbench.units import Least, Range, Unit, parse
 
-__all__ = ["Find", "Walked", "read_toml", "structure", "walk"]
+__all__ = ["Find", "Walked", "read_toml", "walk"]
 
 # A plugin or record by its name.
 Find = Callable[[str], Any]
@@ -77,6 +77,7 @@ def walk(
     sources: Mapping[str, Source | None] | None = None,
     default: str = "",
     path: str = "",
+    partial: bool = False,
 ) -> Walked:
     """Walk a raw table along an attrs class.
 
@@ -87,55 +88,15 @@ def walk(
         sources: Citations by key; None takes the table's own `[sources]` and `source`.
         default: Key of the source of numbers that name none, where `sources` are given.
         path: Key path of this table in the file.
+        partial: Whether keys may be absent: another file has them.
     """
-    walker = _Walker(where)
+    walker = _Walker(where, partial)
     if sources is None:
         walker.read_sources(raw)
     else:
         walker.cited, walker.default = dict(sources), default
     values = walker.table(raw, cls, path)
     return Walked(values, walker.facts, tuple(walker.faults), walker.cited, walker.default)
-
-
-def structure(values: Mapping[str, Any], cls: type, where: str, path: str = "") -> Any:
-    """Build the record from walked values; a validator's complaint becomes a fault with its key path.
-
-    The first line of the complaint says what is wrong, the next ones what to do about it.
-    """
-    from cattrs import ClassValidationError, transform_error
-
-    whose = f"{cls.__module__}: {cls.__qualname__}"
-    try:
-        return _converter().structure(values, cls)
-    except ClassValidationError as error:
-        faults = []
-        for line in transform_error(error, format_exception=lambda exc, _: complaint(exc, whose)):
-            message, _, at = line.rpartition(" @ ")
-            found, _, remedy = message.partition("\n")
-            key = re.sub(r"\['?([^\]']+)'?\]", r".\1", at.removeprefix("$")).strip(".")
-            faults.append(
-                Fault(f"{where}: {'.'.join(p for p in (path, key) if p)}".rstrip(": "), found, remedy)
-            )
-        raise InferBenchError(faults) from None
-    except PASSED:
-        raise
-    except BaseException as error:
-        raise blame(whose, error) from error
-
-
-@cache
-def _converter() -> Any:
-    from cattrs import Converter
-
-    converter = Converter()
-    converter.register_structure_hook(Range, lambda value, _: value)
-    converter.register_structure_hook(float | Literal["max"], lambda value, _: value)
-    converter.register_structure_hook_func(lambda hint: hint is object, lambda value, _: value)
-    converter.register_structure_hook_func(is_by_kernel, lambda value, _: value)
-    converter.register_structure_hook(
-        Source, lambda value, _: value if isinstance(value, Source) else Source(**value)
-    )
-    return converter
 
 
 @cache
@@ -146,8 +107,8 @@ def _hints(cls: type) -> dict[str, Any]:
 class _Walker:
     """The state of one walk: where we are, what is cited, what was wrong."""
 
-    def __init__(self, where: str) -> None:
-        self.where = where
+    def __init__(self, where: str, partial: bool) -> None:
+        self.where, self.partial = where, partial
         self.cited: dict[str, Source | None] = {}
         self.default = ""
         self.facts: dict[str, Fact] = {}
@@ -238,7 +199,7 @@ class _Walker:
                     values[name] = value
                 elif field.default is attrs.NOTHING:
                     values.setdefault(name, None)
-            elif field.default is attrs.NOTHING and f"'{name}'" not in meant:
+            elif field.default is attrs.NOTHING and not self.partial and f"'{name}'" not in meant:
                 self.fault(join(path, name), "missing key", f"add `{name}`{hint_example(hints[name])}")
         return values
 

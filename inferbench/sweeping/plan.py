@@ -14,6 +14,7 @@ import attrs
 import numpy as np
 
 from inferbench._version import DISTRIBUTION, __version__
+from inferbench.discovery.hashes import spec_hashes
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
 from inferbench.model.case import Case, prepare
@@ -310,12 +311,8 @@ def _basis(request: Request, works: Sequence[Work], registry: Registry) -> dict[
     named = {("chips", work.system.chip.name) for work in works} | {
         ("networks", work.network.name) for work in works
     }
-    specs: dict[str, str] = {}
     named |= {("stacks", work.stack.name) for work in works}
-    for kind, name in sorted(named):
-        entry = registry.entries(kind).get(name)
-        if entry is not None and entry.file is not None:
-            specs[f"{kind}/{name}"] = "sha256:" + hashlib.sha256(entry.file.read_bytes()).hexdigest()
+    specs = spec_hashes(registry, sorted(named))
     for path in (
         *_files(registry),
         request.stack,

@@ -10,7 +10,7 @@ import pytest
 import docs
 import inferbench as ib
 from inferbench import testing
-from inferbench.specs import assemble
+from inferbench.specs.assemble_chip import chip_from
 
 
 def snippets(page: str, language: str) -> list[str]:
@@ -26,10 +26,11 @@ def executed(page: str, given: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_chip_of_the_how_to_is_a_valid_spec():
     pytest.importorskip("inferbench_simt")
-    (text,) = snippets("docs/howto/write-a-chip-package.md", "toml")
+    text, _ = snippets("docs/howto/write-a-chip-package.md", "toml")
     doubts: list[ib.Fault] = []
-    chip = assemble.chip_from(
-        text.encode(), "my-chip", "my-chip.toml", ib.installed().architecture, doubts.append
+    known = ib.installed()
+    chip = chip_from(
+        text.encode(), "my-chip", "my-chip.toml", known.architecture, doubts.append, known.chip_file
     )
     assert doubts == []
     assert chip.memory["hbm"].bandwidth == 3.6e12

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import inferbench as ib
 from inferbench.errors import InferBenchError
-from inferbench.specs.assemble import chip_from, network_from, node_from, suite_from
+from inferbench.specs.assemble import network_from, node_from, suite_from
+from inferbench.specs.assemble_chip import chip_from
 
 
 @ib.frozen
@@ -54,7 +55,7 @@ LIKE = f'a bandwidth is written like "8 TB/s"{WRITE}'
 
 def build(text, warn=None):
     doubts = [] if warn is None else warn
-    return chip_from(text.encode(), "x1", "x1.toml", lambda kind: ARCHITECTURE, doubts.append)
+    return chip_from(text.encode(), "x1", "x1.toml", lambda kind: ARCHITECTURE, doubts.append, bytes)
 
 
 def complaint(text):
@@ -341,7 +342,7 @@ def test_all_faults_in_one_report():
 def test_unknown_architecture_stands_beside_the_other_faults(bare):
     text = GOOD.replace('"2 TB/s"', '"2 TB"')
     with pytest.raises(InferBenchError) as caught:
-        chip_from(text.encode(), "x1", "x1.toml", bare.architecture, print)
+        chip_from(text.encode(), "x1", "x1.toml", bare.architecture, print, bytes)
     assert [str(fault) for fault in caught.value.faults] == [
         f'{BANDWIDTH}"2 TB" is a capacity; {LIKE}',
         "x1.toml: architecture.type = 'toy': no architecture is installed\n"

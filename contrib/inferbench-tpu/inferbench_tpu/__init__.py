@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.resources import files
-from typing import Any
+from importlib.resources.abc import Traversable
 
 from inferbench_fabrics import Torus
 from inferbench_fabrics.wiring import Wiring, grid
@@ -50,42 +50,6 @@ class Ici(Torus):
         return grid(group, max(1, link.dimensions), whole)
 
 
-class _File:
-    """A spec that is computed: what a hook's folder holds has a name and bytes."""
-
-    def __init__(self, name: str, text: str) -> None:
-        self.name, self.text = f"{name}.toml", text
-
-    def read_bytes(self) -> bytes:
-        """The spec."""
-        return self.text.encode()
-
-
-class _Folder:
-    """A folder of computed specs."""
-
-    def __init__(self, specs: Mapping[str, str]) -> None:
-        self.specs = specs
-
-    def iterdir(self) -> Iterator[_File]:
-        """Every spec."""
-        return (_File(name, text) for name, text in self.specs.items())
-
-    def joinpath(self, name: str) -> _File:
-        """One of them."""
-        return _File(name.removesuffix(".toml"), self.specs[name.removesuffix(".toml")])
-
-
-def _with(chip: str, *changes: tuple[str, str]) -> str:
-    """The text of a chip of inferbench-specs with other lines; each must stand in it."""
-    text = (files("inferbench_specs") / "chips" / f"{chip}.toml").read_text("utf-8")
-    for old, new in changes:
-        if old not in text:
-            raise ValueError(f"{chip}.toml has no line {old!r} any more")
-        text = text.replace(old, new, 1)
-    return text
-
-
 @ib.hookimpl
 def inferbench_fabrics() -> Iterator[ib.Fabric]:
     """Yield slices."""
@@ -93,10 +57,6 @@ def inferbench_fabrics() -> Iterator[ib.Fabric]:
 
 
 @ib.hookimpl
-def inferbench_chips() -> Iterator[Any]:
+def inferbench_chips() -> Iterator[Traversable]:
     """Yield the chips in slices."""
-    specs = {}
-    for name in ("tpu-v4", "tpu-v5p"):
-        head, _, rest = _with(name, ('fabric = "torus"', 'fabric = "ici"')).partition("\n")
-        specs[f"{name}-ici"] = f'{head[:-1]}, ICI slices"\n{rest}'
-    yield _Folder(specs)
+    yield files(__name__) / "chips"
