@@ -230,15 +230,19 @@ class Registry(Plugins):
         return known[1]
 
     def _placed(self, chip: Chip, entry: Entry) -> Chip:
-        """The chip with the node it usually sits in, by the table `[systems]` of the aliases; a stranger's
-        says in its title whose it is.
-        """
+        """The chip in its node; a stranger's says in its title whose it is."""
         if trust(entry.owner) is Trust.STRANGER and entry.version != FILE:
             chip = attrs.evolve(chip, title=f"{chip.title} ({entry.owner})")
+        return self._seated(chip)
+
+    def _seated(self, chip: Chip) -> Chip:
+        """The chip with the node that it, or the chip it is based on, usually sits in: by the table
+        `[systems]` of the aliases.
+        """
         known = self.entries("systems")
-        own, usual = self.alias("systems", chip.name), self.alias("systems", ANY)
-        found = own if own in known else usual
-        if chip.node is not None or found not in known:
+        names = (self.alias("systems", name) for name in (chip.name, chip.based_on, ANY))
+        found = next((name for name in names if name in known), None)
+        if chip.node is not None or found is None:
             return chip
         return attrs.evolve(chip, node=self.get("systems", found))
 
@@ -247,7 +251,8 @@ class Registry(Plugins):
         """Return a chip by name or alias, or from the path of a TOML file."""
         if name.endswith(".toml") and name not in self.entries("chips"):
             text, stem = spec_file(name), Path(name).stem
-            return chip_from(text, stem, name, self.architecture, self.warnings.append, self.chip_file)
+            warn = self.warnings.append
+            return self._seated(chip_from(text, stem, name, self.architecture, warn, self.chip_file))
         return self.get("chips", name)  # type: ignore[no-any-return]
 
     def chip_file(self, name: str) -> bytes:

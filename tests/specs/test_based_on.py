@@ -155,6 +155,7 @@ def test_a_file_of_the_user_may_be_based_on_an_installed_chip(tmp_path):
     chip = known.chip(str(own))
     assert chip.memory["hbm"].capacity == known.chip("b200").memory["hbm"].capacity
     assert chip.memory["hbm"].bandwidth == 4e12
+    assert chip.node is known.chip("b200").node
     own.write_text('title = "a"\nbased_on = "b200x"')
     with pytest.raises(InferBenchError, match="based_on: b200x: unknown chip"):
         known.chip(str(own))

@@ -9,6 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import attrs
+
 import inferbench as ib
 from inferbench_power.limits import estimate
 
@@ -173,6 +175,14 @@ def own() -> Mapping[str, Own]:
     return found
 
 
+def own_of(chip: ib.Chip) -> Own | None:
+    """The figures of a chip, or of the one that it is based on as a sibling's; None where neither has any."""
+    known = own()
+    if chip.name in known or chip.based_on not in known:
+        return known.get(chip.name)
+    return attrs.evolve(known[chip.based_on], calibrated=False)
+
+
 @cache
 def classes() -> Classes:
     """The estimates for all other chips."""
@@ -199,7 +209,7 @@ def resolve(chip: ib.Chip, given: Own | None = None) -> Coefficients:
     A chip without a published power limit gets its class's. Energies are not lowered so that the full
     bandwidth fits into the limit: what exceeds the limit is cut off where it is computed.
     """
-    mine, general = given or own().get(chip.name), classes()
+    mine, general = given or own_of(chip), classes()
     limit, limit_error = (chip.power.tdp, 0.0) if not math.isnan(chip.power.tdp) else estimate(chip)
     baseline = mine.baseline.value if mine else general.baseline_of_tdp.value * limit
     if not math.isnan(chip.power.idle):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 import inferbench as ib
-from inferbench_power.coefficients import Coefficients, Figure, Own, classes, own, resolve
+from inferbench_power.coefficients import Coefficients, Figure, Own, classes, own, own_of, resolve
 
 __all__ = ["Figures", "given", "shipped", "steps_frees", "kernels_frees"]
 
@@ -37,7 +37,7 @@ def given(chip: ib.Chip, figures: Figures) -> Own:
     """Figures of a chip as if they shipped; what is not given is as it ships, or as its class has it."""
     known = resolve(chip)
     levels = {name: known.bytes[name] for name in known.bytes} | dict(figures.bytes)
-    mine = own().get(chip.name)
+    mine = own_of(chip)
     return Own(
         calibrated=True,
         domain="",
@@ -64,7 +64,7 @@ def steps_frees(chip: ib.Chip) -> tuple[ib.Free, ...]:
     spends more per operation than products do, and the limit cuts what exceeds it. A byte takes no less
     than the memory's devices alone.
     """
-    known, mine = resolve(chip), own().get(chip.name)
+    known, mine = resolve(chip), own_of(chip)
     rate = mine.sustained.value if mine and mine.sustained else chip.peak.get("bf16", math.nan)
     most = (known.limit - known.baseline) / rate if mine is None or mine.sustained else MOST_OP
     least = classes().device.value

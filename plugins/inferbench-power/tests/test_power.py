@@ -301,6 +301,15 @@ def test_figures_of_a_sibling_are_surer_than_those_of_a_class():
     assert log_error(H100, DECODING) < log_error(sibling, actions) < log_error(other, actions)
 
 
+def test_a_chip_based_on_another_has_its_energies_as_a_siblings():
+    """H100 silicon at half the limit: energies of operations and bytes are the same, their error is not."""
+    slow = attrs.evolve(chip("h100-low", 350.0, 70.0), based_on="h100-sxm")
+    found, whole = resolve(slow), resolve(H100)
+    assert (found.ops, found.bytes["hbm"]) == (whole.ops, whole.bytes["hbm"])
+    assert (found.limit, found.calibrated, found.kin) == (350.0, False, True)
+    assert resolve(attrs.evolve(slow, based_on="")).bytes["hbm"] != whole.bytes["hbm"]
+
+
 def test_older_processes_take_more():
     nodes = [
         resolve(chip("x", 1e6, math.nan, {"bf16": 1e12}, node=node)).ops["bf16"]
