@@ -145,14 +145,28 @@ def read(path: Path) -> dict[str, Any]:
         remedy = "make the record again with this version" if newer else "give a file of inferbench record"
         raise ib.InferBenchError.at(where, said, remedy)
     lacking = [key for key in NEEDED if key not in document]
-    shapes = {"arguments": dict, "made": dict, "results": list, "specs": dict, "sha256": str}
-    wrong = [key for key, kind in shapes.items() if key in document and not isinstance(document[key], kind)]
+    wrong = _misshapen(document)
     if lacking or wrong:
         said = (
             f"lacks {', '.join(lacking)}" if lacking else f"{', '.join(wrong)}: of another type than expected"
         )
         raise ib.InferBenchError.at(where, said, "make the record again")
     return dict(document)
+
+
+def _misshapen(document: Mapping[str, Any]) -> list[str]:
+    """Fields whose type is another than that of a record's, by their paths."""
+    shapes = {"arguments": dict, "made": dict, "results": list, "specs": dict, "sha256": str}
+    wrong = [key for key, kind in shapes.items() if key in document and not isinstance(document[key], kind)]
+    if wrong:
+        return wrong
+    if not isinstance(document.get("made", {}).get("packages", {}), dict):
+        wrong.append("made.packages")
+    for key, spec in document.get("specs", {}).items():
+        text, own = (spec.get("text"), spec.get("sha256")) if isinstance(spec, dict) else (None, None)
+        if not (isinstance(text, str) and isinstance(own, str)):
+            wrong.append(f"specs.{ib.visible(ib.short(key, 60))}")
+    return wrong
 
 
 def _refuse(name: str) -> float:

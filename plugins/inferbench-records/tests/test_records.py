@@ -154,6 +154,27 @@ def test_what_is_no_record_is_refused(cli, tmp_path, text, message):
     assert "bug of InferBench" not in err
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        (("specs", "networks/llama3-8b"), {"sha256": "0"}, "specs.networks/llama3-8b"),
+        (("specs", "networks/llama3-8b", "text"), 5, "specs.networks/llama3-8b"),
+        (("specs", "networks/llama3-8b"), ["text"], "specs.networks/llama3-8b"),
+        (("specs", "chips/\x1b[31m"), None, "specs.chips/␛[31m"),
+        (("made", "packages"), [1, 2], "made.packages"),
+        (("made", "packages"), None, "made.packages"),
+    ],
+)
+def test_what_lies_deeper_in_a_record_has_its_type_too(cli, tmp_path, document, path, value, named):
+    file = tmp_path / "x.json"
+    file.write_text(json.dumps(changed(document, path, value)))
+    code, out, err = cli("verify", str(file))
+    assert (code, out) == (2, "")
+    assert f"{named}: of another type than expected" in err
+    assert "\x1b" not in err
+    assert "this is a bug" not in err
+
+
 def test_the_commands_agree(cli, tmp_path):
     path = tmp_path / "b200.json"
     ask = ("record", "b200", "-w", "llama3-8b/decode", "--precision", "fp8", "-o", str(path))
