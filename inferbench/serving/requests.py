@@ -147,6 +147,32 @@ class Requests:
         """The same requests, all asked at the beginning."""
         return attrs.evolve(self, arrival=np.zeros(len(self)), users=0, follows=None)
 
+    def repeated(self, times: int) -> Requests:
+        """Requests of an open loop so many times one after the other; copies know nothing of each other.
+
+        Args:
+            times: At least 1.
+        """
+
+        def apart(values: Array | None, step: float) -> Array | None:
+            if values is None:
+                return None
+            more = np.repeat(np.arange(times), len(self)) * step
+            return np.where(np.tile(values, times) < 0, -1.0, np.tile(values, times) + more)
+
+        return attrs.evolve(
+            self,
+            arrival=np.tile(self.arrival, times),
+            prompt=np.tile(self.prompt, times),
+            output=np.tile(self.output, times),
+            follows=apart(self.follows, len(self)),
+            session=apart(self.session, 0.0 if self.session is None else float(self.session.max()) + 1.0),
+            history=None if self.history is None else np.tile(self.history, times),
+            hashes=tuple(
+                tuple(one + (copy << 64) for one in each) for copy in range(times) for each in self.hashes
+            ),
+        )
+
 
 def at_a_rate(
     rate: float,

@@ -29,8 +29,9 @@ __all__ = ["Plan", "Simulated", "layout_for", "simulate", "span_of", "times_of",
 
 WIDEST = 512.0
 BEYOND = 1.02
-# Requests below which a middle half says nothing of what a system sustains.
-ENOUGH = 40
+# Requests below which a middle half says nothing of what a system sustains; how many times what its caches
+# hold are asked to see it, and how many requests that may be.
+ENOUGH, WAVES, MOST_AT_ONCE = 40, 4.0, 8000.0
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -249,7 +250,7 @@ def simulate(plan: Plan, requests: Requests, watch: Watch | None = None, interva
         capacity=capacity,
         grade=_grade(plan, engines),
         room=sum(one.room for one in decoding),
-        fit=sum(one.room for one in decoding) / float((requests.prompt + requests.output).mean()),
+        fit=_fit(requests, tables),
         run=table.run,
     )
 
@@ -338,14 +339,25 @@ def _replayed(
 
 
 def _capacity(plan: Plan, requests: Requests, tables: Tables) -> float:
-    """Requests per second while there is always somebody waiting: the middle half of all asked at once."""
+    """Requests per second while there is always somebody waiting: the middle half of all asked at once, as
+    often one after the other as they are held several times. Where that is too many, or endless, the mean.
+    """
     if len(requests) < ENOUGH:
         return math.nan
-    log, _ = _replayed(plan, requests.at_once(), tables)
+    held = min(_fit(requests, tables), plan.rules.most * len(tables[1] or tables[0]))
+    times = math.ceil(min(WAVES * held, MOST_AT_ONCE) / len(requests))
+    many = requests.at_once().repeated(times)
+    log, _ = _replayed(plan, many, tables)
     done = np.sort(np.array(log.done))
-    low, high = len(done) // 4, max(3 * len(done) // 4, 1)
-    spent = float(done[high] - done[low]) if high < len(done) else 0.0
-    return (high - low) / spent if spent > 0 and high > low else math.inf
+    if len(done) < 0.5 * WAVES * held:  # all of them may be held at once
+        return len(done) / float(done[-1])
+    low, high = len(done) // 4, 3 * len(done) // 4
+    return (high - low) / max(float(done[high] - done[low]), 1e-300)
+
+
+def _fit(requests: Requests, tables: Tables) -> float:
+    """Requests of mean length that the caches hold at once."""
+    return sum(one.room for one in tables[1] or tables[0]) / float((requests.prompt + requests.output).mean())
 
 
 def _too_fast(plan: Plan, requests: Requests, capacity: float) -> InferBenchError:

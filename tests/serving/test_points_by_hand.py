@@ -20,7 +20,6 @@ from inferbench.serving.steady_state import (
     at_users,
     chunked,
     disaggregated,
-    interleaved,
     queue,
 )
 from inferbench.serving.within import meets
@@ -202,7 +201,7 @@ class TestPoints:
         assert row["log_error"] == pytest.approx(0.8 * 0.2 + 0.2 * 0.1)
 
     def test_chips_that_are_left_over_idle(self):
-        """Replicas of two chips for tokens. Of four chips one for prompts keeps up, at four fifths: one idles."""
+        """Replicas of two chips for tokens. Of four chips one keeps up with prompts: one idles."""
         asked = question()
         one, two = made(Layout(), asked, 0.02), made(Layout(tp=2), asked, 0.02)
         row = only(found(4, one, two), policy="disaggregated", layout="tp2", prompt_layout="tp1")

@@ -140,15 +140,15 @@ def test_a_chunk_beside_tokens_attends_to_those_before_it():
 
 
 def test_who_comes_while_steps_get_longer_takes_part_from_the_next_one_on():
-    """Steps of a millisecond per position: 11, 12, 13, 14, 15 ms. Who comes in the third waits for its end."""
+    """Steps of a millisecond per position: 11, 12 … 15 ms. Who comes in the third waits for its end."""
     slow = table(position=1e-3)
     log, _ = replay(asked([0.0, 0.01 + 0.025], [10, 1], [6, 1]), [slow], Rules(policy="interleaved"))
     third = 0.01 + 0.011 + 0.012 + 0.013
     assert log.first == pytest.approx([0.01, third + 0.001])
     assert log.done[0] == pytest.approx(third + 0.001 + 0.014 + 0.015)
-    # In the first step, and in the last, after which nobody is there.
-    for arrival, seen in ((0.011, 0.021), (0.01 + 0.0515, 0.075)):
-        log, _ = replay(asked([0.0, arrival], [10, 1], [6, 1]), [slow], Rules(policy="interleaved"))
+    # In the first step, in the last, after which nobody is there, and in the first of two.
+    for arrival, seen, output in ((0.011, 0.021, 6), (0.01 + 0.0515, 0.075, 6), (0.011, 0.021, 3)):
+        log, _ = replay(asked([0.0, arrival], [10, 1], [output, 1]), [slow], Rules(policy="interleaved"))
         assert log.first[1] == pytest.approx(seen + 0.001)
 
 
@@ -161,6 +161,14 @@ def test_a_step_reads_no_more_tokens_of_prompts_than_a_chunk():
     """A token of a prompt takes 1 ms: the longest gap between two tokens is a full step's."""
     log, _ = replay(in_a_loop(30, 150, *LENGTHS), [even()], Rules(chunk=128.0))
     assert max(seconds for seconds, _ in log.gaps) == pytest.approx(0.01 + 0.128)
+
+
+def test_a_prompt_waits_for_its_own_chunks_alone_where_the_last_is_short():
+    """Of 90 and 30 tokens in chunks of 50: 50, then 40 of the first and 10 of the second, then 20."""
+    log, _ = replay(asked([0.0, 0.0], [90, 30], [1, 1]), [even()], Rules(chunk=50.0))
+    assert log.first == pytest.approx([0.1, 0.12])
+    log, _ = replay(asked([0.0], [8193], [1]), [even()], Rules())
+    assert len(log.steps) == 2  # 8,192 tokens in a step unless told otherwise
 
 
 def test_whole_prompts_share_a_step_while_they_fit_into_a_chunk():
@@ -184,13 +192,13 @@ def test_there_are_no_more_sequences_than_allowed_and_those_at_once():
 
 
 def test_a_newcomer_leaves_a_hundredth_of_the_cache_free():
-    """A hundred blocks of ten: beside fifty, forty-nine may come in at once, and fifty must wait."""
-    for blocks, waits in ((49, False), (50, True)):
-        two = asked([0.0, 0.0], [500, blocks * 10], [2, 1])
-        log, _ = replay(two, [even(room=1000.0)], Rules(block=10))
+    """Three hundred blocks of ten: beside 150, 147 may come in at once, and 148 must wait."""
+    for blocks, waits in ((147, False), (148, True)):
+        two = asked([0.0, 0.0], [1500, blocks * 10], [2, 1])
+        log, _ = replay(two, [even(room=3000.0)], Rules(block=10))
         assert (log.first[1] > log.first[0]) == waits
-    alone, _ = replay(asked([0.0], [990], [11]), [even(room=1000.0)], Rules(block=10))
-    assert alone.done == pytest.approx([0.99 + 0.1])
+    alone, _ = replay(asked([0.0], [2990], [11]), [even(room=3000.0)], Rules(block=10))
+    assert alone.done == pytest.approx([2.99 + 0.1])
 
 
 def test_preemption_by_hand():
@@ -238,9 +246,9 @@ def test_an_answer_is_let_in_where_it_has_room_to_its_end():
 
 def test_a_router_counts_who_waits_who_reads_and_who_decodes():
     """The first replica decodes when the second request comes, and both read when the others do."""
-    log, engines = replay(asked([0.0, 0.05], [10, 10], [50, 50]), [even()] * 2, Rules())
+    _, engines = replay(asked([0.0, 0.05], [10, 10], [50, 50]), [even()] * 2, Rules())
     assert [one.peak for one in engines] == [1, 1]
-    log, engines = replay(asked([0.0, 0.01, 0.02, 0.03], [100] * 4, [2] * 4), [even()] * 2, Rules())
+    _, engines = replay(asked([0.0, 0.01, 0.02, 0.03], [100] * 4, [2] * 4), [even()] * 2, Rules())
     assert [one.read for one in engines] == pytest.approx([0.21, 0.21])
 
 
@@ -252,7 +260,7 @@ def test_tokens_come_later_than_they_were_made():
     both, _ = replay(asked([0.0, 0.0], [100, 1], [3, 1]), [table()], Rules(lag=1.0, chunk=100.0))
     assert both.first[1] == both.done[1] > both.first[0]
     loop, _ = replay(in_a_loop(1, 2, *(Lengths("fixed", 10.0),) * 2), [even()], Rules(lag=2.0))
-    assert loop.arrival[1] == pytest.approx(loop.done[0])
+    assert loop.arrival == pytest.approx([0.0, loop.done[0]])
 
 
 def test_schedulers_know_of_requests_a_little_later():
@@ -318,13 +326,14 @@ class TestPrefixes:
         return found
 
     def test_the_longest_unused_go_first(self):
-        """Beside a prompt of 69 blocks of 16 a cache of 2,640 positions keeps three of 512, one of 2,100 one."""
+        """Beside a prompt of 69 blocks of 16, 2,640 positions keep three of 512, 2,100 keep one."""
         one, two, three = (1, 2), (3, 4), (1, 5)
         assert self.hits([one, one], 2640.0) == [0, 1024]
         assert self.hits([one, two, one, two], 1e6) == [0, 0, 1024, 1024]
         # The second use of 1 and 2 makes 3 the longest unused: it goes, and what is behind it is of no use.
         assert self.hits([one, two, one, two], 2640.0) == [0, 0, 1024, 0]
-        # 4 goes next.
+        # No more goes than must: 4 is still there for a prompt that begins with it, and goes next.
+        assert self.hits([one, two, one, (4, 9)], 2640.0) == [0, 0, 1024, 512]
         assert self.hits([one, two, one, three, one], 2640.0) == [0, 0, 1024, 512, 1024]
         # 1 goes for the second prompt.
         assert self.hits([one, two, one], 2100.0) == [0, 0, 0]
@@ -334,6 +343,28 @@ class TestPrefixes:
 
     def test_what_comes_behind_an_unknown_block_is_not_known(self):
         assert self.hits([(1, 2), (3, 2), (1, 4)], 1e6) == [0, 0, 512]
+
+    def test_what_is_known_leaves_room_in_a_step_for_others(self):
+        """Two prompts of 1,100 whose first 1,024 are there: 76 tokens each, in one step."""
+        hashed = ((1, 2), (1, 2), (1, 2))
+        three = asked([0.0, 10.0, 10.0], [1100] * 3, [2] * 3, hashes=hashed)
+        log, _ = replay(three, [even()], Rules(chunk=1100.0))
+        assert log.first[1:] == pytest.approx([10.152, 10.152])
+
+    def test_only_replicas_that_read_prompts_know_what_they_read(self):
+        """Turns whose prompts go to the other replica are read whole, though one replica decodes them all."""
+        two = asked(
+            [0.0, 0.0, 10.0, 10.0],
+            [100, 100, 200, 200],
+            [20, 20, 5, 5],
+            session=np.array([1.0, 2.0, 2.0, 1.0]),
+            history=np.array([0.0, 0.0, 120.0, 120.0]),
+        )
+        rules = Rules(policy="prompts"), Rules(policy="tokens")
+        log, _ = replay_disaggregated(two, [even()] * 2, [even()], rules, 0.0)
+        assert log.hit == [0, 0, 0, 0]
+        log, _ = replay_disaggregated(two, [even()], [even()], rules, 0.0)
+        assert log.hit == [0, 0, 120, 120]
 
     def test_a_conversation_knows_no_more_than_its_history(self):
         """Two conversations whose turns alternate: each knows its own positions, not the other's."""
@@ -347,3 +378,66 @@ class TestPrefixes:
         assert replay(turns, [even()], Rules())[0].hit == [0, 0, 120, 60]
         lost = replay(attrs.evolve(turns, history=np.array([0.0, 0.0, 200.0, 40.0])), [even()], Rules())[0]
         assert lost.hit == [0, 0, 120, 40]
+
+
+def test_a_gap_in_a_thousand_is_in_no_percentile():
+    """Two thousand gaps of 10 ms and two of 110: the mean has them, the 99th percentile doesn't."""
+    found = outcome(
+        *replay(asked([0.0, 0.0], [100, 100], [1002, 1001]), [even()], Rules(policy="chunked", chunk=100.0))
+    )
+    gaps = found.times["itl_s"]
+    assert gaps["mean"] == pytest.approx((2000 * 0.01 + 0.11) / 2001)
+    assert [gaps[name] for name in ("p50", "p90", "p95", "p99")] == pytest.approx([0.01] * 4)
+
+
+def test_rates_of_requests():
+    """A second between two is one a second; of one alone, of a loop and of all at once there is none."""
+    assert asked([5.0, 6.0], [1, 1], [1, 1]).rate == 1.0
+    assert asked([0.0, 1.0, 4.0], [1] * 3, [1] * 3).rate == 0.5
+    none = [asked([3.0], [1], [1]), asked([2.0, 2.0], [1, 1], [1, 1]), in_a_loop(2, 4, *LENGTHS)]
+    assert np.isnan([one.rate for one in none]).all()
+    assert asked([0.0, 1.0], [5, 9], [7, 1]).longest == 12.0
+    once = asked([3.0, 4.0], [5, 9], [7, 1], users=2).at_once()
+    assert (once.arrival.tolist(), once.users, len(once)) == ([0.0, 0.0], 0, 2)
+
+
+def test_turns_of_a_conversation_arrive_together_at_the_rate_that_was_asked_for():
+    """Half the conversations of two turns: first turns come half as often as requests."""
+    drawn = at_a_rate(4.0, 4000, *LENGTHS, turns=2)
+    first = drawn.arrival[0::2]
+    assert np.isnan(drawn.arrival[1::2]).all()
+    assert (len(first) - 1) / (first[-1] - first[0]) == pytest.approx(2.0, rel=0.06)
+    assert drawn.rate == pytest.approx(4.0, rel=0.06)
+    assert drawn.follows is not None
+    assert drawn.follows[:4].tolist() == [-1, 0, -1, 2]
+    assert drawn.session is not None
+    assert drawn.session[:4].tolist() == [0, 0, 1, 1]
+    assert drawn.history is not None
+    assert drawn.history[1] == drawn.prompt[0] + drawn.output[0]
+    log, _ = replay(drawn, [table()] * 40, Rules())
+    assert np.all(np.array(log.arrival[1::2]) >= np.array(log.done[0::2]))
+
+
+def test_who_watches_is_told_of_fifty_more_at_a_time():
+    told: list[tuple[int, int]] = []
+    replay(in_a_loop(4, 260, *LENGTHS), [table()], Rules(), lambda done, total: told.append((done, total)))
+    steps = np.diff([0, *(done for done, _ in told)])
+    assert len(told) >= 4
+    assert steps.min() >= 50
+    assert {total for _, total in told} == {260}
+
+
+def test_copies_of_requests_know_nothing_of_each_other():
+    """Each copy finds what its own earlier prompts left, and nothing that another copy's did."""
+    hashed = asked([0.0, 1.0], [1100, 1100], [2, 2], hashes=((1, 2), (1, 3)))
+    log, _ = replay(hashed.repeated(3), [even()], Rules(chunk=1100.0))
+    assert log.hit == [0, 512] * 3
+    turns = in_a_loop(1, 4, Lengths("fixed", 100.0), Lengths("fixed", 20.0), turns=2).at_once()
+    again = turns.repeated(2)
+    assert again.session is not None
+    assert again.session.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert again.prompt.tolist() == turns.prompt.tolist() * 2
+    chained = attrs.evolve(turns, follows=np.array([-1.0, 0.0, -1.0, 2.0])).repeated(2).follows
+    assert chained is not None
+    assert chained.tolist() == [-1, 0, -1, 2, -1, 4, -1, 6]
+    assert len(asked([0.0], [5], [5]).repeated(1)) == 1
