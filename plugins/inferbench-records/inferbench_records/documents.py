@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,7 @@ def read(path: Path) -> dict[str, Any]:
             raise ib.InferBenchError.at(where, "is larger than 64 MiB", "a record is a few hundred kilobytes")
         if path.is_fifo() and not where.startswith(("/dev/", "/proc/")):  # nobody may be writing to it
             raise ib.InferBenchError.at(where, "is a pipe", "write it to a file first")
-        document = json.loads(path.read_text("utf-8"), parse_constant=_refuse)
+        document = json.loads(path.read_text("utf-8"), parse_constant=_refuse, parse_float=_finite)
     except OSError as error:
         raise ib.InferBenchError.at(
             where, f"can't be read: {error.strerror}", "inferbench record b200 -o b200.json"
@@ -171,6 +172,11 @@ def _misshapen(document: Mapping[str, Any]) -> list[str]:
 
 def _refuse(name: str) -> float:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    """A number that a record can be hashed with: 1e400 is none."""
+    return value if math.isfinite(value := float(text)) else _refuse(ib.short(text, 60))
 
 
 def measured(path: Path, known: ib.Registry) -> list[dict[str, Any]]:

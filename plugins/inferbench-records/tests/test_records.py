@@ -135,6 +135,8 @@ def test_measurements_keep_their_boundary(tmp_path):
     [
         ("{", "is no JSON"),
         ('{"schema": "inferbench.record/1", "results": [NaN]}', "NaN is no number of JSON"),
+        ('{"schema": "inferbench.record/1", "results": [-1e400]}', "-1e400 is no number of JSON"),
+        (f'{{"schema": "inferbench.record/1", "results": [{"9" * 5000}]}}', "is no JSON"),
         ("[]", "schema None is not 'inferbench.record/1'"),
         ('{"schema": "inferbench.record/9"}', "make the record again with this version"),
         ('{"schema": "inferbench.record/1"}', "lacks arguments, made, results, specs, sha256"),
