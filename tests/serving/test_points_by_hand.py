@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import inferbench as ib
+from inferbench.records.scenario import HourlyCost, Term
 from inferbench.records.system import Layout, System
-from inferbench.serving.frontier import Frontier, points_of
+from inferbench.serving.frontier import Frontier, goodput, points_of
+from inferbench.serving.points import TABLE
 from inferbench.serving.replica import Chunked, Question, Replica, replica
 from inferbench.serving.steady_state import (
     Service,
@@ -217,6 +219,75 @@ class TestPoints:
         row = only(found(8, one, two), policy="disaggregated", layout="tp2", prompt_layout="tp2")
         assert row["tpot_s"] == pytest.approx(0.01 + 0.05 / 10)
 
+    def test_shares_of_many_chips(self):
+        """Of eight chips 1.6 of 2.6 read prompts: five, 96 % busy, for the 120 requests/s of three."""
+        row = only(found(8, made(Layout(), question(), 0.04)), policy="disaggregated")
+        assert (row["prompt_replicas"], row["replicas"]) == (5, 3)
+        assert row["requests_per_s"] == pytest.approx(120.0)
+        assert row["power_w"] == pytest.approx(5 * (0.96 * 600 + 0.04 * 100) + 3 * 300)
+
+    def test_a_cache_that_comes_from_fewer_chips_takes_their_links(self):
+        one, two = made(Layout(), question(), 0.02), made(Layout(tp=2), question(), 0.02, cache=45e9)
+        row = only(found(4, one, two), policy="disaggregated", layout="tp2", prompt_layout="tp1")
+        assert row["tpot_s"] == pytest.approx(0.01 + 0.1 / 10)
+
+    def test_dollars_are_as_unsure_as_times_and_prices(self):
+        """An hour of an H100 costs from the least to the most that its spec has: nine in ten lie between."""
+        asked = question()
+        row = only(found(1, made(Layout(), asked, 0.05)), policy="interleaved")
+        system = System(ib.installed().chip("h100-sxm"), 1)
+        cost = HourlyCost.under(asked.scenario, system, row["power_w"])
+        for term, name in ((Term.ON_DEMAND, "usd_cloud_log_error"), (Term.PURCHASE, "usd_log_error")):
+            low, high = (float(cost.of(term, end)) for end in ("low", "high"))
+            assert high > 1.02 * low
+            alone = math.log(high / low) / 2 / Z
+            assert row[name] == pytest.approx(math.hypot(row["log_error"], alone), rel=0.02)
+
+    def test_joules_at_the_wall_are_as_unsure_as_boards_servers_and_time(self):
+        """Boards have the error of energy, what idles beside them that of time, and servers their own."""
+        row = only(found(1, made(Layout(), question(), 0.05)), policy="interleaved")
+        alone = System(ib.installed().chip("h100-sxm"), 1).wall_log_error
+        within = math.sqrt(row["wall_log_error"] ** 2 - alone**2)
+        assert min(0.04, row["log_error"]) < within < max(0.04, row["log_error"])
+        assert within - 0.04 < row["log_error"] - within  # more of it is boards'
+
+    def test_what_lies_on_a_frontier_depends_on_what_it_is_of(self):
+        """Twice the throughput at the same speed, and the cheaper of two as fast."""
+        fast, slow = made(Layout(), question(), 0.02), made(Layout(tp=2), question(), 0.05)
+        points = found(2, fast, slow)
+        chips, wall = (
+            points.best(name).tolist() for name in ("tokens_per_s_per_chip", "wall_joules_per_token")
+        )
+        speed, rate = points.points.tokens_per_s_per_user, points.points.tokens_per_s_per_chip
+        joules = points.points.wall_joules_per_token
+        everyone = range(points.count)
+        assert chips == [
+            i
+            for i in sorted(everyone, key=lambda i: -speed[i])
+            if not any(speed[j] >= speed[i] and rate[j] > rate[i] for j in everyone)
+            and not any(speed[j] > speed[i] and rate[j] >= rate[i] for j in everyone)
+        ]
+        assert set(wall) == {
+            i
+            for i in everyone
+            if not any(
+                (speed[j] >= speed[i] and joules[j] < joules[i])
+                or (speed[j] > speed[i] and joules[j] <= joules[i])
+                for j in everyone
+            )
+        }
+
+    def test_the_best_within_limits_is_the_one_of_most_tokens(self):
+        """Limits hold to the end: a point at its limit is within."""
+        points = found(2, made(Layout(), question(), 0.05), made(Layout(tp=2), question(), 0.02))
+        tpot, ttft = points.points.tpot_s, points.points.ttft_s
+        rate = points.points.tokens_per_s_per_chip
+        for i in range(points.count):
+            within = [j for j in range(points.count) if tpot[j] <= tpot[i] and ttft[j] <= ttft[i]]
+            assert goodput(points, float(tpot[i]), float(ttft[i])) == max(within, key=lambda j: rate[j])
+        assert goodput(points, 0.5 * float(tpot.min()), math.inf) is None
+        assert goodput(points, math.inf, 0.5 * float(ttft.min())) is None
+
     def test_layouts_that_are_slower_and_dearer_process_no_prompts(self):
         """Two chips: 30 ms are 60 ms of chips, more than one chip's 40. As fast as one they are of no use."""
         asked = question()
@@ -265,3 +336,10 @@ class TestPoints:
         assert meets(points, 0, math.inf, math.inf) == 1.0
         sure = attrs.evolve(points, log_error=np.array([math.nan]))
         assert math.isnan(meets(sure, 0, tpot, math.inf))
+
+
+def test_a_table_sets_speed_and_throughput_first_and_costs_behind_times():
+    assert [one.title for one in TABLE] == [
+        *("tokens/s per user", "tokens/s per chip", "users", "first token", "per token"),
+        *("own $/Mtok", "on demand $/Mtok", "J/token, wall", "P:D"),
+    ]
