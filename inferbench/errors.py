@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
-from types import TracebackType
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import FrameType, TracebackType
 from typing import Literal, Self
 
 import attrs
@@ -24,6 +26,10 @@ __all__ = [
     "blame",
     "blamed_on",
     "closest",
+    "interrupted",
+    "interruptible",
+    "listening",
+    "passes",
     "raise_if",
     "suggest",
 ]
@@ -189,7 +195,7 @@ class _Blamed:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None and not isinstance(error, PASSED):
+        if error is not None and not passes(error):
             raise blame(self.where, error) from error
 
 
@@ -206,8 +212,15 @@ def blamed_on(where: str) -> AbstractContextManager[None]:
     return _Blamed(where)
 
 
-PASSED = (InferBenchError, KeyboardInterrupt, GeneratorExit)
-"""What passes a guard of a plugin's code: our own errors, the user's, and the end of a generator."""
+def passes(error: BaseException) -> bool:
+    """Whether an exception passes a guard of a plugin's code: our own errors, the user's interrupt, and the
+    end of a generator.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return interrupted()
+    return isinstance(error, InferBenchError | GeneratorExit)
+
+
 _PACKAGE = re.compile(r"(inferbench[_-](?!file_)[a-z0-9_-]+)[.:]")
 """A distribution or its module, as the place of a fault begins with it; not a single file."""
 
@@ -222,11 +235,11 @@ def blame(where: str, error: BaseException) -> PluginError:
     remedy = "the formula is at fault: --debug shows the line"
     if isinstance(error, ValueError | TypeError):
         remedy = _WHOLE_GRIDS
-    elif isinstance(error, SystemExit):
+    elif isinstance(error, SystemExit | KeyboardInterrupt):
         remedy = "no code of a plugin ends the program: raise inferbench.InferBenchError instead"
     if package := _PACKAGE.match(where):
         remedy += f"; --disable {package[1].replace('_', '-')} leaves the package out"
-    return PluginError([Fault(where, f"{type(error).__name__}: {error}", remedy)])
+    return PluginError([Fault(where, f"{type(error).__name__}: {error}".removesuffix(": "), remedy)])
 
 
 def complaint(error: BaseException, whose: str) -> str:
@@ -282,3 +295,66 @@ def _joined(name: str) -> str:
 def _model(name: str) -> str:
     """The digits of a name, and the letters that stand beside them unless they are a word of four or more."""
     return "".join(re.findall(r"\d+|(?<![a-z])[a-z]{1,3}(?=\d)|(?<=\d)[a-z]{1,3}(?![a-z])", name.lower()))
+
+
+_HEARD: list[list[int]] = []
+"""Signals that each listener heard, the innermost last; empty where nobody listens."""
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """Note each Ctrl-C while the code below runs; it interrupts as it does otherwise.
+
+    Where somebody else listens, or in another thread than the main one, nothing is noted.
+    """
+    usual = signal.getsignal(signal.SIGINT)
+    ignored = usual == signal.SIG_IGN  # as in a job in the background: nobody can interrupt
+    alone = threading.current_thread() is threading.main_thread()
+    if _HEARD or not alone or not (ignored or usual is signal.default_int_handler):
+        yield
+        return
+    heard: list[int] = []
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, usual if ignored else hear)
+    _HEARD.append(heard)
+    try:
+        yield
+    finally:
+        _HEARD.pop()
+        signal.signal(signal.SIGINT, usual)
+
+
+def interrupted() -> bool:
+    """Whether a `KeyboardInterrupt` may be the user's: somebody pressed Ctrl-C, or nobody listens.
+
+    Example:
+        >>> interrupted()
+        True
+    """
+    return not _HEARD or bool(_HEARD[-1])
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C through; an interrupt that nobody gave is a fault of the code like any other.
+
+    Raises:
+        RuntimeError: The code raised `KeyboardInterrupt` by itself.
+
+    Example:
+        >>> with interruptible():
+        ...     raise KeyboardInterrupt
+        Traceback (most recent call last):
+        RuntimeError: it raised KeyboardInterrupt, and nobody interrupted
+    """
+    with listening():
+        try:
+            yield
+        except KeyboardInterrupt:
+            if interrupted():
+                raise
+            raise RuntimeError("it raised KeyboardInterrupt, and nobody interrupted") from None

@@ -9,12 +9,39 @@ from pathlib import Path
 
 from inferbench.errors import InferBenchError
 
-__all__ = ["MOST_STREAMED", "has_content", "read", "read_text", "refuse_existing", "refuse_stream", "write"]
+__all__ = [
+    "MOST_STREAMED",
+    "has_content",
+    "own_output",
+    "read",
+    "read_text",
+    "refuse_existing",
+    "refuse_stream",
+    "write",
+]
 
 # Below these stand devices and open files of this process: what a shell passes for `>(...)` or `/dev/stdout`.
 _OPEN = ("/dev/", "/proc/")
+_NAMES = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+_STDOUT: list[int] = []
+"""What standard output was, once it has been set aside."""
 MOST_STREAMED = 64 * 1024**2
 """Bytes that are read of something without a size: a pipe of the shell, a device."""
+
+
+def own_output() -> int:
+    """Let what is written to the process's standard output go to standard error, from here on.
+
+    Returns:
+        Descriptor of what standard output was. `write` still knows it by its names: `/dev/stdout`.
+
+    Raises:
+        OSError: One of the two is closed.
+    """
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    _STDOUT[:] = [kept]
+    return kept
 
 
 def refuse_existing(path: str | Path, force: bool, argument: str = "out") -> None:
@@ -138,7 +165,8 @@ def write(path: str | Path, data: str | bytes | memoryview) -> None:
     target = Path(path)
     there = target.stat() if target.exists() else None
     if there is not None and (_is_open(target) or not stat.S_ISREG(there.st_mode)):
-        with open(target, "wb") as file:  # a folder fails here, by its own name
+        mine = _STDOUT and os.path.abspath(target) in _NAMES
+        with open(os.dup(_STDOUT[0]) if mine else target, "wb") as file:  # a folder fails by its own name
             file.write(raw)
         return
     real = Path(os.path.realpath(target))

@@ -5,7 +5,7 @@ Python's `max`, `if`, `and`, `round` and `//` do not broadcast; these do. Everyt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +18,7 @@ __all__ = [
     "Numeric",
     "ceil_div",
     "curve",
+    "fix",
     "maximum",
     "minimum",
     "numbered",
@@ -35,6 +36,23 @@ Column: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 maximum = np.maximum
 minimum = np.minimum
 where = np.where
+
+
+def fix(values: Iterable[object]) -> None:
+    """Let nobody change the arrays among some values and tables of values; they are no copies.
+
+    Example:
+        >>> import numpy as np
+        >>> mine = np.ones(2)
+        >>> fix([mine, "a", {"b": mine}])
+        >>> mine.flags.writeable
+        False
+    """
+    for value in values:
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+        elif isinstance(value, Mapping):
+            fix(value.values())
 
 
 def ceil_div(amount: Numeric, size: Numeric) -> Numeric:

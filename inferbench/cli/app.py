@@ -15,7 +15,7 @@ from inferbench._version import __version__
 from inferbench.cli.commands import COMMANDS, keep_records, registry_with_commands
 from inferbench.cli.guard import disabled, guarded
 from inferbench.cli.spelling import message
-from inferbench.errors import InferBenchError, suggest
+from inferbench.errors import InferBenchError, blame, listening, passes, suggest
 from inferbench.text import visible
 
 __all__ = ["app", "run"]
@@ -47,6 +47,13 @@ class Lazy(rich_click.RichGroup):
             name = ctx.invoked_subcommand
             error.args = (message(error, self.get_command(ctx, name) if name else None),)
             raise
+        except (OSError, SystemExit, click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except BaseException as error:
+            entry = registry_with_commands().entries("commands").get(ctx.invoked_subcommand or "")
+            if entry is None or ctx.invoked_subcommand in COMMANDS or passes(error):
+                raise
+            raise blame(f"{entry.owner}: command {entry.name}", error) from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -107,7 +114,7 @@ def run(args: list[str] | None = None) -> int:
     given = sys.argv[1:] if args is None else args
     debug = "--debug" in given or os.environ.get("INFERBENCH_DEBUG") == "1"
     given = [arg for arg in given if arg != "--debug"]
-    with disabled(given) as words:
+    with disabled(given) as words, listening():
         code = _run(words, debug)
     if args is None:
         keep_records()

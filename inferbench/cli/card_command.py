@@ -12,7 +12,7 @@ __all__ = ["command"]
 
 
 @click.command("card", cls=rich_click.RichCommand)
-@click.argument("systems", nargs=-1, required=True, metavar="SYSTEM…")
+@click.argument("systems", nargs=-1, required=True, metavar="SYSTEM…", callback=common.each_once)
 @click.option("--suite", default="reference", show_default=True, help="Whose workloads and space to take.")
 @common.point_options(
     without=["batch", "context", "axes", "precision", "options", "ignore_capacity", "reserve"]

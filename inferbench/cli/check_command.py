@@ -30,13 +30,7 @@ __all__ = ["command"]
     metavar="FILE.svg",
     help="Write a badge that says how many laws hold; one that is there is replaced.",
 )
-@click.option(
-    "--limit",
-    default=LIMIT,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time for one import, or for the laws of one record.",
-)
+@common.time_limit(LIMIT, "Time for one import, or for the laws of one record.")
 @common.output_options()
 @click.pass_context
 def command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
@@ -21,6 +22,7 @@ from inferbench.cli.points import (
     axes_from,
     bundle,
     bundled,
+    each_once,
     names,
     options_of,
     point_options,
@@ -36,6 +38,7 @@ __all__ = [
     "Output",
     "axes_from",
     "bundled",
+    "each_once",
     "emit",
     "names",
     "options_of",
@@ -47,6 +50,7 @@ __all__ = [
     "problems_line",
     "renderer",
     "terminal_width",
+    "time_limit",
     "what_if",
 ]
 
@@ -64,6 +68,7 @@ REPEATED = (
     "ignore_capacity",
     "reserve",
 )
+MOST_SECONDS = 86_400.0
 # Where a context keeps whether `--force` was given.
 _FORCE = "inferbench.force"
 
@@ -140,11 +145,35 @@ def output_options(*, verbose: bool = True) -> Callable[[Command], Command]:
     return add
 
 
+def _waitable(context: click.Context, option: click.Parameter, seconds: float) -> float:
+    """Refuse what nobody can wait for."""
+    if not 0.0 < seconds <= MOST_SECONDS:
+        found = f"{seconds:g} is no limit: seconds above 0, at most {MOST_SECONDS:,.0f}, were expected"
+        raise click.BadParameter(found, context, option)
+    return seconds
+
+
+def time_limit(default: float, help: str) -> Callable[[Command], Command]:
+    """Add `--limit SECONDS`.
+
+    Args:
+        default: Seconds.
+        help: What must be done within them.
+    """
+    return click.option(
+        "--limit", default=default, show_default=True, metavar="SECONDS", callback=_waitable, help=help
+    )
+
+
 def terminal_width() -> int:
     """Columns of the terminal; COLUMNS wins, 80 in a pipe."""
-    import shutil
-
-    return max(20, shutil.get_terminal_size((80, 24)).columns)
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return max(20, int(given))
+    try:
+        return max(20, os.get_terminal_size(answers().fileno()).columns or 80)
+    except (OSError, ValueError, AttributeError):  # no terminal, closed, or none of the process's files
+        return 80
 
 
 def emit(report: Report, form: str, out: str | None, registry: Registry) -> None:

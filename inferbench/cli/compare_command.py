@@ -82,7 +82,7 @@ def _at_a_speed(
 
 
 @click.command("compare", cls=rich_click.RichCommand)
-@click.argument("systems", nargs=-1, required=True, metavar="SYSTEM…")
+@click.argument("systems", nargs=-1, required=True, metavar="SYSTEM…", callback=common.each_once)
 @click.option(
     "-w",
     "--workload",

@@ -28,13 +28,7 @@ FOLDED = 3
 
 
 @click.command("doctor", cls=rich_click.RichCommand)
-@click.option(
-    "--limit",
-    default=LIMIT,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time for one import, or for trying one record.",
-)
+@common.time_limit(LIMIT, "Time for one import, or for trying one record.")
 @common.output_options(verbose=False)
 @click.pass_context
 def command(

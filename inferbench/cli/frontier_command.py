@@ -14,7 +14,7 @@ __all__ = ["command"]
 
 
 @click.command("frontier", cls=rich_click.RichCommand)
-@click.argument("systems", nargs=-1, required=True, metavar="SYSTEM…")
+@click.argument("systems", nargs=-1, required=True, metavar="SYSTEM…", callback=common.each_once)
 @click.option(
     "-w", "--workload", "network", required=True, metavar="NETWORK", help="A language model; no phase."
 )

@@ -22,13 +22,7 @@ HOOKS = [*KINDS, "aliases"]
 
 
 @click.command("plugins", cls=rich_click.RichCommand)
-@click.option(
-    "--limit",
-    default=PATIENCE,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time for one import, or for asking one hook.",
-)
+@common.time_limit(PATIENCE, "Time for one import, or for asking one hook.")
 @common.output_options(verbose=False)
 def command(limit: float, output: common.Output) -> None:
     """Say which plugins are installed, whose they are, what they bring and how long they take to load.

@@ -49,6 +49,12 @@ def names(text: str | None, argument: str = "precision") -> list[str] | None:
     return found
 
 
+def each_once(context: click.Context, argument: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a system that is named twice: its two columns would be one."""
+    _once(given, lambda name: InferBenchError.at(name, "stands twice", "name it once"))
+    return given
+
+
 def _once(names: Sequence[str], refused: Callable[[str], InferBenchError]) -> None:
     """Refuse a name that stands twice: of two values one would be taken in silence."""
     for place, name in enumerate(names):
@@ -279,6 +285,7 @@ def axes_from(
     """
     found = {name: text for name, text in (("batch", batch), ("context", context)) if text is not None}
     taken = set(signature(verb).parameters) - {"batch", "context"} if verb is not None else set()
+    taken |= {"", "changes", "prices"}  # what a registry takes, and no name at all
     for pair in more:
         name, sign, text = pair.partition("=")
         if not sign:
@@ -287,7 +294,8 @@ def axes_from(
             said = f"{name} stands twice: {found[name]!r} and {text!r}"
             raise InferBenchError.at("--axis", said, "give every axis once")
         if name in taken:
-            remedy = f"--{name} is an option, perhaps; inferbench show NETWORK lists the axes of its phases"
+            option = f"--{name} is an option, perhaps; " if verb is not None and name else ""
+            remedy = f"{option}inferbench show NETWORK lists the axes of its phases"
             raise InferBenchError.at("--axis", f"'{name}' is no axis of a workload", remedy)
         found[name] = text
     return found

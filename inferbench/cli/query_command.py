@@ -12,21 +12,27 @@ import rich_click
 
 from inferbench.cli import common
 from inferbench.report.model import DASH, Cell, Report, Table
-from inferbench.sweeping.query import Answer, query
+from inferbench.sweeping.query import LIMIT, Answer, query
+from inferbench.text import short
 from inferbench.units import show
 
 __all__ = ["command"]
+
+MOST_SHOWN = 1000
+"""Characters of one text on the screen; `--format json` has all."""
 
 
 @click.command("query", cls=rich_click.RichCommand)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("sql")
 @click.option("--format", "form", default="table", show_default=True, help=common.FORMATS)
+@common.time_limit(LIMIT, "Time for the whole answer.")
 @common.out_option()
 def command(
     file: Path,
     sql: str,
     form: str,
+    limit: float,
     out: str | None,
 ) -> None:
     """Ask a sweep's result in SQL: one select on the view `space`.
@@ -37,7 +43,7 @@ def command(
     nothing is changed.
     """
     registry = common.the_registry()
-    answer = query(file, sql)
+    answer = query(file, sql, limit)
     if answer.missing:
         print(f"inferbench: {file}: {answer.missing} chunks are still missing", file=sys.stderr)
     common.emit(_report(answer), form, out, registry)
@@ -71,4 +77,5 @@ def _cell(value: object) -> Cell:
         return Cell(DASH, unsure=True)
     if isinstance(value, float):
         return Cell(show(value) if value != int(value) or abs(value) >= 1e15 else f"{value:,.0f}")
-    return Cell(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return Cell(f"{value:,}" if whole else short(str(value), MOST_SHOWN))

@@ -95,7 +95,7 @@ RANKING = (
 
 
 @click.command("sweep", cls=rich_click.RichCommand)
-@click.argument("systems", nargs=-1, required=True, metavar="SYSTEM…")
+@click.argument("systems", nargs=-1, required=True, metavar="SYSTEM…", callback=common.each_once)
 @click.option(
     "--grid",
     default="default",

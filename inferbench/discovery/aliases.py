@@ -10,6 +10,7 @@ import attrs
 from inferbench.discovery.border import quiet
 from inferbench.discovery.entries import Entry, said
 from inferbench.discovery.ownership import trust
+from inferbench.errors import interruptible
 from inferbench.specs import toml
 
 __all__ = ["Claim", "claims", "pairs_of", "read_aliases", "without_taken", "yielded"]
@@ -50,7 +51,8 @@ def claims(
     for impl in implementations:
         owner, _ = owner_of(impl.plugin_name)
         try:
-            found += [Claim(owner, *pair) for pair in pairs_of(impl, owner)]
+            with interruptible():
+                found += [Claim(owner, *pair) for pair in pairs_of(impl, owner)]
         except KeyboardInterrupt:
             raise
         except BaseException as error:

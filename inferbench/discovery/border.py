@@ -109,6 +109,10 @@ class _Aside(io.TextIOBase):
         sys.stderr.flush()
 
 
+_ALIVE: list[_Aside] = []
+"""All of them: `print` of another thread may go on with one that is no longer set, and CPython frees it."""
+
+
 @contextmanager
 def quiet(deep: bool = False) -> Iterator[_Aside]:
     """Send what a plugin prints to standard error: standard output belongs to the answer.
@@ -118,6 +122,7 @@ def quiet(deep: bool = False) -> Iterator[_Aside]:
             imported.
     """
     aside = _Aside()
+    _ALIVE.append(aside)
     with _file_aside() if deep else nullcontext(), redirect_stdout(aside):
         yield aside
 

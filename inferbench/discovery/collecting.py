@@ -12,7 +12,7 @@ from inferbench.discovery.border import quiet
 from inferbench.discovery.entries import Entry, said
 from inferbench.discovery.kinds import expanded
 from inferbench.discovery.ownership import settled
-from inferbench.errors import InferBenchError
+from inferbench.errors import InferBenchError, interruptible
 
 __all__ = ["LOADING", "busy_with", "collect", "not_while"]
 
@@ -86,7 +86,7 @@ def collect(
         owner, version = owner_of(impl.plugin_name)
         tell(hook, owner)
         try:
-            with quiet(deep=True) as aside:
+            with quiet(deep=True) as aside, interruptible():
                 records = list(yielded(impl))
             noticed(owner, hook, aside.text)
             entries = [entry for one in records for entry in expanded(kind, one, owner, version)]

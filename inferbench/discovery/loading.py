@@ -25,10 +25,9 @@ from inferbench.discovery import hookspecs
 from inferbench.discovery.border import patient, quiet
 from inferbench.discovery.collecting import LOADING, busy_with
 from inferbench.discovery.entries import FILE, Problem, near_hook, said
-from inferbench.discovery.interrupts import interruptible
 from inferbench.discovery.kept import Index, Kept
 from inferbench.discovery.ownership import Choice, Trust, named, needs_newer_core, trust
-from inferbench.errors import InferBenchError
+from inferbench.errors import InferBenchError, interruptible
 from inferbench.records.time_model import TimeModel
 
 __all__ = ["Plugins", "untold"]

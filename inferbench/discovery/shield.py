@@ -12,10 +12,13 @@ from types import FunctionType, GeneratorType
 from typing import Any
 
 import attrs
+import numpy as np
 
-from inferbench.errors import PASSED, blame
+from inferbench.errors import blame, passes
 from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Workload
 from inferbench.records.owned import Owned, own
+from inferbench.records.returned import RETURNS, refuse_no_number
+from inferbench.records.run import Run
 from inferbench.records.time_model import TimeModel
 
 __all__ = ["shielded"]
@@ -29,12 +32,26 @@ METHODS: Mapping[str, tuple[type, frozenset[str]]] = {
 }
 """Kind to its class, and the methods whose callers name them."""
 FUNCTIONS: Mapping[str, tuple[str, ...]] = {
-    "metrics": ("applies", "spread"),
+    "metrics": ("compute", "applies", "spec_range"),
     "renderers": ("render",),
     "executors": ("open",),
     "plots": ("ask", "draw"),
 }
 """Kind to the fields of its records that are functions, but for those whose callers name them."""
+
+
+def _figures(found: Any, where: str, run: Run) -> Any:
+    """What a metric computes: one number per point."""
+    refuse_no_number(found, where, least=-np.inf)
+    run.values(found)
+    return found
+
+
+MADE: Mapping[str, Callable[..., Any]] = {
+    "applies": lambda found, where, run: bool(found),
+    "compute": _figures,
+}
+"""Function of a record to what makes its answer of what it returned, where, and for which run."""
 OURS = "inferbench."
 """How the modules of the core begin: its own code needs no guard."""
 
@@ -53,7 +70,7 @@ def shielded(kind: str, record: Any, owner: str) -> Any:
         own(record)
         return record
     wrapped = {
-        name: _function(call, f"{owner}: {kind} {record.name}.{name}")
+        name: _function(call, f"{owner}: {kind} {record.name}.{name}", MADE.get(name))
         for name in FUNCTIONS.get(kind, ())
         if callable(call := getattr(record, name, None)) and not _ours(call)
     }
@@ -77,14 +94,18 @@ def _guard(cls: type, kind: type, named: frozenset[str]) -> None:
 
 
 def _method(method: FunctionType) -> Callable[..., Any]:
+    refuse = RETURNS.get(method.__name__)
+
     @wraps(method)
     def guarded(self: Any, *given: Any, **named: Any) -> Any:
         try:
             found = method(self, *given, **named)
-        except PASSED:
-            raise
         except BaseException as error:
+            if passes(error):
+                raise
             raise blame(_place(self, method), error) from error
+        if refuse is not None:
+            refuse(found, _place(self, method))
         return _items(found, _place(self, method)) if isinstance(found, GeneratorType) else found
 
     guarded.shielded = True  # type: ignore[attr-defined]
@@ -95,14 +116,17 @@ def _place(record: Any, method: FunctionType) -> str:
     return f"{type(record).__module__}: {record.name}.{method.__name__}"
 
 
-def _function(call: Callable[..., Any], where: str) -> Callable[..., Any]:
+def _function(
+    call: Callable[..., Any], where: str, made: Callable[..., Any] | None = None
+) -> Callable[..., Any]:
     @wraps(call)
     def guarded(*given: Any, **named: Any) -> Any:
         try:
-            return call(*given, **named)
-        except PASSED:
-            raise
+            found = call(*given, **named)
+            return found if made is None else made(found, where, *given, **named)
         except BaseException as error:
+            if passes(error):
+                raise
             raise blame(where, error) from error
 
     return guarded
@@ -112,7 +136,7 @@ def _items(found: Any, where: str) -> Any:
     """What a generator yields; it fails where it is read."""
     try:
         yield from found
-    except PASSED:
-        raise
     except BaseException as error:
+        if passes(error):
+            raise
         raise blame(where, error) from error

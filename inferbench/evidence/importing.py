@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from inferbench.discovery.registry import Registry
-from inferbench.errors import PASSED, Fault, InferBenchError, suggest
+from inferbench.errors import Fault, InferBenchError, passes, suggest
 from inferbench.files import refuse_stream
 from inferbench.records.measurement import Importer, Measurement
 from inferbench.records.typed import typed
@@ -105,9 +105,9 @@ def _choose(file: Path, head: str, registry: Registry) -> Importer:
         one: Importer = registry.get("importers", name)
         try:
             why = one.sniff(file, head)
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
         except BaseException as error:  # a broken importer costs only itself
+            if passes(error) and not isinstance(error, InferBenchError):
+                raise
             why = f"it failed while looking ({type(error).__name__}: {error})"
         if not why:
             return one
@@ -128,9 +128,9 @@ def _choose(file: Path, head: str, registry: Registry) -> Importer:
 def _read(importer: Importer, file: Path) -> Iterable[Measurement]:
     try:
         return list(importer.read(file))
-    except PASSED:
-        raise
     except BaseException as error:
+        if passes(error):
+            raise
         raise InferBenchError.at(
             str(file),
             f"the importer '{importer.name}' failed: {type(error).__name__}: {error}",

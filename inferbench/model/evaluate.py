@@ -21,7 +21,7 @@ from inferbench.model.intervals import MATERIAL, inside, step_log_errors
 from inferbench.model.outside import strange_operators, unlike
 from inferbench.model.refusal import idle_ranks, unfit, unsupported
 from inferbench.model.step import Pass, one_layout, placed
-from inferbench.num import Array, Indices, Mask, Numeric
+from inferbench.num import Array, Indices, Mask, Numeric, fix
 from inferbench.records.energy import Energy
 from inferbench.records.grid import Grid, Point
 from inferbench.records.op import ROLES, Op
@@ -64,7 +64,10 @@ def evaluate(case: Case, grid: Grid, layouts: Sequence[Layout] | None = None, pr
         case, at, whole, layouts or layouts_of(case, whole), items if prefer == "throughput" else None
     )
     given = case.system.layout if not layouts else None
-    return _run(case, grid, whole, items, best, idle_ranks(at, given))
+    run = _run(case, grid, whole, items, best, idle_ranks(at, given))
+    for record in (run, run.energy, run.footprint):  # no metric may change what the next one sees
+        fix(attrs.astuple(record, recurse=False))
+    return run
 
 
 def holds(case: Case, at: Point, layout: Layout) -> Mask:

@@ -31,6 +31,7 @@ from inferbench.records.interfaces import Architecture, Fabric
 from inferbench.records.op import Collective, Op
 from inferbench.records.overlap import maximum_of
 from inferbench.records.placement import Site
+from inferbench.records.returned import refuse_no_cost
 from inferbench.records.system import Layout
 
 __all__ = ["NODES", "cost_at", "exchange", "levels"]
@@ -70,7 +71,9 @@ def cost_at(op: Op, site: Site, architecture: Architecture, fabric: Callable[[st
     """
     if isinstance(op, Collective):
         return exchange(op, site.chip, site.layout, fabric)
-    return architecture.cost(op, site)
+    found = architecture.cost(op, site)
+    refuse_no_cost(found, f"{type(architecture).__module__}: {architecture.name}.{op.kind}({op.name})")
+    return found
 
 
 def levels(op: Collective, chip: Chip) -> Iterator[tuple[bool, Link, Collective]]:

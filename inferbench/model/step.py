@@ -20,6 +20,7 @@ from inferbench.records.energy import ActivityCounts, Energy
 from inferbench.records.grid import Point
 from inferbench.records.op import Collective, Op
 from inferbench.records.placement import Footprint, Graph, Reason, Site
+from inferbench.records.returned import refuse_other_shape
 from inferbench.records.run import OpRow
 from inferbench.records.stack import IDEAL
 from inferbench.records.system import Layout
@@ -114,12 +115,11 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     """
     site, graph, cut, passes = placed(case, at, layout)
     ideal, compulsory = _whole_roofline(case, whole, site)
-    formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
-    charged = _StepCost(case, site, formats).charge_all(graph, cut.count)
+    charged = _StepCost(case, site, at).charge_all(graph, cut.count)
     bare = _untuned(case, site)
     plain = charged
     if bare is not site:
-        plain = _StepCost(case, bare, formats, hardware=True).charge_all(graph, cut.count)
+        plain = _StepCost(case, bare, at, hardware=True).charge_all(graph, cut.count)
     model = partition.duration(plain.model, cut, case.layers, passes, plain.sent[0])
     bound_seconds = np.minimum(_bound(plain, cut.count, passes), model)
     seconds = chip = model
@@ -130,7 +130,7 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     silicon = passes * plain.solo / cut.count
     actions = _all_chips(charged, at, layout, passes)
     unthrottled = seconds
-    energy, model, seconds = _power(case, at, actions, formats, model, seconds)
+    energy, model, seconds = _power(case, at, actions, charged.formats, model, seconds)
     blamed = causes.whole(charged.causes, chip, unthrottled, energy.throttle) if charged.causes else {}
     fits, reasons = (
         (np.asarray(True), ()) if case.ignore_capacity else (site.placement.fits, site.placement.reasons)
@@ -230,8 +230,9 @@ class _StepCost:
         hardware: Whether ideal software is all that is asked; `seconds` is then `model`.
     """
 
-    def __init__(self, case: Case, site: Site, formats: tuple[str, ...], hardware: bool = False) -> None:
-        self.case, self.site, self.formats = case, site, formats
+    def __init__(self, case: Case, site: Site, at: Point, hardware: bool = False) -> None:
+        self.case, self.site, self.shape = case, site, at.shape
+        self.formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
         self.hardware, self.ideal = hardware, hardware or case.stack.ideal
         self.doubted = bool(case.stack.fit.rows) and not hardware and not case.bare
         self.model: dict[str, Numeric] = {"embedding": 0.0, "layer": 0.0, "head": 0.0}
@@ -307,8 +308,10 @@ class _StepCost:
     def charge(self, op: Op) -> None:
         """Add one operator, all of its executions."""
         cost, repeat = self.cost(op), op.repeat
-        model = IDEAL.time(cost, op) * repeat
-        seconds = model if self.ideal else self.case.stack.time(cost, op, self.formats) * repeat
+        ideal = IDEAL.time(cost, op)
+        refuse_other_shape(ideal, self.shape, f"what {op.kind}({op.name}) costs")
+        model = ideal * repeat
+        seconds = model if self.ideal else self._timed(cost, op) * repeat
         self.model[op.unit] = self.model[op.unit] + model
         self.seconds[op.unit] = self.seconds[op.unit] + seconds
         self._occupy(cost, op, model)
@@ -347,6 +350,12 @@ class _StepCost:
                 )
             )
 
+    def _timed(self, cost: Cost, op: Op) -> Numeric:
+        """Seconds under the stack."""
+        seconds, model = self.case.stack.time(cost, op, self.formats), self.case.stack.time_model
+        refuse_other_shape(seconds, self.shape, f"{type(model).__module__}: {model.name}.time")
+        return seconds
+
     def send(self, graph: Graph) -> tuple[Numeric, Numeric]:
         """Seconds (ideal, stack) to hand one microbatch's activations to the next stage."""
         last = next(op for op in reversed(graph.ops) if op.unit == "layer" and not isinstance(op, Collective))
@@ -363,7 +372,7 @@ class _StepCost:
         for engine, busy in cost.busy.items():
             self.busy[engine] = self.busy.get(engine, 0.0) + busy * (self.site.layout.pp - 1)
         model = IDEAL.time(cost, op)
-        return model, model if self.ideal else self.case.stack.time(cost, op, self.formats)
+        return model, model if self.ideal else self._timed(cost, op)
 
 
 def _power(
@@ -379,6 +388,8 @@ def _power(
         return Energy(np.nan, np.nan, 1.0, case.power_why), model, seconds
     counts = ActivityCounts(actions, model, case.system.count, at.precision, formats)
     ideal = case.power.energy(counts, case.system)
+    where = f"{type(case.power).__module__}: {case.power.name}.energy"
+    refuse_other_shape(ideal.joules * ideal.watts * ideal.throttle, at.shape, where)
     model_stretched = model * ideal.throttle
     if seconds is model:
         return ideal, model_stretched, model_stretched

@@ -32,6 +32,13 @@ class Point:
     def __getitem__(self, name: str) -> Numeric:
         return self.coordinates[name]
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What an answer about all its points may be broadcast to."""
+        return np.broadcast_shapes(
+            *(np.shape(one) for one in self.coordinates.values()), self.precision.weights.shape
+        )
+
     def replace(self, **coordinates: Numeric) -> Point:
         """Return the point with other coordinates: a microbatch instead of the batch, say."""
         return Point({**self.coordinates, **coordinates}, self.precision)
@@ -70,6 +77,8 @@ class Grid:
         for name, length in lengths.items():
             if length == 0:
                 raise InferBenchError.of_argument(name, "the axis has no points", "give at least one value")
+        for points in values.values():  # views: an array of the caller's stays as it is
+            points.flags.writeable = False
         dims = tuple(sorted(lengths, key=lambda name: lengths[name]))
         return cls(values, tuple(precisions), dims)
 

@@ -57,7 +57,7 @@ class Lengths:
             raise InferBenchError.of_argument(argument, f"'{text}' is no length", _WRITTEN)
         if not 1.0 <= numbers[0] <= LONGEST:
             raise InferBenchError.of_argument(
-                argument, f"a length of {numbers[0]:g} tokens", "at least 1 token was expected"
+                argument, f"a length of {numbers[0]:g} tokens", f"between 1 and {LONGEST:,.0f} were expected"
             )
         made = cls(kind, *numbers)
         if kind == "uniform" and made.second < made.first:

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from inferbench.errors import PASSED, InferBenchError
+from inferbench.errors import InferBenchError, passes
 from inferbench.files import read_text
 from inferbench.records.interfaces import Workload
 from inferbench.records.network import Network
@@ -91,9 +91,9 @@ def _ask(workload: Workload, config: Mapping[str, object], path: str) -> Mapping
             attrs.evolve(fault, where=fault.where.replace("config.json", path, 1)) for fault in error.faults
         )
         raise InferBenchError(named) from None
-    except PASSED:
-        raise
     except BaseException as error:
+        if passes(error):
+            raise
         whose = f"the workload '{workload.name}' of {type(workload).__module__.partition('.')[0]}"
         said = f"{whose} can't read it: {type(error).__name__}: {error}"
         raise InferBenchError.at(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal
 
-from inferbench.errors import PASSED, Fault, InferBenchError, blame, complaint
+from inferbench.errors import Fault, InferBenchError, blame, complaint, passes
 from inferbench.records.facts import Source
 from inferbench.records.kernel_tables import is_by_kernel
 from inferbench.units import Range
@@ -35,9 +35,9 @@ def structure(values: Mapping[str, Any], cls: type, where: str, path: str = "") 
                 Fault(f"{where}: {'.'.join(p for p in (path, key) if p)}".rstrip(": "), found, remedy)
             )
         raise InferBenchError(faults) from None
-    except PASSED:
-        raise
     except BaseException as error:
+        if passes(error):
+            raise
         raise blame(whose, error) from error
 
 

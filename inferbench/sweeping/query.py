@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import attrs
 import numpy as np
 
-from inferbench.errors import InferBenchError
+from inferbench.errors import Fault, InferBenchError
 from inferbench.files import refuse_stream
 from inferbench.num import Column, Mask
 from inferbench.space.texts import Text, joined
@@ -17,9 +18,13 @@ from inferbench.sweeping.parquet import needed, refuse_damaged
 from inferbench.sweeping.plan import Piece, Plan
 from inferbench.sweeping.store import parts_of
 
-__all__ = ["Answer", "beside", "columns", "lists", "query"]
+__all__ = ["LIMIT", "Answer", "beside", "columns", "lists", "query"]
 
 VIEW = "space"
+LIMIT = 300.0
+"""Seconds that a question may take."""
+MOST_ROWS = 1_000_000
+"""Of one answer."""
 FLOATS = {"double": "float64", "float": "float32"}
 """pyarrow's names of types that NumPy calls otherwise."""
 
@@ -39,15 +44,17 @@ class Answer:
     missing: int = 0
 
 
-def query(path: Path, sql: str) -> Answer:
+def query(path: Path, sql: str, limit: float = LIMIT) -> Answer:
     """Ask a sweep's result; its rows are the view `space`.
 
     Args:
         path: What `sweep --out` wrote: a Parquet file or a folder.
         sql: One select statement of DuckDB's dialect.
+        limit: Seconds that it may take.
 
     Raises:
-        InferBenchError: No sweep, another schema version, not a select, or a fault in it.
+        InferBenchError: No sweep, another schema version, not a select, a fault in it, or an answer that has
+            no end.
 
     Example:
         >>> query(Path("space.parquet"), "select chip,
@@ -55,13 +62,13 @@ def query(path: Path, sql: str) -> Answer:
     """
     refuse_stream(path)
     try:
-        return _asked(path, sql)
+        return _asked(path, sql, limit)
     except UnicodeDecodeError as error:  # the name of a column, which has no checksum
         found, remedy = f"is damaged: {error}", "remove it and give the sweep's command again"
         raise InferBenchError.at(str(path), found, remedy) from None
 
 
-def _asked(path: Path, sql: str) -> Answer:
+def _asked(path: Path, sql: str, limit: float) -> Answer:
     """The answer to a statement, with no other file in reach."""
     duckdb = needed("duckdb")
     dataset, missing = _dataset(path)
@@ -71,10 +78,19 @@ def _asked(path: Path, sql: str) -> Answer:
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
         _check(duckdb, connection, sql)
+        stopped = Timer(limit, connection.interrupt)
+        stopped.daemon = True
+        stopped.start()
         try:
             done = connection.execute(sql)
             names = tuple(column[0] for column in done.description)
-            return Answer(names, tuple(done.fetchall()), missing)
+            return Answer(names, _rows(done), missing)
+        except duckdb.InterruptException:
+            found = f"took more than {limit:g} s, and may have no end"
+            remedy, more = "ask for less, or {give}", (("limit", 10 * limit),)
+            raise InferBenchError([Fault("query", found, remedy, give=more)]) from None
+        except RuntimeError as error:  # what duckdb makes of Ctrl-C
+            raise KeyboardInterrupt from error
         except duckdb.PermissionException:
             raise InferBenchError.at(
                 "query", "reads something else than the sweep", f"ask the view {VIEW}"
@@ -84,6 +100,17 @@ def _asked(path: Path, sql: str) -> Answer:
             raise InferBenchError.at(
                 "query", _said(error), f"columns are those of `select * from {VIEW} limit 1`"
             ) from None
+        finally:
+            stopped.cancel()
+
+
+def _rows(done: Any) -> tuple[tuple[object, ...], ...]:
+    """The rows of an answer, if somebody can read so many."""
+    rows = done.fetchmany(MOST_ROWS + 1)
+    if len(rows) > MOST_ROWS:
+        found, remedy = f"the answer has more than {MOST_ROWS:,} rows", "add a `limit`, or group by a column"
+        raise InferBenchError.at("query", found, remedy)
+    return tuple(rows)
 
 
 def columns(path: Path, names: Sequence[str]) -> dict[str, Column | Text]:

@@ -18,7 +18,7 @@ RUN = ("run", "toy-chip", "toy-net/decode", "--scenario", "toy")
 STACK = 'title = "Mine"\n[time]\nmodel = "roofline"\n'
 
 
-@pytest.mark.parametrize("name", ["precision", "registry", "workload", "reserve", "scenario", "breakdown"])
+@pytest.mark.parametrize("name", ["precision", "registry", "workload", "changes", "prices", "", "breakdown"])
 def test_an_argument_of_a_verb_is_no_axis(toy_cli, name):
     code, out, err = toy_cli(*RUN, "--axis", f"{name}=1")
     assert (code, out) == (2, "")
@@ -39,6 +39,30 @@ def test_of_two_values_none_is_taken_in_silence(toy_cli, words, said):
     code, out, err = toy_cli(*RUN, *words)
     assert (code, out) == (2, "")
     assert said in err
+
+
+@REAL
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("compare", "b200", "h100", "b200", "-w", "llama3-8b/decode"),
+        ("frontier", "2xb200", "2xb200", "-w", "llama3-8b"),
+        ("sweep", "b200@ideal", "b200@ideal", "-w", "llama3-8b/decode"),
+        ("card", "b200", "b200"),
+    ],
+)
+def test_a_system_is_named_once(cli, words):
+    code, out, err = cli(*words)
+    assert (code, out) == (2, "")
+    assert "stands twice" in err
+
+
+@pytest.mark.parametrize("command", ["doctor", "check", "plugins"])
+@pytest.mark.parametrize("limit", ["nan", "-1", "0", "1e400", "soon"])
+def test_a_limit_can_be_waited_for(cli, command, limit):
+    code, out, err = cli(command, "--limit", limit)
+    assert (code, out) == (2, "")
+    assert err.startswith("inferbench: Invalid value for '--limit'")
 
 
 @pytest.mark.parametrize("option", ["--scenario", "--stack", "--precision", "--out", "--format", "--reserve"])

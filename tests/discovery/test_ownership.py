@@ -388,6 +388,61 @@ def test_what_a_plugin_prints_at_the_end_is_no_part_of_the_answer(tmp_path):
     assert {"bye", "raw"} <= set(done.stderr.split())
 
 
+THREADS = """
+import os, sys, threading, time
+import inferbench as ib
+
+kept = sys.stdout
+
+def chat():
+    while True:
+        {say}
+        time.sleep(0.001)
+
+threading.Thread(target=chat, daemon=True).start()
+
+@ib.hookimpl
+def inferbench_metrics():
+    time.sleep(0.1)
+    yield from ()
+"""
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        "print('NOISE')",
+        "os.write(1, b'NOISE\\n')",
+        "sys.__stdout__.write('NOISE\\n'); sys.__stdout__.flush()",
+        "kept.write('NOISE\\n')",
+        "os.system('echo NOISE')",
+    ],
+)
+def test_what_a_plugin_s_threads_write_is_no_part_of_the_answer(tmp_path, say):
+    path = tmp_path / "chats.py"
+    path.write_text(THREADS.format(say=say))
+    command = [sys.executable, "-m", "inferbench", "-p", str(path), "list", "stacks", "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)
+    assert "NOISE" in done.stderr
+
+
+def test_a_thread_that_keeps_the_process_is_named_after_the_answer(tmp_path):
+    path = tmp_path / "stays.py"
+    path.write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(2,), name='acme-poll').start()\n"
+        "import inferbench as ib\n\n@ib.hookimpl\ndef inferbench_metrics():\n    yield from ()\n"
+    )
+    code = (
+        "import sys, inferbench.cli as cli\ncli.PATIENCE = 0.1\n"
+        f"sys.argv[1:] = ['-p', {str(path)!r}, 'list', 'stacks', '--format', 'json']\ncli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert json.loads(done.stdout)
+    assert "the answer is complete; waiting for acme-poll" in done.stderr
+
+
 class TestVersions:
     @pytest.mark.parametrize(
         ("wanted", "said"),

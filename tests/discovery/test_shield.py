@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
+import attrs
 import pytest
 
+from inferbench.discovery.kinds import KINDS
+from inferbench.discovery.shield import FUNCTIONS, METHODS
+from inferbench.records.returned import RETURNS
+
 OWN = "raise type('Own', (BaseException,), {})('no licence')"
-RAISES = ("1 / 0", "raise SystemExit(3)", "[][7]", "raise RuntimeError('no licence')", OWN)
+RAISES = (
+    *("1 / 0", "raise SystemExit(3)", "[][7]", "raise RuntimeError('no licence')"),
+    *("raise KeyboardInterrupt", OWN),
+)
 
 CHIP = """
 import numpy as np
@@ -95,10 +105,49 @@ PLANTED = {
     "power": (RUN, "shelf-watts.energy"),
     "time": ((*RUN, "--stack", "slow-stack"), "slow.time"),
     "applies": (RUN, "metrics mine_s.applies"),
-    "compute": (RUN, "metric mine_s"),
+    "compute": (RUN, "metrics mine_s.compute"),
     "render": (("list", "chips", "--format", "mine"), "renderers mine.render"),
     "opened": (("sweep", "shelf-1", "-w", "llama3-8b/decode", "--executor", "mine"), "executors mine.open"),
 }
+
+
+NO_COST, NO_NUMBER = "an inferbench.Cost was expected", "a number, or an array of them, was expected"
+OUT_OF_SHAPE = "does not broadcast to the grid's (1, 1, 1)"
+RETURNED = [
+    ("fabric", "None", NO_COST),
+    ("fabric", "5", NO_COST),
+    ("fabric", "ib.Cost(busy={'network': -1.0})", "busy 'network' is -1; at least 0 was expected"),
+    ("fabric", "ib.Cost(exposed={'hops': np.array([np.nan, -2.0])})", "exposed 'hops' is -2; at least 0"),
+    ("fabric", "ib.Cost(busy={'network': 'x'})", f"busy 'network' is str 'x'; {NO_NUMBER}"),
+    ("fabric", "ib.Cost(busy={'network': [1, 2]})", NO_NUMBER),
+    ("fabric", "ib.Cost(actions={'ops': np.array([object()])})", NO_NUMBER),
+    ("fabric", "ib.Cost(busy={5: 1.0})", "busy has the key 5; a text was expected"),
+    ("fabric", "ib.Cost(busy={'network': np.zeros((7, 3))})", "does not broadcast to the grid's"),
+    ("power", "None", "an inferbench.Energy was expected"),
+    ("power", "ib.Energy(-5.0, 100.0)", "joules is -5; at least 0 was expected"),
+    ("power", "ib.Energy(5.0, 100.0, 0.5)", "throttle is 0.5; at least 1 was expected"),
+    ("power", "ib.Energy('5 J', 100.0)", "joules is str '5 J'"),
+    ("power", "ib.Energy(np.zeros((9, 9)), 100.0)", "does not broadcast to the grid's"),
+    ("time", "None", f"it is NoneType None; {NO_NUMBER}"),
+    ("time", "-1.0", "it is -1; at least 0 was expected"),
+    ("time", "1j", NO_NUMBER),
+    ("time", "np.zeros((5, 5))", "does not broadcast to the grid's"),
+    ("compute", "None", NO_NUMBER),
+    ("compute", "'fast'", "it is str 'fast'"),
+    ("compute", "1j * run.seconds", "it is complex128"),
+    ("compute", "[1, 2, 3]", NO_NUMBER),
+    ("compute", "np.zeros((5, 5, 5))", "could not be broadcast together"),
+    ("applies", "np.array([1, 2])", "truth value of an array"),
+    ("architecture", "None", NO_NUMBER),
+    ("architecture", "-1e12", "at least 0 was expected"),
+    ("architecture", "'fast'", NO_NUMBER),
+]
+CHANGES = [
+    "run.seconds[:] = 0.0",
+    "run.batch *= 2",
+    "run.busy['compute'][...] = 1.0",
+    "run.energy.joules /= 2",
+]
 
 
 def written(tmp_path, **broken):
@@ -111,6 +160,15 @@ def written(tmp_path, **broken):
     path = tmp_path / "planted.py"
     path.write_text(CHIP.format(**parts))
     return str(path)
+
+
+def test_every_guard_is_of_something_that_is_there():
+    for kind, names in FUNCTIONS.items():
+        assert set(names) <= {field.name for field in attrs.fields(KINDS[kind][0])}, kind
+    for cls, named in METHODS.values():
+        assert named <= set(vars(cls))
+    methods = {name for cls, _ in METHODS.values() for name in vars(cls)}
+    assert set(RETURNS) <= methods
 
 
 @pytest.mark.needs_plugins("networks/llama3-8b")
@@ -137,6 +195,30 @@ class TestPlanted:
         assert "planted" in said
         assert "this is a bug" not in said
         assert "Traceback" not in said
+
+    @pytest.mark.parametrize(("where", "what", "expected"), RETURNED)
+    def test_what_can_t_be_is_no_result(self, cli, tmp_path, where, what, expected):
+        command, named = PLANTED[where]
+        code, out, err = cli("-p", written(tmp_path, **{where: f"return {what}"}), *command)
+        said = " ".join(err.split())
+        assert (code, out) == (2, ""), said
+        assert expected in said
+        assert named in said or "does not broadcast" in said
+        assert "this is a bug" not in said
+
+    @pytest.mark.parametrize("what", CHANGES)
+    def test_no_metric_changes_what_the_next_one_sees(self, cli, tmp_path, what):
+        code, out, err = cli("-p", written(tmp_path, compute=what), *RUN)
+        assert (code, out) == (2, "")
+        assert "metrics mine_s.compute: ValueError" in err
+
+    def test_what_is_not_known_is_a_result(self, cli, tmp_path):
+        path = written(
+            tmp_path, power="return ib.Energy(np.nan, np.nan)", compute="return np.nan * run.seconds"
+        )
+        code, out, err = cli("-p", path, *RUN, "--format", "json")
+        assert code == 0, err
+        assert json.loads(out)["results"][0]["metrics"]["mine_s"] is None
 
     def test_what_it_prints_is_no_part_of_the_answer(self, cli, tmp_path):
         path = written(tmp_path, **dict.fromkeys(("fabric", "power", "time", "applies"), "print('hello')"))

@@ -161,3 +161,38 @@ def test_whatever_duckdb_answers_can_be_shown(made, cli):
     ]
     for form in ("table", "csv", "markdown"):
         assert cli("query", path, sql, "--format", form)[0] == 0
+
+
+ENDLESS = "with recursive t(n) as (select 1 union all select n + 1 from t) select count(*) from t"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        ENDLESS,
+        "select count(*) from range(1000000000000) where range % 7 = random()",
+        "select max(a.range * b.range) from range(10000000) a, range(10000000) b",
+    ],
+)
+def test_a_question_without_an_end_is_stopped(made, sql):
+    with pytest.raises(InferBenchError, match=r"took more than 0\.3 s, and may have no end"):
+        query(made / "folder", sql, 0.3)
+
+
+def test_more_rows_than_anybody_reads_are_refused(made):
+    with pytest.raises(InferBenchError, match="more than 1,000,000 rows"):
+        query(made / "folder", "select * from range(1000001)")
+
+
+@pytest.mark.parametrize("value", ["1/0", "'nan'::double", "'-inf'::double", "1e308 * 10", "null"])
+def test_what_is_no_number_is_null(made, cli, value):
+    code, out, err = cli("query", str(made / "folder"), f"select {value} as x", "--format", "json")
+    assert (code, json.loads(out)["rows"]) == (0, [{"x": None}]), err
+    code, out, _ = cli("query", str(made / "folder"), f"select {value} as x")
+    assert (code, out.split()) == (0, ["x", "–"])
+
+
+def test_a_long_text_is_cut_on_the_screen_alone(made, cli):
+    sql = "select repeat('x', 100000) as x"
+    assert cli("query", str(made / "folder"), sql)[1].count("x") < 1100
+    assert cli("query", str(made / "folder"), sql, "--format", "json")[1].count("x") > 100_000

@@ -13,7 +13,7 @@ import numpy as np
 
 from inferbench.discovery.entries import said
 from inferbench.discovery.registry import Registry
-from inferbench.errors import InferBenchError, PluginError, UnsupportedOp
+from inferbench.errors import InferBenchError, PluginError, UnsupportedOp, interruptible
 
 __all__ = ["LAWS", "Broken", "Finding", "Law", "State", "Subject", "Verdict", "judge", "law"]
 
@@ -178,7 +178,12 @@ def judge(subject: Subject, quick: bool = False) -> Verdict:
             continue
         printed = io.StringIO()
         try:
-            with redirect_stdout(printed), np.errstate(all="ignore"), warnings.catch_warnings():
+            with (
+                interruptible(),
+                redirect_stdout(printed),
+                np.errstate(all="ignore"),
+                warnings.catch_warnings(),
+            ):
                 warnings.simplefilter("ignore")  # a division by zero is told as the infinity that it makes
                 broken = list(_first_of_each_place(one.judge(subject)))
         except UnsupportedOp as error:
