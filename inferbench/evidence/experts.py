@@ -6,18 +6,31 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+import attrs
 import numpy as np
 
-from inferbench.num import Array
+from inferbench.num import Array, Numeric
+from inferbench.records.expert_sum import ExpertSum
 from inferbench.records.measurement import Measurement
 from inferbench.records.op import Elementwise, Gemm, Op
 from inferbench.records.precision import Precision
 
-__all__ = ["busiest", "expert_layer", "exponent"]
+__all__ = ["LayerGemm", "busiest", "expert_layer", "exponent"]
 
 DRAWS = 64
 SEED = 7
 POWER = "power_law_"
+
+
+@attrs.frozen(kw_only=True, slots=False, eq=False)
+class LayerGemm(Gemm):
+    """A product of grouped experts, with what the layer is given.
+
+    Attributes:
+        routed: Tokens of the layer, on all chips that share the experts.
+    """
+
+    routed: Numeric
 
 
 def exponent(distribution: str) -> float | None:
@@ -91,10 +104,11 @@ def expert_layer(c: Mapping[str, Any], precision: Precision, rows: Sequence[Meas
     drawn = np.array([busiest(*shape, power) for shape, power in zip(shapes, powers, strict=True)])
     touched, received = drawn[:, 0][None, :], drawn[:, 1][None, :]
     wide = 2.0 / precision.activations
-    inner, each = c["inter"] / c["tp"], received / touched
+    inner, each, every = c["inter"] / c["tp"], received / touched, c["tokens"] * c["topk"]
     return [
-        Gemm(
+        LayerGemm(
             name="up",
+            routed=c["tokens"],
             precision=precision,
             m=each,
             n=2.0 * inner,
@@ -103,8 +117,9 @@ def expert_layer(c: Mapping[str, Any], precision: Precision, rows: Sequence[Meas
             split=("experts", "n"),
         ),
         Elementwise(name="activation", precision=precision, elements=received * inner, reads=2.0),
-        Gemm(
+        LayerGemm(
             name="down",
+            routed=c["tokens"],
             precision=precision,
             m=each,
             n=c["hidden"],
@@ -114,12 +129,16 @@ def expert_layer(c: Mapping[str, Any], precision: Precision, rows: Sequence[Meas
         ),
         # Results are summed in 16 bits: the rows that this chip's experts made are read, every token's is
         # written.
-        Elementwise(
+        ExpertSum(
             name="combine",
             precision=precision,
             elements=c["tokens"] * c["hidden"],
             of="experts",
             reads=received / c["tokens"] * wide,
             writes=wide,
+            rows=every,
+            inner=inner,
+            hidden=c["hidden"],
+            away=np.maximum(1.0 - received / every, 0.0),
         ),
     ]

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from inferbench.records.executor import Executor as Executor
     from inferbench.records.executor import ExecutorOptions as ExecutorOptions
     from inferbench.records.executor import Pool as Pool
+    from inferbench.records.expert_sum import ExpertSum as ExpertSum
     from inferbench.records.facts import Fact as Fact
     from inferbench.records.facts import Source as Source
     from inferbench.records.figure import Bars as Bars

@@ -38,6 +38,11 @@ class ExpertGemm(ib.Gemm):
         return self.route.experts
 
     @property
+    def routed(self) -> ib.Numeric:
+        """Tokens that the layer routes."""
+        return self.tokens
+
+    @property
     def chosen(self) -> float:
         """Experts per token."""
         return self.route.chosen
@@ -151,8 +156,12 @@ class ExpertLayers:
         if base.options.elementwise:
             reads = p.num_experts_per_tok + (1.0 if p.shared_width else 0.0)
             width = p.expert_hidden_size or p.hidden_size
-            yield base.elementwise(
+            op = base.elementwise(
                 "combine", layers, width, reads=reads, split=("n",), of="experts", joined=True
+            )
+            rows = base.sweep.rows * p.num_experts_per_tok
+            yield ib.ExpertSum(
+                **attrs.asdict(op, recurse=False), rows=rows, inner=p.moe_intermediate_size, hidden=width
             )
 
     def _routed(self, layers: float) -> Iterator[ib.Op]:

@@ -264,3 +264,16 @@ def test_grid_equals_points(deepseek, phase, options):
         for i, batch in enumerate(batches):
             for j, context in enumerate(contexts):
                 assert grid[i, j] == one.total(phase, get, batch=[batch], context=[context], **given)
+
+
+def test_chips_of_a_tensor_parallel_group_see_rows_of_experts_elsewhere(mixtral):
+    """Mixtral, eight tokens to two experts each, experts over four of eight chips: 12 of 16 rows are away,
+    two chips share an expert of 14,336: (6 x 7,168 + 2 x 4,096) x 2 bytes each. Beyond the group tokens are
+    sent.
+    """
+    whole = mixtral().ops("decode", batch=[8.0])["combine"]
+    assert np.squeeze(whole.elsewhere) == 0.0
+    mine = whole.shard(ib.Layout(tp=8, ep=4))
+    assert np.squeeze(mine.elsewhere) == 12 * (6 * 7168 + 2 * 4096) * 2
+    assert np.squeeze(whole.shard(ib.Layout(tp=1, dp=8, ep=8)).elsewhere) == 0.0
+    assert np.squeeze(whole.shard(ib.Layout(tp=8)).elsewhere) == 0.0

@@ -7,11 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import inferbench as ib
+from inferbench_simt.grouped_kernel import GroupedFigures, GroupedKernel
 from inferbench_simt.model import Params, Simt, Tuning
 from inferbench_simt.paged_kernel import PagedFigures, PagedKernel
 from inferbench_simt.tiled_kernel import TiledFigures, TiledKernel
 
 __all__ = [
+    "GroupedFigures",
+    "GroupedKernel",
     "PagedFigures",
     "PagedKernel",
     "Params",
@@ -35,3 +38,4 @@ def inferbench_time_models() -> Iterator[ib.TimeModel]:
     """Yield the time models of kernels in tiles."""
     yield TiledKernel()
     yield PagedKernel()
+    yield GroupedKernel()

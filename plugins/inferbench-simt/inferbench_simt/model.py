@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -14,6 +15,8 @@ __all__ = ["Params", "Simt", "Tuning", "exponentials_per_second"]
 
 # The level that all multiprocessors of a GPU share.
 CACHE = "l2"
+# Keys that a unit takes at a time beside a latent, and up to which it does so in small tiles.
+LATENT_STEP, LATENT_KEYS = 256, 1024
 # Vector instructions per pair of a softmax, and per exponential computed in place of a special unit.
 SOFTMAX, EMULATED = 3.0, 6.0
 
@@ -67,6 +70,11 @@ class Tuning:
         shares_keys: Whether attention of one new token reads keys once for all query heads that share
             them. Where not, each query head reads them for itself: once from their home, every time from
             the level `l2`.
+        expert_tile: Rows and columns of a tile of grouped experts' products; 0 and 0: they are not tiled.
+        latent_rows: Query heads of a tile of one new token beside a latent (MLA). Every tile reads the latent
+            by itself. 0: as other attention.
+        latent_pair: Query heads of a tile that two SMs share, which read the latent once: of what has more
+            than twice `latent_rows` heads, unless keys are short and tiles few. 0: there is none.
         strip: Positions of one channel that a short convolution takes at a time: 128 threads of 8 in Tri
             Dao's causal-conv1d, which TensorRT-LLM and SGLang have taken over.
 
@@ -88,10 +96,13 @@ class Tuning:
     head_multiple: int = 1
     shares_keys: bool = True
     packs_heads: bool = True
+    expert_tile: tuple[int, int] = (0, 0)
+    latent_rows: int = 0
+    latent_pair: int = 0
     strip: int = 1024
 
     def __attrs_post_init__(self) -> None:
-        for rows, columns in self.shapes:
+        for rows, columns in (*self.shapes, *((self.expert_tile,) if any(self.expert_tile) else ())):
             _check_tile(rows, columns)
         if not self.splits or min(self.splits) < 1:
             raise ValueError(f"splits are {list(self.splits)}; expected at least one, each of at least 1")
@@ -102,6 +113,8 @@ class Tuning:
                 "expected attention_rows of at least 0, and attention_keys, head_multiple and strip of at"
                 " least 1"
             )
+        if min(self.latent_rows, self.latent_pair) < 0 or (self.latent_pair and not self.latent_rows):
+            raise ValueError("expected latent_rows of at least 0, and no latent_pair without latent_rows")
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -165,6 +178,10 @@ class Simt(ib.Architecture):
         tuning: Tuning = site.tuning
         names = op.precision.names
         # The kernels of grouped experts have tiles of their own, and so has what is a part of another kernel.
+        if "experts" in op.split and tuning.expert_tile[0]:
+            rows, columns = tuning.expert_tile
+            tiles = ib.ceil_div(op.m, rows) * ib.ceil_div(op.n, columns) * op.count
+            return _cost(op, site, op.useful, {"tiles": tiles}, tiles / site.chip.architecture.sms)
         if not tuning.tiled or "experts" in op.split or not op.whole:
             return _cost(op, site, op.useful, {})
         if tuning.precisions and not set(names) & set(tuning.precisions):
@@ -186,6 +203,9 @@ class Simt(ib.Architecture):
         Every pair takes an exponential. Where the special function units, helped by multiply-adds, are slower
         than the matrix units, `compute.exp` is what they take. A stack that tiles attention was fitted on
         kernels that include it.
+
+        Tiles of one new token beside a latent (`latent_rows`) have heads of their own, and read the latent by
+        themselves: `detail` has the `readings` of it.
 
         Where query heads don't share the reading of keys (`shares_keys = false`), one query of every head
         is a tile, and the keys and values of a group pass through the cache once per query head:
@@ -215,6 +235,8 @@ class Simt(ib.Architecture):
             )
             occupied = ib.where(op.queries > 1, occupied * _padding(op, tuning), op.useful)
             detail, waves = {"tiles": tiles}, tiles / site.chip.architecture.sms
+        if tuning.latent_rows and op.latent:
+            detail, waves = _beside_a_latent(op, site.chip.architecture.sms, tuning, detail)
         cost = _with_exponentials(op, site, _cost(op, site, occupied, detail, waves))
         return cost if tuning.shares_keys else _read_by_each(op, site, cost, apart & (group > 1))
 
@@ -269,6 +291,30 @@ def _padding(op: ib.Attention, tuning: Tuning) -> ib.Numeric:
     group = op.heads / op.kv_heads if tuning.packs_heads else 1.0
     rounded = ib.ceil_div(op.queries * group, rows) * rows / (op.queries * group)
     return (1.0 + masked / op.pairs) * rounded * (ib.ceil_div(op.keys, keys) * keys / op.keys)
+
+
+def _beside_a_latent(
+    op: ib.Attention, units: int, tuning: Tuning, detail: Mapping[str, ib.Numeric]
+) -> tuple[dict[str, ib.Numeric], ib.Numeric]:
+    """Tiles of one new token's heads and how many of a sequence read its latent, and the waves of tiles.
+
+    TensorRT-LLM's dispatcher for Blackwell (`fmhaKernels.h`: `useSwapsMmaAbMlaGenKernel`, Apache-2.0) takes
+    tiles of 16 heads up to 32 heads, and beyond where units would idle and none has more than 1,024 keys.
+    Else two units share tiles of 128. FlashMLA on Hopper has tiles of 64.
+    """
+    few = ib.ceil_div(op.heads, tuning.latent_rows)
+    tiles, readings = op.batch * few, few
+    if tuning.latent_pair:
+        parts = ib.minimum(
+            ib.ceil_div(op.keys, LATENT_STEP), ib.maximum(np.floor(units / np.asarray(tiles)), 1.0)
+        )
+        short = (ib.ceil_div(op.keys, parts) <= LATENT_KEYS) & (tiles <= units)
+        alone = (op.heads <= 2 * tuning.latent_rows) | short
+        tiles = ib.where(alone, tiles, op.batch * ib.ceil_div(op.heads, tuning.latent_pair / 2))
+        readings = ib.where(alone, few, ib.ceil_div(op.heads, tuning.latent_pair))
+    one = np.asarray(op.queries) <= 1
+    tiles = ib.where(one, tiles, detail.get("tiles", 0.0))
+    return {"tiles": tiles, "readings": ib.where(one, readings, 1.0)}, tiles / units
 
 
 def exponentials_per_second(special: float, vector: float) -> float:

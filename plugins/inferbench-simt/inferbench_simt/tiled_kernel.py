@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
+import attrs
 import numpy as np
 
 import inferbench as ib
 
-__all__ = ["Rates", "TiledFigures", "TiledKernel", "Unfitted", "per_byte"]
+__all__ = ["Parts", "Rates", "TiledFigures", "TiledKernel", "Unfitted", "moving", "per_byte"]
 
 LATENT = "attention.generation.mla"
 # What a tile's loop runs over: the reduced dimension, the keys, the positions of a recurrence.
@@ -23,6 +24,7 @@ _RATE = ib.Unit("", "an efficiency", "0.85", top=1.0)
 Shares = Annotated[ib.PerKernel, ib.ByKernel(_SHARE, neutral=None, lasting=False)]
 Steps = Annotated[ib.PerKernel, ib.ByKernel(_STEPS, neutral=None, least=1.0, lasting=False)]
 Halves = Annotated[ib.PerKernel, ib.ByKernel(_BYTES, neutral=None, lasting=False)]
+Parts = Annotated[ib.PerKernel, ib.ByKernel(_SHARE)]
 Rates = Annotated[ib.PerKernel, ib.ByKernel(_RATE, neutral=None)]
 
 
@@ -76,6 +78,8 @@ class TiledFigures(ib.RooflineFigures):
         ramp_bytes: Bytes at which half of `ramp_time` is lost.
         tile_time: Seconds that a unit needs for each tile beside its arithmetic, to fill and empty its
             pipeline. Needs an architecture that says how it tiles.
+        reread: Shares, 0 to 1, of the memory's time that each further reading of the same state takes, which
+            the cache answers. Needs an architecture that says how often tiles read it.
         unfitted: How far kernels are off that the stack was not fitted on.
     """
 
@@ -88,6 +92,7 @@ class TiledFigures(ib.RooflineFigures):
     ramp_time: ib.SecondsByKernel = ib.field(factory=dict)
     ramp_bytes: Halves = ib.field(factory=dict)
     tile_time: ib.SecondsByKernel = ib.field(factory=dict)
+    reread: Parts = ib.field(factory=dict)
     unfitted: Unfitted = Unfitted()
 
 
@@ -96,7 +101,7 @@ class TiledKernel(ib.Roofline):
 
     `|busy_i / efficiency_i, min_time, loop_overlapped n|_p + exposed + launch + loop_exposed n +
     ramp_time b / (b + ramp_bytes) + tile_time waves + quantize` with n the steps of a tile's loop and b the
-    bytes touched.
+    bytes touched. State that tiles read several times takes the memory `1 + reread (readings - 1)` times.
     """
 
     name: ClassVar[str] = "tiled-kernel"
@@ -105,6 +110,7 @@ class TiledKernel(ib.Roofline):
 
     def time(self, cost: ib.Cost, figures: Any, at: ib.Lookup) -> ib.Numeric:
         """Return the seconds of one execution."""
+        cost = _read_again(cost, figures, at)
         loop = _loop(cost, figures, at)
         parts = self._parts(cost, loop, figures, at)
         if figures.min_time:
@@ -202,6 +208,30 @@ def _loop(cost: ib.Cost, figures: TiledFigures, at: ib.Lookup) -> ib.Numeric:
     return whole / (1.0 + whole / (least + whole * cost.waves))
 
 
+def _read_again(cost: ib.Cost, figures: TiledFigures, at: ib.Lookup) -> ib.Cost:
+    """The cost with what reading state again takes, where tiles of a sequence do so each by itself."""
+    readings = cost.detail.get("readings")
+    if not figures.reread or readings is None:
+        return cost
+    share = at.find("reread", figures.reread, 0.0)
+    return moving(cost, at.op.bytes.state * share * (readings - 1.0))
+
+
+def moving(cost: ib.Cost, more: ib.Numeric) -> ib.Cost:
+    """The cost of an operator whose memory moves so many bytes more.
+
+    Args:
+        cost: Of the operator.
+        more: Bytes.
+    """
+    longer = per_byte(cost) * more
+    busy = {
+        engine: seconds + longer if engine.startswith("memory.") else seconds
+        for engine, seconds in cost.busy.items()
+    }
+    return attrs.evolve(cost, busy=busy)
+
+
 def per_byte(cost: ib.Cost) -> ib.Numeric:
     """Seconds per byte of the memory that an operator reads, at its full bandwidth.
 
@@ -236,6 +266,7 @@ SPLIT = ib.Free(
     "min_split", 1e3, 64.0, 1e6, None, "few sequences of each of many lengths", needs="loop_exposed"
 )
 TILE = ib.Free("tile_time", 1e-6, 0.0, 1e-4, 0.0, "many short sequences", unit="s")
+REREAD = ib.Free("reread", 0.5, 0.0, 1.0, 0.0, "few sequences of many heads and many of few heads")
 QUANTIZE = ib.Free("quantize", 0.5, 0.02, 1.0, None, "large activations")
 
 PROLOGUE = ib.Free("tuning.prologue", 100.0, 0.0, 3000.0, 0.0, "short inner loops beside long ones")
@@ -249,7 +280,7 @@ FORMS: Mapping[str, tuple[ib.Free, ...]] = {
     "attention.context": (LOOP, LAST, QUANTIZE),
     "attention.encoder": (LOOP, LAST),
     "attention.generation": (LEAST, EXPOSED, SPLIT, RAMP, RAMP_BYTES),
-    "attention.generation.mla": (LEAST, EXPOSED, SPLIT, RAMP, RAMP_BYTES, TILE),
+    "attention.generation.mla": (LEAST, EXPOSED, SPLIT, RAMP, RAMP_BYTES, TILE, REREAD),
     "recurrence.context": (EXPOSED,),
     "collective": (LEAST, RAMP, RAMP_BYTES),
 }

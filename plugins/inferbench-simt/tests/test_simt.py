@@ -358,3 +358,63 @@ def test_query_heads_that_read_apart_are_tiles_apart():
     op = attention(1.0, 100.0, 100.0, kv_heads=2.0)
     cost = Simt().cost(op, site(Tuning(attention_rows=128, shares_keys=False), CACHED))
     assert float(np.asarray(cost.waves).item()) == pytest.approx(8 / 10)
+
+
+def latent(batch, heads, keys, queries=1.0):
+    """A latent of 512 + 64 numbers per position, which all heads share (DeepSeek V3)."""
+    return ib.Attention(
+        name="a",
+        precision=ib.Precision.of(["bf16"]),
+        batch=batch,
+        heads=heads,
+        kv_heads=1.0,
+        queries=queries,
+        keys=keys,
+        pairs=queries * keys,
+        qk_dim=576.0,
+        v_dim=512.0,
+        width=576.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("batch", "heads", "keys", "tiles", "readings"),
+    [
+        (64.0, 8.0, 8192.0, 64, 1),  # one tile of 16
+        (64.0, 32.0, 8192.0, 128, 2),  # two, each with the latent for itself
+        (64.0, 64.0, 8192.0, 64, 1),  # 256 small tiles would not fit on 10 units: one of 64
+        (64.0, 128.0, 8192.0, 128, 1),  # two units share the latent
+        (1.0, 128.0, 1024.0, 8, 8),  # eight small tiles of 1,024 keys for 10 units
+        (1.0, 128.0, 1025.0, 2, 1),  # a key too many
+        (1.0, 64.0, 2048.0, 4, 4),  # four tiles, two parts of 1,024 keys each
+    ],
+)
+def test_tiles_beside_a_latent_are_those_of_the_librarys_dispatcher(batch, heads, keys, tiles, readings):
+    cost = Simt().cost(latent(batch, heads, keys), site(Tuning(latent_rows=16, latent_pair=128)))
+    assert float(np.asarray(cost.detail["tiles"]).item()) == tiles
+    assert float(np.asarray(cost.detail["readings"]).item()) == readings
+    assert float(np.asarray(cost.waves).item()) == pytest.approx(tiles / 10)
+
+
+def test_a_prompt_beside_a_latent_is_read_once():
+    cost = Simt().cost(latent(1.0, 64.0, 512.0, queries=512.0), site(Tuning(latent_rows=16)))
+    assert float(np.asarray(cost.detail["readings"]).item()) == 1
+
+
+def test_pairs_of_units_need_tiles_of_one():
+    with pytest.raises(ValueError, match="latent_pair"):
+        Tuning(latent_pair=128)
+
+
+def test_products_of_experts_are_counted_in_tiles_of_their_own():
+    """130 rows in tiles of 128 are two, 300 columns three: six of each of four experts, on 10 units."""
+    experts = attrs.evolve(gemm(130.0, 300.0, 64.0, count=4.0), split=("experts", "n"))
+    cost = Simt().cost(experts, site(Tuning(expert_tile=(128, 128))))
+    assert float(np.asarray(cost.waves).item()) == pytest.approx(24 / 10)
+    assert Simt().cost(gemm(130.0, 300.0, 64.0), site(Tuning(expert_tile=(128, 128)))).waves is None
+    assert Simt().cost(experts, site()).waves is None
+
+
+def test_a_tile_of_experts_has_two_sides():
+    with pytest.raises(ValueError, match="128 x 0"):
+        Tuning(expert_tile=(128, 0))

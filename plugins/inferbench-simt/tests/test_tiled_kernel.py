@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import math
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from inferbench_simt import PagedFigures, PagedKernel, TiledFigures, TiledKernel
+from inferbench_simt import GroupedKernel, PagedKernel, TiledFigures, TiledKernel
 
 import inferbench as ib
 import inferbench.testing as contracts
@@ -229,9 +230,9 @@ def test_a_stack_may_say_itself_how_far_kernels_without_a_figure_are_off():
     assert (fitted.unfitted.movement, fitted.unfitted.group) == (1.0, 32.0)
 
 
-def paged(text):
-    figures = ib.read_spec(text.encode(), PagedFigures, "s.toml")
-    return ib.Stack(name="s", title="S", time_model=PagedKernel(), figures=figures)
+def paged(text, model=PagedKernel):
+    figures = ib.read_spec(text.encode(), model.figures, "s.toml")
+    return ib.Stack(name="s", title="S", time_model=model(), figures=figures)
 
 
 def test_new_keys_and_values_are_read_and_written_once_more():
@@ -259,3 +260,63 @@ def test_each_wave_of_tiles_costs_its_time():
     stack = paged('[tile_time]\nattention = "2 s"')
     assert float(np.ravel(stack.time(waves, attention()))[0]) == 4.0 + 6.0
     assert stack.time(BUSY, attention()) == 4.0  # an architecture that says no tiles
+
+
+def test_state_that_tiles_read_again_takes_a_share_of_the_memorys_time():
+    """100 positions of 2 heads, 64 + 64 wide, in 16 bits: 51,200 bytes. Read three times at 100 B/s, the
+    second and third time at half of it: 4 s, and 512 s more.
+    """
+    stack = read("[reread]\nattention = 0.5")
+    busy = ib.Cost(busy=BUSY.busy, actions=BUSY.actions, detail={"readings": 3.0})
+    assert float(np.ravel(stack.time(busy, attention()))[0]) == pytest.approx(4.0 + 512.0)
+    assert stack.time(BUSY, attention()) == 4.0  # an architecture that says nothing of it
+
+
+def summed(away):
+    """Four tokens of two experts each, 10 wide in a network of 5: 8 rows of (60 + 10) numbers of 2 bytes."""
+    return ib.ExpertSum(
+        name="sum",
+        precision=precision("bf16"),
+        elements=20.0,
+        of="experts",
+        rows=8.0,
+        inner=10.0,
+        hidden=5.0,
+        away=away,
+    )
+
+
+@pytest.mark.parametrize(("away", "seconds"), [(0.0, 4.0), (0.5, 4.0 + 2.8), (1.0, 4.0 + 5.6)])
+def test_rows_of_experts_elsewhere_are_moved_in_part(away, seconds):
+    """4 s for 400 bytes; half of 8 x 70 x 2 = 1,120 bytes of rows elsewhere, if all are, in 5.6 s."""
+    busy = ib.Cost(busy={"memory.hbm": 4.0}, actions={"bytes.hbm": 400.0})
+    stack = paged('[elsewhere]\n"elementwise.experts" = 0.5', GroupedKernel)
+    assert float(np.ravel(stack.time(busy, summed(away)))[0]) == pytest.approx(seconds)
+    assert stack.time(busy, gemm()) == 4.0
+
+
+@pytest.mark.parametrize(("seconds", "longer"), [(5e-6, 1.0), (5e-3, 1.1), (5.0, 1.2)])
+def test_long_arithmetic_is_slower_at_the_power_limit(seconds, longer):
+    """A fifth slower in the end, and half of that at 5 ms."""
+    stack = paged("[throttle]\nattention = 0.2", GroupedKernel)
+    busy = ib.Cost(busy={"compute": seconds, "memory.hbm": seconds / 2.0})
+    assert float(np.ravel(stack.time(busy, attention()))[0]) == pytest.approx(seconds * longer, rel=1e-5)
+
+
+@attrs.frozen(kw_only=True, slots=False, eq=False)
+class Layer(ib.Gemm):
+    routed: float
+
+
+def test_the_loop_of_experts_is_shorter_for_few_tokens():
+    """A loop of 8 steps of 2 s, and half of it where tokens are as many as the figure says."""
+    stack = paged('[loop_overlapped]\ngemm = "2 s"\n[loop_tokens]\n"gemm.experts" = 4', GroupedKernel)
+    one = ib.Cost(busy={"compute": 1.0})
+    layer = Layer(name="up", precision=precision("bf16"), m=1.0, n=8.0, k=8.0, split=("experts",), routed=4.0)
+    assert float(np.ravel(stack.time(one, layer))[0]) == pytest.approx(8.0)
+    assert stack.time(one, gemm(k=8.0)) == pytest.approx(16.0)
+
+
+def test_a_convolution_of_prompts_waits_beside_moving():
+    tables = [free.table for free in GroupedKernel().frees("elementwise.convolution.context")]
+    assert tables == ["efficiency.memory", "overlap", "launch", "loop_overlapped", "min_time"]
