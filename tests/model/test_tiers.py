@@ -77,6 +77,15 @@ def test_what_spills_is_read_from_where_it_lies():
     assert float(np.squeeze(run.away)) == pytest.approx(float(np.squeeze(run.needed)) - 5 * GB, rel=1e-9)
 
 
+def test_what_spills_is_named_whichever_of_the_slower_memories_holds_it():
+    """A cache larger than what is left and tables of embeddings lie in the host's memory; the disk behind stays empty."""
+    slow = {"host": MemoryLevel(512 * GB, 64e9), "disk": MemoryLevel(8000 * GB, 1e9)}
+    _, run = seconds(chip(**slow), batch=100, context=16000)
+    (said,) = [note for note in run.notes.values() if "don't fit into memory.hbm" in note]
+    assert "per chip (cache, tables) don't fit" in said
+    assert said.endswith("are read from memory.host and memory.disk")
+
+
 def test_the_cache_spills_before_the_weights_that_every_step_reads():
     """Llama 3 8B in fp8: 65,536 bytes a position. At 200 sequences of 8,192 the cache is 107 GB."""
     of = chip(host=MemoryLevel(1000 * GB, 50e9))

@@ -277,3 +277,20 @@ def test_chips_of_a_tensor_parallel_group_see_rows_of_experts_elsewhere(mixtral)
     assert np.squeeze(mine.elsewhere) == 12 * (6 * 7168 + 2 * 4096) * 2
     assert np.squeeze(whole.shard(ib.Layout(tp=1, dp=8, ep=8)).elsewhere) == 0.0
     assert np.squeeze(whole.shard(ib.Layout(tp=8)).elsewhere) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("degrees", "rows"),
+    [
+        # Of 64 tokens each has two experts: half of them lie on a chip, or half of the tokens do.
+        ({"tp": 2, "ep": 2}, 64.0),
+        ({"cp": 2, "ep": 2}, 64.0),
+        ({"cp": 2}, 64.0),
+        ({"tp": 2}, 128.0),
+    ],
+)
+def test_experts_of_a_chip_have_the_rows_of_its_tokens(mixtral, degrees, rows):
+    """What a chip multiplies are two rows for each of its tokens, parted among its experts."""
+    given = {"batch": [64.0], "options": MoeOptions(imbalance=1.0)}
+    mine = mixtral().ops("decode", **given)["experts_up"].shard(ib.Layout(**degrees))
+    assert np.squeeze(mine.m * mine.count) == pytest.approx(rows)

@@ -188,3 +188,15 @@ def test_of_many_systems_only_pairs_with_the_first_have_pages():
         (0, i) for i in range(1, 13)
     ]
     assert len({pair.page for pair in pairs(["same", "same", "same"])}) == 3
+
+
+def test_a_column_with_a_number_stands_to_the_right_whatever_is_missing_in_it():
+    from inferbench_site.pages import rows_table
+
+    rows = [{"time": None, "name": "a", "fits": True}, {"time": 0.25, "name": "b", "fits": False}]
+    made = rows_table(rows, {"time": ("time", "s"), "name": ("name", ""), "fits": ("fits", "")})
+    assert [head["right"] for head in made["heads"]] == [True, False, False]
+    assert [cell["text"] for cell in made["rows"][0]] == ["\u2013", "a", "yes"]
+    assert [cell["text"] for cell in made["rows"][1]] == ["250 ms", "b", "no"]
+    assert [cell["sort"] for cell in made["rows"][1]] == [0.25, "", ""]
+    assert {cell["right"] for row in made["rows"] for cell in row[:1]} == {True}
