@@ -78,7 +78,7 @@ def test_what_spills_is_read_from_where_it_lies():
 
 
 def test_what_spills_is_named_whichever_of_the_slower_memories_holds_it():
-    """A cache larger than what is left and tables of embeddings lie in the host's memory; the disk behind stays empty."""
+    """What is left of the cache, and tables of embeddings, lie with the host; the disk stays empty."""
     slow = {"host": MemoryLevel(512 * GB, 64e9), "disk": MemoryLevel(8000 * GB, 1e9)}
     _, run = seconds(chip(**slow), batch=100, context=16000)
     (said,) = [note for note in run.notes.values() if "don't fit into memory.hbm" in note]
