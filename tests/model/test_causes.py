@@ -36,6 +36,14 @@ def test_a_step_that_waits_for_launches_is_bound_by_them():
     assert run.bound.ravel()[0] == "launch"
 
 
+def test_a_long_prompt_waits_for_arithmetic_and_hardly_for_launches():
+    """32 layers of a dozen kernels of some microseconds beside a tenth of a second of products."""
+    run = ib.run("h100@vllm-h100", "llama3-8b/prefill", context=8192, precision="bf16")
+    share = float(np.ravel(run.values(run.causes["launch"]) / run.values(run.seconds))[0])
+    assert 0.0 < share < 0.05
+    assert run.bound.ravel()[0] == "compute"
+
+
 def test_ideal_software_has_engines_alone():
     run = ib.run("h100@ideal", "llama3-8b/decode")
     assert not run.causes

@@ -226,6 +226,13 @@ class TestPoints:
         assert row["requests_per_s"] == pytest.approx(120.0)
         assert row["power_w"] == pytest.approx(5 * (0.96 * 600 + 0.04 * 100) + 3 * 300)
 
+    def test_one_replica_less_reads_prompts_where_the_chips_that_it_frees_are_of_no_use(self):
+        """Eight chips, four to a replica of tokens. Prompts of 70 ms take 3.3: four; three keep up."""
+        one, four = made(Layout(), question(), 0.07), made(Layout(tp=4), question(), 0.07)
+        row = only(found(8, one, four), policy="disaggregated", layout="tp4", prompt_layout="tp1")
+        assert (row["prompt_replicas"], row["replicas"]) == (3, 1)
+        assert row["requests_per_s"] == pytest.approx(40.0)
+
     def test_a_cache_that_comes_from_fewer_chips_takes_their_links(self):
         one, two = made(Layout(), question(), 0.02), made(Layout(tp=2), question(), 0.02, cache=45e9)
         row = only(found(4, one, two), policy="disaggregated", layout="tp2", prompt_layout="tp1")

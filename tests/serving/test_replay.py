@@ -208,7 +208,8 @@ class TestLengths:
         assert drawn.mean() == pytest.approx(1024.0, rel=0.02)
 
     @pytest.mark.parametrize(
-        "text", ["", "0", "-3", "nan", "long", "uniform:5", "uniform:9:5", "lognormal:9:-1"]
+        "text",
+        ["", "0", "-3", "nan", "long", "uniform:5", "uniform:9:5", "lognormal:9:-1", "lognormal:9:4.1"],
     )
     def test_what_is_no_length_is_refused(self, text):
         with pytest.raises(InferBenchError, match="prompt"):

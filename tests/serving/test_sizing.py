@@ -12,7 +12,7 @@ import pytest
 
 import inferbench as ib
 from inferbench.discovery.registry import installed
-from inferbench.serving.sizing import Demand, batches, size
+from inferbench.serving.sizing import Demand, batches, size, worth_trying
 
 pytestmark = pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b")
 
@@ -128,6 +128,14 @@ def test_an_impossible_limit_says_the_shortest_step():
 def test_a_chip_too_small_for_a_layer_says_so():
     installed().get("chips", "hermes")
     assert "a chip holds 4.19 MB" in sized("hermes", precision="int8").reason
+
+
+def test_pipelines_are_tried_at_which_the_fullest_stage_gets_lighter():
+    """80 layers: two to a stage are 40 stages, 42 where the ends stand alone; 41 are as heavy as 40."""
+    case = demand().case(ib.System(installed().chip("b200")))
+    tried = {one.pp for one in worth_trying(case, demand().grid([1.0])) if one.tp == 1}
+    assert {1, 2, 3, 4, 40, 42, 80, 82} <= tried
+    assert not {39, 41, 43, 81, 83, 84} & tried
 
 
 def test_too_many_chips_are_refused():
