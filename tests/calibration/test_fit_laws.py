@@ -204,6 +204,16 @@ class TestBeyond:
         lines = [line(1.5, network="ab"[i % 2], axes={"batch": 2.0**i}, together=2.0**i) for i in range(3)]
         assert fit_step("c", lines, step_form(("host.step",))).widening["batch"] == (0.10, 0.10)
 
+    def test_half_of_the_rows_at_an_end_are_still_told_by_the_other_half(self):
+        """Two of four at either end, 0.3 off at the upper: 2 octaves and 1 beyond, 0.2 for each."""
+        lines = [
+            line(1.5 * (math.exp(0.3) if i > 3 else 1.0), axes={"batch": 2.0**i}, together=2.0**i)
+            for i in (0, 1, 4, 5)
+        ]
+        low, high = fit_step("c", lines, step_form(("host.step",))).widening["batch"]
+        assert high == pytest.approx(0.2, rel=0.05)
+        assert low != 0.10
+
     def test_steps_that_are_no_loops_have_none(self):
         assert not fit_step("c", steps(), step_form()).widening
 

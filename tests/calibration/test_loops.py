@@ -9,8 +9,10 @@ import inferbench as ib
 from inferbench.calibration.fits import fit_recipe
 from inferbench.calibration.forms import step_form
 from inferbench.calibration.line import Line
+from inferbench.calibration.lines import lines_of
 from inferbench.calibration.recipe import Recipe
 from inferbench.calibration.steps import fit_step
+from inferbench.evidence.matching import read_rows
 from inferbench.records.grid import Grid
 from inferbench.records.host import Host
 
@@ -135,3 +137,26 @@ def test_a_loop_is_fitted_as_it_is_replayed(tmp_path):
     assert found.stack.domain.loaded
     assert found.stack.host.gap == pytest.approx(3e-6, rel=0.1)
     assert found.stack.host.eager <= 2e-6
+
+
+@pytest.mark.parametrize("users", [4, 16])
+def test_a_loop_launches_the_kernels_of_the_prompts_that_a_token_waits_for(users, tmp_path):
+    """Answers of 64 tokens: while a user gets them, every other user's prompt passes once at most."""
+    path = tmp_path / "loops.csv"
+    path.write_text(f"{HEAD}\nh100-sxm,1,1,Mine 1,llama3-8b,bf16,serving,{users},512,64,0.5,0.05\n")
+    known = ib.installed()
+    rows = [(path.name, one) for one in read_rows(path, known)]
+    (line,), left = lines_of(rows, {"h100-sxm": "trtllm-1.3"}, (), False, known)
+    assert left == {}
+    graph = known.workload("transformer").graph(
+        known.network("llama3-8b"),
+        Grid.of({"batch": [1.0], "context": [512.0]}, ["bf16"]).at,
+        "decode",
+        known.workload("transformer").options(),
+    )
+    kernels = sum(float(np.squeeze(op.repeat)) for op in graph)
+    assert line.kernels / line.passes == pytest.approx(kernels, rel=0.01)
+    assert (line.exchanges, line.chips, line.axes["batch"]) == (0.0, 1, users)
+    prompts = line.eager / kernels
+    assert 0.1 * users / 64 < prompts <= 1.05 * users / 64
+    assert line.batch <= users
