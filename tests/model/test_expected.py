@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import attrs
 import numpy as np
 import pytest
 
 import inferbench as ib
 from inferbench.model.chances import meets
-from inferbench.model.expected import Estimate, chances, expected
+from inferbench.model.expected import Estimate, chances, expected, ranks
+from inferbench.records.choice import GRADES
 
 Z90 = 1.6448536269514722
 
@@ -114,3 +116,33 @@ def test_no_interval_of_a_time_passes_the_bound():
     assert point.per_user.high == pytest.approx(1.0 / point.bound)
     never = meets(run.metrics()["tpot_s"], run, float(bound[at]) * 0.99)
     assert never[at] == 0.0
+
+
+@pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100")
+def test_points_are_ranked_by_what_was_measured_and_not_by_bounds():
+    fitted, bound = (
+        ib.run("h100-sxm", "llama3-8b/decode", stack=stack, precision="bf16")
+        for stack in ("vllm-h100", "ideal")
+    )
+    at = next(fitted.points())[1]
+    point = expected(fitted, at)
+    assert ranks(point)
+    assert not ranks(expected(bound, at))
+    assert not ranks(attrs.evolve(point, seconds=Estimate(1.0)))
+    assert not ranks(attrs.evolve(point, grade=GRADES.index("bound")))
+    # Rates and times are of the same step: one user's, and of the chip's.
+    (users,) = {float(np.ravel(fitted.values(fitted.batch))[0])}
+    assert point.per_user.value * point.seconds.value == pytest.approx(1.0)
+    assert point.per_chip.value == pytest.approx(users * point.per_user.value)
+    assert point.per_user.low == pytest.approx(1.0 / point.seconds.high)
+    assert point.joules.low < point.joules.value < point.joules.high
+
+
+@pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100")
+def test_one_chip_has_no_layout_that_costs_time():
+    """What one perfectly shared chip takes is what the model takes where there is one chip alone."""
+    for stack in ("ideal", "vllm-h100"):
+        run = ib.run("h100-sxm", "llama3-8b/decode", batch=[1, 64], stack=stack, precision="bf16")
+        assert run.values(run.silicon) == pytest.approx(run.values(run.model))
+    two = ib.run("2xh100-sxm:tp2", "llama3-8b/decode", batch=[1, 64], stack="ideal", precision="bf16")
+    assert np.all(two.values(two.silicon) < two.values(two.model))  # exchanges
