@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import attrs
 import pytest
 
@@ -226,3 +228,53 @@ def test_a_stack_of_a_file_stays_where_none_takes_its_place(tmp_path):
     known = ib.installed()
     mine = known.stack(str(path))
     assert scaled(mine, known.network("deepseek-v3"), ["fp8"], known) is mine
+
+
+@pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100")
+class TestDoubts:
+    """Of two stacks of one family the one of the smaller log standard error at the point is taken."""
+
+    def chosen(self, first: dict, second: dict, count: int = 1) -> str:
+        known = ib.installed()
+        plain = known.stack("vllm-h100")
+
+        def made(name: str, step: float, error: float = 5.0, **box: object) -> ib.Stack:
+            usual = {"chips": ("h100-sxm",), "precisions": ("bf16",), "phases": ("decode",), "counts": (1, 8)}
+            return attrs.evolve(
+                plain,
+                name=name,
+                family="made",
+                versions=(),
+                fit=attrs.evolve(plain.fit, step=step, steps={}, error=error),
+                domain=attrs.evolve(plain.domain, **{**usual, **box}),
+            )
+
+        both = known.with_records("stacks", [made("made-one", **first), made("made-two", **second)])
+        chip, network = both.chip("h100-sxm"), both.network("llama3-8b")
+        return choose("made", chip, network, "decode", "bf16", both, count).stack.name
+
+    @pytest.mark.parametrize(
+        ("first", "second", "count", "name"),
+        [
+            ({"step": 0.2}, {"step": 0.1}, 1, "made-two"),
+            # A stack that knows no host counts as one of 0.15.
+            ({"step": math.nan}, {"step": 0.14}, 1, "made-two"),
+            ({"step": math.nan}, {"step": 0.16}, 1, "made-one"),
+            # Formats that were not seen are 0.25 in quadrature: 0.1 becomes 0.269.
+            ({"step": 0.26}, {"step": 0.1, "precisions": ("fp8",)}, 1, "made-one"),
+            ({"step": 0.28}, {"step": 0.1, "precisions": ("fp8",)}, 1, "made-two"),
+            ({"step": 0.01}, {"step": 0.005, "precisions": ()}, 1, "made-two"),
+            # Sixteen chips are a doubling beyond eight: a tenth; 0.1 becomes 0.141. One is three below eight.
+            ({"step": 0.14, "counts": (1, 16)}, {"step": 0.1}, 16, "made-one"),
+            ({"step": 0.145, "counts": (1, 16)}, {"step": 0.1}, 16, "made-two"),
+            ({"step": 0.31}, {"step": 0.1, "counts": (8, 8)}, 1, "made-one"),
+            ({"step": 0.32}, {"step": 0.1, "counts": (8, 8)}, 1, "made-two"),
+            # Of equals the one that erred less on rows left out.
+            ({"step": 0.1, "error": 9.0}, {"step": 0.1, "error": 4.0}, 1, "made-two"),
+            ({"step": 0.1, "error": 4.0}, {"step": 0.1, "error": math.nan}, 1, "made-one"),
+        ],
+    )
+    def test_the_surer_one_is_taken(self, first, second, count, name):
+        assert self.chosen(first, second, count) == name
+        turned = {"made-one": "made-two", "made-two": "made-one"}
+        assert self.chosen(second, first, count) == turned[name]
