@@ -73,6 +73,7 @@ def test_host_time_is_found_again(served):
     assert found.recipe.software == ("Mine 1",)
     assert found.fit.error < 0.1
     assert found.stack.domain.axes["batch"] == (1.0, 64.0)
+    assert not [said for said in found.warnings if "how far other networks are off" in said]
     assert [(file.name, file.rows) for file in found.fit.files] == [("runs.csv", 8)]
     assert Recipe.parse(found.fit.command).files == ("runs.csv",)
     assert found.to_dict()["parameters"][0]["path"] == "host.step"
