@@ -106,6 +106,8 @@ CACHES = {
     "Weight = fp16, KV Cache = fp8": "KV cache = fp8",
     "Weight = fp16, KV Cache = int8": "KV cache = int8",
 }
+# Mean tokens of a prompt that ML.ENERGY gives of its tasks (blog of January 2026, "Energy by Architecture").
+PROMPTS = {"gpqa": "224", "lm-arena-chat": "634"}
 VISION = {
     "aitemplate_vit": "facebookincubator/AITemplate",
     "aitemplate_sd": "facebookincubator/AITemplate",
@@ -250,6 +252,7 @@ CODED: dict[str, Rule] = {
     "attention_phase": lambda row: "prefill" if row["op_name"].startswith("context") else "decode",
     "collective": lambda row: {"alltoall": "all_to_all"}.get(row["op"], row["op"]),
     "cache": lambda row: CACHES.get(row["notes"], ""),
+    "task_prompt": lambda row: PROMPTS.get(row["task"], ""),
     "mean_power": _watts("mean"),
     "peak_power": _watts("peak"),
     "place": lambda row: _place(row)[0],

@@ -21,14 +21,15 @@ from inferbench.evidence.matching import Situation, situate
 from inferbench.model.case import prepare
 from inferbench.model.evaluate import evaluate
 from inferbench.model.intervals import INTERVAL, conformal_logs
-from inferbench.num import Array
+from inferbench.num import Array, Numeric
 from inferbench.records.chip import Chip
 from inferbench.records.energy import ActivityCounts
 from inferbench.records.fit import FitPart
 from inferbench.records.free import Free
 from inferbench.records.grid import Grid
 from inferbench.records.interfaces import PowerModel
-from inferbench.records.measurement import Condition, Measurement
+from inferbench.records.measurement import PREFILL, Condition, Measurement
+from inferbench.records.run import Run
 from inferbench.records.system import System
 from inferbench.specs.figures import STEADY, targets
 from inferbench.specs.structure import structure
@@ -138,28 +139,56 @@ def _reading(
     if s.network is None or target is None:
         return "of no whole step"
     try:
-        case = prepare(
-            s.system, s.network, target.phase, stack=s.stack, registry=registry, options=s.options, reserve=0
-        )
-        axes = {**case.workload.defaults(s.network, target.phase), **target.axes}
-        grid = Grid.of({name: [value] for name, value in axes.items()}, [s.precision])
-        run = evaluate(case, grid)
+        run = _step(s, target.phase, target.axes, registry, drawn=_said(m, "top_p") < 1.0)
+        actions = dict(run.chain["actions"])
+        prompt, output = _said(m, "prompt_len"), _said(m, "output_len")
+        if target.regime == STEADY and prompt > 0 and output > 0:
+            actions["ops"] = actions["ops"] + _prompts(s, prompt, registry) * target.axes["batch"] / output
     except InferBenchError as error:
         return f"not modelled: {error.faults[0].found}"
-    actions = run.chain["actions"]
-    counts = ActivityCounts(actions, m.latency_s, s.system.count, grid.at.precision, run.formats)
+    counts = ActivityCounts(actions, m.latency_s, s.system.count, run.grid.at.precision, run.formats)
     return Reading(file, s.network.name, counts, s.system, m.power_w)
 
 
-def _at_mean_length(m: Measurement) -> Measurement:
-    """A steady load whose prompts are not told, with the half of an answer that the cache has in the mean.
+def _step(
+    s: Situation, phase: str, axes: Mapping[str, float], registry: Registry, drawn: bool = False
+) -> Run:
+    """One step at a point; `drawn`: tokens are drawn by sorting the logits."""
+    assert s.network is not None
+    options = {**s.options, "top_p": True} if drawn else s.options
+    case = prepare(s.system, s.network, phase, stack=s.stack, registry=registry, options=options, reserve=0)
+    full = {**case.workload.defaults(s.network, phase), **axes}
+    return evaluate(case, Grid.of({name: [value] for name, value in full.items()}, [s.precision]))
 
-    Prompts of newcomers are processed among the tokens: what they spend is then in an operation's energy.
+
+def _prompts(s: Situation, prompt: float, registry: Registry) -> Numeric:
+    """Operations that a newcomer's prompt takes on all chips. The weights it needs are read for the tokens
+    anyway; what it writes is little beside what they read.
     """
-    output = float(m.extra.get("output_len") or math.nan)
+    run = _step(s, PREFILL, {"batch": 1.0, "context": prompt}, registry)
+    found: Numeric = run.chain["actions"]["ops"]
+    return found
+
+
+def _said(m: Measurement, name: str) -> float:
+    """A number beside a row's figures; NaN where it has none."""
+    return float(m.extra.get(name) or math.nan)
+
+
+def _at_mean_length(m: Measurement) -> Measurement:
+    """A steady load as its mean step.
+
+    The cache has the prompt, where it is told, and half an answer. As many sequences write a token in a step
+    as the rate of tokens times the time per token says; the others that run wait for their prompts.
+    """
+    output, prompt = _said(m, "output_len"), _said(m, "prompt_len")
     if "context" in m.axes or Condition.STEADY_STATE not in m.conditions or math.isnan(output):
         return m
-    return attrs.evolve(m, axes={**m.axes, "context": output / 2.0})
+    axes = {**m.axes, "context": output / 2.0 + (prompt if prompt > 0 else 0.0)}
+    writing = m.tokens_per_s * m.latency_s
+    if writing > 0:
+        axes["batch"] = min(writing, axes.get("batch", writing))
+    return attrs.evolve(m, axes=axes)
 
 
 def fit_power(chip: Chip, readings: Sequence[Reading], registry: Registry) -> PowerFit:
@@ -175,6 +204,7 @@ def fit_power(chip: Chip, readings: Sequence[Reading], registry: Registry) -> Po
     """
     model, frees = declared(chip, registry)
     mine = [reading for reading in readings if reading.chip == chip.name]
+    frees = _counted(frees, mine)
     if len(mine) < 2 * len(frees):
         wanted = "; ".join(f"{free.table}: {free.settled}" for free in frees)
         raise InferBenchError.at(
@@ -220,6 +250,12 @@ def declared(chip: Chip, registry: Registry, alone: bool = False) -> tuple[Power
     return model, frees
 
 
+def _counted(frees: Sequence[Free], some: Sequence[Reading]) -> tuple[Free, ...]:
+    """The parameters of which readings say something: those whose action, if they name one, is counted."""
+    seen = {action for reading in some for action in reading.counts.actions}
+    return tuple(free for free in frees if not free.action or free.action in seen)
+
+
 def model_with(model: PowerModel, chip: Chip, values: Mapping[str, float]) -> PowerModel:
     """The model with figures by their tables, in SI units."""
     return model.under(chip, structure(nested(values), model.figures, f"figures of {model.name}"))
@@ -262,6 +298,7 @@ def _values(frees: Sequence[Free], x: Array) -> dict[str, float]:
 def _left_out(chip: Chip, some: Sequence[Reading], registry: Registry) -> Array:
     """log(predicted / measured) of every reading by the fit on other networks; of one network, of folds."""
     model, frees = declared(chip, registry)
+    frees = _counted(frees, some)
     names = sorted({reading.network for reading in some})
     if len(names) < 2:
         return _folds(chip, some, model, frees)

@@ -15,7 +15,12 @@ __all__ = ["MARK", "kernel_energy_toml", "power_toml", "scaled"]
 
 MARK = "# Energies of kernels alone in a loop, written by inferbench calibrate --power."
 # Unit of a parameter to the one it is written in, how many of these it is, and the digits of a kernel's.
-WRITTEN = {"W": ("W", 1.0, ".1f"), "J/OP": ("pJ/OP", 1e12, ".4f"), "J/B": ("pJ/B", 1e12, ".1f")}
+WRITTEN = {
+    "W": ("W", 1.0, ".1f"),
+    "J/OP": ("pJ/OP", 1e12, ".4f"),
+    "J/B": ("pJ/B", 1e12, ".1f"),
+    "J": ("nJ", 1e9, ".1f"),
+}
 
 
 def scaled(free: Free, value: float) -> str:

@@ -18,7 +18,7 @@ from inferbench.num import Mask, Numeric, ceil_div
 from inferbench.records.cost import SEQUENCE, Cost
 from inferbench.records.energy import ActivityCounts, Energy
 from inferbench.records.grid import Point
-from inferbench.records.op import Collective, Op
+from inferbench.records.op import Collective, Gemm, Op
 from inferbench.records.placement import Footprint, Graph, Reason, Site
 from inferbench.records.returned import refuse_other_shape
 from inferbench.records.run import OpRow
@@ -333,6 +333,8 @@ class _StepCost:
             if uneven and not action.startswith("bytes."):
                 count = count / op.busiest
             into[action] = into.get(action, 0.0) + count * repeat
+        if isinstance(op, Gemm) and op.drawn:
+            self.actions["logits"] = self.actions.get("logits", 0.0) + op.logits * repeat
         if self.case.breakdown:
             self.rows.append(
                 OpRow(

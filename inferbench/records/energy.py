@@ -19,7 +19,8 @@ class ActivityCounts:
     """Everything that happened in one step, on all chips together.
 
     Attributes:
-        actions: Action to count (`ops`, `bytes.hbm`, `bytes.network`, …), whole system.
+        actions: Action to count (`ops`, `bytes.hbm`, `bytes.network`, …), whole system. `logits` are those
+            that are sorted to draw tokens.
         seconds: Duration of the step.
         chips: Number of chips.
         precision: The precision axis (an operation's energy depends on its width).

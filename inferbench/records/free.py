@@ -30,6 +30,7 @@ class Free:
         scale: How these values lie in the range.
         needs: Table of the parameter without which this one means nothing.
         unit: Symbol of its unit; empty for shares and factors.
+        action: Of a power model: the action that readings must count to say anything of it; empty: any do.
 
     Example:
         >>> Free("host.kernel", 1e-5, 0.0, 1e-4, 0.0, "networks of many kernels", ticks=3).values.tolist()
@@ -47,6 +48,7 @@ class Free:
     scale: Literal["linear", "log"] = "linear"
     needs: str = ""
     unit: str = ""
+    action: str = ""
 
     @property
     def path(self) -> str:

@@ -191,6 +191,8 @@ class Gemm(Op):
         stored: Second operands resident, if more than touched (all experts of a layer); None: `count`.
         second: Role of the (k x n) operand: `weights`, or `inputs` for a product of two activations.
         bias: Resident elements beside the matrix (biases), per product.
+        drawn: Whether a token is drawn from every row of the result, by sorting it: power models then count
+            the `logits` that are sorted. What that takes in time is the software's.
 
     Example:
         >>> gemm = Gemm(name="up", precision=Precision.of(["bf16"]), m=1.0, n=4096.0, k=1024.0)
@@ -205,6 +207,7 @@ class Gemm(Op):
     stored: Numeric | None = None
     second: Literal["weights", "inputs"] = "weights"
     bias: Numeric = 0.0
+    drawn: bool = False
 
     whole: ClassVar[bool] = True
     """Whether it is a kernel by itself, whose result libraries cut into tiles; not a part of another one."""
@@ -237,6 +240,11 @@ class Gemm(Op):
         if self.second == "weights":
             return Bytes(weights=matrix * self.precision.weights, inputs=inputs, outputs=outputs)
         return Bytes(inputs=inputs + matrix * self.precision.activations, outputs=outputs)
+
+    @property
+    def logits(self) -> Numeric:
+        """Results that are sorted to draw tokens from them; none unless it is `drawn`."""
+        return self.count * self.m * self.n if self.drawn else 0.0
 
     @cached_property
     def parameters(self) -> Numeric:

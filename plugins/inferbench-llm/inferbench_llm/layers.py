@@ -248,4 +248,5 @@ class Layers:
                 stored=0.0 if p.tie_word_embeddings else None,
                 bias=p.vocab_size if p.lm_head_bias else 0.0,
                 graph_bytes=rows * p.vocab_size * precision.activations,
+                drawn=self.options.top_p,
             )

@@ -159,6 +159,7 @@ class Options:
         elementwise: Count norms and activations.
         causal: A prompt token attends to itself and what came before; false: to the whole prompt.
         lm_head_all: Prefill computes logits of every token, not of the last only.
+        top_p: Tokens are drawn by sorting all logits, as vLLM does for top-p: its energy counts.
         prefix_hit: Share of the prompt whose keys and values are cached already.
         cached: Positions of the prompt whose keys and values, or states, are there already: earlier turns of
             a conversation, a prefix that it shares.
@@ -177,6 +178,7 @@ class Options:
     elementwise: bool = True
     causal: bool = True
     lm_head_all: bool = False
+    top_p: bool = False
     prefix_hit: float = attrs.field(default=0.0, validator=_share(0.0, 1.0, open_top=True))
     cached: float = attrs.field(default=0.0, validator=_share(0.0, 1e9))
     turns: float = attrs.field(default=1.0, validator=_whole(1.0, 256.0))

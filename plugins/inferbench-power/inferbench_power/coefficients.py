@@ -16,7 +16,7 @@ from inferbench_power.limits import estimate
 
 __all__ = ["Classes", "Coefficients", "Figure", "Own", "classes", "own", "resolve"]
 
-PICO = 1e-12
+PICO, NANO = 1e-12, 1e-9
 _WIDE = ("bf16", "fp16", "fp8", "int8", "fp32", "tf32", "fp4", "int4")
 
 
@@ -40,10 +40,12 @@ class Own:
         op: Joules per 16-bit operation.
         bytes: Memory level, or `network`, to joules per byte.
         floor: `ops` or memory level to joules that are certainly spent: what alone may slow the chip down.
+        logits: Joules per logit that is sorted to draw a token; None: not known of this chip.
         log_error: Log standard error of mean power on runs left out of the fit; None for figures that
             were not
             fitted here.
-        rates: As `Classes.rates`, of this chip's runs; empty for figures that were not fitted here.
+        rates: As `Classes.rates`, of this chip's runs, and other actions per second as they are; empty for
+            figures that were not fitted here.
         sustained: 16-bit operations per second that the board was seen to sustain within its limit; None:
             not known.
         fit: What the figures were fitted on; of no rows for figures that were not fitted here.
@@ -56,6 +58,7 @@ class Own:
     op: Figure
     bytes: Mapping[str, Figure]
     floor: Mapping[str, Figure]
+    logits: Figure | None = None
     log_error: Figure | None = None
     rates: Mapping[str, tuple[float, float]] = ib.field(factory=dict)
     sustained: Figure | None = None
@@ -71,6 +74,8 @@ class Classes:
             the datasheet's rate at which the energies of any chip were fitted.
         log_error: Log standard error of the fits; what carrying them over adds is the model's rule.
         device: Joules per byte of the memory's devices alone: no byte of a board takes less.
+        product: Joules per 16-bit operation of products alone at 4 nm: no whole step takes less, on this
+            process or an older one.
     """
 
     baseline_of_tdp: Figure
@@ -80,6 +85,7 @@ class Classes:
     rates: Mapping[str, tuple[float, float]]
     log_error: Figure
     device: Figure
+    product: Figure
 
 
 @ib.frozen(kw_only=True)
@@ -166,6 +172,7 @@ def own() -> Mapping[str, Own]:
             op=_figure(raw["op_pj"], raw["sources"], PICO),
             bytes=_figures(raw["bytes_pj"], raw["sources"], PICO),
             floor=_figures(raw.get("floor_pj", {}), raw["sources"], PICO),
+            logits=_figure(raw["logit_nj"], raw["sources"], NANO) if "logit_nj" in raw else None,
             log_error=_figure(raw["log_error"], raw["sources"], 1.0) if "log_error" in raw else None,
             rates=_shares(raw.get("rates", {})),
             sustained=_figure(raw["sustained_ops"], raw["sources"], 1.0) if "sustained_ops" in raw else None,
@@ -196,6 +203,7 @@ def classes() -> Classes:
         rates=_shares(raw["rates"]),
         log_error=_figure(raw["log_error"], sources, 1.0),
         device=_figure(raw["device_pj"], sources, PICO),
+        product=_figure(raw["product_pj"], sources, PICO),
     )
 
 
@@ -225,6 +233,7 @@ def resolve(chip: ib.Chip, given: Own | None = None) -> Coefficients:
         for name, width in ib.FORMATS.items()
     }
     actions = {name: figure.value for name, figure in general.actions.items()}
+    actions |= {"logits": mine.logits.value} if mine and mine.logits else {}
     floor = {k if k == "ops" else f"bytes.{k}": f.value for k, f in mine.floor.items()} if mine else {}
     return Coefficients(
         calibrated=calibrated,
@@ -254,11 +263,12 @@ def _rates(
     full = {"ops": (rate, shares["ops"])}
     if chip.memory:
         full[f"bytes.{chip.main}"] = (chip.memory[chip.main].bandwidth, shares["bytes"])
-    return {
+    found = {
         action: (low * most, high * most)
         for action, (most, (low, high)) in full.items()
         if math.isfinite(most)
     }
+    return found | {action: ends for action, ends in shares.items() if action not in ("ops", "bytes")}
 
 
 def _by_process(node: float) -> float:

@@ -144,7 +144,7 @@ class Linear(ib.PowerModel):
     def log_error(self, counts: ib.ActivityCounts, system: ib.System, energy: ib.Energy) -> Any:
         """Log standard error of mean power that the energies leave open at the step's true duration.
 
-        In quadrature: the fit's own on left-out networks (0.13 to 0.18); 0.15 where the figures are a
+        In quadrature: the fit's own on left-out networks (0.11 to 0.13); 0.15 where the figures are a
         sibling's, 0.25 where they are those of a class of process and memory; the class's error where
         the limit is one of a class, as the baseline follows it; and for each action its share of the
         energy times how unsure its energy is: of operations 1.0 in formats other than 16 bits, and up

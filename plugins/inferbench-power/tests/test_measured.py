@@ -1,5 +1,6 @@
 """Mean board power that was published, and the fit that the coefficients come from."""
 
+import attrs
 import numpy as np
 import pytest
 from inferbench_power.coefficients import own
@@ -64,10 +65,20 @@ CHIP = ib.Chip(
 class TestDeclared:
     def test_an_operation_lets_the_chip_run_its_peak_within_its_limit(self):
         """500 W less a quarter of it, over 1000 TOP/s: 0.375 pJ at most."""
-        op, byte = steps_frees(CHIP)
+        op, byte, _ = steps_frees(CHIP)
         assert (op.low, op.high) == (0.0, pytest.approx(0.375e-12, abs=0.0, rel=1e-9))
         assert byte.table == "bytes.hbm"
         assert byte.low == pytest.approx(48e-12, abs=0.0, rel=1e-9)
+
+    def test_an_operation_of_a_step_takes_no_less_than_products_alone_on_that_process(self):
+        """The B200's bf16 products, 0.466 pJ at 4 nm; a finer process may take less."""
+        limit = ib.Power(tdp=700.0, idle=70.0)
+        for node, least in ((4e-9, 0.466e-12), (7e-9, 0.466e-12), (3e-9, 0.0), (float("nan"), 0.0)):
+            one = attrs.evolve(CHIP, power=limit, silicon=ib.Silicon(node=node))
+            assert steps_frees(one)[0].low == pytest.approx(least, abs=0.0, rel=1e-9)
+
+    def test_a_logit_is_free_only_where_readings_count_logits(self):
+        assert [free.table for free in steps_frees(CHIP) if free.action] == ["logits"]
 
     def test_kernels_alone_free_the_baseline_too(self):
         baseline, _, _ = kernels_frees(CHIP)
@@ -87,4 +98,5 @@ class TestDeclared:
         assert set(Linear().fitted()) == {"a100-sxm-40gb", "h100-sxm", "b200"}
         for chip, (fit, figures) in Linear().fitted().items():
             assert f"--chip {chip}" in fit.command
-            assert {"op", "bytes.hbm", "log_error"} == set(figures)
+            drawn = {"logits"} if "llm_energy.csv" in fit.command else set()
+            assert {"op", "bytes.hbm", "log_error"} | drawn == set(figures)

@@ -76,10 +76,10 @@ def test_watts_are_counted_where_the_limit_is(boundary, said):
 
 
 def test_energies_are_not_lowered_to_fit_the_limit_in():
-    """A B200 at half of its bandwidth: 194 W and 4 TB/s x 137 pJ; at all of it the limit cuts."""
+    """A B200 at half of its bandwidth: 194 W and 4 TB/s x 133.6 pJ; at all of it the limit cuts."""
     memory = {"hbm": ib.MemoryLevel(180e9, 8e12)}
     b200 = attrs.evolve(chip("b200", 1000.0), memory=memory, peak={"bf16": 2250e12})
-    assert run(b200, {"bytes.hbm": 4e12}).watts == pytest.approx(194 + 548)
+    assert run(b200, {"bytes.hbm": 4e12}).watts == pytest.approx(194 + 534.4)
     full = run(b200, {"bytes.hbm": 8e12})
     assert full.watts == pytest.approx(1000.0)
     assert full.throttle == 1.0
@@ -266,32 +266,38 @@ def test_within_the_fit_only_its_own_error_is_left():
     assert log_error(H100, DECODING) == pytest.approx(own()["h100-sxm"].log_error.value)
 
 
+def test_drawing_a_token_takes_energy_per_logit_that_is_sorted():
+    """A second of an H100 that sorts 1e9 logits: 128 W and 1e9 x 111.3 nJ; the rates of the fit had as many."""
+    assert run(H100, {"logits": 1e9}).watts[0] == pytest.approx(239.3)
+    assert log_error(H100, {**DECODING, "logits": 1e9}) == pytest.approx(0.107, rel=1e-3)
+
+
 def test_what_decoding_never_did_is_unsure_in_proportion_to_its_share():
-    # 128 W and 1,200 TOP/s x 1.641 pJ = 1,969 W of operations, two doublings beyond the 298 TOP/s of the fit:
-    # wholly unsure.
-    assert log_error(H100, {"ops": 1200e12}) == pytest.approx(math.hypot(0.1718, 1969.2 / 2097.2), rel=1e-3)
-    # Half a doubling beyond, half as unsure: 297.7 x sqrt(2) TOP/s, 690.9 W of 818.9 W.
-    assert log_error(H100, {"ops": 297.689e12 * math.sqrt(2)}) == pytest.approx(
-        math.hypot(0.1718, 0.5 * 690.9 / 818.9), rel=2e-3
+    # 128 W and 2,700 TOP/s x 0.5343 pJ = 1,442.6 W of operations, two doublings beyond the 666 TOP/s of the
+    # fit: wholly unsure.
+    assert log_error(H100, {"ops": 2700e12}) == pytest.approx(math.hypot(0.107, 1442.6 / 1570.6), rel=1e-3)
+    # Half a doubling beyond, half as unsure: 665.6 x sqrt(2) TOP/s, 502.9 W of 630.9 W.
+    assert log_error(H100, {"ops": 665.6e12 * math.sqrt(2)}) == pytest.approx(
+        math.hypot(0.107, 0.5 * 502.9 / 630.9), rel=2e-3
     )
 
 
 def test_few_operations_below_the_fit_matter_little():
-    # A tenth of the fit's lowest rate of operations: their 0.6 W of 415 W leave the error as it is.
-    assert log_error(H100, {"ops": 0.36e12, "bytes.hbm": 2e12}) == pytest.approx(0.1718, rel=1e-3)
+    # A tenth of the fit's lowest rate of operations: their 0.2 W of 416 W leave the error as it is.
+    assert log_error(H100, {"ops": 0.36e12, "bytes.hbm": 2e12}) == pytest.approx(0.107, rel=1e-3)
 
 
 def test_a_narrow_format_is_unsure_by_its_share():
-    # 20 TOP/s in fp8 at 0.82 pJ: 16.4 W of 128 + 16.4 + 286.2 W, an operation unsure by a factor of e.
+    # 20 TOP/s in fp8 at 0.267 pJ: 5.3 W of 128 + 5.3 + 287.6 W, an operation unsure by a factor of e.
     found = log_error(H100, DECODING, formats=("fp8",))
-    assert found == pytest.approx(math.hypot(0.1718, 16.4 / 430.6), rel=1e-3)
+    assert found == pytest.approx(math.hypot(0.107, 5.34 / 420.9), rel=1e-3)
 
 
 def test_narrow_operations_count_by_what_they_take():
     # Twice the operations at half the energy are as far beyond the fit: half as unsure as a doubling, and
     # the format by a factor of e beside it.
-    found = log_error(H100, {"ops": 2 * 297.689e12 * math.sqrt(2)}, formats=("fp8",))
-    assert found == pytest.approx(math.hypot(0.1718, math.hypot(0.5, 1.0) * 690.9 / 818.9), rel=3e-3)
+    found = log_error(H100, {"ops": 2 * 665.6e12 * math.sqrt(2)}, formats=("fp8",))
+    assert found == pytest.approx(math.hypot(0.107, math.hypot(0.5, 1.0) * 502.9 / 630.9), rel=3e-3)
 
 
 def test_figures_of_a_sibling_are_surer_than_those_of_a_class():
@@ -317,3 +323,16 @@ def test_older_processes_take_more():
     ]
     assert nodes == sorted(nodes, reverse=True)
     assert len(set(nodes)) == 4
+
+
+@pytest.mark.parametrize("system", ["h100-sxm", "4xh100-sxm:tp4", "4xh100-sxm:dp4"])
+def test_a_step_sorts_one_row_of_logits_per_sequence_whatever_the_layout(system):
+    """Eight sequences of Llama-3-8B with its vocabulary of 128,256; energy grows, time doesn't."""
+    asked = {"stack": "ideal", "batch": 8, "context": 512}
+    greedy = ib.run(system, "llama3-8b/decode", **asked)
+    drawn = ib.run(system, "llama3-8b/decode", options={"top_p": True}, **asked)
+    assert float(np.ravel(drawn.chain["actions"]["logits"])[0]) == pytest.approx(8 * 128256)
+    assert "logits" not in greedy.chain["actions"]
+    assert drawn.seconds == pytest.approx(greedy.seconds)
+    more = np.ravel(drawn.energy.joules)[0] - np.ravel(greedy.energy.joules)[0]
+    assert more == pytest.approx(8 * 128256 * 111.3e-9, rel=1e-3)
