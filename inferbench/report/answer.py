@@ -94,9 +94,13 @@ def _plain(value: float, digits: int) -> str:
 def span(one: Estimate, unit: str = "") -> str:
     """A figure with its interval: `92.1 [84–101]`; with a unit, all three in the prefix of the figure.
 
+    Ends have two digits, and three where two would lie beyond the limit at which the interval ends.
+
     Example:
         >>> span(Estimate(0.131, 0.092, 0.19), "s"), span(Estimate(0.0551, 0.039, 0.079))
         ('131 ms [92–190]', '0.0551 [.039–.079]')
+        >>> span(Estimate(36.0, 30.0, 39.6, limit=39.6))
+        '36.0 [30–39.6]'
     """
     if not one.known:
         return DASH
@@ -104,8 +108,15 @@ def span(one: Estimate, unit: str = "") -> str:
     text = compact(one.value / scale) + (f" {prefix}{unit}" if unit else "")
     if not (math.isfinite(one.low) and math.isfinite(one.high)) or one.low == one.high:
         return text
-    ends = (compact(end / scale, 2).removeprefix("0") or "0" for end in (one.low, one.high))
+    ends = (_end(end, one.limit, one.value, scale) for end in (one.low, one.high))
     return f"{text} [{'–'.join(ends)}]"
+
+
+def _end(end: float, limit: float, value: float, scale: float) -> str:
+    """One end of an interval, which rounding takes beyond no limit."""
+    rounded = float(f"{end / scale:.1e}") * scale
+    beyond = rounded > limit if limit >= value else rounded < limit  # NaN: no limit is known
+    return compact(end / scale, 3 if beyond else 2).removeprefix("0") or "0"
 
 
 def _prefix(value: float, unit: str) -> tuple[float, str]:

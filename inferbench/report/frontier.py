@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from inferbench.model.document import provenance
-from inferbench.model.expected import Estimate
 from inferbench.model.intervals import INTERVAL
 from inferbench.records.choice import BOUND, GRADES
 from inferbench.records.run import Metric
@@ -89,11 +88,10 @@ def _cell(one: Frontier, what: Quantity | Metric, i: int, best: bool = False, be
     if math.isnan(value):
         why = one.why.get(what.name, "")
         return Cell(DASH, (f"{one.system}: {why}",) if why else (), unsure=True)
-    low, high = (
-        one.points.between(what, i) if isinstance(what, Quantity) and between else (math.nan, math.nan)
-    )
-    if math.isfinite(low):
-        return Cell(span(Estimate(value, low, high), what.unit), best=best)
+    if isinstance(what, Quantity) and between:
+        estimate = one.points.estimate(what, i, one.most)
+        if math.isfinite(estimate.low):
+            return Cell(span(estimate, what.unit), best=best)
     return Cell(show(value, what.unit), best=best)
 
 
@@ -231,20 +229,20 @@ def _rows(one: Frontier, unbeaten: set[int]) -> Iterator[dict[str, Any]]:
             "system": one.system,
             "chips": one.chips,
             **values,
-            **_ends(one.points, i),
+            **_ends(one, i),
             "pareto": [name for name, mine in fronts.items() if i in mine],
             "unbeaten": i in unbeaten,
         }
 
 
-def _ends(points: Points, i: int) -> dict[str, float | None]:
+def _ends(one: Frontier, i: int) -> dict[str, float | None]:
     """Ends of the 90 % intervals of a point; none under software without one."""
-    ends = {what.name: points.between(what, i) for what in QUANTITIES if what.doubt}
-    known = {name: pair for name, pair in ends.items() if math.isfinite(pair[0])}
+    found = {what.name: one.points.estimate(what, i, one.most) for what in QUANTITIES if what.doubt}
     return {
-        f"{name}_{end}": _plain(value)
-        for name, pair in known.items()
-        for end, value in zip(("low", "high"), pair, strict=True)
+        f"{name}_{end}": _plain(getattr(estimate, end))
+        for name, estimate in found.items()
+        if math.isfinite(estimate.low)
+        for end in ("low", "high")
     }
 
 

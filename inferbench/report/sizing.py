@@ -10,7 +10,6 @@ import attrs
 
 from inferbench.model.document import provenance
 from inferbench.model.expected import Estimate
-from inferbench.model.intervals import INTERVAL
 from inferbench.model.outside import outside_at
 from inferbench.records.choice import BOUND, GRADES
 from inferbench.report.answer import percent, span
@@ -92,12 +91,9 @@ def _met(option: Option | None, demand: Demand) -> Cell:
     return Cell("yes" if math.isnan(chance) else percent(chance))
 
 
-def _span(value: float, log_error: float, unit: str = "") -> str | None:
+def _span(one: Estimate, unit: str = "") -> str | None:
     """A figure with its 90 % interval."""
-    if math.isnan(value):
-        return None
-    wide = math.exp(INTERVAL * log_error)
-    return span(Estimate(value, value / wide, value * wide), unit)
+    return None if math.isnan(one.value) else span(one, unit)
 
 
 Line = tuple[str, Callable[[Option], str | None], Callable[[Option], float] | None, str]
@@ -123,12 +119,12 @@ def _lines(demand: Demand) -> list[Line]:
         ("chips", lambda option: f"{option.system.count:,}", lambda option: float(option.system.count), ""),
         ("layout", lambda option: str(option.system.layout), None, ""),
         ("sequences per copy", lambda option: f"{option.batch:,.0f}", None, ""),
-        (step, lambda option: _span(option.seconds, option.log_error, "s"), None, ""),
+        (step, lambda option: _span(option.duration, "s"), None, ""),
         *(first if math.isfinite(demand.first) else []),
-        ("items/s, all users", lambda option: _span(option.rate, option.log_error), None, ""),
+        ("items/s, all users", lambda option: _span(option.throughput), None, ""),
         (
             "power (chips)",
-            lambda option: _span(option.watts, option.power_log_error, "W"),
+            lambda option: _span(option.power, "W"),
             lambda option: option.watts,
             "",
         ),
@@ -180,17 +176,16 @@ def _record(one: Sized, option: Option | None, which: str, limit: float) -> dict
         "grade": GRADES[option.grade],
         "meets": _plain(option.meets(limit)),
         "seconds": option.seconds,
-        **_ends("seconds", option.seconds, option.log_error),
+        **_ends("seconds", option.duration),
         "first_token_alone_s": _plain(option.first),
         **{name: _plain(value) for name, value in attrs.asdict(option.totals).items()},
-        **_ends(attrs.fields(Totals).items_per_s.name, option.rate, option.log_error),
-        **_ends("power_w", option.watts, option.power_log_error),
+        **_ends(attrs.fields(Totals).items_per_s.name, option.throughput),
+        **_ends("power_w", option.power),
     }
 
 
-def _ends(name: str, value: float, log_error: float) -> dict[str, float | None]:
-    wide = math.exp(INTERVAL * log_error)
-    return {f"{name}_low": _plain(value / wide), f"{name}_high": _plain(value * wide)}
+def _ends(name: str, one: Estimate) -> dict[str, float | None]:
+    return {f"{name}_low": _plain(one.low), f"{name}_high": _plain(one.high)}
 
 
 def _plain(value: float) -> float | None:

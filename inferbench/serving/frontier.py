@@ -52,6 +52,7 @@ class Frontier:
         picked: Index of the point of highest throughput within the limits asked for, if any.
         metrics: Metrics that plugins declare for this screen; their values stand in `points` under
             their names.
+        most: Watts that all chips may draw; NaN: not known.
     """
 
     system: str
@@ -63,6 +64,7 @@ class Frontier:
     notes: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
     picked: int | None = None
+    most: float = math.nan
 
     @property
     def count(self) -> int:
@@ -158,7 +160,8 @@ def points_of(
     own = tuple(declared(asked.registry, replicas[0].decode)) if replicas else ()
     notes, name = notes_on(asked, system, replicas), asked.stack.name
     left = {**(refusals or {}), **why}
-    return Frontier(str(system), system.count, name, points, why_not, left, notes, own)
+    most = system.chip.power.tdp * system.count
+    return Frontier(str(system), system.count, name, points, why_not, left, notes, own, most=most)
 
 
 @attrs.frozen(eq=False)

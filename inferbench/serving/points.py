@@ -9,6 +9,7 @@ from typing import Any, Literal
 import attrs
 import numpy as np
 
+from inferbench.model.expected import Estimate
 from inferbench.model.intervals import INTERVAL
 from inferbench.num import Array, Column
 from inferbench.records.scenario import Term
@@ -162,6 +163,12 @@ class Points:
         """Ends of the 90 % interval of a point's figure; NaN where it has none."""
         value, error = float(self[what.name][i]), float(self[what.doubt][i]) if what.doubt else math.nan
         return value * math.exp(-INTERVAL * error), value * math.exp(INTERVAL * error)
+
+    def estimate(self, what: Quantity, i: int, most: float = math.nan) -> Estimate:
+        """A point's figure with its interval; that of the power ends at `most`, what all chips may draw."""
+        value, (low, high) = float(self[what.name][i]), self.between(what, i)
+        limit = most if what.name == ABOUT.power_w.name else math.nan
+        return Estimate(value, low, min(high, max(limit, value)) if math.isfinite(limit) else high, limit)
 
     def joined(self, others: Points) -> Points:
         """These points and others of the same system."""

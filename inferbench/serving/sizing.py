@@ -22,6 +22,8 @@ from inferbench.model.capacity import fits
 from inferbench.model.case import Case, prepare
 from inferbench.model.chances import normal
 from inferbench.model.evaluate import evaluate
+from inferbench.model.expected import Estimate
+from inferbench.model.intervals import bounds
 from inferbench.num import Array
 from inferbench.records.chip import Chip
 from inferbench.records.grid import Grid
@@ -133,9 +135,26 @@ class Option:
         return float(np.squeeze(self.run.values(self.run.log_error)))
 
     @property
-    def power_log_error(self) -> float:
-        """The same of the power."""
-        return float(np.squeeze(self.run.values(self.run.power_log_error)))
+    def duration(self) -> Estimate:
+        """Seconds of a step with their interval, which ends at the bound."""
+        least = float(np.squeeze(self.run.values(self.run.bound_seconds)))
+        return self._between(self.seconds, "time", least if least <= self.seconds else math.nan)
+
+    @property
+    def throughput(self) -> Estimate:
+        """Items per second of all users with their interval, which ends where that of a step does."""
+        step, value = self.duration, self.rate
+        ends = (value * step.value / end for end in (step.high, step.low, step.limit))
+        return Estimate(value, *ends)
+
+    @property
+    def power(self) -> Estimate:
+        """Watts of all chips with their interval, which ends at their power limit."""
+        return self._between(self.watts, "power", self.run.system.chip.power.tdp * self.system.count)
+
+    def _between(self, value: float, of: str, limit: float) -> Estimate:
+        low, high = (float(np.squeeze(end)) for end in bounds(self.run, of))
+        return Estimate(value, value * low, value * high, limit)
 
     @property
     def grade(self) -> int:

@@ -12,7 +12,7 @@ HEAD = (
     "power_w,notes,prompt_len,top_p\n"
 )
 ROW = "a.json,H100-SXM5-80GB,1,1,vLLM,meta-llama/Meta-Llama-3-8B,bfloat16,decode,8,300,0.01,0.01,{},400,"
-# Llama-3-8B by its config: matrices of the layers and of the head, and products of scores and values per position.
+# Llama-3-8B by its config: matrices of the layers and of the head, scores and values per position.
 BODY = 32 * (2 * 4096 * (32 + 8) * 128 + 3 * 4096 * 14336)
 OUTPUT, SCORE = 4096 * 128256, 32 * 4 * 32 * 128
 
@@ -29,7 +29,7 @@ def counts(tmp_path, tail, rate=600):
 
 
 def test_prompts_of_newcomers_are_counted_among_the_tokens(tmp_path):
-    """600 tokens/s at 10 ms each are six sequences that write; one in 300 tokens starts with a prompt of 512."""
+    """600 tokens/s at 10 ms are six sequences that write; one in 300 tokens starts with a prompt of 512."""
     tokens = 6 * (2 * (BODY + OUTPUT) + SCORE * (512 + 150))
     prompts = 6 / 300 * (2 * BODY * 512 + 2 * OUTPUT + SCORE * 512**2 / 2)
     found = counts(tmp_path, "steady state,512,")

@@ -130,6 +130,38 @@ def test_an_interval_stands_in_the_unit_of_its_figure():
     assert span(Estimate(5.0)) == "5.00"
 
 
+@pytest.mark.parametrize(
+    ("one", "unit", "text"),
+    [
+        # 39.6 and 997 would round to 40 and 1.0k, 10.4 ms to 10 ms: beyond what is possible.
+        (Estimate(36.0, 30.0, 39.6, limit=39.6), "", "36.0 [30–39.6]"),
+        (Estimate(881.0, 550.0, 997.0, limit=997.0), "W", "881 W [550–997]"),
+        (Estimate(0.0131, 0.01044, 0.019, limit=0.01044), "s", "13.1 ms [10.4–19]"),
+        (Estimate(0.0551, 0.0514, 0.079, limit=0.0514), "", "0.0551 [.0514–.079]"),
+        # Two digits that stay within it are enough, and so they are far from it.
+        (Estimate(36.0, 30.0, 39.4, limit=39.6), "", "36.0 [30–39]"),
+        (Estimate(36.0, 29.6, 50.0, limit=80.0), "", "36.0 [30–50]"),
+    ],
+)
+def test_no_end_is_written_beyond_the_bound_of_its_figure(one, unit, text):
+    assert span(one, unit) == text
+
+
+@pytest.mark.needs_plugins("chips/b200", "networks/llama3-70b", "metrics/power_w")
+def test_power_of_a_serving_point_ends_at_the_limit_of_its_boards():
+    """A B200 draws 1,000 W at most, whatever its figures are unsure by."""
+    data = ib.frontier(["b200"], "llama3-70b", precision="fp8").to_dict()["results"]
+    assert max(row["power_w_high"] for row in data) == 1000.0
+    assert all(row["power_w_low"] <= row["power_w"] <= row["power_w_high"] for row in data)
+
+
+def test_a_sizing_ends_at_its_bounds_too():
+    """No step is shorter than its bound for being unsure, and no board draws more than it may."""
+    data = ib.size("llama3-70b/prefill", ["h100-sxm"], 4, ttft="2s").to_dict()["results"][0]
+    assert data["power_w_high"] <= 700.0 * data["chips"]
+    assert data["seconds_low"] <= data["seconds"] <= data["seconds_high"]
+
+
 @pytest.mark.needs_plugins("chips/mi355x", "chips/b200", "chips/h100-sxm")
 def test_dollars_stand_on_the_terms_that_most_systems_have(screen):
     """MI355X has no price to buy, but a published TCO as B200 has; on that both can be ranked."""

@@ -267,7 +267,7 @@ def test_within_the_fit_only_its_own_error_is_left():
 
 
 def test_drawing_a_token_takes_energy_per_logit_that_is_sorted():
-    """A second of an H100 that sorts 1e9 logits: 128 W and 1e9 x 111.3 nJ; the rates of the fit had as many."""
+    """A second of an H100 that sorts 1e9 logits, as the fit's rows do: 128 W and 1e9 x 111.3 nJ."""
     assert run(H100, {"logits": 1e9}).watts[0] == pytest.approx(239.3)
     assert log_error(H100, {**DECODING, "logits": 1e9}) == pytest.approx(0.107, rel=1e-3)
 
