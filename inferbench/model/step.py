@@ -18,7 +18,7 @@ from inferbench.num import Mask, Numeric, ceil_div
 from inferbench.records.cost import SEQUENCE, Cost
 from inferbench.records.energy import ActivityCounts, Energy
 from inferbench.records.grid import Point
-from inferbench.records.op import Collective, Gemm, Op
+from inferbench.records.op import Collective, Op
 from inferbench.records.placement import Footprint, Graph, Reason, Site
 from inferbench.records.returned import refuse_other_shape
 from inferbench.records.run import OpRow
@@ -329,12 +329,10 @@ class _StepCost:
             self.common = self.common + seconds * slower(shared)
         into = self.shared if op.spans_ranks(self.site.layout) else self.actions
         uneven = not (isinstance(op.busiest, float) and op.busiest == 1.0)
-        for action, count in cost.actions.items():
+        for action, count in {**cost.actions, **op.beside}.items():
             if uneven and not action.startswith("bytes."):
                 count = count / op.busiest
             into[action] = into.get(action, 0.0) + count * repeat
-        if isinstance(op, Gemm) and op.drawn:
-            self.actions["logits"] = self.actions.get("logits", 0.0) + op.logits * repeat
         if self.case.breakdown:
             self.rows.append(
                 OpRow(

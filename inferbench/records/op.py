@@ -56,8 +56,7 @@ class Op:
             the experts, all others those of their own rank.
         all_rows: Whether every context-parallel chip does all rows; else they share them.
         busiest: Operations of the busiest chip over those of the mean one; energy is that of the mean.
-        graph_bytes: Bytes that enter or leave the network here; the ideal roofline counts these activations
-            only.
+        graph_bytes: Bytes that enter or leave the network here: the only activations of the ideal roofline.
         joined: Whether kernels are measured as one with those of the operator before (a layer of experts), so
             that what lies between them is in their times.
     """
@@ -97,6 +96,11 @@ class Op:
     def variant(self) -> str:
         """Which of `named` it is, as software has a kernel of its own for it; empty: none of them."""
         return ""
+
+    @property
+    def beside(self) -> Mapping[str, Numeric]:
+        """What software does beside what architectures count: action to count, for power models."""
+        return {}
 
     @property
     def instances(self) -> Numeric:
@@ -191,8 +195,7 @@ class Gemm(Op):
         stored: Second operands resident, if more than touched (all experts of a layer); None: `count`.
         second: Role of the (k x n) operand: `weights`, or `inputs` for a product of two activations.
         bias: Resident elements beside the matrix (biases), per product.
-        drawn: Whether a token is drawn from every row of the result, by sorting it: power models then count
-            the `logits` that are sorted. What that takes in time is the software's.
+        drawn: Whether tokens are drawn from its rows by sorting them: power models then count `logits`.
 
     Example:
         >>> gemm = Gemm(name="up", precision=Precision.of(["bf16"]), m=1.0, n=4096.0, k=1024.0)
@@ -242,9 +245,9 @@ class Gemm(Op):
         return Bytes(inputs=inputs + matrix * self.precision.activations, outputs=outputs)
 
     @property
-    def logits(self) -> Numeric:
-        """Results that are sorted to draw tokens from them; none unless it is `drawn`."""
-        return self.count * self.m * self.n if self.drawn else 0.0
+    def beside(self) -> Mapping[str, Numeric]:
+        """The results that are sorted to draw tokens from them, if it is `drawn`."""
+        return {"logits": self.count * self.m * self.n} if self.drawn else {}
 
     @cached_property
     def parameters(self) -> Numeric:
