@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import attrs
+from data_settings import SETTINGS, setting
 
 __all__ = ["Recipe", "Row", "number", "recipes"]
 
@@ -247,6 +248,7 @@ CODED: dict[str, Rule] = {
     "computed_batch": _computed_batch,
     "computed_positions": _computed_positions,
     "prompts_at_once": _prompts_at_once,
+    **{name: setting(name) for name in SETTINGS},
     "mean_input": _mean("input_len"),
     "mean_output": _mean("output_len"),
     "attention_phase": lambda row: "prefill" if row["op_name"].startswith("context") else "decode",

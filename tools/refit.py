@@ -48,7 +48,8 @@ def refit(path: Path, registry: Registry) -> str:
         files = [registry.get("tables", Path(name).stem).write(Path(folder)) for name in recipe.files]
         there = attrs.evolve(recipe, files=tuple(map(str, files)))
         found = fit_recipe(there, registry, words)
-    made = found.toml if "software" in raw else re.sub(r"(?m)^software = .*\n", "", found.toml, count=1)
+    named = "software" in raw or recipe.kind == "class"
+    made = found.toml if named else re.sub(r"(?m)^software = .*\n", "", found.toml, count=1)
     return made + energy_toml(text)
 
 

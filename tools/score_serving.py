@@ -66,7 +66,7 @@ def score(m: Measurement, registry: Registry) -> Seen | None:
         return None
     load = load_of(axes)
     try:
-        plan = plan_for(s, load, registry, m.software)
+        plan = plan_for(s, load, registry, m.software, m.extra)
         found = simulate(plan, load)
     except InferBenchError:
         return None

@@ -61,7 +61,7 @@ def _replayed(file: str, m: Measurement, s: Situation, target: Target, registry:
     bare = attrs.evolve(s, stack=attrs.evolve(s.stack, host=Host(reserve=s.stack.host.reserve)))
     try:
         load = load_of(target.axes)
-        plan = plan_for(bare, load, registry, m.software)
+        plan = plan_for(bare, load, registry, m.software, m.extra)
         first, steps, prompts = waited(plan, load, LONGER)
     except InferBenchError as error:
         return f"not replayed: {error.faults[0].found}"

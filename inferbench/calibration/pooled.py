@@ -7,7 +7,8 @@ around the figures of the class without these chips. Both were chosen while look
 
 How far another network is off is what networks left out of the fit are. Few are left out, so that their mean
 square counts with the class's own variance (software and rest), which weighs as two networks more (moderated
-variances, Smyth 2004). Of one network nothing can be left out, and the class's variance is all.
+variances, Smyth 2004). Of one network nothing can be left out, and the class's variance is all. A stack that
+no prompt alone was fitted for takes the error of prompts on an unmeasured chip of its class.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
 from inferbench.num import Array
 from inferbench.records.fit import FitPart
+from inferbench.records.measurement import PREFILL
 
 __all__ = ["Unseen", "networks_left_out", "pooled", "pooled_stack", "weights"]
 
@@ -159,7 +161,8 @@ def pooled(mine: Sequence[Sample], samples: Sequence[Sample]) -> Pooled:
         if any(one.phase == phase for one in mine)
     }
     errors = [one.error for one in unseen]
-    return Pooled(figures, prior.name, tuple(mine), parts, _mape(errors) if errors else math.nan)
+    error = _mape(errors) if errors else math.nan
+    return Pooled(figures, prior.name, tuple(mine), parts, error, prior.effects[PREFILL].log_error)
 
 
 def _without(mine: Sequence[Sample], samples: Sequence[Sample]) -> Prior:

@@ -29,6 +29,7 @@ class Pooled:
         samples: Fitted.
         parts: By phase.
         error: MAPE in per cent, networks left out; NaN of one network.
+        rest: Log standard error of a phase that no sample is of: the class's of prompts.
     """
 
     figures: Array
@@ -36,6 +37,7 @@ class Pooled:
     samples: tuple[Sample, ...]
     parts: Mapping[str, FitPart]
     error: float
+    rest: float
 
 
 def figure_lines(figures: Array) -> list[str]:
@@ -101,8 +103,7 @@ def _fit(found: Pooled, recipe: Recipe, date: str) -> list[str]:
     files = files_of(recipe.files, [f"{one.table}.csv" for one in samples])
     on = f"{len(samples)} published times of whole steps: {networks}"
     on += f"; drawn to {found.drawn_to} without these chips"
-    widest = max(part.log_error for part in found.parts.values())
-    rest = found.parts[PREFILL].log_error if PREFILL in found.parts else widest
+    rest = found.parts[PREFILL].log_error if PREFILL in found.parts else found.rest
     lines = ["", "[fit]", f"rows = {len(samples)}", f"on = {quoted(on)}", *files_lines("files", files)]
     lines += [f"command = {quoted(recipe.command)}", f"date = {quoted(date)}"]
     lines += [f"error = {found.error:.2f}"] if math.isfinite(found.error) else []

@@ -38,6 +38,9 @@ class Scheduling:
     decode: str | None = None
     block: str = "16"
     max_seqs: str | None = None
+    wait: str | None = None
+    poll: str = "1"
+    compiled: str | None = None
     reserve: str = "10%"
     no_reuse: bool = False
     slo_tpot: str | None = None
@@ -87,6 +90,19 @@ _SCHEDULING = [
         "--block", default="16", show_default=True, metavar="16", help="Positions of a block of the cache."
     ),
     click.option("--max-seqs", metavar="256", help="Sequences at once on a replica at most."),
+    click.option(
+        "--wait",
+        metavar="40:0.8",
+        help="Steps that prompts wait for more, or until that share of a step.",
+    ),
+    click.option(
+        "--poll", default="1", show_default=True, metavar="30", help="Steps between two looks for requests."
+    ),
+    click.option(
+        "--compiled",
+        metavar="32x4096",
+        help="Sequences and positions that every step computes. [default: the engine's]",
+    ),
     click.option(
         "--reserve",
         default="10%",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -13,17 +14,30 @@ from inferbench.evidence.matching import Situation
 from inferbench.records.choice import Choice
 from inferbench.records.network import Network
 from inferbench.records.system import System
+from inferbench.serving.engine import Rules
 from inferbench.serving.replica import Question
 from inferbench.serving.requests import Lengths, Requests, at_a_rate, in_a_loop
 from inferbench.serving.schedulers import rules_of
 from inferbench.serving.simulate import Plan, layout_for
 from inferbench.serving.steady_state import Traffic
 
-__all__ = ["load_of", "plan_for", "serves"]
+__all__ = ["NOTHING", "SETTINGS", "load_of", "plan_for", "rules_told", "serves"]
 
 # Requests of a loop that are replayed where a source doesn't say how many there were: ten times the users, as
 # benchmarks send, but no more than a replay takes seconds for.
 ROUNDS, FEWEST, MOST = 10, 40, 2560
+# Settings of a server that a measurement may say: tokens of prompts in one step, decode steps that
+# prompts wait for more of them and the share of a step's tokens at which they wait no longer, decode steps
+# between two looks for new requests, and the batch and positions it was compiled for.
+SETTINGS = (
+    "step_tokens",
+    "wait_steps",
+    "wait_share",
+    "poll_steps",
+    "computed_batch",
+    "computed_positions",
+)
+NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 def serves(network: Network | None, registry: Registry) -> bool:
@@ -34,14 +48,21 @@ def serves(network: Network | None, registry: Registry) -> bool:
     return workload.of_role("prompt") is not None and workload.of_role("token") is not None
 
 
-def plan_for(s: Situation, load: Requests, registry: Registry, software: str = "") -> Plan:
-    """Return what is replayed: the measured system under its engine's own rules.
+def plan_for(
+    s: Situation,
+    load: Requests,
+    registry: Registry,
+    software: str = "",
+    told: Mapping[str, object] = NOTHING,
+) -> Plan:
+    """Return what is replayed: the measured system under its engine's own rules, and those that it was told.
 
     Args:
         s: What the measurement is of.
         load: Its requests.
         registry: Of plugins.
         software: That ran: it schedules, whatever stack stands for its kernels.
+        told: Its server's settings, by their names in `SETTINGS`.
 
     Raises:
         InferBenchError: No layout holds one request.
@@ -66,8 +87,34 @@ def plan_for(s: Situation, load: Requests, registry: Registry, software: str = "
         system=System(s.system.chip, s.system.count),
         layout=attrs.evolve(whole, dp=whole.sharing),
         copies=whole.replicas,
-        rules=rules_of(s.stack, software=software, longest=load.longest),
+        rules=rules_of(
+            s.stack, rules_told(told), "", _number(told, "step_tokens"), software, longest=load.longest
+        ),
     )
+
+
+def rules_told(told: Mapping[str, object]) -> Rules:
+    """Rules of a server's settings, where a measurement says them.
+
+    Args:
+        told: By their names in `SETTINGS`; what is not there stays as engines have it.
+
+    Example:
+        >>> rules_told({"wait_steps": 40.0, "wait_share": 0.8}).wait
+        40
+    """
+    usual = Rules()
+    return Rules(
+        wait=int(_number(told, "wait_steps") or usual.wait),
+        enough=_number(told, "wait_share") or usual.enough,
+        poll=int(_number(told, "poll_steps") or usual.poll),
+        compiled=(_number(told, "computed_batch") or 0.0, _number(told, "computed_positions") or 0.0),
+    )
+
+
+def _number(told: Mapping[str, object], name: str) -> float | None:
+    value = told.get(name)
+    return float(value) if isinstance(value, int | float) and value > 0 else None
 
 
 def load_of(axes: Mapping[str, Any]) -> Requests:

@@ -17,6 +17,7 @@ from inferbench.model.choice import BEST, choose
 from inferbench.model.own_formats import own_formats
 from inferbench.records.choice import Choice
 from inferbench.records.network import Network
+from inferbench.records.scenario import Scenario
 from inferbench.records.system import Layout, System, SystemName
 from inferbench.report.model import Next, Report
 from inferbench.report.simulation import simulation_report
@@ -90,6 +91,9 @@ def simulate(
     decode: str | None = None,
     block: Number = 16,
     max_seqs: Number | None = None,
+    wait: Number | None = None,
+    poll: Number = 1,
+    compiled: str | None = None,
     reserve: Number = 0.1,
     reuse: bool = True,
     seed: Number = 1,
@@ -122,6 +126,10 @@ def simulate(
         decode: Those others, `1xtp4`; all other chips by default.
         block: Positions of a block of the cache.
         max_seqs: Sequences at once on a replica at most.
+        wait: Steps that prompts wait for more of them while others decode; `40:0.8` ends it at that share of
+            a step's tokens (TensorRT-LLM's `batch_wait_timeout_iters` and `batch_wait_max_tokens_ratio`).
+        poll: Decode steps between two looks for new requests (SGLang's `--scheduler-recv-interval`).
+        compiled: Sequences and positions that every step computes, `32x4096`; by default the engine's own.
         reserve: Share that the engine keeps free of the memory that the weights leave.
         reuse: Whether prefixes stay in what is free of the cache.
         seed: Of the random numbers.
@@ -151,16 +159,14 @@ def simulate(
     size = System(find("system", named.chip, known.chip), named.count or 1, named.layout)
     network, (one,) = served(workload, known), own_formats([precision], size.chip, known)[0]
     choice = _software(named, stack, size, network, one, known)
-    question = attrs.evolve(
-        _question(network, load, one, choice, known),
-        scenario=scenario_of(known, scenario),
-        options=dict(options or {}),
-        ignore_capacity=ignore_capacity,
-    )
+    asked = scenario_of(known, scenario), dict(options or {}), ignore_capacity
+    question = _question(network, load, one, choice, known, asked)
     parts = _parts(question, size, load, prefill, decode)
     limits = duration(slo_tpot, "slo_tpot"), duration(slo_ttft, "slo_ttft")
-    rules = _rules(choice, policy, chunk, (block, max_seqs, reuse), load.longest)
-    plan = _plan(question, choice, System(size.chip, size.count), parts, rules, _share(reserve), limits)
+    told = _told(wait, poll, compiled)
+    rules = _rules(choice, policy, chunk, (block, max_seqs, reuse), load.longest, told)
+    whole, kept = System(size.chip, size.count), _share(reserve, "reserve", "10%")
+    plan = _plan(question, choice, whole, parts, rules, kept, limits)
     return Simulation(of_plan(plan, load, watch), said, system)
 
 
@@ -175,7 +181,14 @@ def _software(
     return find("stack", stack, lambda one: choose(one, size.chip, *work, where=one))
 
 
-def _question(network: Network, load: Requests, precision: str, choice: Choice, known: Registry) -> Question:
+def _question(
+    network: Network,
+    load: Requests,
+    precision: str,
+    choice: Choice,
+    known: Registry,
+    asked: tuple[Scenario | None, dict[str, object], bool],
+) -> Question:
     """What is evaluated: one precision, at the mean lengths."""
     traffic = Traffic(prompt=float(load.prompt.mean()), output=max(2.0, float(load.output.mean())))
     return Question(
@@ -185,8 +198,10 @@ def _question(network: Network, load: Requests, precision: str, choice: Choice, 
         precisions=(precision,),
         chunks=(),
         stack=choice.stack,
-        scenario=None,
+        scenario=asked[0],
         registry=known,
+        options=asked[1],
+        ignore_capacity=asked[2],
     )
 
 
@@ -218,13 +233,15 @@ def _rules(
     chunk: Number | None,
     cache: tuple[Number, Number | None, bool],
     longest: float,
+    told: Rules,
 ) -> Rules:
     """The engine's own rules, and what is asked for instead."""
     if policy is not None and policy not in POLICIES:
         remedy = f"known are {', '.join(POLICIES)}; prefill gives prompts replicas of their own"
         raise InferBenchError.of_argument("policy", f"unknown policy '{policy}'", remedy)
     block, most, reuse = cache
-    rules = Rules(
+    rules = attrs.evolve(
+        told,
         block=int(one_number(block, "block", 16.0)),
         most=math.inf if most is None else one_number(most, "max_seqs", 256.0),
         reuse=reuse,
@@ -233,14 +250,31 @@ def _rules(
     return rules_of(choice.stack, rules, policy or "", size, longest=longest)
 
 
-def _share(reserve: Number) -> float:
-    text = str(reserve).strip()
+def _told(wait: Number | None, poll: Number, compiled: str | None) -> Rules:
+    """What a server is told on its command line."""
+    steps, _, share = str(wait).partition(":")
+    found = Rules(poll=int(one_number(poll, "poll", 30.0)))
+    if wait is not None:
+        enough = _share(share, "wait", "40:0.8") if share else 1.0
+        found = attrs.evolve(found, wait=int(one_number(steps, "wait", 40.0)), enough=enough)
+    if compiled is not None:
+        batch, sign, positions = str(compiled).partition("x")
+        if not sign:
+            said = f"'{compiled}' is no number of sequences and of positions"
+            raise InferBenchError.of_argument("compiled", said, compiled="32x4096")
+        sizes = one_number(batch, "compiled", 32.0), one_number(positions, "compiled", 4096.0)
+        found = attrs.evolve(found, compiled=sizes)
+    return found
+
+
+def _share(number: Number, argument: str, example: str) -> float:
+    text = str(number).strip()
     try:
         value = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
     except ValueError:
         value = math.nan
     if not 0.0 <= value < 1.0:
-        raise InferBenchError.of_argument("reserve", f"'{reserve}' is no share below 1", reserve="10%")
+        raise InferBenchError.of_argument(argument, f"'{number}' is no share below 1", **{argument: example})
     return value
 
 

@@ -240,21 +240,22 @@ def inherited(mine: Any, theirs: Any, given: Mapping[str, object]) -> Any:
     return attrs.evolve(mine, **changed)
 
 
-def lent(mine: Any, theirs: Any, kind: str) -> Any:
+def lent(mine: Any, theirs: Any, kind: str = "") -> Any:
     """A record with another one's entries of a kind of kernel, of those names that it has no entry of itself.
 
     Args:
         mine, theirs: Of classes with the same tables, or one that extends the other's.
         kind: Of operator: `collective` lends `collective.all_reduce.8` where `mine` has no
-            `collective.all_reduce`.
+            `collective.all_reduce`. Empty: every key that `mine` has none of is lent.
     """
-    had = {_named(key) for table, _ in kernel_tables(mine).values() for key in table}
+    name = _named if kind else str
+    had = {name(key) for table, _ in kernel_tables(mine).values() for key in table}
 
     def wanted(table: Mapping[str, Any]) -> dict[str, Any]:
         return {
             key: wanted(value) if isinstance(value, Mapping) else value
             for key, value in table.items()
-            if isinstance(value, Mapping) or (key.partition(".")[0] == kind and _named(key) not in had)
+            if isinstance(value, Mapping) or (kind in ("", key.partition(".")[0]) and name(key) not in had)
         }
 
     changed = {

@@ -276,6 +276,7 @@ class StackFile:
             that one's.
         collectives: Stacks whose figures of collectives it takes, each those that it and the ones before
             have none of.
+        beside: Stacks of the same library whose figures of other kernels it takes, likewise.
     """
 
     title: str
@@ -286,6 +287,7 @@ class StackFile:
     kernels: str = ""
     block_scales_of: str = ""
     collectives: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     software: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
     family: str = ""

@@ -35,6 +35,12 @@ class Rules:
         entry: Mean seconds until the scheduler knows of a request: sent, received, cut into tokens.
         lag: Steps by which a token reaches its user after the step that made it: engines plan one step ahead,
             and what they write is decoded and sent beside the next ones.
+        wait: Steps that prompts wait for more of them while others decode; 0: none.
+        enough: Share of `chunk` at which they wait no longer, the tokens of those who decode among them.
+        poll: Decode steps after which the scheduler looks for new requests; after prompts it always does.
+        turns: Whether those who decode have a step between two steps of prompts alone.
+        compiled: Sequences and positions that a step computes at least, however few are there; 0: those that
+            are. Each prompt takes all positions.
     """
 
     policy: str = "chunked"
@@ -46,6 +52,11 @@ class Rules:
     whole: bool = False
     entry: float = 0.0
     lag: float = 0.0
+    wait: int = 0
+    enough: float = 1.0
+    poll: int = 1
+    turns: bool = False
+    compiled: tuple[float, float] = (0.0, 0.0)
 
 
 class Engine:
@@ -74,6 +85,9 @@ class Engine:
         self.until, self.turn = 0.0, 0
         self.busy = self.joules = self.read = self.weighted = self.stalled = 0.0
         self.peak = 0
+        # Decode steps that prompts have waited, and those since the scheduler looked for new ones.
+        self.held = self.unheard = 0
+        self.read_last = False
 
     @property
     def load(self) -> float:
@@ -177,10 +191,13 @@ class Engine:
         """Plan the next step, or the next ones in which nothing changes; return their end, None if idle."""
         if self.plan is not None:
             return None
-        self._admit()
+        if not (self.alive or self.reading):
+            self.unheard = 0
+        if not self.unheard:
+            self._admit()
         batch = len(self.alive)
         self.peak = max(self.peak, batch)
-        chunks = self._chunks(batch)
+        chunks = [] if self._holds(batch) else self._chunks(batch)
         if chunks:
             return self._with_prompts(now, batch, chunks)
         if not batch:
@@ -191,7 +208,28 @@ class Engine:
             self._preempt()
             steps = self.ends[0][0] - self.step
             room = self._room_for(steps)
-        return self._with_tokens(now, max(room, 1))
+        return self._with_tokens(now, self._undisturbed(room))
+
+    def _holds(self, batch: int) -> bool:
+        """Whether prompts wait for more of them."""
+        if not batch or not self.reading:
+            return False
+        if self.rules.turns and self.read_last:
+            return True
+        if self.held >= self.rules.wait:
+            return False
+        tokens = sum(whole - known for _, known, whole in self.reading)
+        return tokens + batch < self.rules.enough * self.rules.chunk
+
+    def _undisturbed(self, steps: int) -> int:
+        """Of so many decode steps those until a prompt that waits may be taken, or a request is found."""
+        if self.waiting:
+            steps = min(steps, self.rules.poll - self.unheard)
+        if self.reading and self.rules.turns:
+            steps = 1
+        elif self.reading and self.rules.wait:
+            steps = min(steps, self.rules.wait - self.held)
+        return max(steps, 1)
 
     def _chunks(self, batch: int) -> list[tuple[int, int]]:
         """Which prompts go into the next step: place among those being read, tokens."""
@@ -290,6 +328,9 @@ class Engine:
             if steps_left:
                 self.log.gaps.append((each, steps_left * batch))
         self.plan = None
+        self.held = 0 if chunks or not self.reading else self.held + steps
+        self.read_last = bool(chunks)
+        self.unheard = 0 if chunks else (self.unheard + steps) % self.rules.poll
         through = self._advance(steps, now)
         for place, take in chunks:
             self.reading[place][1] += take

@@ -67,6 +67,8 @@ class Plan:
         if self.prompts is not None:
             return f"disaggregated {self.prompts[0]}×{self.prompts[1]} + {mine}"
         size = f" {self.rules.chunk:,.0f}" if self.rules.policy == "chunked" else ""
+        batch, positions = self.rules.compiled
+        size += f" compiled {batch:,.0f}×{positions:,.0f}" if batch else ""
         return f"{self.rules.policy}{size} {mine}"
 
 
@@ -113,15 +115,13 @@ class Simulated:
 
     def interval(self, time: str, statistic: str) -> tuple[float, float]:
         """Ends of the 90% interval of a time; NaN under a bound."""
-        middle = self.found.times[time][statistic]
+        middle, more = self.found.times[time][statistic], scheduler_error(time, self.plan.asked.stack)
+        if time == "ttft_s":  # the ends are those of the mean step
+            more = math.hypot(more, math.sqrt(max(self.errors[1] ** 2 - self.errors[0] ** 2, 0.0)))
         if self.fast is None or self.slow is None:
             return math.nan, math.nan
-        return self._joined(
-            middle,
-            self.fast.times[time][statistic],
-            self.slow.times[time][statistic],
-            scheduler_error(time, self.plan.asked.stack),
-        )
+        ends = [one.times[time][statistic] for one in (self.fast, self.slow)]
+        return self._joined(middle, ends[0], ends[1], more)
 
     def between(self, figure: str) -> tuple[float, float]:
         """Ends of the 90% interval of a figure of the whole system (`tokens_per_s`, `watts`, `good`)."""
@@ -174,10 +174,11 @@ def span_of(requests: Requests, rules: Rules) -> Span:
     whole = requests.prompt + requests.output
     longest = float(requests.prompt.max())
     tokens = longest if rules.policy == "interleaved" else rules.chunk
+    batch, positions = rules.compiled
     return Span(
-        batch=float(min(requests.users or WIDEST, rules.most, len(requests), 4096)),
-        context=float(whole.max()) + 1.0,
-        tokens=max(min(tokens, float(requests.prompt.sum())), 1.0),
+        batch=max(float(min(requests.users or WIDEST, rules.most, len(requests), 4096)), batch),
+        context=max(float(whole.max()) + 1.0, positions),
+        tokens=max(min(tokens, float(requests.prompt.sum())), positions, 1.0),
         mean=float(requests.prompt.mean() + 0.5 * requests.output.mean()),
     )
 
@@ -298,11 +299,16 @@ def waited(plan: Plan, requests: Requests, longer: float) -> tuple[Outcome, floa
 def _tables(plan: Plan, requests: Requests) -> Tables:
     """Tables of replicas for prompts and of those for tokens; where all do both the second is empty."""
     chip, span = plan.system.chip, span_of(requests, plan.rules)
-    one = tabulate(plan.asked, chip, plan.layout, span, plan.reserve)
+
+    def table(layout: Layout) -> StepTable:
+        found = tabulate(plan.asked, chip, layout, span, plan.reserve)
+        return attrs.evolve(found, least=plan.rules.compiled)
+
+    one = table(plan.layout)
     if plan.prompts is None:
         return [one] * plan.copies, []
     count, layout = plan.prompts
-    other = one if layout == plan.layout else tabulate(plan.asked, chip, layout, span, plan.reserve)
+    other = one if layout == plan.layout else table(layout)
     return [other] * count, [one] * plan.copies
 
 
@@ -310,6 +316,13 @@ def _check(plan: Plan, requests: Requests, table: StepTable) -> None:
     longest = requests.prompt + requests.output
     worst = int(np.argmax(longest))
     block = plan.rules.block
+    compiled = plan.rules.compiled[1]
+    if compiled and longest[worst] > compiled:
+        raise InferBenchError.of_argument(
+            "compiled",
+            f"request {worst + 1} has {longest[worst]:,.0f} tokens; {compiled:,.0f} are compiled",
+            "compile longer sequences, or ask for shorter ones",
+        )
     if -(-longest[worst] // block) > table.room / block:
         raise InferBenchError.at(
             f"{plan.system}:{table.layout}",

@@ -139,10 +139,11 @@ class StepTable:
         deep: The same (first column) with a prompt in each of `depth` lanes, where a replica has several.
         decode_watts, joint_watts, prompt_watts: Mean power of those steps; NaN where not known.
         idle: Watts when nothing runs.
-        decode_error, prompt_error: Log standard errors of the durations, by sequences and by tokens; NaN
-            under a bound.
-        outside: Whether a step of so many sequences leaves the box in which the stack was fitted.
+        decode_error, prompt_error: Log standard errors of the durations, by sequences at the context `mean`,
+            and by tokens; NaN under a bound.
+        outside: Whether a step of so many sequences there leaves the box in which the stack was fitted.
         room: Positions that the cache holds, all sequences together.
+        least: Sequences and positions that a step computes at least, however few are there.
         run: Decode steps as evaluated, for cost and notes.
     """
 
@@ -166,6 +167,7 @@ class StepTable:
     room: float
     run: Run
     scale: float = 1.0
+    least: tuple[float, float] = (0.0, 0.0)
 
     def later(self, seconds: float, prompts: bool = False) -> StepTable:
         """The same with every step so much longer, or those alone that process prompts."""
@@ -196,6 +198,7 @@ class StepTable:
 
     def of_tokens(self, batch: float, context: float) -> tuple[float, float]:
         """Seconds and watts of a decode step."""
+        batch, context = max(batch, self.least[0]), max(context, self.least[1])
         places = self.batches.place(batch), self.contexts.place(context)
         return self.scale * _between(self.decode, *places), _between(self.decode_watts, *places)
 
@@ -208,6 +211,7 @@ class StepTable:
             tokens: Of prompts, per lane.
             past: Positions held before them; negative where several short prompts see nothing of each other.
         """
+        batch, context = max(batch, self.least[0]), max(context, self.least[1])
         at_batch, at_tokens = self.batches.place(batch), self.tokens.place(tokens)
         plain = _between(self.decode, at_batch, self.contexts.place(context))
         more = max(_between(self.joint, at_tokens, at_batch), 0.0)
@@ -216,6 +220,10 @@ class StepTable:
 
     def of_prompts(self, tokens: float, past: float, count: int) -> tuple[float, float]:
         """Seconds and watts of a step of prompts alone, of `count` prompts together."""
+        if self.least[1]:  # one after the other
+            i, s = self.tokens.place(self.least[1])
+            watts = self.prompt_watts[i] + s * (self.prompt_watts[i + 1] - self.prompt_watts[i])
+            return self.scale * count * self._row(self.prompts, i, s), watts
         side = min(count, self.depth)
         each = tokens / side
         i, s = self.tokens.place(each)
@@ -243,7 +251,7 @@ class StepTable:
             batch: Mean sequences.
             share: Of the time that prompts take.
         """
-        i, s = self.batches.place(batch)
+        i, s = self.batches.place(max(batch, self.least[0]))
         tokens = self.decode_error[i] + s * (
             self.decode_error[min(i + 1, len(self.decode_error) - 1)] - self.decode_error[i]
         )
@@ -252,7 +260,7 @@ class StepTable:
 
     def leaves_the_box(self, batch: float) -> bool:
         """Whether steps of so many sequences lie outside the box in which the stack was fitted."""
-        return self.outside[round(sum(self.batches.place(batch)))]
+        return self.outside[round(sum(self.batches.place(max(batch, self.least[0]))))]
 
 
 def _geometric(low: float, high: float, per_doubling: int = 1) -> list[float]:
@@ -291,7 +299,7 @@ def tabulate(asked: Question, chip: Chip, layout: Layout, span: Span, reserve: f
         if ranks > 1
         else _batches(max(span.batch, 2.0))
     )
-    contexts = sorted({1.0, *np.geomspace(min(64.0, span.context), span.context, 4).tolist()})
+    contexts = sorted({1.0, span.mean, *np.geomspace(min(64.0, span.context), span.context, 4).tolist()})
     decode = evaluate(case, Grid.of({"batch": batches, "context": contexts}, asked.precisions), [layout])
     steps = _at(decode, decode.seconds)
     if not np.isfinite(steps).all():
@@ -304,7 +312,7 @@ def tabulate(asked: Question, chip: Chip, layout: Layout, span: Span, reserve: f
     grid = Grid.of({"tokens": tokens, "batch": batches, "context": [span.mean]}, asked.precisions)
     together = attrs.evolve(case, workload=Joint(case.workload), bare=True, causes=False)
     joint = evaluate(together, grid, [layout])
-    middle = np.array([np.interp(span.mean, contexts, row) for row in steps])
+    at = contexts.index(span.mean)
     first = prompts[0]
     deep = (
         first
@@ -319,16 +327,16 @@ def tabulate(asked: Question, chip: Chip, layout: Layout, span: Span, reserve: f
         pasts=Axis(pasts),
         mean=span.mean,
         decode=steps.tolist(),
-        joint=(joint.values(joint.seconds)[:, :, 0, 0] - middle[None, :]).tolist(),
+        joint=(joint.values(joint.seconds)[:, :, 0, 0] - steps[None, :, at]).tolist(),
         prompts=np.stack([_flat(run, run.seconds) for run in prompts], axis=1).tolist(),
         deep=_flat(deep, deep.seconds).tolist(),
         decode_watts=_at(decode, decode.energy.watts).tolist(),
         joint_watts=joint.values(joint.energy.watts)[:, :, 0, 0].tolist(),
         prompt_watts=_flat(first, first.energy.watts).tolist(),
         idle=float(np.ravel(idle_watts(case, asked))[0]),
-        decode_error=_at(decode, decode.log_error).mean(axis=1).tolist(),
+        decode_error=_at(decode, decode.log_error)[:, at].tolist(),
         prompt_error=_flat(first, first.log_error).tolist(),
-        outside=[bool(row.any()) for row in _at(decode, decode.flags.get("extrapolated", np.asarray(False)))],
+        outside=(_at(decode, decode.flags.get("extrapolated", np.asarray(False)))[:, at] > 0).tolist(),
         room=_room(decode, asked, span, reserve),
         run=decode,
     )

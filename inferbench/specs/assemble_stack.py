@@ -56,7 +56,9 @@ def stack_from(text: bytes, name: str, where: str, find: Find, model: Find = cor
     faults = [*_old_layout(old, where), *outer.faults]
     base = _base(raw.get("based_on"), find, faults)
     other = _base(raw.get("kernels"), find, faults)
-    lenders = [_base(one, find, faults) for one in _listed(raw.get("collectives"))]
+    lenders, others = (
+        [_base(one, find, faults) for one in _listed(raw.get(key))] for key in ("collectives", "beside")
+    )
     chosen, table = _model(raw.get("time", {}), base, model, where, faults)
     inner = walk(table, chosen.figures, where, sources=outer.sources, default=outer.default, path="time")
     raise_if([*faults, *inner.faults])
@@ -68,6 +70,11 @@ def stack_from(text: bytes, name: str, where: str, find: Find, model: Find = cor
     whole = stack if base is None else _inherit(stack, base, raw)
     for lender in filter(None, lenders):
         whole = attrs.evolve(whole, figures=lent(whole.figures, lender.figures, "collective"))
+    for lender in filter(None, others):
+        errors = {**lender.fit.kernels, **whole.fit.kernels}
+        whole = attrs.evolve(
+            whole, figures=lent(whole.figures, lender.figures), fit=attrs.evolve(whole.fit, kernels=errors)
+        )
     return whole
 
 
@@ -81,7 +88,7 @@ def _stack(outer: Walked, inner: Walked, where: str, **own: Any) -> Stack:
     same = {
         field.name: getattr(file, field.name)
         for field in attrs.fields(StackFile)
-        if field.name not in ("source", "sources", "time", "kernels", "collectives")
+        if field.name not in ("source", "sources", "time", "kernels", "collectives", "beside")
     }
     same["family"] = file.family or family_of(file.software)
     return Stack(**same, **own, facts={**outer.facts, **inner.facts}, origin=where)

@@ -53,13 +53,17 @@ class Target:
 def settled(m: Measurement) -> Measurement:
     """Take a closed loop of one request for what it is: a batch of one that waits for nobody.
 
+    Not under an engine that computes a larger batch all the same.
+
     Example:
         >>> one = Measurement(source="s", chip="c", queueing=True, axes={"concurrency": 1.0,
         ...     "context": 100.0})
         >>> settled(one).queueing, settled(one).axes["batch"]
         (False, 1.0)
     """
-    if m.queueing and m.axes.get("concurrency") == 1.0:
+    computed = m.extra.get("computed_batch", 1.0)
+    alone = not (isinstance(computed, int | float) and computed > 1.0)
+    if m.queueing and alone and m.axes.get("concurrency") == 1.0:
         return attrs.evolve(m, queueing=False, axes={**m.axes, "batch": 1.0})
     return m
 
@@ -118,7 +122,13 @@ def served(m: Measurement) -> Iterator[Target]:
             and metric not in m.refused
             and not (metric == "tpot_s" and axes["output"] < 2)
         ):
-            yield Target(metric, phase, kept, value, regime=regime)
+            yield Target(metric, phase, _asked(m, metric, kept), value, regime=regime)
+
+
+def _asked(m: Measurement, metric: str, axes: Mapping[str, float]) -> Mapping[str, float]:
+    """The load of a figure: first tokens may have been timed in a run of shorter answers."""
+    length = m.extra.get("ttft_output_len") if metric == "ttft_s" else None
+    return {**axes, "output": float(length)} if isinstance(length, int | float) and length >= 1 else axes
 
 
 def left_out(m: Measurement, waits: Mapping[str, str] = NOTHING) -> Iterator[Target]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import attrs
@@ -9,7 +10,7 @@ import attrs
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.evidence.matching import Situation
-from inferbench.evidence.served import load_of, plan_for, serves
+from inferbench.evidence.served import NOTHING, SETTINGS, load_of, plan_for, serves
 from inferbench.records.choice import CALIBRATED, GRADES
 from inferbench.serving.simulate import Simulated, simulate
 from inferbench.specs.figures import Target
@@ -36,6 +37,7 @@ def serve(
     registry: Registry,
     software: str = "",
     intervals: bool = True,
+    told: Mapping[str, object] = NOTHING,
 ) -> Served:
     """Predict a figure by a replay.
 
@@ -46,12 +48,14 @@ def serve(
         registry: Of plugins.
         software: That ran: it schedules, whatever stack stands for its kernels.
         intervals: Whether to replay for the ends of the interval too; else they are NaN.
+        told: Settings of its server, as `plan_for` reads them.
 
     Raises:
         InferBenchError: As `simulate`.
     """
     axes = tuple(sorted(target.axes.items()))
-    found = _replayed((s.key, software), _Box((s, registry)), axes, intervals)
+    settings = tuple((name, told[name]) for name in SETTINGS if name in told)
+    found = _replayed((s.key, software, settings), _Box((s, registry)), axes, intervals)
     inside = s.stack.domain.loaded and target.metric == "tpot_s" and found.name == GRADES[CALIBRATED]
     if target.metric == "tokens_per_s":
         return Served(found.found.tokens_per_s, *found.between("tokens_per_s"))
@@ -81,4 +85,4 @@ def _replayed(key: object, box: _Box, axes: tuple[tuple[str, float], ...], inter
     s, registry = box.content
     assert isinstance(key, tuple)
     load = load_of(dict(axes))
-    return simulate(plan_for(s, load, registry, str(key[1])), load, intervals=intervals)
+    return simulate(plan_for(s, load, registry, str(key[1]), dict(key[2])), load, intervals=intervals)

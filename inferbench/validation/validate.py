@@ -184,7 +184,7 @@ def _served_row(
     """A figure of a server under load beside its replay."""
     row = _named(name, m, s, target)
     try:
-        found = serve(s, target, m.statistic, registry, m.software, intervals)
+        found = serve(s, target, m.statistic, registry, m.software, intervals, m.extra)
     except InferBenchError as error:
         fault = error.faults[0]
         return attrs.evolve(row, code="not-modelled", why=f"{fault.place}: {fault.found}")

@@ -86,16 +86,41 @@ def test_serving_stacks_free_host_time_and_nothing_else():
                 assert value in (theirs.get(key, math.nan), theirs.get("attention.generation.mha", math.nan))
 
 
-def test_experts_of_another_librarys_tables_are_as_they_were_fitted_there():
-    """TensorRT-LLM serves fp8 experts on the B200 in kernels that SGLang's table has."""
+@pytest.mark.parametrize(
+    ("here", "table", "experts"),
+    [
+        ("trtllm-fused-b200-block", "trtllm-1.3-b200-block", "fp8"),
+        ("trtllm-fused-h100", "trtllm-1.3", "wmxfp4a16"),
+        ("trtllm-fused-h100-block", "trtllm-1.3-block", "wmxfp4a16"),
+    ],
+)
+def test_experts_that_a_server_names_take_the_place_of_those_in_its_librarys_table(here, table, experts):
+    """TensorRT-LLM serves fp8 experts on the B200 in kernels that SGLang's table has, mxfp4 ones on Hopper in
+    OpenAI's Triton kernels, which vLLM's has.
+    """
     known = ib.installed()
-    here, there = known.stack("trtllm-fused-b200-block"), known.stack("sglang-0.5-b200-block")
-    for key in ("gemm.experts.fp8", "elementwise.experts.fp8"):
-        of = [
-            {path: table[key] for path, (table, _) in one.tables.items() if key in table}
-            for one in (here, there)
-        ]
-        assert of[0] == of[1]
+    key = f"gemm.experts.{experts}"
+    mine, theirs = (_entries(known.stack(one), key) for one in (here, table))
+    assert {"efficiency.compute", "efficiency.memory", "launch"} <= set(mine)
+    assert mine["efficiency.memory"] != theirs["efficiency.memory"]
+
+
+@pytest.mark.parametrize(
+    ("server", "kernels", "key"),
+    [
+        ("trtllm-serving-b200-block", "trtllm-1.3-b200-mla", "attention.generation.mla.kv8"),
+        ("sglang-serving-h200-block", "trtllm-1.3-mla", "attention.context.mla"),
+        ("trtllm-serving-h100", "trtllm-1.3-linear", "recurrence.context.delta"),
+        ("sglang-serving-h100", "sglang-0.5-h100-linear", "recurrence.generation.kda"),
+    ],
+)
+def test_servers_stand_on_kernels_of_latent_and_linear_attention(server, kernels, key):
+    known = ib.installed()
+    assert _entries(known.stack(server), key) == _entries(known.stack(kernels), key) != {}
+
+
+def _entries(stack, key):
+    return {path: table[key] for path, (table, _) in stack.tables.items() if key in table}
 
 
 def test_keys_that_each_query_head_reads_cost_a_group_more_than_those_that_are_shared():

@@ -210,6 +210,20 @@ def test_collectives_are_lent_where_there_are_none():
     assert found.based_on == ""
 
 
+def test_stacks_beside_lend_every_kernel_that_there_is_none_of():
+    """A kernel that one table has is not taken from another one, in no table."""
+    lender = read(
+        'title = "L"\n[time.launch]\ngemm = "9 us"\n"attention.context.mla" = "3 us"\n'
+        '[time.efficiency.memory]\ngemm = 0.1\n"attention.context.mla" = 0.5\n'
+        '[fit]\nrows = 9\nkernels = { gemm = 0.4, "attention.context.mla" = 0.2 }\n'
+    )
+    mine = 'title = "S"\nbeside = ["l"]\n[time]\nmodel = "roofline"\nlaunch = { gemm = "1 us" }\n'
+    found = read(mine + "[fit]\nrows = 9\nkernels = { gemm = 0.3 }\n", lambda name: lender)
+    assert found.figures.launch == {"gemm": 1e-6, "attention.context.mla": 3e-6}
+    assert found.figures.efficiency["memory"] == {"attention.context.mla": 0.5}
+    assert found.fit.kernels == {"gemm": 0.3, "attention.context.mla": 0.2}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

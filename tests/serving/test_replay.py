@@ -269,3 +269,61 @@ def test_places_on_an_axis_go_on_beyond_its_ends():
     places = [axis.place(value) for value in (0.0, 1.0, 1.5, 2.0, 4.0, 8.0)]
     assert places == [(0, -1.0), (0, 0.0), (0, 0.5), (1, 0.0), (1, 1.0), (1, 3.0)]
     assert Axis([7.0]).place(99.0) == (0, 0.0)
+
+
+# One who decodes from 100 ms on, and a prompt of 50 tokens that comes in the step that ends at 110 ms.
+LATER = [0.0, 0.105], [100, 50], [201, 2]
+
+
+def first_tokens(rules: Rules, *requests: list) -> list[float]:
+    log, _ = replay(asked(*(requests or LATER)), [toy()], rules)
+    return log.first
+
+
+def test_a_prompt_rides_along_with_the_next_step_if_nobody_told_it_to_wait():
+    """10 ms and 50 ms of tokens, from 110 ms on."""
+    assert first_tokens(Rules(chunk=1000.0)) == pytest.approx([0.1, 0.17])
+
+
+def test_a_prompt_waits_five_steps_for_others():
+    assert first_tokens(Rules(chunk=1000.0, wait=5)) == pytest.approx([0.1, 0.22])
+
+
+def test_it_waits_no_longer_when_the_step_has_enough_tokens():
+    """Its 50 and the one of who decodes are 5.1% of 1,000."""
+    assert first_tokens(Rules(chunk=1000.0, wait=5, enough=0.051)) == pytest.approx([0.1, 0.17])
+    assert first_tokens(Rules(chunk=1000.0, wait=5, enough=0.052)) == pytest.approx([0.1, 0.22])
+
+
+def test_who_comes_while_others_wait_goes_with_them():
+    """The third comes at 125 ms; both prompts go at 160 ms, 110 ms long."""
+    three = [0.0, 0.105, 0.125], [100, 50, 50], [201, 2, 2]
+    assert first_tokens(Rules(chunk=1000.0, wait=5), *three) == pytest.approx([0.1, 0.27, 0.27])
+
+
+def test_nobody_waits_while_nobody_decodes():
+    assert first_tokens(Rules(chunk=1000.0, wait=5), [0.0], [100], [2]) == pytest.approx([0.1])
+
+
+def test_a_scheduler_looks_for_requests_every_ten_steps():
+    """It looked at 100 ms, when the first prompt was through, and again ten steps later."""
+    assert first_tokens(Rules(chunk=1000.0, poll=10)) == pytest.approx([0.1, 0.26])
+
+
+def test_an_idle_scheduler_finds_a_request_at_once():
+    assert first_tokens(Rules(poll=10), [0.0, 5.0], [100, 100], [3, 2]) == pytest.approx([0.1, 5.1])
+
+
+def test_who_decodes_has_a_step_between_two_prompts():
+    two = [0.0, 0.0], [100, 100], [3, 3]
+    rules = Rules(policy="interleaved", chunk=100.0)
+    assert first_tokens(rules, *two) == pytest.approx([0.1, 0.2])
+    assert first_tokens(attrs.evolve(rules, turns=True), *two) == pytest.approx([0.1, 0.21])
+
+
+def test_a_compiled_engine_computes_all_its_positions_and_sequences():
+    """A prompt of 100 tokens takes 1,024 ms; a step of one sequence as long as one of 64."""
+    table = attrs.evolve(toy(), decode=[[0.01, 0.01], [0.02, 0.02]], least=(64.0, 1024.0))
+    log, _ = replay(asked([0.0, 0.0], [100, 900], [11, 11]), [table], Rules(policy="interleaved"))
+    assert log.first == pytest.approx([2.048, 2.048])
+    assert log.done == pytest.approx([2.248, 2.248])

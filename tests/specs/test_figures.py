@@ -7,6 +7,7 @@ import pytest
 from inferbench.evidence.operators import regime
 from inferbench.records.measurement import Measurement
 from inferbench.specs.figures import left_out, settled, targets
+from inferbench.specs.figures import served as loops
 from inferbench.specs.measurement_sets import set_from
 from inferbench.specs.plausible import faults
 
@@ -24,6 +25,20 @@ def served(**fields):
         "latency_s": 1.19,
     }
     return Measurement(**{**common, **fields})
+
+
+def test_first_tokens_may_be_of_a_run_with_shorter_answers():
+    one = served(axes={**SHAPE, "concurrency": 16.0}, extra={"ttft_output_len": 1.0, "requests": 64.0})
+    found = {t.metric: t.axes for t in loops(one)}
+    assert found["ttft_s"] == {**SHAPE, "output": 1.0, "concurrency": 16.0, "requests": 64.0}
+    assert found["tpot_s"]["output"] == SHAPE["output"]
+
+
+def test_a_loop_of_one_under_an_engine_that_computes_more_is_still_a_loop():
+    alone = served(axes={**SHAPE, "concurrency": 1.0})
+    padded = served(axes={**SHAPE, "concurrency": 1.0}, extra={"computed_batch": 32.0})
+    assert settled(alone).axes["batch"] == 1.0
+    assert settled(padded) is padded
 
 
 # As phases say it of their own time.

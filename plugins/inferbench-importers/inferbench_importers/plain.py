@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import inferbench as ib
-from inferbench_importers.plain_shapes import PREFIXES, op_fields, time, work_fields
+from inferbench_importers.plain_shapes import PREFIXES, op_fields, settings, time, work_fields
 from inferbench_importers.record import NAN, Row, gather, layout
 
 __all__ = ["IMPORTER"]
@@ -133,7 +133,7 @@ def _build(row: Row) -> ib.Measurement:
         refused=refused,
         **{name: value for name, value in shape.items() if name != "precision"},
         **power,
-        extra={**row.extra(), "variant": variant} if variant else row.extra(),
+        extra={**row.extra(), **settings(row), **({"variant": variant} if variant else {})},
     )
 
 

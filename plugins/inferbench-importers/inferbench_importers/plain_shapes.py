@@ -39,6 +39,18 @@ NEAR = 0.05
 SERVING = "serving"
 IN_FLIGHT = ("concurrency", "at once")
 
+# What a run was, and what its server was told: `inferbench.evidence.served` reads them.
+SETTINGS = (
+    "requests",
+    "ttft_output_len",
+    "step_tokens",
+    "wait_steps",
+    "wait_share",
+    "poll_steps",
+    "computed_batch",
+    "computed_positions",
+)
+
 # How far two columns of one time may be apart: what rounding leaves.
 ROUNDED = 0.01
 
@@ -64,6 +76,15 @@ def time(row: Row, name: str) -> float:
                 "remove the column that is wrong",
             )
     return seconds[first]
+
+
+def settings(row: Row) -> dict[str, float]:
+    """Return the settings of a row's run and server that it names.
+
+    Raises:
+        InferBenchError: One that is no number above 0.
+    """
+    return {name: row.positive(name) for name in SETTINGS if row.values.get(name)}
 
 
 def op_fields(row: Row, chips: int) -> dict[str, Any]:
@@ -121,7 +142,9 @@ def work_fields(row: Row, latency: float) -> dict[str, Any]:
         # In a closed loop the batch is what the scheduler makes of it; only the requests in flight are known.
         axes.pop("batch", None)
         row.used.discard("batch")
-        axes.update(row.axes(concurrency=users) if users else {})
+        open_loop = bool(row.values.get("request_rate"))
+        load = {"request_rate": "request_rate"} if open_loop else {"concurrency": users} if users else {}
+        axes.update(row.axes(**load))
     ttft, tpot = time(row, "ttft"), time(row, "tpot")
     rate, refused = _output_rate(row, phase, axes, latency)
     items = row.positive("items_per_s")

@@ -263,3 +263,32 @@ def test_six_thousand_rows_are_read(benchmark, read, published):
     """A benchmark: half a second is the target."""
     path = published("gemm")
     assert len(benchmark(read, path)) == 6876
+
+
+LOOP = "chip,n_chips,software,model,phase,concurrency,input_len,output_len,tpot_ms"
+ROW = "h100,1,vLLM,llama3-8b,serving,8,1000,100,10"
+
+
+def test_what_a_server_was_told_is_read_as_numbers(tmp_path):
+    file = tmp_path / "loops.csv"
+    file.write_text(f"{LOOP},wait_steps,wait_share,requests\n{ROW},40,0.8,80\n")
+    (row,) = ib.read_measurements(file, ib.installed())
+    assert {name: row.extra[name] for name in ("wait_steps", "wait_share", "requests")} == {
+        "wait_steps": 40.0,
+        "wait_share": 0.8,
+        "requests": 80.0,
+    }
+
+
+def test_requests_at_a_rate_are_no_closed_loop(tmp_path):
+    file = tmp_path / "loops.csv"
+    file.write_text(f"{LOOP},request_rate\n{ROW},2.5\n")
+    (row,) = ib.read_measurements(file, ib.installed())
+    assert row.axes == {"context": 1000.0, "output": 100.0, "request_rate": 2.5}
+
+
+def test_a_setting_that_is_no_number_is_told(tmp_path):
+    file = tmp_path / "loops.csv"
+    file.write_text(f"{LOOP},poll_steps\n{ROW},-3\n")
+    with pytest.raises(ib.InferBenchError, match="poll_steps: -3"):
+        ib.read_measurements(file, ib.installed())
