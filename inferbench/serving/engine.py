@@ -223,7 +223,7 @@ class Engine:
 
     def _undisturbed(self, steps: int) -> int:
         """Of so many decode steps those until a prompt that waits may be taken, or a request is found."""
-        if self.waiting:
+        if self.waiting and self.rules.poll > 1:
             steps = min(steps, self.rules.poll - self.unheard)
         if self.reading and self.rules.turns:
             steps = 1
