@@ -180,7 +180,9 @@ class Plugins:
     def load_file(self, path: str) -> None:
         """Register a single Python file as a plugin: the on-ramp before any packaging."""
         file = Path(path)
-        spec = importlib.util.spec_from_file_location(f"inferbench_file_{file.stem}", file)
+        twins = sum(name.startswith(f"file:{file.name}") for name in self.plugins)
+        twin = f"_{twins + 1}" if twins else ""  # of another folder, or given twice: names tell on it
+        spec = importlib.util.spec_from_file_location(f"inferbench_file_{file.stem}{twin}", file)
         if not file.is_file() or spec is None or spec.loader is None:
             remedy = "give the path of a .py file with @inferbench.hookimpl functions"
             raise InferBenchError.at("-p", f"'{path}' is not a Python file", remedy)
@@ -193,7 +195,7 @@ class Plugins:
             return module
 
         before = len(self.problems)
-        self.load(f"file:{file.name}", get, str(path), FILE)
+        self.load(f"file:{file.name}{twin}", get, str(path), FILE)
         if len(self.problems) > before:
             raise InferBenchError.at(str(path), self.problems[-1].message, "fix the file")
 

@@ -150,6 +150,10 @@ def _read_csv(path: Path, kind: Kind) -> tuple[dict[str, Array], list[str] | Non
     if not wanted or not body:
         remedy = f"the columns of {kind.name} are {', '.join(kind.fields)}"
         raise InferBenchError.of_argument("csv", "no rows with fields of this kind", remedy, str(path))
+    for line, row in enumerate(body, start=2):
+        if len(row) != len(head):
+            found = f"{len(row)} cells, the header has {len(head)}"
+            raise InferBenchError.at(f"{path}: line {line}", found, "give each column one cell")
     columns = {}
     for name in wanted:
         place = head.index(name)

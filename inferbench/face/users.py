@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from inferbench.discovery.registry import Registry, installed
+from inferbench.errors import Fault, InferBenchError
 from inferbench.face.answer import Answer
 from inferbench.face.asked import SPEED, duration, listed
 from inferbench.face.frontier import frontier
@@ -102,7 +103,10 @@ def users_at(
         "ignore_capacity": ignore_capacity,
         "registry": known,
     }
-    own = frontier(named, workload, stack=stack, **given)  # type: ignore[arg-type]
+    try:
+        own = frontier(named, workload, stack=stack, **given)  # type: ignore[arg-type]
+    except InferBenchError as error:
+        raise InferBenchError(map(_as_given, error.faults)) from None
     bare = [f"{one.system.partition('@')[0]}@{IDEAL}" for one in own.systems]
     bound = frontier(bare, workload, **given)  # type: ignore[arg-type]
     more = [
@@ -111,3 +115,13 @@ def users_at(
     ]
     found = map(Serving, own.systems, bound.systems, more)
     return UsersAt(tuple(found), own.asked, own.limits)
+
+
+_GIVEN = {"slo_ttft": "ttft", "slo_tpot": "speed", "context": "prompt"}
+"""Arguments of `frontier` by the names that they have here."""
+
+
+def _as_given(fault: Fault) -> Fault:
+    """A fault of an argument of `frontier`, as one of ours."""
+    give = tuple((_GIVEN.get(name, name), value) for name, value in fault.give)
+    return attrs.evolve(fault, argument=_GIVEN.get(fault.argument, fault.argument), give=give)

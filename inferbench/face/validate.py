@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -180,13 +181,13 @@ def labels_of(files: Sequence[str]) -> dict[str, str]:
     """
     seen: dict[Path, str] = {}
     for file in files:
-        path = Path(file).resolve()
+        path = Path(os.path.realpath(file))
         other = seen.get(path)
         seen[path] = file
         if other is not None:
             found = f"given twice (as '{other}'): its rows would count twice"
             raise InferBenchError.at(file, found, "name it once")
-    parts = {file: Path(file).resolve().parts for file in files}
+    parts = {file: Path(os.path.realpath(file)).parts for file in files}
     labels = {}
     for file, own in parts.items():
         others = [path for name, path in parts.items() if name != file]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import attrs
 
-from inferbench.errors import Fault, raise_if
+from inferbench.errors import Fault, InferBenchError, raise_if
 from inferbench.records.facts import Fact, Source
 from inferbench.records.node import Node
 from inferbench.records.rules import broken, known_formats
@@ -216,7 +216,13 @@ class Chip:
         """Name of the level with the largest capacity.
 
         A capacity that is not published counts as the largest: it is the one that nobody can check against.
+
+        Raises:
+            InferBenchError: There is none.
         """
+        if not self.memory:
+            remedy = "add one, like [memory.hbm] with its capacity and bandwidth"
+            raise InferBenchError.at(f"{self.name}: memory", "the chip has no level of memory", remedy)
         return max(self.memory, key=lambda name: _size(self.memory[name]))
 
     @property

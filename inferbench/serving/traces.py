@@ -133,25 +133,35 @@ def _number(value: Any, where: str) -> float:
     return number
 
 
-def _azure(text: str, name: str, note: Callable[[Fault], None]) -> Iterator[Line]:
+def _cells(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows of a CSV file, each with its line."""
     rows = csv.reader(text.splitlines())
-    header = [cell.strip().lower() for cell in next(rows, [])]
+    try:
+        for cells in rows:
+            yield rows.line_num, cells
+    except csv.Error as error:
+        raise InferBenchError.at(name, f"is no CSV file: {error}", "save it as a plain CSV file") from None
+
+
+def _azure(text: str, name: str, note: Callable[[Fault], None]) -> Iterator[Line]:
+    rows = _cells(text, name)
+    header = [cell.strip().lower() for cell in next(rows, (0, []))[1]]
     lacking = [column for column in _AZURE if column not in header]
     if lacking:
         said = f"no trace: neither JSON lines with {', '.join(_MOONCAKE)} nor a column '{lacking[0]}'"
         raise InferBenchError.at(name, said, "Azure's columns are TIMESTAMP, ContextTokens, GeneratedTokens")
     places = [header.index(column) for column in _AZURE]
-    for cells in rows:
+    for number, cells in rows:
         if not any(cell.strip() for cell in cells):
             continue
-        where = f"{name}: line {rows.line_num}"
+        where = f"{name}: line {number}"
         try:
             if len(cells) != len(header):
                 said = f"{len(cells)} cells, the header has {len(header)}"
                 raise InferBenchError.at(where, said, "the file may be cut short")
             when, prompt, output = (cells[place].strip() for place in places)
             line = (
-                rows.line_num,
+                number,
                 _moment(when, where),
                 _tokens(prompt, "ContextTokens", where),
                 _tokens(output, "GeneratedTokens", where),

@@ -115,11 +115,20 @@ def test_counts_of_tokens_are_whole(cli, option):
 
 
 @REAL
-@pytest.mark.parametrize("words", [("frontier", "--slo-tpot", "0ms"), ("frontier", "--slo-ttft", "0 s")])
-def test_a_limit_of_no_time_is_refused(cli, words):
-    code, _, err = cli(words[0], "b200", "-w", "llama3-8b", *words[1:])
-    assert code == 2
-    assert f"{words[1]}: {words[2]} is no limit" in err
+@pytest.mark.parametrize(
+    ("words", "option", "limit"),
+    [
+        (("frontier", "b200", "-w", "llama3-8b"), "--slo-tpot", "0ms"),
+        (("frontier", "b200", "-w", "llama3-8b"), "--slo-ttft", "0 s"),
+        (("size", "llama3-8b/decode", "--chips", "b200", "--users", "8"), "--tpot", "0ms"),
+        (("simulate", "b200", "llama3-8b", "--concurrency", "8"), "--slo-tpot", "0us"),
+        (("compare", "b200", "-w", "llama3-8b", "--users-at", "30tok/s"), "--ttft", "0ms"),
+    ],
+)
+def test_a_limit_of_no_time_is_refused(cli, words, option, limit):
+    code, out, err = cli(*words, option, limit)
+    assert (code, out) == (2, "")
+    assert f"{option}: {limit} is no limit" in err
 
 
 @pytest.mark.parametrize(
@@ -188,7 +197,10 @@ def test_no_software_is_no_best_software(toy, text):
 
 
 @pytest.mark.needs_plugins("chips/mi355x", "networks/resnet-50")
-@pytest.mark.parametrize(("system", "ended"), [("512xmi355x", True), ("mi355x", False)])
+@pytest.mark.parametrize(
+    ("system", "ended"),
+    [("512xmi355x", True), ("256xmi355x", True), ("1000xmi355x", True), ("mi355x", False)],
+)
 def test_a_search_that_ends_before_memory_does_says_so(cli, system, ended):
     code, out, _ = cli("run", system, "resnet-50/forward", "--batch", "max")
     assert code == 0
