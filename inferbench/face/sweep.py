@@ -24,7 +24,7 @@ from inferbench.report.space import space_data, space_report
 from inferbench.report.sweeps import COLUMNS, summary
 from inferbench.space.flexibility import COORDINATES, DEFINITIONS, Space, densified, flexibility, plain
 from inferbench.space.texts import Text, joined
-from inferbench.space.totals import Doubts, Totals
+from inferbench.space.totals import Sums, Totals
 from inferbench.space.winners import TOKENS, Equal, ranked_by, winners
 from inferbench.specs.ranges import Axis, Points, parse, points_of
 from inferbench.sweeping import execute
@@ -60,7 +60,7 @@ class Sweep(Answer):
 
     plan: Plan
     parts: tuple[Mapping[str, Column | Text], ...]
-    sums: tuple[Totals, Doubts] | None
+    sums: Sums | None
     path: Path | None
     metric: str
     equal: Equal
@@ -117,14 +117,9 @@ class Sweep(Answer):
 
     def report(self, verbose: bool = False) -> Report:
         """Return the summary; `verbose` adds flexibility's map and sensitivity, and who wins where."""
-        totals, doubts = self.sums or self._sums()
-        report = summary(self.plan, totals, doubts, self.registry, self.path)
+        sums = self.sums or Sums.of(self._kept(), self.registry.roles())
+        report = summary(self.plan, sums.totals, sums.doubts, self.registry, self.path)
         return self._detailed(report) if verbose and self.parts else report
-
-    def _sums(self) -> tuple[Totals, Doubts]:
-        doubts, whole = Doubts(), self._kept()
-        doubts.add(whole)
-        return Totals.of([Space.of_columns(whole, self.registry.roles())]), doubts
 
     def summary(self) -> str:
         """Name the systems and count the points."""
@@ -246,26 +241,45 @@ def sweep(
     made = plan(request, known)
     name = executor or _executor(made, out)
     ask(made, known, None if out is None else str(out), 1 if name == "inline" else workers or _cores(), yes)
-    opening, done = ExecutorOptions(workers, scheduler), None
-    read = () if made.size > LARGEST_SUMMARY else _columns(known)
+    done = None
     if out is not None:
-        done = execute.sweep(made, known, str(out), executor=name, opening=opening, watch=watch, wanted=read)
+        done = _stored(made, known, str(out), name, ExecutorOptions(workers, scheduler), watch)
     return Sweep(made, *_read(made, known, watch, done), done.path if done else None, metric, equal, known)
+
+
+def _stored(
+    made: Plan, known: Registry, out: str, executor: str, opening: ExecutorOptions, watch: Watch
+) -> execute.Outcome:
+    """Evaluate into files. What a summary reads is kept, or summed at once where that is too much: of one
+    system, since several are compared at the same points.
+    """
+    names = _columns(known)
+    wanted, summed = (
+        (names, []) if not _large(made) else ([], names if len(made.request.systems) == 1 else [])
+    )
+    return execute.sweep(
+        made, known, out, executor=executor, opening=opening, watch=watch, wanted=wanted, summed=summed
+    )
+
+
+def _large(made: Plan) -> bool:
+    """Whether there are too many points to keep: they are summed block by block."""
+    return made.size > LARGEST_SUMMARY
 
 
 def _read(
     made: Plan, known: Registry, watch: Watch, done: execute.Outcome | None
-) -> tuple[tuple[Mapping[str, Column | Text], ...], tuple[Totals, Doubts] | None]:
+) -> tuple[tuple[Mapping[str, Column | Text], ...], Sums | None]:
     """What a summary reads: kept, from the file or evaluated now; summed where there is too much."""
-    if done is not None and done.kept:
-        return done.kept, None
-    large = made.size > LARGEST_SUMMARY
+    if done is not None and (done.kept or done.sums):
+        return done.kept, done.sums
+    large = _large(made)
     parts: Iterator[Mapping[str, Column | Text]]
     if done is not None:
         parts = beside(done.path, made, _columns(known))
     else:
         parts = _evaluated(made, known, watch, made.beside if large else made.chunks)
-    return ((), _summed(parts, known)) if large else (tuple(parts), None)
+    return ((), Sums.over(Sums.of(part, known.roles()) for part in parts)) if large else (tuple(parts), None)
 
 
 def _evaluated(
@@ -275,20 +289,6 @@ def _evaluated(
     names = _columns(known)
     for part in execute.in_memory(made, known, watch, chunks, names):
         yield {name: part.kept(name) for name in names if name in part.order}
-
-
-def _summed(parts: Iterable[Mapping[str, Column | Text]], known: Registry) -> tuple[Totals, Doubts]:
-    """Sum over parts, each of all systems at the same points; one at a time is in memory."""
-    doubts, totals = Doubts(), None
-    for part in parts:
-        doubts.add(part)
-        space = Space.of_columns(part, known.roles())
-        if totals is None:
-            totals = Totals.of([space])
-        else:
-            totals.add(space)
-    assert totals is not None, "a plan has points"
-    return totals, doubts
 
 
 def _executor(made: Plan, out: str | Path | None) -> str:

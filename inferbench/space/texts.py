@@ -49,6 +49,10 @@ class Text:
         words = np.array([*self.words, None], dtype=object)
         return np.asarray(words[self.codes])
 
+    def __getitem__(self, rows: slice) -> Text:
+        """Some rows of it, over the same words."""
+        return Text(self.codes[rows], self.words)
+
     def __len__(self) -> int:
         return len(self.codes)
 

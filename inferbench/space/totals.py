@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -15,7 +15,7 @@ from inferbench.space.flexibility import DEFINITIONS, Space, passes
 from inferbench.space.texts import Text
 from inferbench.space.winners import TERMS, TOKENS, Dominated, Equal, beaten, comparable, divisor, winners
 
-__all__ = ["Contest", "Doubts", "Totals"]
+__all__ = ["Contest", "Doubts", "Sums", "Totals"]
 
 THRESHOLD = 0.5
 _WIDTH, _BINS = 1e-4, 100_000
@@ -141,19 +141,18 @@ class Totals:
     fits: Array
     peak: Array | None
     contests: Mapping[Equal, Contest]
-    metrics: Mapping[Role, Metric]
     _best: list[_OwnBest]
 
     @classmethod
     def of(cls, parts: Sequence[Space]) -> Totals:
         """Sum over parts of a space."""
-        made = cls._start(parts[0])
+        made = cls._one(parts[0])
         for part in parts[1:]:
-            made.add(part)
+            made.add(cls._one(part))
         return made
 
     @classmethod
-    def _start(cls, space: Space) -> Totals:
+    def _one(cls, space: Space) -> Totals:
         several = len(space.systems) > 1
         whole = cls(
             space.systems,
@@ -161,27 +160,24 @@ class Totals:
             space.feasible.sum(axis=1).astype(np.float64),
             _peak(space),
             {one: Contest.of(space, one) for one in TERMS if several and comparable(space, one)},
-            space.metrics,
             [_OwnBest() for _ in space.systems],
         )
-        whole._own(space)
+        if whole.peak is not None:
+            useful = np.where(space.feasible, space.of("useful"), -np.inf)
+            for one, values in zip(whole._best, useful, strict=True):
+                one.add(values[np.isfinite(values)])
         return whole
 
-    def add(self, space: Space) -> None:
+    def add(self, other: Totals) -> None:
         """Count the points of another part: of the same systems, no point twice."""
-        self.points += space.count
-        self.fits = self.fits + space.feasible.sum(axis=1)
-        peak = _peak(space)
-        self.peak = None if self.peak is None or peak is None else self.peak + peak
+        self.points += other.points
+        self.fits = self.fits + other.fits
+        self.peak = None if self.peak is None or other.peak is None else self.peak + other.peak
         for equal, contest in self.contests.items():
-            contest.add(Contest.of(space, equal))
-        self._own(space)
-
-    def _own(self, space: Space) -> None:
-        if self.peak is not None:
-            useful = np.where(space.feasible, space.of("useful"), -np.inf)
-            for one, values in zip(self._best, useful, strict=True):
-                one.add(values[np.isfinite(values)])
+            contest.add(other.contests[equal])
+        for one, best in zip(self._best, other._best, strict=True):
+            for values in best.kept:
+                one.add(values)
 
     def shares(self) -> dict[str, list[float]]:
         """Shares of all points, a list over systems each."""
@@ -204,7 +200,7 @@ class Doubts:
 
     grades: dict[str, Column] = attrs.field(factory=dict)
     _counts: dict[str, Column] = attrs.field(factory=dict)
-    _sums: dict[str, Array] = attrs.field(factory=dict)
+    _sums: dict[str, Column] = attrs.field(factory=dict)
 
     def add(self, columns: Mapping[str, Column | Text]) -> None:
         """Count rows.
@@ -220,15 +216,20 @@ class Doubts:
         for system, code in named.words.items():
             mine = fits if len(named.words) == 1 else fits & (named.codes == code)
             seen = np.bincount(numbers[mine], minlength=len(GRADES) + 1)[: len(GRADES)]
-            self.grades[system] = self.grades.get(system, 0) + seen
-            self._count_errors(system, errors[mine & np.isfinite(errors)])
+            known = errors[mine & np.isfinite(errors)]
+            places = np.minimum((np.abs(known) / _WIDTH).astype(np.intp), _BINS - 1)
+            self._count(system, seen, np.bincount(places), np.bincount(places, known))
 
-    def _count_errors(self, system: str, errors: Array) -> None:
-        """Count log errors by bins, and keep the sum of each, so that equal ones come out as they are."""
-        places = np.minimum((np.abs(errors) / _WIDTH).astype(np.intp), _BINS - 1)
-        counts, sums = np.bincount(places, minlength=_BINS), np.bincount(places, errors, minlength=_BINS)
-        self._counts[system] = self._counts.get(system, 0) + counts
-        self._sums[system] = np.asarray(self._sums.get(system, 0.0) + sums)
+    def merge(self, other: Doubts) -> None:
+        """Count the rows of another part too."""
+        for system, seen in other.grades.items():
+            self._count(system, seen, other._counts[system], other._sums[system])
+
+    def _count(self, system: str, seen: Column, counts: Column, sums: Column) -> None:
+        """Count grades, and log errors by bins with the sum of each: equal ones come out as they are."""
+        self.grades[system] = self.grades.get(system, 0) + seen
+        self._counts[system] = _longer(self._counts.get(system, np.zeros(0, np.intp)), counts)
+        self._sums[system] = _longer(self._sums.get(system, np.zeros(0)), sums)
 
     def grade(self, system: str) -> str | None:
         """What most points rest on; None where none fits."""
@@ -242,3 +243,43 @@ class Doubts:
             return None
         middle = int(np.searchsorted(np.cumsum(counts), counts.sum() / 2))
         return float(self._sums[system][middle] / counts[middle])
+
+
+def _longer(one: Column, other: Column) -> Column:
+    """The sum of two arrays that begin at the same bin, as long as the longer."""
+    whole = np.zeros(max(len(one), len(other)), np.result_type(one, other))
+    whole[: len(one)] = one
+    whole[: len(other)] += other
+    return whole
+
+
+@attrs.frozen(eq=False)
+class Sums:
+    """All that a summary says of some points: plain numbers, which travel between processes."""
+
+    totals: Totals
+    doubts: Doubts
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Column | Text], metrics: Mapping[Role, Metric]) -> Sums:
+        """Sum over all systems at the same points.
+
+        Args:
+            columns: As `Space.of_columns` and `Doubts.add` want them.
+            metrics: By their roles.
+        """
+        doubts = Doubts()
+        doubts.add(columns)
+        return cls(Totals.of([Space.of_columns(columns, metrics)]), doubts)
+
+    @classmethod
+    def over(cls, parts: Iterable[Sums]) -> Sums | None:
+        """Put parts together, in their order: each of the same systems, no point twice; None out of none."""
+        waiting = iter(parts)
+        first = next(waiting, None)
+        if first is None:
+            return None
+        for other in waiting:
+            first.totals.add(other.totals)
+            first.doubts.merge(other.doubts)
+        return first

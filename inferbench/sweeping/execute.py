@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from inferbench.discovery.registry import Registry
 from inferbench.errors import Fault, InferBenchError
 from inferbench.num import Column
 from inferbench.records.executor import Executor, ExecutorOptions, Pool
+from inferbench.space.totals import Sums
 from inferbench.sweeping import parquet
 from inferbench.sweeping.columns import Columns, Text
 from inferbench.sweeping.plan import Chunk, Plan
@@ -39,12 +40,14 @@ class Outcome:
         points: In all.
         reused: Points found finished.
         kept: Columns that were wanted, chunk by chunk, where this process evaluated all of them.
+        sums: Of all points, where they were asked for and all were evaluated now.
     """
 
     path: Path
     points: int
     reused: int
     kept: tuple[Mapping[str, Column | Text], ...] = ()
+    sums: Sums | None = None
 
 
 def sweep(
@@ -56,6 +59,7 @@ def sweep(
     opening: ExecutorOptions = _PLAIN,
     watch: Watch = lambda done, total: None,
     wanted: Sequence[str] = (),
+    summed: Sequence[str] = (),
 ) -> Outcome:
     """Evaluate a plan into Parquet, or go on where an interrupted run of the same plan stopped.
 
@@ -67,6 +71,7 @@ def sweep(
         opening: Workers, scheduler.
         watch: Told of progress.
         wanted: Columns to keep in memory too; of points that other processes evaluate none are kept.
+        summed: Columns that a summary reads: each block is summed by who evaluates it. For one system alone.
 
     Raises:
         InferBenchError: The place holds another sweep, can't be written to or is full; workers die again and
@@ -85,10 +90,25 @@ def sweep(
         missing = store.begin()
         reused = plan.size - sum(chunk.points for chunk in missing)
         bench = Bench(plan, registry, tuple(wanted) if executor == "inline" and not reused else ())
+        asked, sums = () if reused else tuple(summed), None
         if missing:
-            _run(found, opening, bench, store, missing, lambda done: watch(reused + done, plan.size))
+            job = keep(bench, asked) if executor == "inline" else Job(plan.hash, plan.dumps(), asked)
+            results = _run(found, opening, job, store, missing, lambda done: watch(reused + done, plan.size))
+            with closing(results):
+                sums = Sums.over(_in_order(results))
         store.end(tuple(metric.name for metric in registry.metrics()))
-    return Outcome(store.result, plan.size, reused, tuple(bench.kept[i] for i in sorted(bench.kept)))
+    kept = tuple(bench.kept[i] for i in sorted(bench.kept))
+    return Outcome(store.result, plan.size, reused, kept, sums)
+
+
+def _in_order(results: Iterable[Done]) -> Iterator[Sums]:
+    """Sums of blocks in the order of the chunks, whichever is done first: then each sum has the same bits."""
+    waiting, following = dict[int, tuple[Sums, ...]](), 0
+    for result in results:
+        waiting[result.index] = result.sums
+        while following in waiting:
+            yield from waiting.pop(following)
+            following += 1
 
 
 @contextmanager
@@ -103,25 +123,27 @@ def _tidied(store: Store) -> Iterator[None]:
 def _run(
     executor: Executor,
     opening: ExecutorOptions,
-    bench: Bench,
+    job: Job,
     store: Store,
     missing: Sequence[Chunk],
     watch: Callable[[int], None],
-) -> None:
+) -> Generator[Done, None, None]:
     """Keep every worker busy, with a chunk in hand for each, until all chunks are stored."""
-    job = keep(bench) if executor.name == "inline" else Job(bench.plan.hash, bench.plan.dumps())
     done = 0
     try:
         with executor.open(opening) as pool:
             shared = getattr(pool, "shared", executor.shared)
-            for chunk in _completed(pool, job, store, missing, shared):
+            for chunk, result in _completed(pool, job, store, missing, shared):
                 done += chunk.points
                 watch(done)
+                yield result
     finally:
         forget(job)
 
 
-def _completed(pool: Pool, job: Job, store: Store, missing: Sequence[Chunk], shared: bool) -> Iterator[Chunk]:
+def _completed(
+    pool: Pool, job: Job, store: Store, missing: Sequence[Chunk], shared: bool
+) -> Iterator[tuple[Chunk, Done]]:
     queue, waiting, tries = iter(missing), {}, dict.fromkeys((chunk.index for chunk in missing), 0)
 
     def hand_in(chunk: Chunk) -> None:
@@ -143,7 +165,7 @@ def _completed(pool: Pool, job: Job, store: Store, missing: Sequence[Chunk], sha
             if not shared:
                 parquet.write(result.data, str(store.path(chunk)))
             store.written[store.path(chunk).name] = result.digest
-            yield chunk
+            yield chunk, result
             for following in islice(queue, 1):
                 hand_in(following)
 

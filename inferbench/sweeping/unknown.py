@@ -33,7 +33,7 @@ def unknown(plan: Plan, registry: Registry, totals: Totals) -> Unknown:
         >>> unknown(plan, registry, totals)                                   # doctest: +SKIP
         {('mi355x', 'cost'): 'no purchase price: not found in public sources'}
     """
-    bench = Bench(plan, registry)
+    bench, metrics = Bench(plan, registry), registry.roles()
     found: dict[tuple[str, Equal], str] = {}
     for equal, contest in totals.contests.items():
         for row in np.flatnonzero(contest.no_score == contest.fits):
@@ -41,7 +41,7 @@ def unknown(plan: Plan, registry: Registry, totals: Totals) -> Unknown:
                 missing = divisor(equal)
                 role = "tokens" if missing is None or contest.divided[row] else missing
                 name = totals.systems[row]
-                found[name, equal] = _why(bench, name, totals.metrics[role])
+                found[name, equal] = _why(bench, name, metrics[role])
     return found
 
 

@@ -23,6 +23,7 @@ from inferbench.num import Column
 from inferbench.records.grid import Grid
 from inferbench.records.run import Metric, Run
 from inferbench.space.flexibility import label
+from inferbench.space.totals import Sums
 from inferbench.sweeping.columns import Columns, Text
 from inferbench.sweeping.plan import Chunk, Plan
 
@@ -74,6 +75,20 @@ class Bench:
             start += piece.points
         return filled
 
+    def sums(self, chunk: Chunk, columns: Columns, names: Sequence[str]) -> tuple[Sums, ...]:
+        """What a summary says of each block of a chunk, of a plan of one system.
+
+        Args:
+            chunk: Of the plan.
+            columns: Of the chunk.
+            names: Of the columns that a summary reads.
+        """
+        ends = np.cumsum([piece.points for piece in chunk.pieces])
+        blocks = [slice(end - piece.points, end) for end, piece in zip(ends, chunk.pieces, strict=True)]
+        read = {name: columns.kept(name) for name in names if name in columns.order}
+        roles = self.registry.roles()
+        return tuple(Sums.of({name: column[rows] for name, column in read.items()}, roles) for rows in blocks)
+
     def first(self, work: int) -> Run:
         """Evaluate the first point of a work.
 
@@ -102,10 +117,12 @@ class Job:
     Attributes:
         hash: Of the plan: a worker opens it once.
         pickled: The plan; empty where it stays in this process.
+        summed: Names of columns that a summary reads: each block is summed where it is evaluated.
     """
 
     hash: str
     pickled: bytes = b""
+    summed: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -116,11 +133,13 @@ class Done:
         index: Of the chunk.
         digest: SHA-256 of its file, as it stood in the worker's memory.
         data: Parquet, where the worker could not write it.
+        sums: Of each block, where they were asked for.
     """
 
     index: int
     digest: str
     data: bytes = b""
+    sums: tuple[Sums, ...] = ()
 
 
 _HERE: dict[str, Bench] = {}
@@ -140,10 +159,10 @@ def keep_memory() -> None:
                 mallopt(option, 1 << 30)
 
 
-def keep(bench: Bench) -> Job:
+def keep(bench: Bench, summed: tuple[str, ...]) -> Job:
     """Hold a bench for the workers of this process."""
     _HERE[bench.plan.hash] = bench
-    return Job(bench.plan.hash)
+    return Job(bench.plan.hash, summed=summed)
 
 
 def forget(job: Job) -> None:
@@ -190,9 +209,10 @@ def work(job: Job, chunk: Chunk, target: str | None) -> Done:
     if bench.wanted:
         names = [name for name in bench.wanted if name in columns.order]
         bench.kept[chunk.index] = {name: columns.kept(name) for name in names}
+    sums = bench.sums(chunk, columns, job.summed) if job.summed else ()
     data = parquet.encode(columns, bench.plan)
     digest = hashlib.sha256(data).hexdigest()
     if target is None:
-        return Done(chunk.index, digest, data.to_pybytes())
+        return Done(chunk.index, digest, data.to_pybytes(), sums)
     parquet.write(data, target)
-    return Done(chunk.index, digest)
+    return Done(chunk.index, digest, sums=sums)

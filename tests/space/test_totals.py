@@ -115,3 +115,24 @@ def test_a_sweep_summed_by_blocks_says_the_same(monkeypatch):
         assert sum(row[f"wins_equal_{equal}"] for row in kept) == pytest.approx(1.0)
     for one, other in zip(kept, summed, strict=True):
         assert other == {name: pytest.approx(value, abs=1e-4) for name, value in one.items()}
+
+
+@pytest.mark.needs_plugins("chips/b200", "networks/llama3-8b")
+@pytest.mark.parametrize("executor", ["inline", "processes"])
+def test_sums_of_workers_are_those_of_what_they_wrote(monkeypatch, tmp_path, executor):
+    """Nobody has a sum of a chunk that is there already: all are read, and must say the same."""
+    pytest.importorskip("pyarrow.parquet", reason="the extra inferbench-core[sweep] is not installed")
+    monkeypatch.setattr("inferbench.face.sweep.LARGEST_SUMMARY", 1)
+    monkeypatch.setattr("inferbench.sweeping.plan.BLOCK", 50)
+    monkeypatch.setattr("inferbench.sweeping.plan.LEAST", 120)
+    args = {"batch": "1:40:+1", "context": "128:32768:x2", "memory": 1.0}
+    asked = {"workload": "llama3-8b/decode", "precision": ["fp8", "fp16"], "out": tmp_path / "space"}
+
+    def rows(**more):
+        return ib.sweep("b200", **asked, **args, **more).report().data["systems"]
+
+    summed = rows(executor=executor, workers=2)
+    chunks = sorted(asked["out"].glob("part-*.parquet"))
+    assert len(chunks) > 3
+    chunks[1].unlink()
+    assert rows() == summed
