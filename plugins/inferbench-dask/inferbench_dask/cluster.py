@@ -11,11 +11,13 @@ from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import dask as _dask
 import distributed as _distributed
 
 import inferbench as ib
 
-# The library has no annotations.
+# The libraries have no annotations.
+dask: Any = _dask
 distributed: Any = _distributed
 
 __all__ = ["DaskPool", "opened"]
@@ -24,6 +26,12 @@ CONNECT_S = 3.0
 WORKERS_S = 3.0
 LONELY_S = 30.0
 LOOK_S = 2.0
+QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+}
+"""Settings of own workers. Nobody looks at their profile; making it takes a twentieth of a core in each."""
 _ADDRESS = re.compile(r"^(?P<kind>tcp|tls|ws|wss)://(?P<host>[^/:]+|\[[^\]]+\]):(?P<port>\d{1,5})$")
 
 
@@ -120,9 +128,10 @@ def opened(opening: ib.ExecutorOptions) -> Iterator[DaskPool]:
 
 
 def _local(workers: int | None) -> Any:
-    return distributed.LocalCluster(
-        n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
-    )
+    with dask.config.set(QUIET):
+        return distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+        )
 
 
 def _connected(address: str, argument: str) -> Any:
