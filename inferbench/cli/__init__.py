@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 import threading
@@ -29,6 +30,7 @@ def main() -> None:
 
         print(f"inferbench {__version__}")
         return
+    gc.set_threshold(100_000)  # what is imported and read lives to the end: looking for garbage finds none
     from inferbench.cli.app import run
 
     _set_aside()

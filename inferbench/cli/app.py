@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from importlib import import_module
@@ -109,8 +108,6 @@ def app(files: tuple[str, ...], disable: tuple[str, ...], debug: bool) -> None:
 
 def run(args: list[str] | None = None) -> int:
     """Run and turn every failure into a message and an exit code."""
-    if args is None:
-        gc.set_threshold(100_000)  # records live to the end of the process: looking for garbage finds none
     given = sys.argv[1:] if args is None else args
     debug = "--debug" in given or os.environ.get("INFERBENCH_DEBUG") == "1"
     given = [arg for arg in given if arg != "--debug"]

@@ -11,8 +11,6 @@ import attrs
 import click
 
 from inferbench.discovery.registry import Registry
-from inferbench.discovery.what_if import Subjects, chips_of
-from inferbench.discovery.what_if import what_if as changed
 from inferbench.errors import InferBenchError, suggest
 from inferbench.records.scenario import Term
 from inferbench.specs.options import read_option
@@ -236,6 +234,9 @@ def what_if(
     facts = asked.facts
     if not facts:
         return registry
+    from inferbench.discovery.what_if import Subjects, chips_of
+    from inferbench.discovery.what_if import what_if as changed
+
     networks = tuple(
         name if name in registry.entries("networks") else name.rpartition("/")[0] for name in workloads
     )

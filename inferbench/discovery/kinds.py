@@ -3,51 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 from inferbench._version import DISTRIBUTION
 from inferbench.discovery.entries import Entry
-from inferbench.discovery.pools import INLINE, PROCESSES, Executor
+from inferbench.discovery.pools import INLINE, PROCESSES
 from inferbench.discovery.shield import shielded
 from inferbench.errors import Fault, InferBenchError, closest
-from inferbench.records.chip import Chip
-from inferbench.records.figure import Plot
-from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Renderer, Workload
-from inferbench.records.measurement import Importer
-from inferbench.records.network import Network
-from inferbench.records.node import Node
-from inferbench.records.published import PublishedTable
 from inferbench.records.roofline import ROOFLINE
-from inferbench.records.run import Metric
-from inferbench.records.scenario import Scenario, Suite
-from inferbench.records.stack import IDEAL, Stack
-from inferbench.records.time_model import TimeModel
+from inferbench.records.stack import IDEAL
 from inferbench.text import visible
 
-__all__ = ["ANY", "BROUGHT", "KINDS", "expanded", "unknown"]
+__all__ = ["ANY", "BROUGHT", "KINDS", "expanded", "record_class", "unknown"]
 
-# Kind -> (record class, singular for messages); the hook is `inferbench_<kind>`.
-KINDS: dict[str, tuple[type | None, str]] = {
-    "chips": (Chip, "chip"),
-    "networks": (Network, "network"),
-    "stacks": (Stack, "stack"),
-    "systems": (Node, "system"),
-    "scenarios": (Scenario, "scenario"),
-    "suites": (Suite, "suite"),
-    "claims": (None, "set of claims"),
-    "architectures": (Architecture, "architecture"),
-    "workloads": (Workload, "workload"),
-    "fabrics": (Fabric, "fabric"),
-    "power_models": (PowerModel, "power model"),
-    "time_models": (TimeModel, "time model"),
-    "metrics": (Metric, "metric"),
-    "importers": (Importer, "importer"),
-    "measurements": (None, "measurement set"),
-    "tables": (PublishedTable, "table"),
-    "executors": (Executor, "executor"),
-    "renderers": (Renderer, "renderer"),
-    "plots": (Plot, "plot"),
-    "commands": (None, "command"),
+# Kind -> (record class below `inferbench.records`, singular for messages); the hook is `inferbench_<kind>`.
+# A class is imported when a record of its kind is asked for.
+KINDS: dict[str, tuple[str, str]] = {
+    "chips": ("chip.Chip", "chip"),
+    "networks": ("network.Network", "network"),
+    "stacks": ("stack.Stack", "stack"),
+    "systems": ("node.Node", "system"),
+    "scenarios": ("scenario.Scenario", "scenario"),
+    "suites": ("scenario.Suite", "suite"),
+    "claims": ("", "set of claims"),
+    "architectures": ("interfaces.Architecture", "architecture"),
+    "workloads": ("interfaces.Workload", "workload"),
+    "fabrics": ("interfaces.Fabric", "fabric"),
+    "power_models": ("interfaces.PowerModel", "power model"),
+    "time_models": ("time_model.TimeModel", "time model"),
+    "metrics": ("run.Metric", "metric"),
+    "importers": ("measurement.Importer", "importer"),
+    "measurements": ("", "measurement set"),
+    "tables": ("published.PublishedTable", "table"),
+    "executors": ("executor.Executor", "executor"),
+    "renderers": ("interfaces.Renderer", "renderer"),
+    "plots": ("figure.Plot", "plot"),
+    "commands": ("", "command"),
 }
 _APART = " \t\n/,"
 """What parts names from each other, or from what follows them."""
@@ -58,6 +51,19 @@ BROUGHT: dict[str, tuple[Any, ...]] = {
     "executors": (INLINE, PROCESSES),
     "time_models": (ROOFLINE,),
 }
+
+
+@cache
+def record_class(kind: str) -> type | None:
+    """Return the class of a kind's records; None where plugins may bring any.
+
+    Example:
+        >>> record_class("chips")
+        <class 'inferbench.records.chip.Chip'>
+    """
+    module, _, name = KINDS[kind][0].partition(".")
+    found: type | None = getattr(import_module(f"inferbench.records.{module}"), name) if name else None
+    return found
 
 
 def expanded(kind: str, record: Any, owner: str, version: str) -> Iterator[Entry]:
@@ -71,7 +77,7 @@ def expanded(kind: str, record: Any, owner: str, version: str) -> Iterator[Entry
     Raises:
         TypeError: It is no record of the kind, or has no name.
     """
-    expected, singular = KINDS[kind]
+    expected, singular = record_class(kind), KINDS[kind][1]
     if hasattr(record, "iterdir") and hasattr(record, "joinpath"):
         for file in sorted(record.iterdir(), key=lambda f: f.name):
             if file.name.endswith(".toml"):

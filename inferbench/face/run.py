@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -13,7 +13,6 @@ from inferbench.errors import InferBenchError, suggest
 from inferbench.face.aside import aside
 from inferbench.face.asked import find, listed, one_phase, refuse_many, scenario_of, split_workload
 from inferbench.face.frames import by_column, to_frame
-from inferbench.face.picture import Picture, picture
 from inferbench.face.verb import verb
 from inferbench.model.capacity import at_largest_batch
 from inferbench.model.choice import BEST, choose
@@ -34,6 +33,9 @@ from inferbench.specs.ranges import MOST_LISTED, Axis, Points, points_of
 
 # What a run keeps in memory and a reader waits seconds for: a hundred arrays of so many points.
 MOST_AT_ONCE = 1_000_000
+
+if TYPE_CHECKING:
+    from inferbench.face.picture import Picture
 
 __all__ = ["InstalledView", "axes_of", "evaluated", "run"]
 
@@ -226,6 +228,8 @@ class InstalledView:
     @aside
     def plot(self, run: Run, name: str) -> Picture:
         """A picture of the run."""
+        from inferbench.face.picture import picture
+
         return picture(run, name, self.registry)
 
     @aside

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import attrs
 
-from inferbench.records.figure import Figure
 from inferbench.text import all_visible, visible
+
+if TYPE_CHECKING:
+    from inferbench.records.figure import Figure
 
 __all__ = ["Cell", "Next", "Report", "Table"]
 

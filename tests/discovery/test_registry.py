@@ -14,7 +14,7 @@ import pytest
 import inferbench as ib
 from inferbench.discovery import hookspecs
 from inferbench.discovery.border import patient
-from inferbench.discovery.kinds import KINDS
+from inferbench.discovery.kinds import KINDS, record_class
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 
@@ -506,7 +506,7 @@ def test_a_plugin_that_loads_in_time_is_not_mentioned(monkeypatch):
     assert said.getvalue() == ""
 
 
-@pytest.mark.parametrize("kind", [kind for kind, (record, _) in KINDS.items() if record is not None])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if record_class(kind) is not None])
 def test_hooks_and_records_say_since_which_version_they_are_there(kind):
-    for thing in (getattr(hookspecs, f"inferbench_{kind}"), KINDS[kind][0]):
+    for thing in (getattr(hookspecs, f"inferbench_{kind}"), record_class(kind)):
         assert re.search(r"\.\. versionadded:: \d+\.\d+", thing.__doc__), thing
