@@ -43,6 +43,8 @@ class Case:
             the stack's box. Searches don't read these of every step.
         causes: Whether to ask what a step's time goes to.
         boxed: Whether to ask which points lie outside the stack's box.
+        ideal: Whether to ask what the step takes on ideal software: its duration, the bound, and what one
+            chip does alone; NaN where nobody asks and nothing rests on it.
         graphs: Graphs built already, by work and point, and what a layout makes of them, under one network
             and its options; None to remember none.
         rooms: Chips with the memory that is left, by chip and reserve: each is made and checked once.
@@ -68,6 +70,7 @@ class Case:
     bare: bool = False
     causes: bool = True
     boxed: bool = True
+    ideal: bool = True
     graphs: dict[Any, Any] | None = attrs.field(default=None, repr=False)
     rooms: dict[tuple[int, Reserve], tuple[Chip, Chip]] = attrs.field(factory=dict, repr=False)
 
@@ -95,6 +98,11 @@ class Case:
     def stack(self) -> Stack:
         """The software."""
         return self.choice.stack
+
+    @property
+    def asks_ideal(self) -> bool:
+        """Whether somebody reads what ideal software takes, or the stack's own times rest on it."""
+        return self.ideal or self.stack.ideal or self.stack.overlap_across.share > 0
 
     def graph(self, at: Point) -> tuple[Op, ...]:
         """The whole model's operators at a point."""

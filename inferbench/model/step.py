@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import attrs
@@ -14,9 +15,10 @@ from inferbench.model.bound import roofline, step_bound
 from inferbench.model.case import Case
 from inferbench.model.exchange import cost_at
 from inferbench.model.intervals import log_error, slower, together
+from inferbench.model.power import powered
 from inferbench.num import Mask, Numeric, ceil_div
 from inferbench.records.cost import SEQUENCE, Cost
-from inferbench.records.energy import ActivityCounts, Energy
+from inferbench.records.energy import Energy
 from inferbench.records.grid import Point
 from inferbench.records.op import Collective, Op
 from inferbench.records.placement import Footprint, Graph, Reason, Site
@@ -118,19 +120,17 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     charged = _StepCost(case, site, at).charge_all(graph, cut.count)
     bare = _untuned(case, site)
     plain = charged
-    if bare is not site:
+    if bare is not site and case.asks_ideal:
         plain = _StepCost(case, bare, at, hardware=True).charge_all(graph, cut.count)
-    model = partition.duration(plain.model, cut, case.layers, passes, plain.sent[0])
-    bound_seconds = np.minimum(_bound(plain, cut.count, passes), model)
+    model, bound_seconds, silicon = _ideally(case, plain, cut, passes)
     seconds = chip = model
     if not case.stack.ideal:
         seconds = partition.duration(charged.seconds, cut, case.layers, passes, charged.sent[1])
         seconds = case.stack.overlap_across.shorten(seconds, bound_seconds / model)
         chip, seconds = seconds, _hosted(case, at, layout, charged, seconds, passes)
-    silicon = passes * plain.solo / cut.count
     actions = _all_chips(charged, at, layout, passes)
     unthrottled = seconds
-    energy, model, seconds = _power(case, at, actions, charged.formats, model, seconds)
+    energy, model, seconds = powered(case, at, actions, charged.formats, model, seconds)
     blamed = causes.whole(charged.causes, chip, unthrottled, energy.throttle) if charged.causes else {}
     fits, reasons = (
         (np.asarray(True), ()) if case.ignore_capacity else (site.placement.fits, site.placement.reasons)
@@ -156,6 +156,14 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
         np.asarray(np.nan) if case.bare else log_error(case, at, charged.error),
         blamed,
     )
+
+
+def _ideally(case: Case, plain: _StepCost, cut: partition.Stages, passes: Numeric) -> tuple[Numeric, ...]:
+    """A step on ideal software, its bound, and what one chip does alone; NaN where nobody asks."""
+    if not case.asks_ideal:
+        return (np.asarray(np.nan),) * 3
+    model = partition.duration(plain.model, cut, case.layers, passes, plain.sent[0])
+    return model, np.minimum(_bound(plain, cut.count, passes), model), passes * plain.solo / cut.count
 
 
 def _whole_roofline(case: Case, whole: tuple[Op, ...], site: Site) -> tuple[Numeric, Numeric]:
@@ -233,6 +241,7 @@ class _StepCost:
     def __init__(self, case: Case, site: Site, at: Point, hardware: bool = False) -> None:
         self.case, self.site, self.shape = case, site, at.shape
         self.formats = tuple(site.computes_in(point.compute) for point in at.precision.points)
+        self.fabric = cache(case.registry.fabric)
         self.hardware, self.ideal = hardware, hardware or case.stack.ideal
         self.doubted = bool(case.stack.fit.rows) and not hardware and not case.bare
         self.model: dict[str, Numeric] = {"embedding": 0.0, "layer": 0.0, "head": 0.0}
@@ -287,7 +296,7 @@ class _StepCost:
         """Ask the architecture, or the fabric for a collective."""
         who = self.case.architecture
         with blamed_on(f"{type(who).__module__}: {who.name}.{op.kind}({op.name})"):
-            return cost_at(op, self.site, who, self.case.registry.fabric)
+            return cost_at(op, self.site, who, self.fabric)
 
     def _count(self, op: Op) -> None:
         self.kernels = self.kernels + op.repeat
@@ -366,35 +375,10 @@ class _StepCost:
             payload=last.bytes.outputs,
             group=self.site.layout.chips,
         )
-        cost = cost_at(op, self.site, self.case.architecture, self.case.registry.fabric)
+        cost = cost_at(op, self.site, self.case.architecture, self.fabric)
         for action, count in cost.actions.items():
             self.actions[action] = self.actions.get(action, 0.0) + count * (self.site.layout.pp - 1)
         for engine, busy in cost.busy.items():
             self.busy[engine] = self.busy.get(engine, 0.0) + busy * (self.site.layout.pp - 1)
         model = IDEAL.time(cost, op)
         return model, model if self.ideal else self._timed(cost, op)
-
-
-def _power(
-    case: Case,
-    at: Point,
-    actions: Mapping[str, Numeric],
-    formats: tuple[str, ...],
-    model: Numeric,
-    seconds: Numeric,
-) -> tuple[Energy, Numeric, Numeric]:
-    """Ask the power model; a cap that binds stretches both the ideal step and the stack's."""
-    if case.power is None:
-        return Energy(np.nan, np.nan, 1.0, case.power_why), model, seconds
-    counts = ActivityCounts(actions, model, case.system.count, at.precision, formats)
-    ideal = case.power.energy(counts, case.system)
-    where = f"{type(case.power).__module__}: {case.power.name}.energy"
-    refuse_other_shape(ideal.joules * ideal.watts * ideal.throttle, at.shape, where)
-    model_stretched = model * ideal.throttle
-    if seconds is model:
-        return ideal, model_stretched, model_stretched
-    counts = attrs.evolve(counts, seconds=seconds, factors=case.stack.energy)
-    real = case.power.energy(counts, case.system)
-    if case.intervals and case.stack.fit.rows and not case.bare:
-        real = attrs.evolve(real, log_error=case.power.log_error(counts, case.system, real))
-    return real, model_stretched, seconds * real.throttle

@@ -158,7 +158,7 @@ class Question:
             reserve=self.reserve,
         )
         graphs = self.built(phase.name, case.options)
-        return attrs.evolve(case, graphs=graphs, causes=self.declares, rooms=self.rooms)
+        return attrs.evolve(case, graphs=graphs, causes=self.declares, ideal=self.declares, rooms=self.rooms)
 
     def built(self, work: str, options: Any, *more: float) -> dict[Any, Any]:
         """Graphs of a work that were built already, under its options."""
@@ -328,7 +328,7 @@ def timed(case: Case) -> Case:
     Args:
         case: Of prompts: what a point rests on is read of its decode steps.
     """
-    return attrs.evolve(case, intervals=False, boxed=False, causes=False)
+    return attrs.evolve(case, intervals=False, boxed=False, causes=False, ideal=False)
 
 
 def _chunks(asked: Question, system: System) -> bool:
@@ -357,7 +357,7 @@ def _mixed(asked: Question, case: Case, layout: Layout, size: float) -> tuple[Ru
     options = structured(case.workload, {**asked.options, "chunk": size})
     graphs = asked.built("mixed", options, prompt)
     work = graphs.setdefault("work", Mixed(case.workload, prompt, prompt / chunks, options))
-    joint = attrs.evolve(case, workload=work, graphs=graphs, bare=True, causes=False)
+    joint = attrs.evolve(case, workload=work, graphs=graphs, bare=True, causes=False, ideal=False)
     return _run(joint, layout, asked.batches, asked.traffic.context, asked.precisions), chunks
 
 

@@ -83,7 +83,7 @@ class Simulated:
         fast, slow: Under the shortest and the longest of nine in ten; None under a bound, or where nobody
             asked.
         errors: Log standard errors of the mean step and of prompts.
-        capacity: Requests per second that the system sustains; NaN of a closed loop.
+        capacity: Requests per second that the system sustains; NaN of a closed loop, and where nobody asked.
         grade: Place in `GRADES`.
         room: Positions that the caches hold; `fit` requests of mean length at once.
         run: Decode steps as evaluated, for cost and notes.
@@ -212,7 +212,13 @@ def layout_for(asked: Question, system: System, requests: Requests) -> Layout:
     return run.layouts[int(chosen[place])]
 
 
-def simulate(plan: Plan, requests: Requests, watch: Watch | None = None, intervals: bool = True) -> Simulated:
+def simulate(
+    plan: Plan,
+    requests: Requests,
+    watch: Watch | None = None,
+    intervals: bool = True,
+    sustained: bool = True,
+) -> Simulated:
     """Replay requests on a system.
 
     Args:
@@ -220,6 +226,7 @@ def simulate(plan: Plan, requests: Requests, watch: Watch | None = None, interva
         requests: Who asks.
         watch: Called with the requests that are done, and all.
         intervals: Whether to replay under the shortest and the longest steps too.
+        sustained: Whether to ask how many requests per second the system sustains.
 
     Raises:
         InferBenchError: Requests longer than the cache; a rate above what the system sustains (says how much
@@ -230,7 +237,7 @@ def simulate(plan: Plan, requests: Requests, watch: Watch | None = None, interva
     _check(plan, requests, decoding[0])
     found, engines = _once(plan, requests, tables, watch)
     capacity = math.nan
-    if not requests.users and math.isfinite(requests.rate):
+    if sustained and not requests.users and math.isfinite(requests.rate):
         capacity = _capacity(plan, requests, tables)
         if requests.drawn and requests.rate > BEYOND * capacity:
             raise _too_fast(plan, requests, capacity)

@@ -79,7 +79,7 @@ def simulated(
         copies=plan.copies // alike,
         prompts=(prompts // alike, plan.prompts[1]) if plan.prompts else None,
     )
-    return simulate(few, _load(asked, rate / alike))
+    return simulate(few, _load(asked, rate / alike), sustained=False)
 
 
 def best_replayed(

@@ -310,7 +310,7 @@ def tabulate(asked: Question, chip: Chip, layout: Layout, span: Span, reserve: f
     pasts = [0.0, *(np.array([0.5, 1.0]) * span.context).tolist()] if _continues(asked, system) else [0.0]
     prompts = [_prompts(asked, system, layout, tokens, past) for past in pasts]
     grid = Grid.of({"tokens": tokens, "batch": batches, "context": [span.mean]}, asked.precisions)
-    together = attrs.evolve(case, workload=Joint(case.workload), bare=True, causes=False)
+    together = attrs.evolve(case, workload=Joint(case.workload), bare=True, causes=False, ideal=False)
     joint = evaluate(together, grid, [layout])
     at = contexts.index(span.mean)
     first = prompts[0]

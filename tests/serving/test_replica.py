@@ -37,18 +37,32 @@ def question(network, stack="vllm-h100"):
 def test_a_bare_run_has_the_seconds_and_watts_of_a_full_one(network, layout):
     asked, cut = question(network), Layout.parse(layout)
     case = asked.case(System(asked.registry.chip("h100-sxm"), cut.chips, cut), "token")
-    full = attrs.evolve(case, graphs=None, causes=True)
+    full = attrs.evolve(case, graphs=None, causes=True, ideal=True)
     grid = Grid.of({"batch": BATCHES, "context": [512.0, 4096.0]}, ["bf16", "fp8"])
     bare = evaluate(attrs.evolve(case, bare=True, causes=False), grid, [cut])
     whole = evaluate(full, grid, [cut])
-    for name in ("seconds", "model", "bound_seconds", "roofline", "needed"):
+    for name in ("seconds", "roofline", "needed"):
         np.testing.assert_array_equal(getattr(bare, name), getattr(whole, name))
     np.testing.assert_array_equal(bare.energy.watts, whole.energy.watts)
     np.testing.assert_array_equal(bare.feasible, whole.feasible)
-    assert np.isnan(bare.log_error).all()
-    assert np.isfinite(whole.log_error).all()
+    for name in ("log_error", "model", "bound_seconds"):
+        assert np.isnan(getattr(bare, name)).all()
+        assert np.isfinite(getattr(whole, name)).all()
     assert not bare.causes
     assert sum(whole.causes.values()) == pytest.approx(whole.seconds)
+
+
+def test_a_stack_whose_operators_overlap_asks_what_ideal_software_takes(tmp_path):
+    """Its own times rest on the bound, whoever reads them."""
+    path = tmp_path / "s.toml"
+    path.write_text('title = "S"\nbased_on = "vllm-h100"\n[overlap_across]\nshare = 0.5\n')
+    asked = question("llama3-8b", str(path))
+    case = asked.case(System(asked.registry.chip("h100-sxm")), "token")
+    grid = Grid.of({"batch": BATCHES, "context": [512.0]}, ["bf16"])
+    bare, whole = (evaluate(attrs.evolve(case, ideal=ideal), grid, [Layout()]) for ideal in (False, True))
+    assert np.isfinite(bare.seconds).all()
+    np.testing.assert_array_equal(bare.seconds, whole.seconds)
+    np.testing.assert_array_equal(bare.model, whole.model)
 
 
 def test_replicas_that_share_graphs_are_those_that_share_nothing():

@@ -132,6 +132,13 @@ class TestCapacity:
         free = replayed("h100@ideal", rate=1.0, requests=400, ignore_capacity=True)
         assert free.capacity == pytest.approx(bound.capacity, rel=0.2)
 
+    def test_nobody_who_does_not_ask_for_it_gets_other_times(self):
+        found = replayed(rate=1.0, requests=50)
+        alone = simulate(found.plan, found.requests, sustained=False)
+        assert math.isnan(alone.capacity)
+        assert alone.found.times == found.found.times
+        assert alone.interval("tpot_s", "mean") == found.interval("tpot_s", "mean")
+
     def test_a_closed_loop_has_none(self, loop):
         assert math.isnan(loop.capacity)
 
