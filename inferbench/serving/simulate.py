@@ -213,11 +213,7 @@ def layout_for(asked: Question, system: System, requests: Requests) -> Layout:
 
 
 def simulate(
-    plan: Plan,
-    requests: Requests,
-    watch: Watch | None = None,
-    intervals: bool = True,
-    sustained: bool = True,
+    plan: Plan, requests: Requests, watch: Watch | None = None, intervals: bool = True, sustained: bool = True
 ) -> Simulated:
     """Replay requests on a system.
 
@@ -225,8 +221,7 @@ def simulate(
         plan: The system and how it schedules.
         requests: Who asks.
         watch: Called with the requests that are done, and all.
-        intervals: Whether to replay under the shortest and the longest steps too.
-        sustained: Whether to ask how many requests per second the system sustains.
+        intervals, sustained: Whether to replay the shortest and longest steps too, and what is sustained.
 
     Raises:
         InferBenchError: Requests longer than the cache; a rate above what the system sustains (says how much
