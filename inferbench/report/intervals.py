@@ -11,6 +11,7 @@ import numpy as np
 
 from inferbench.model.intervals import factors
 from inferbench.model.outside import outside_at
+from inferbench.records.fit import Domain
 from inferbench.records.host import Host
 from inferbench.records.run import Metric, Run
 
@@ -86,17 +87,21 @@ def _beyond(run: Run) -> list[str]:
     return [text for at, index in run.points() if bool(out[index]) for text in outside_at(run, at, index)]
 
 
+def _axis(domain: Domain, name: str) -> str:
+    """The range of an axis; an end beyond which errors were seen not to grow is none."""
+    (low, high), (below, above) = domain.axes[name], domain.widening.get(name, (1.0, 1.0))
+    if not below and above:
+        return f"{name} ≤ {high:,.0f}"
+    return f"{name} ≥ {low:,.0f}" if below and not above else f"{name} {low:,.0f} to {high:,.0f}"
+
+
 def _box(fitted: Sequence[Run]) -> str:
     """The box of the first stack, and whether the points lie in it."""
     out = [bool(np.any(run.flags["extrapolated"])) for run in fitted]
     all_out = all(bool(np.all(run.flags["extrapolated"])) for run in fitted)
     said = "extrapolated: outside" if all_out else "partly outside" if any(out) else "inside"
     domain = fitted[0].stack.domain
-    box = [
-        f"{name} {low:,.0f} to {high:,.0f}"
-        for name, (low, high) in domain.axes.items()
-        if name in fitted[0].grid.axes
-    ]
+    box = [_axis(domain, name) for name in domain.axes if name in fitted[0].grid.axes]
     if domain.counts and any(run.system.count > domain.counts[1] for run in fitted):
         box.insert(0, f"{domain.counts[1]} chip" + ("s" if domain.counts[1] > 1 else ""))
     low, high = domain.ops.get("gemm", {}).get("m", (math.nan, math.nan))

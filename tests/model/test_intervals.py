@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from types import SimpleNamespace
 
+import attrs
 import numpy as np
 import pytest
 
@@ -84,6 +85,25 @@ def test_the_header_names_the_range_of_rows_and_that_host_time_is_missing():
         "extrapolated: outside calibrated domain"
     )
     assert "kernels only" not in domain_text([step("vllm-h100")])
+
+
+@pytest.mark.parametrize(
+    ("widening", "said"),
+    [
+        ({}, "batch 16 to 128"),
+        ({"batch": (0.0, 0.1)}, "batch ≤ 128"),
+        ({"batch": (0.1, 0.0)}, "batch ≥ 16"),
+    ],
+)
+def test_the_header_has_no_end_where_errors_do_not_grow_beyond_it(widening, said):
+    """A batch of 1 is not said to lie inside of 16 to 128."""
+    domain = Domain(axes={"batch": (16.0, 128.0)}, widening=widening)
+    stack = attrs.evolve(ib.installed().stack("vllm-h100"), domain=domain)
+    known = ib.installed().with_records("stacks", [stack])
+    run = ib.run(
+        "h100-sxm", "llama3-8b/decode", batch=16, precision="bf16", stack="vllm-h100", registry=known
+    )
+    assert domain_text([run]) == f"inside calibrated domain ({said})"
 
 
 def test_kernels_alone_reach_what_serving_stacks_on_them_say():
