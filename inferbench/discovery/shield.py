@@ -17,7 +17,7 @@ import numpy as np
 from inferbench.errors import blame, passes
 from inferbench.records.interfaces import Architecture, Fabric, PowerModel, Workload
 from inferbench.records.owned import Owned, own
-from inferbench.records.returned import RETURNS, refuse_no_number
+from inferbench.records.returned import RETURNS, refuse_no_number, refuse_other_shape
 from inferbench.records.run import Run
 from inferbench.records.time_model import TimeModel
 
@@ -43,7 +43,7 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
 def _figures(found: Any, where: str, run: Run) -> Any:
     """What a metric computes: one number per point."""
     refuse_no_number(found, where, least=-np.inf)
-    run.values(found)
+    refuse_other_shape(found, run.grid.shape, where)
     return found
 
 

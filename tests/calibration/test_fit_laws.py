@@ -17,6 +17,8 @@ from inferbench.calibration.priors import START, Effects, Prior, priors
 from inferbench.calibration.samples import Sample
 from inferbench.calibration.steps import fit_step
 
+pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench-core[calibrate]'")
+
 Z = 1.6448536269514722
 
 

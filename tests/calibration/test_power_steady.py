@@ -7,6 +7,9 @@ import inferbench as ib
 from inferbench.calibration.power import readings_of
 from inferbench.evidence.matching import read_rows
 
+pytestmark = pytest.mark.needs_plugins(
+    "importers/csv", "chips/h100-sxm", "networks/llama3-8b", "power_models/linear"
+)
 HEAD = (
     "file,chip,n_chips,tp,software,network,precision,phase,batch,output_len,latency_s,tpot_s,tokens_per_s,"
     "power_w,notes,prompt_len,top_p\n"

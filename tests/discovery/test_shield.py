@@ -7,7 +7,7 @@ import json
 import attrs
 import pytest
 
-from inferbench.discovery.kinds import KINDS
+from inferbench.discovery.kinds import record_class
 from inferbench.discovery.shield import FUNCTIONS, METHODS
 from inferbench.records.returned import RETURNS
 
@@ -164,7 +164,7 @@ def written(tmp_path, **broken):
 
 def test_every_guard_is_of_something_that_is_there():
     for kind, names in FUNCTIONS.items():
-        assert set(names) <= {field.name for field in attrs.fields(KINDS[kind][0])}, kind
+        assert set(names) <= {field.name for field in attrs.fields(record_class(kind))}, kind
     for cls, named in METHODS.values():
         assert named <= set(vars(cls))
     methods = {name for cls, _ in METHODS.values() for name in vars(cls)}

@@ -192,9 +192,7 @@ def judge(subject: Subject, quick: bool = False) -> Verdict:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            remedy = "an author's code may not raise here; run with --debug for the traceback"
-            own = error.__cause__ if isinstance(error, PluginError) else None
-            broken = [Broken("", f"it raised {said(own or error)}", remedy)]
+            broken = [_raised(error)]
         state: State = "doubtful" if one.doubt else "fails"
         findings += [Finding(one.name, state, subject.owner, record, *each) for each in broken]
         if printed.getvalue():
@@ -205,6 +203,15 @@ def judge(subject: Subject, quick: bool = False) -> Verdict:
         if not broken:
             passed.append((one.name, record))
     return Verdict(subject.owner, tuple(findings), tuple(passed), tuple(missing))
+
+
+def _raised(error: BaseException) -> Broken:
+    """What a law says where asking it raised: the code itself, or the core, which refused its answer."""
+    if isinstance(error, PluginError) and error.__cause__ is None:
+        return Broken("", error.faults[0].found, error.faults[0].remedy)
+    own = error.__cause__ if isinstance(error, PluginError) else None
+    remedy = "an author's code may not raise here; run with --debug for the traceback"
+    return Broken("", f"it raised {said(own or error)}", remedy)
 
 
 def _printed(text: str) -> tuple[str, str]:
