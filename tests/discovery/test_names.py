@@ -26,7 +26,8 @@ OWN = {
     "csv",  # a format, and a reader of it
     "linear",  # an axis that is no logarithm
     "layout_factor",  # the line below `hardware` in a chain of factors
-    *("vllm", "sglang"),  # families of software whose schedulers are replayed; importers have these names too
+    # Families of software whose schedulers are replayed; importers and stacks have these names too.
+    *("vllm", "sglang", "optimum", "neuronx"),
     CARBON,  # of a served system; the metric of a run has this name too
     EXPERTS,  # a measured row of a whole layer of experts; the workload has this name too
 }

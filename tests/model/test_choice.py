@@ -195,12 +195,10 @@ def test_scales_per_block_run_in_kernels_of_their_own():
     found = choose("trtllm", KNOWN.chip("b200"), KNOWN.network("deepseek-v3"), "decode", "fp8", KNOWN)
     assert found.stack.name == "trtllm-serving-b200-block"
     assert found.stack.host == KNOWN.stack("trtllm-serving-b200").host
-    launches = found.stack.tables["launch"][0]
-    for kernel, fitted in (
-        ("gemm.fp8", "trtllm-1.3-b200-block"),
-        ("gemm.experts.fp8", "sglang-0.5-b200-block"),
-    ):
-        assert launches[kernel] == KNOWN.stack(fitted).tables["launch"][0][kernel]
+    mine, table = (stack.tables["launch"][0] for stack in (found.stack, KNOWN.stack("trtllm-1.3-b200-block")))
+    assert mine["gemm.fp8"] == table["gemm.fp8"]
+    # The library's table times DeepGEMM's experts, and its server runs FlashInfer's.
+    assert mine["gemm.experts.fp8"] != table["gemm.experts.fp8"]
 
 
 @pytest.mark.needs_plugins("stacks/trtllm-serving-b200", "networks/deepseek-v3")
