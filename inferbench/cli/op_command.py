@@ -19,7 +19,7 @@ class OpCommand(rich_click.RichCommand):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The options of all kinds first, those that every kind has behind them."""
-        common.the_registry()
+        common.the_registry().wake()  # any plugin may define kinds
         arguments = [one for one in super().get_params(ctx) if isinstance(one, click.Argument)]
         others = [one for one in super().get_params(ctx) if not isinstance(one, click.Argument)]
         return [*arguments, *_options_of(op_kinds()), *others]

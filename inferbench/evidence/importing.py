@@ -58,6 +58,7 @@ def read_measurements(
     """
     file = Path(path)
     head = _head(file)
+    registry.wake()  # rows may be of kinds of operators that any plugin defines
     chosen = registry.get("importers", importer) if importer else _choose(file, head, registry)
     rows = tuple(_with(row, given or {}) for row in _read(chosen, file))
     if not rows:

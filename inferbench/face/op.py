@@ -99,6 +99,7 @@ def op(
         ['memory.hbm', 'memory.hbm']
     """
     known = registry or installed()
+    known.wake()  # any plugin may define kinds
     parsed, named = find("chip", chip, SystemName.parse), find("kind", kind, op_kind)
     the_chip = find("chip", parsed.chip, known.chip)
     formats = [known.alias("precisions", name) for name in listed(precision)]

@@ -64,6 +64,8 @@ def validate(
         ... # doctest: +SKIP
     """
     work = [(name, m) for name, rows in sets.items() for m in rows]
+    if any(m.op for _, m in work):
+        registry.wake()  # any plugin may define kinds of operators
     found: dict[int, list[Row]] = {}
     groups: dict[Any, list[Entry]] = {}
     for i, (name, m) in enumerate(work):

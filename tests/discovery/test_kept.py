@@ -200,6 +200,23 @@ def test_a_second_start_gives_the_same_and_imports_what_it_needs(process, tmp_pa
     assert "inferbench_diffusion" not in second.stderr.split()
 
 
+FILE = "chip,op,weight_precision,latency_ms,batch,tokens,heads\nB200,recurrence,bf16,1.0,4,1024,32\n"
+
+
+@pytest.mark.needs_plugins("chips/b200", "workloads/layered", "importers/csv")
+def test_a_second_start_knows_the_kinds_of_operators_that_plugins_define(process, tmp_path):
+    """Kinds come with a plugin's code, which a later start doesn't import unless it is asked."""
+    (tmp_path / "rows.csv").write_text(FILE)
+    cache = str(tmp_path / "cache")
+    for command in (
+        ("op", "b200", "recurrence", "--heads", "32", "--batch", "4", "--tokens", "1024"),
+        ("validate", str(tmp_path / "rows.csv"), "--stack", "trtllm-1.3-b200-linear"),
+    ):
+        first, second = (process(*command, INFERBENCH_CACHE=cache) for _ in range(2))
+        assert (first.returncode, second.returncode) == (0, 0), second.stderr
+        assert second.stdout == first.stdout
+
+
 @pytest.mark.needs_plugins("chips/b200")
 def test_a_registry_that_keeps_nothing_gives_the_same_records(monkeypatch, tmp_path):
     monkeypatch.setenv("INFERBENCH_CACHE", str(tmp_path))
