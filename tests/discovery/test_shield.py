@@ -136,7 +136,7 @@ RETURNED = [
     ("compute", "'fast'", "it is str 'fast'"),
     ("compute", "1j * run.seconds", "it is complex128"),
     ("compute", "[1, 2, 3]", NO_NUMBER),
-    ("compute", "np.zeros((5, 5, 5))", "could not be broadcast together"),
+    ("compute", "np.zeros((5, 5, 5))", "does not broadcast to the grid"),
     ("applies", "np.array([1, 2])", "truth value of an array"),
     ("architecture", "None", NO_NUMBER),
     ("architecture", "-1e12", "at least 0 was expected"),

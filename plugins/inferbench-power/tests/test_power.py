@@ -325,6 +325,7 @@ def test_older_processes_take_more():
     assert len(set(nodes)) == 4
 
 
+@pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b")
 @pytest.mark.parametrize("system", ["h100-sxm", "4xh100-sxm:tp4", "4xh100-sxm:dp4"])
 def test_a_step_sorts_one_row_of_logits_per_sequence_whatever_the_layout(system):
     """Eight sequences of Llama-3-8B with its vocabulary of 128,256; energy grows, time doesn't."""
