@@ -57,7 +57,7 @@ def beside(base: Stack | None, kernel: Kernel) -> dict[str, PerKernel]:
         path: {**{k: v for k, v in table.items() if not _is(k, kind)}, kernel.key: absent(kernel.model, path)}
         for path, table in tables_of(base).items()
     }
-    for free in kernel.model.frees(kernel.variant, kernel.narrow):
+    for free in kernel.terms:
         if free.of and free.table in found:
             kept = {key: value for key, value in found[free.table].items() if not _is(key, free.of)}
             found[free.table] = {**kept, free.of: free.absent}
@@ -81,7 +81,7 @@ def entries(fits: Sequence[Fitted], base: Stack | None) -> Tables:
     for fitted in fits:
         values = dict(zip((free.path for free in fitted.frees), fitted.values, strict=True))
         kernel = fitted.kernel
-        for free in kernel.model.frees(kernel.variant, kernel.narrow):
+        for free in kernel.terms:
             key = free.of + kernel.suffix if free.of else kernel.key
             parts = (table for table in theirs if free.of and table.startswith(f"{free.table}."))
             for table in (free.table, *parts):

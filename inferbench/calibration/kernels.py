@@ -16,6 +16,7 @@ from inferbench.evidence.operators import lacking, operators_of, regime, unknown
 from inferbench.num import Array, Mask, Numeric
 from inferbench.records.chip import Chip
 from inferbench.records.cost import Cost
+from inferbench.records.free import Free
 from inferbench.records.kinds import op_kinds
 from inferbench.records.lookup import PerKernel
 from inferbench.records.measurement import EXPERTS, Measurement
@@ -127,6 +128,12 @@ class Kernel:
         if self.recost is None or not values:
             return self
         return attrs.evolve(self, costs=self.recost(values), tiled=False, recost=None)
+
+    @property
+    def terms(self) -> tuple[Free, ...]:
+        """What of its form stands in the tables of a stack: all but the figures of its tuning."""
+        frees = self.model.frees(self.variant, self.narrow, self.tiled)
+        return tuple(free for free in frees if not free.table.startswith("tuning."))
 
     @property
     def suffix(self) -> str:
@@ -296,6 +303,7 @@ def _kernel(
 
     bare, tuned = costs({}), costs(tuning)
     tiled = sort.variant == "gemm" and _differ(bare, tuned)
+    grouped = sort.variant == "gemm.experts" and any(one.waves is not None for one in tuned)
     formats = cost(ops[0], chip, registry)[1]
     key = f"{sort.variant}.{sort.suffix}" if sort.suffix else sort.variant
     measured = np.array([row.latency_s for row in rows])
@@ -316,7 +324,7 @@ def _kernel(
         fields,
         rows[0].software,
         tuple(rows),
-        tiled,
+        tiled or grouped,
         (lambda values: costs({**tuning, **values})) if tiled else None,
     )
     return _screen(kernel)

@@ -70,7 +70,7 @@ class GroupedKernel(PagedKernel):
             >>> [free.table for free in GroupedKernel().frees("gemm.experts")][-3:]
             ['elsewhere', 'tile_time', 'loop_tokens']
         """
-        common = super().frees(variant, narrow, tiled)
+        common = super().frees(variant, narrow, tiled and variant != "gemm.experts")
         if variant == "attention.context":
             return (*common, THROTTLE)
         if variant.startswith("elementwise") and variant.endswith(".context"):

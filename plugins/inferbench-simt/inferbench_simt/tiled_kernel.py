@@ -176,7 +176,8 @@ class TiledKernel(ib.Roofline):
         own = (*first, *FORMS.get(name, ()), *weighted)
         if not name.startswith("gemm"):
             return own
-        return (*own, *((QUANTIZE,) if narrow else ()), *((PROLOGUE, TAIL, SHRINK) if tiled else ()))
+        waves = (TILE,) if variant == "gemm.experts" else (PROLOGUE, TAIL, SHRINK)
+        return (*own, *((QUANTIZE,) if narrow else ()), *(waves if tiled else ()))
 
     def _parts(
         self, cost: ib.Cost, loop: ib.Numeric, figures: TiledFigures, at: ib.Lookup
