@@ -19,6 +19,7 @@ __all__ = [
     "ceil_div",
     "curve",
     "fix",
+    "grown",
     "maximum",
     "minimum",
     "numbered",
@@ -120,3 +121,17 @@ def numbered(keys: Column) -> tuple[Indices, Indices]:
     table = np.empty(span, dtype=np.intp)
     table[present] = np.arange(len(present))
     return firsts[present], table[offsets]
+
+
+def grown(log: Numeric) -> Array:
+    """Return `exp(log)`; where that is more than a float holds it is infinite, and nobody is warned.
+
+    Args:
+        log: Of a factor; an error that no data narrow may be thousands.
+
+    Example:
+        >>> grown(np.array([0.0, 5000.0]))
+        array([ 1., inf])
+    """
+    with np.errstate(over="ignore"):
+        return np.exp(np.asarray(log, dtype=np.float64))

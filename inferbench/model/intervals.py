@@ -25,7 +25,7 @@ import numpy as np
 
 from inferbench.model.case import Case
 from inferbench.model.fitted_on import fitted_on
-from inferbench.num import Array, Mask, Numeric
+from inferbench.num import Array, Mask, Numeric, grown
 from inferbench.records.energy import Energy
 from inferbench.records.grid import Point
 from inferbench.records.run import Metric, Run
@@ -292,7 +292,7 @@ def _at_wall(run: Run, of: str) -> tuple[Array, Array]:
     fixed: tuple[Numeric, Numeric] = (1.0, 1.0) if of == "wall_power" else bounds(run, "time")
     low, high = (np.log((1.0 - share) * a + share * b) for a, b in zip(fixed, inner, strict=True))
     wide = INTERVAL * run.system.wall_log_error
-    return np.exp(-np.hypot(low, wide)), np.exp(np.hypot(high, wide))
+    return np.exp(-np.hypot(low, wide)), grown(np.hypot(high, wide))
 
 
 def factors(metric: Metric, run: Run) -> tuple[Array, Array]:
@@ -317,12 +317,13 @@ def factors(metric: Metric, run: Run) -> tuple[Array, Array]:
         return run.values(np.nan), run.values(np.nan)
     inverse = metric.interval in INVERSE
     low, high = bounds(run, INVERSE.get(metric.interval, metric.interval))
-    if inverse:
-        low, high = 1.0 / high, 1.0 / low
-    if metric.spec_range is None:
-        return low, high
-    cheap, dear = (np.log(run.values(one)) for one in metric.spec_range(run))
-    return np.exp(-np.hypot(np.log(low), cheap)), np.exp(np.hypot(np.log(high), dear))
+    with np.errstate(divide="ignore"):  # an end that is infinite stands beside one at zero
+        if inverse:
+            low, high = 1.0 / high, 1.0 / low
+        if metric.spec_range is None:
+            return low, high
+        cheap, dear = (np.log(run.values(one)) for one in metric.spec_range(run))
+        return np.exp(-np.hypot(np.log(low), cheap)), grown(np.hypot(np.log(high), dear))
 
 
 def error_of(low: Numeric, high: Numeric) -> Array:
@@ -345,7 +346,7 @@ def longest(room: Numeric, log_error: Numeric) -> Numeric:
     """Largest factor on an energy: the power limit, so many times the watts, for as long as the time's
     interval reaches.
     """
-    return room * np.exp(INTERVAL * np.asarray(log_error, dtype=np.float64))
+    return room * grown(INTERVAL * np.asarray(log_error, dtype=np.float64))
 
 
 def slower(shared: Numeric) -> Numeric:
@@ -386,6 +387,6 @@ def ends(log_error: Numeric, most: Numeric = np.nan) -> tuple[Array, Array]:
         >>> round(float(low), 3), float(high)
         (0.848, 1.05)
     """
-    wide = np.exp(INTERVAL * np.asarray(log_error, dtype=np.float64))
+    wide = grown(INTERVAL * np.asarray(log_error, dtype=np.float64))
     possible = np.where(np.isnan(most), np.inf, np.maximum(most, 1.0))
     return 1.0 / wide, np.minimum(wide, possible)

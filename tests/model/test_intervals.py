@@ -106,6 +106,17 @@ def test_the_header_has_no_end_where_errors_do_not_grow_beyond_it(widening, said
     assert domain_text([run]) == f"inside calibrated domain ({said})"
 
 
+@pytest.mark.needs_plugins("stacks/vllm-h100", "metrics/tpot_s", "scenarios/reference")
+def test_an_error_that_no_float_holds_has_ends_at_zero_and_infinity():
+    stack = ib.installed().stack("vllm-h100")
+    stack = attrs.evolve(stack, fit=attrs.evolve(stack.fit, step=1e4))
+    known = ib.installed().with_records("stacks", [stack])
+    run = ib.run("h100-sxm", "llama3-8b/decode", precision="bf16", stack="vllm-h100", registry=known)
+    for name in ("tokens_per_s_per_user", "usd_per_mtok_published_ownership"):
+        low, high = (float(np.ravel(end)[0]) for end in run.interval(name))
+        assert 0.0 <= low <= float(np.ravel(run[name])[0]) <= high
+
+
 def test_kernels_alone_reach_what_serving_stacks_on_them_say():
     run = step()
     high = float(np.ravel(run.seconds)[0]) * math.exp(1.645 * float(np.ravel(run.log_error)[0]))
