@@ -21,22 +21,11 @@ from inferbench.serving.schedulers import rules_of
 from inferbench.serving.simulate import Plan, layout_for
 from inferbench.serving.steady_state import Traffic
 
-__all__ = ["NOTHING", "SETTINGS", "load_of", "plan_for", "rules_told", "serves"]
+__all__ = ["NOTHING", "load_of", "plan_for", "rules_told", "serves"]
 
 # Requests of a loop that are replayed where a source doesn't say how many there were: ten times the users, as
 # benchmarks send, but no more than a replay takes seconds for.
 ROUNDS, FEWEST, MOST = 10, 40, 2560
-# Settings of a server that a measurement may say: tokens of prompts in one step, decode steps that
-# prompts wait for more of them and the share of a step's tokens at which they wait no longer, decode steps
-# between two looks for new requests, and the batch and positions it was compiled for.
-SETTINGS = (
-    "step_tokens",
-    "wait_steps",
-    "wait_share",
-    "poll_steps",
-    "computed_batch",
-    "computed_positions",
-)
 NOTHING: Mapping[str, object] = MappingProxyType({})
 
 

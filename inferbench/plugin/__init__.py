@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from inferbench.records.lookup import Curve as Curve
     from inferbench.records.lookup import Lookup as Lookup
     from inferbench.records.lookup import PerKernel as PerKernel
+    from inferbench.records.measurement import SETTINGS as SETTINGS
     from inferbench.records.measurement import Importer as Importer
     from inferbench.records.network import Published as Published
     from inferbench.records.node import Node as Node

@@ -14,6 +14,7 @@ __all__ = [
     "DECODE",
     "EXPERTS",
     "GENERATE",
+    "SETTINGS",
     "LANGUAGE",
     "PREFILL",
     "Boundary",
@@ -27,6 +28,11 @@ PREFILL, DECODE, GENERATE = "prefill", "decode", "generate"
 LANGUAGE = (DECODE, PREFILL, GENERATE)
 EXPERTS = "moe"
 """Kind of a measured row of a whole layer of experts: routing and products of several operators."""
+SETTINGS = ("step_tokens", "wait_steps", "wait_share", "poll_steps", "computed_batch", "computed_positions")
+"""Keys of `Measurement.extra` for what a server was told: tokens of prompts in one step, decode steps that
+prompts wait for more of them and the share of a step's tokens at which they wait no longer, decode steps
+between two looks for new requests, and the batch and positions it was compiled for.
+"""
 
 
 class Condition(StrEnum):

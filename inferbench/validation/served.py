@@ -10,8 +10,9 @@ import attrs
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.evidence.matching import Situation
-from inferbench.evidence.served import NOTHING, SETTINGS, load_of, plan_for, serves
+from inferbench.evidence.served import NOTHING, load_of, plan_for, serves
 from inferbench.records.choice import CALIBRATED, GRADES
+from inferbench.records.measurement import SETTINGS
 from inferbench.serving.simulate import Simulated, simulate
 from inferbench.specs.figures import Target
 

@@ -39,17 +39,8 @@ NEAR = 0.05
 SERVING = "serving"
 IN_FLIGHT = ("concurrency", "at once")
 
-# What a run was, and what its server was told: `inferbench.evidence.served` reads them.
-SETTINGS = (
-    "requests",
-    "ttft_output_len",
-    "step_tokens",
-    "wait_steps",
-    "wait_share",
-    "poll_steps",
-    "computed_batch",
-    "computed_positions",
-)
+# What a run was, and what its server was told.
+SAID = ("requests", "ttft_output_len", *ib.plugin.SETTINGS)
 
 # How far two columns of one time may be apart: what rounding leaves.
 ROUNDED = 0.01
@@ -84,7 +75,7 @@ def settings(row: Row) -> dict[str, float]:
     Raises:
         InferBenchError: One that is no number above 0.
     """
-    return {name: row.positive(name) for name in SETTINGS if row.values.get(name)}
+    return {name: row.positive(name) for name in SAID if row.values.get(name)}
 
 
 def op_fields(row: Row, chips: int) -> dict[str, Any]:
