@@ -101,13 +101,15 @@ def read(path: str | Path) -> bytes:
 
     Raises:
         OSError: It can't be read.
-        InferBenchError: It is a named pipe, or a stream without an end.
+        InferBenchError: It is a named pipe, a stream without an end, or no path at all.
 
     Example:
         >>> read("/dev/null")
         b''
     """
     target = Path(path)
+    if "\0" in str(path):
+        raise InferBenchError.at(str(path), "is no path: it holds a NUL", "name a file that is there")
     mode = target.stat().st_mode
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # a folder fails by its own name
         return target.read_bytes()

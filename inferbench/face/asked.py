@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import attrs
 
+from inferbench.discovery.paired import workload_of
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.records.interfaces import Phase
@@ -132,7 +133,7 @@ def one_phase(workload: str, known: Registry) -> tuple[Network, Phase]:
     """
     name, phase = split_workload(workload, known)
     network = find("workload", name, known.network)
-    phases = {one.name: one for one in known.workload(network.type).phases}
+    phases = {one.name: one for one in workload_of(network, known).phases}
     if phase not in phases:
         found = f"'{phase}' is no phase of {network.type}"
         raise InferBenchError.of_argument("workload", found, f"phases are {', '.join(phases)}", workload)
@@ -146,7 +147,7 @@ def served(workload: str, known: Registry) -> Network:
         found = "serving has all phases at once"
         raise InferBenchError.of_argument("workload", found, "", workload, workload=name)
     network = find("workload", workload, known.network)
-    serves = known.workload(network.type)
+    serves = workload_of(network, known)
     if serves.of_role("prompt") is None or serves.of_role("token") is None:
         phases = ", ".join(one.name for one in serves.phases)
         found = f"{network.title} has no prompts and tokens to serve: its phases are {phases}"
@@ -157,7 +158,7 @@ def served(workload: str, known: Registry) -> Network:
 
 def serves(network: Network, known: Registry) -> bool:
     """Whether a network has prompts and tokens to serve."""
-    workload = known.workload(network.type)
+    workload = workload_of(network, known)
     return workload.of_role("prompt") is not None and workload.of_role("token") is not None
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
+from inferbench.discovery.paired import architecture_of, workload_of
 from inferbench.errors import InferBenchError, blamed_on
 from inferbench.records.chip import Chip
 from inferbench.records.choice import Choice
@@ -157,12 +158,12 @@ def prepare(
     """
     from inferbench.specs.options import structured, structured_tuning
 
-    workload = registry.workload(network.type)
+    workload = workload_of(network, registry)
     phases = {one.name: one for one in workload.phases}
     if phase not in phases:
         found, remedy = f"'{phase}' is no phase of {workload.name}", f"phases are {', '.join(phases)}"
         raise InferBenchError.at(f"{network.name}/{phase}", found, remedy)
-    architecture = registry.architecture(system.chip.architecture_type)
+    architecture = architecture_of(system.chip, registry)
     choice = stack if isinstance(stack, Choice) else Choice.of(stack, system.chip.name)
     stack = choice.stack
     if stack.architectures and architecture.name not in stack.architectures:

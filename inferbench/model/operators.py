@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from inferbench.discovery.paired import architecture_of
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, blamed_on
 from inferbench.model.causes import LAUNCH, idle_seconds
@@ -116,7 +117,7 @@ def cost_rows(
     point = Precision.of([precision], (-1, 1))
     with blamed_on(f"operator kind {kind}"):
         op = named.op({name: values[None, :] for name, values in full.items()}, point, words)
-    architecture = registry.architecture(chip.architecture_type)
+    architecture = architecture_of(chip, registry)
     site = _site(chip, stack, registry, op)
     formats = tuple(site.computes_in(p.compute) for p in point.points)
     cost = cost_at(op, site, architecture, registry.fabric)
@@ -176,7 +177,7 @@ def _flat(cost: Cost, rows: int) -> Cost:
 
 
 def _site(chip: Chip, stack: Stack, registry: Registry, op: Op) -> Site:
-    architecture = registry.architecture(chip.architecture_type)
+    architecture = architecture_of(chip, registry)
     if stack.architectures and architecture.name not in stack.architectures:
         raise InferBenchError.of_argument(
             "stack",

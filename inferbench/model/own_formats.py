@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from inferbench.discovery.paired import architecture_of
 from inferbench.discovery.registry import Registry
 from inferbench.records.chip import Chip
 
@@ -32,7 +33,7 @@ def own_formats(names: Sequence[str], chip: Chip, registry: Registry) -> tuple[l
         >>> own_formats(["8bit", "bf16"], known.chip("tpu-v5p"), known)[0]
         ['int8', 'bf16']
     """
-    architecture = registry.architecture(chip.architecture_type)
+    architecture = architecture_of(chip, registry)
     found, notes = [], {}
     for name in (one if one in OWN else registry.alias("precisions", one) for one in names):
         formats = OWN.get(name, ())
