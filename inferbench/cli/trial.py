@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import attrs
 
@@ -35,6 +35,9 @@ TABLES = {
     "network": "networks",
     "points": "suites",
     "depreciation": "scenarios",
+    "series": "measurements",
+    "claims": "claims",
+    "chips_per_node": "systems",
 }
 
 
@@ -109,11 +112,15 @@ def _spec(registry: Registry, path: Path) -> Verdict:
     try:
         keys = toml.read_toml(spec_file(owner), owner)[0]
         kind = next((kind for table, kind in TABLES.items() if table in keys), "stacks")
-        get = {"chips": registry.chip, "networks": registry.network, "stacks": registry.stack}.get(kind)
-        if get is None:
-            said = f"a spec of {kind} is judged in its package"
+        if kind == "claims":  # their plugin reads them
+            said = "a file of claims is judged in its package"
             raise InferBenchError.at(owner, said, "name the folder of the package")
-        record = get(owner)
+        found_by: dict[str, Callable[[str], Any]] = {
+            "chips": registry.chip,
+            "networks": registry.network,
+            "stacks": registry.stack,
+        }
+        record = found_by[kind](owner) if kind in found_by else registry.get(kind, owner)
     except InferBenchError as error:
         findings = [
             Finding("a-spec-is-valid", "fails", owner, "spec", fault.place, fault.found, fault.remedy)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from inferbench.discovery.border import fixed
 from inferbench.discovery.entries import Entry
@@ -16,9 +16,20 @@ from inferbench.specs import assemble
 from inferbench.specs.assemble_chip import chip_from
 from inferbench.specs.assemble_stack import stack_from
 
+if TYPE_CHECKING:
+    from inferbench.specs.measurement_sets import MeasurementSet
+
 __all__ = ["FILES", "Known", "parsed", "recalled"]
 
+
+def _set_from(text: bytes, name: str, where: str) -> MeasurementSet:
+    from inferbench.specs.measurement_sets import set_from
+
+    return set_from(text, name, where)
+
+
 FILES: dict[str, Callable[[bytes, str, str], Any]] = {
+    "measurements": _set_from,
     "scenarios": assemble.scenario_from,
     "suites": assemble.suite_from,
     "systems": assemble.node_from,
@@ -67,10 +78,6 @@ def parsed(kind: str, entry: Entry, registry: Known) -> Any:
         return assemble.network_from(text, entry.name, where, registry.workload)
     if kind == "stacks":
         return stack_from(text, entry.name, where, registry.stack, registry.time_model)
-    if kind == "measurements":
-        from inferbench.specs.measurement_sets import set_from
-
-        return set_from(text, entry.name, where)
     return FILES[kind](text, entry.name, where) if kind in FILES else entry.file
 
 

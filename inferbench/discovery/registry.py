@@ -207,7 +207,7 @@ class Registry(Plugins):
 
     @typed
     def get(self, kind: str, name: str) -> Any:
-        """Return a record by name or alias; a scenario, a suite or a system from the path of a TOML file too.
+        """Return a record by name or alias; one that names no other record also from the path of a TOML file.
 
         Raises:
             InferBenchError: Unknown name (with the closest spelling and what is installed), or a faulty file.

@@ -1,12 +1,13 @@
 """Files of measured results to `Measurement`s: the first importer that does not decline reads the file.
 
-What every importer's rows must obey is checked here once, by `inferbench.specs.plausible`.
+A measurement set, which packages ship, needs no importer: it is TOML of our own. What the rows of all must
+obey is checked here once, by `inferbench.specs.plausible`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def read_measurements(
     """Read a file with the first importer that does not decline.
 
     Args:
-        path: File to read.
+        path: File to read; TOML is a measurement set, unless an importer is named.
         registry: Where the importers are; doubtful units are added to its `warnings`.
         importer: Name of the importer to use; empty: ask each.
         given: Fields of `Measurement` that the file leaves empty (`chip`, `network`, `software`, `layout`,
@@ -59,11 +60,15 @@ def read_measurements(
     file = Path(path)
     head = _head(file)
     registry.wake()  # rows may be of kinds of operators that any plugin defines
-    chosen = registry.get("importers", importer) if importer else _choose(file, head, registry)
-    rows = tuple(_with(row, given or {}) for row in _read(chosen, file))
+    if not importer and file.suffix == ".toml":
+        reader, read = "measurement set", registry.get("measurements", str(file)).rows
+    else:
+        chosen = registry.get("importers", importer) if importer else _choose(file, head, registry)
+        reader, read = chosen.name, _read(chosen, file)
+    rows = tuple(_with(row, given or {}) for row in read)
     if not rows:
         raise InferBenchError.at(
-            str(file), f"'{chosen.name}' found no measurement in it", "give a file with at least one result"
+            str(file), f"'{reader}' found no measurement in it", "give a file with at least one result"
         )
     judged = [_judged(row) for row in rows]
     if all(faults for _, faults in judged):
@@ -126,7 +131,7 @@ def _choose(file: Path, head: str, registry: Registry) -> Importer:
     raise InferBenchError([fault])
 
 
-def _read(importer: Importer, file: Path) -> Iterable[Measurement]:
+def _read(importer: Importer, file: Path) -> Sequence[Measurement]:
     try:
         return list(importer.read(file))
     except BaseException as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -11,6 +12,7 @@ import attrs
 from inferbench.errors import Fault, InferBenchError, suggest
 from inferbench.records.facts import Source
 from inferbench.records.measurement import Boundary, Condition, Measurement
+from inferbench.records.typed import fits
 from inferbench.specs.plausible import faults as faults_of
 from inferbench.specs.structure import structure
 from inferbench.specs.toml import read_toml, walk
@@ -108,26 +110,16 @@ def set_from(text: bytes, name: str, where: str) -> MeasurementSet:
     Example:
         A row `[8, 0.5]` under `columns = ["batch", "latency (ms)"]` is 0.0005 s at batch 8.
     """
-    raw, _ = read_toml(text, where)
-    walked = walk({**raw, "series": []}, SetFile, where)
+    raw, rows_of = _without_rows(read_toml(text, where)[0])
+    walked = walk(raw, SetFile, where)
     if walked.faults:
         raise InferBenchError(walked.faults)
-    head: SetFile = structure({**walked.values, "series": []}, SetFile, where)
+    head: SetFile = structure(walked.values, SetFile, where)
     sources = {key: source for key, source in walked.sources.items() if source is not None}
     faults: list[Fault] = []
     rows: list[Measurement] = []
-    for i, table in enumerate(raw.get("series", [])):
-        at = f"{where}: series[{i}]"
-        known = [field.name for field in attrs.fields(Series)]
-        wrong = [
-            Fault(f"{at}.{key}", "unknown key", suggest(key, known)) for key in table if key not in known
-        ]
-        needed = [field.name for field in attrs.fields(Series) if field.default is attrs.NOTHING]
-        wrong += [Fault(f"{at}.{key}", "missing key") for key in needed if key not in table]
-        if wrong:
-            faults += wrong
-            continue
-        rows += _rows(structure(table, Series, at), sources, at, faults)
+    for i, series in enumerate(head.series):
+        rows += _rows(series, rows_of[i], sources, f"{where}: series.{i}", faults)
     if faults:
         raise InferBenchError(faults)
     return MeasurementSet(
@@ -135,8 +127,16 @@ def set_from(text: bytes, name: str, where: str) -> MeasurementSet:
     )
 
 
+def _without_rows(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Any]]:
+    """A file whose series have no rows, and the rows: `nan` is a figure there, and nowhere else in a spec."""
+    series = raw.get("series", [])
+    if not isinstance(series, list) or not all(isinstance(one, dict) and "rows" in one for one in series):
+        return raw, []  # walking it says what is wrong
+    return {**raw, "series": [{**one, "rows": []} for one in series]}, [one["rows"] for one in series]
+
+
 def _rows(
-    series: Series, sources: Mapping[str, Source], at: str, faults: list[Fault]
+    series: Series, rows: Any, sources: Mapping[str, Source], at: str, faults: list[Fault]
 ) -> Iterator[Measurement]:
     if series.source not in sources:
         faults.append(
@@ -146,8 +146,21 @@ def _rows(
     columns = [_column(head, at, faults) for head in series.columns]
     if faults:
         return
-    for i, row in enumerate(series.rows):
-        place = f"{at}.rows[{i}]"
+    if not isinstance(rows, list):
+        faults.append(
+            Fault(f"{at}.rows", f"{rows!r:.60} stands where a list was expected", "write [[1, 2.5]]")
+        )
+        return
+    for i, row in enumerate(rows):
+        place = f"{at}.rows.{i}"
+        if not fits(row, Sequence[float]):
+            faults.append(
+                Fault(place, f"{row!r:.60} is no list of numbers", "write one number for each column")
+            )
+            continue
+        if any(abs(one) > sys.float_info.max for one in row if isinstance(one, int)):
+            faults.append(Fault(place, "a number is too large", f"write at most {sys.float_info.max:.2g}"))
+            continue
         if len(row) != len(columns):
             faults.append(Fault(place, f"{len(row)} numbers, {len(columns)} columns"))
             continue
@@ -171,7 +184,7 @@ def _measurement(
     series: Series,
     source: Source,
     columns: list[tuple[str, float, bool]],
-    row: tuple[float, ...],
+    row: Sequence[float],
     i: int,
     place: str,
     faults: list[Fault],

@@ -159,3 +159,52 @@ def test_an_importer_that_ends_the_program_is_named(having, file, where):
     bad = ib.Importer("bad", "Bad", leave if where == "sniff" else lambda path, text: "", leave)
     with pytest.raises(ib.InferBenchError, match=r"bad.*SystemExit: 3|SystemExit: 3.*bad"):
         read_measurements(file, having(bad))
+
+
+SERIES = """
+title = "Two figures"
+[sources.paper]
+title = "A paper"
+basis = "measured"
+[[series]]
+source = "paper"
+where = "table 1"
+chip = "H100"
+software = "vLLM"
+network = "llama3-8b"
+phase = "decode"
+columns = ["batch", "tpot (ms)"]
+rows = [[1, 7.5], [16, nan]]
+"""
+
+
+class TestMeasurementSets:
+    """TOML of our own is read without an importer."""
+
+    def test_its_rows_are_measurements(self, bare, tmp_path):
+        path = tmp_path / "mine.toml"
+        path.write_text(SERIES.replace("nan", "9"))
+        first, second = read_measurements(path, bare, given={"precision": "fp8"})
+        assert (first.tpot_s, second.tpot_s) == pytest.approx((0.0075, 0.009))
+        assert first.source == "A paper, table 1, row 1"
+        assert (first.axes["batch"], second.axes["batch"], second.precision) == (1.0, 16.0, "fp8")
+
+    def test_a_named_importer_reads_it_instead(self, having, tmp_path):
+        path = tmp_path / "mine.toml"
+        path.write_text(SERIES)
+        assert read_measurements(path, having(importer("a", "x", row(chip="A"))), importer="a")[0].chip == "A"
+
+    @pytest.mark.parametrize(
+        ("old", "new", "where"),
+        [
+            ("[[1, 7.5], [16, nan]]", "3", "series.0.rows: 3 stands where a list was expected"),
+            ("[1, 7.5]", f"[1, {'9' * 400}]", "series.0.rows.0: a number is too large"),
+            ("[1, 7.5]", "[[1], 7.5]", "series.0.rows.0: [[1], 7.5] is no list of numbers"),
+            ("[[series]]", "[series]", "series: "),
+            (SERIES, 'title = "x"\nseries = 3', "series: 3 stands where a list was expected"),
+        ],
+    )
+    def test_a_fault_names_file_and_key(self, bare, tmp_path, old, new, where):
+        path = tmp_path / "mine.toml"
+        path.write_text(SERIES.replace(old, new))
+        assert said(path, bare).startswith(f"{path}: {where}")

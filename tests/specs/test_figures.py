@@ -168,7 +168,7 @@ def test_axes_of_a_shipped_set_are_checked_as_those_of_a_file():
         'title = "T"\n[sources.p]\ntitle = "P"\nbasis = "measured"\n[[series]]\nsource = "p"\nwhere ='
         ' "t"\nchip = "H100"\nphase = "decode"\ncolumns = ["batch", "tpot (ms)"]\nrows = [[0, 7]]\n'
     )
-    with pytest.raises(Exception, match=r"series\[0\].rows\[0\]: batch is 0"):
+    with pytest.raises(Exception, match=r"series.0.rows.0: batch is 0"):
         set_from(text.encode(), "t", "t.toml")
 
 

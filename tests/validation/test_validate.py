@@ -78,6 +78,12 @@ def test_a_set_is_read_into_si_units_with_its_citation():
         ('source = "paper"', 'source = "papr"', "is not in [sources]"),
         ('chip = "H100"', 'chop = "H100"', "unknown key"),
         ("[1, 4000, 370]", "[1, nan, nan]", "measures nothing"),
+        ("[1, 4000, 370]", '["1", 4000, 370]', "series.0.rows.0"),
+        ("[1, 4000, 370]", "[true, 4000, 370]", "series.0.rows.0"),
+        ("[1, 4000, 370]", "8", "series.0.rows.0"),
+        ("[[series]]", "[[series]]\nqueueing = 'no'", "series.0.queueing"),
+        ("[[series]]", "[[series]]\nchips = 'eight'", "series.0.chips"),
+        ("[[series]]", "[series]", "series: "),
     ],
 )
 def test_faults_of_a_set_say_where_and_what(old, new, said):
