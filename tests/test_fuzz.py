@@ -13,6 +13,7 @@ SEED, EACH = 7, 120
 
 @pytest.mark.needs_plugins("chips/b200", "networks/llama3-8b", "importers/vllm")
 @pytest.mark.slow
+@pytest.mark.usefixtures("fresh")
 def test_every_door_opens_to_a_good_input(tmp_path):
     """A door that refuses what is good would prove nothing of what is damaged."""
     for name, door in fuzz.doors(tmp_path).items():
@@ -24,6 +25,7 @@ def test_every_door_opens_to_a_good_input(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("fresh")
 @pytest.mark.needs_plugins("chips/b200", "networks/llama3-8b", "importers/vllm")
 def test_no_damaged_input_ends_in_a_bug():
     bugs = [one for one in fuzz.fuzz(SEED, 300.0, inputs=EACH) if not isinstance(one, str)]

@@ -11,6 +11,7 @@ from pathlib import Path
 import attrs
 
 from inferbench.cli.app import run
+from inferbench.discovery.registry import installed
 
 ROOT = Path(__file__).resolve().parent.parent
 SPECS = ROOT / "specs" / "inferbench_specs"
@@ -81,7 +82,6 @@ def spec_doors() -> dict[str, Door]:
         "config": Door(".json", [_CONFIG], network),
         "suite": Door(".toml", specs("suites", 1), lambda f: ("compare", "h100-sxm", "--suite", f)),
         "set": Door(".toml", specs("measurements", 1), lambda f: ("validate", f)),
-        "claims": Door(".toml", [_CLAIMS], lambda f: ("-p", _as_claims(f), "claims", "S1", "S2")),
     }
 
 
@@ -99,6 +99,7 @@ def file_doors(folder: Path) -> dict[str, Door]:
         for m in (1, 64, 512, 4096)
         for k in (1024, 4096, 8192)
     )
+    bring_claims(folder)
     measured = read(*sorted(path for path in FIXTURES.iterdir() if path.is_file()))
     sql = b"select chip, max(tokens_per_s_per_chip) from space where batch > 1 group by 1 limit 5"
 
@@ -118,9 +119,18 @@ def file_doors(folder: Path) -> dict[str, Door]:
         "verify": Door(".json", read(record), lambda f: ("verify", f)),
         "op": Door(".csv", [gemm], lambda f: ("op", "h100-sxm", "gemm", "--csv", f)),
         "calibrate": Door(".csv", [kernels], calibrate),
+        "claims": Door(".toml", [_CLAIMS], lambda f: ("claims", "S1", "S2")),
         "manifest": Door("", read(space / "manifest.json"), manifest),
         "sql": Door(".sql", [sql], query),
     }
+
+
+def bring_claims(folder: Path) -> None:
+    """Let a plugin bring the folder's TOML as a set of claims: it is read again whenever claims are asked."""
+    (folder / "input.toml").write_bytes(_CLAIMS)
+    plugin = folder / "claiming.py"
+    plugin.write_text(_CLAIMING.format(str(folder)))
+    installed().load_file(str(plugin))
 
 
 _MEASURED = b"""source,chip,n_chips,framework,model,weight_precision,phase,batch,input_len,output_len,tpot_ms
@@ -156,7 +166,7 @@ import inferbench as ib
 
 @ib.hookimpl
 def inferbench_claims():
-    yield Path({!r}).parent
+    yield Path({!r})
 """
 # No word that a cut could turn into `-o`: nothing is written.
 _COMMANDS = (
@@ -196,13 +206,6 @@ def _typed(line: bytes) -> list[str]:
     words = line.decode(errors="replace").replace("\0", "").split()
     verbs = [good.split()[0].decode() for good in _COMMANDS]
     return words if words and words[0] in verbs else [verbs[0], *words]
-
-
-def _as_claims(file: str) -> str:
-    """A plugin that brings this file of claims."""
-    plugin = Path(file).with_name("claiming.py")
-    plugin.write_text(_CLAIMING.format(file))
-    return str(plugin)
 
 
 def _as_sweep(manifest: str, whole: Path) -> str:
