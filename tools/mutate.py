@@ -3,17 +3,21 @@
     python tools/mutate.py --sample 120 [--only plugins] [--seed 1]      with all tests of the area
     uv run --with coverage python tools/mutate.py --learn build/reach    learn which tests run which line
     uv run --with coverage python tools/mutate.py --reach build/reach    with the tests of the line first
+    … --reach build/reach --seconds 12                                   with the quickest of them only
 
 Each mutant swaps one comparison, sum, product, extremum or logical word, or moves one number. Its tests run
 until the first fails; a mutant that none notices is written out. With `--reach`, tests that run its line come
-first, the quickest before, then those that run its module: a mutant costs seconds. Learning takes as long as
-the tests that are not slow, twice. Files are changed in place and restored: run it in a checkout of its own.
+first, the quickest before, then those that run its module: a mutant costs seconds. With `--seconds`, only the
+quickest of the line are asked, that take so long together, and a third as long of the module's: what they
+don't notice counts as not noticed. Learning takes as long as the tests that are not slow, twice. Files are
+changed in place and restored: run it in a checkout of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import math
 import os
 import random
 import subprocess
@@ -175,12 +179,23 @@ def learn(file: Path) -> None:
     subprocess.run(command, cwd=ROOT, env=environment, check=False)
 
 
-def batches(reach: Reach | None, path: Path, number: int, area: tuple[str, ...]) -> list[Sequence[str]]:
-    """Tests of a place in the order in which they are asked."""
+def batches(
+    reach: Reach | None, path: Path, number: int, area: tuple[str, ...], seconds: float = math.inf
+) -> list[Sequence[str]]:
+    """Tests of a place in the order in which they are asked.
+
+    Args:
+        reach: Which tests run which line; None asks those of the area.
+        path: Of the module.
+        number: Of the place.
+        area: Folders of tests.
+        seconds: That the tests of the line may take; those of the module take a third.
+    """
     if reach is None:
         return [area]
     tree = ast.parse(path.read_text(encoding="utf-8"))
     near, others = reach.tests(path, tree, list(places(tree))[number][0])
+    near, others = reach.within(near, seconds), reach.within(others, seconds / 3.0)
     return [near[:FIRST], near[FIRST:], others]
 
 
@@ -192,6 +207,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="part of the paths")
     parser.add_argument("--learn", type=Path, help="write there which tests run which line, and stop")
     parser.add_argument("--reach", type=Path, help="what --learn wrote")
+    parser.add_argument(
+        "--seconds", type=float, default=math.inf, help="of a line's tests that are asked; needs --reach"
+    )
     asked = parser.parse_args()
     if asked.learn:
         learn(asked.learn)
@@ -206,7 +224,7 @@ def main() -> None:
     sample = random.Random(asked.seed).sample(everything, min(asked.sample, len(everything)))
     seen = 0
     for count, (path, number) in enumerate(sample, 1):
-        wanted = batches(reach, path, number, known[path])
+        wanted = batches(reach, path, number, known[path], asked.seconds)
         killed, said = tried(path, number, wanted)
         seen += killed
         print(f"{said}\n  {seen} of {count} noticed", flush=True)

@@ -12,7 +12,9 @@ import importlib
 import json
 import os
 import time
+from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,16 @@ class Reach:
         near = {test for line in wanted for test in known.get(line, ()) if test in self.seconds}
         near = near if wanted else module
         return self._sorted(near), self._sorted(module - near)
+
+    def within(self, tests: list[str], seconds: float) -> list[str]:
+        """The first of some tests that take no longer together.
+
+        Args:
+            tests: The quickest first.
+            seconds: As measured when they were learnt.
+        """
+        ends = list(accumulate(self.seconds[test] for test in tests))
+        return tests[: bisect_right(ends, seconds)]
 
     def _sorted(self, tests: set[str]) -> list[str]:
         return sorted(tests, key=lambda test: (self.seconds[test], test))
