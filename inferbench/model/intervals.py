@@ -113,7 +113,7 @@ def outside(case: Case, at: Point) -> Numeric:
     if domain.chips and case.chip.name not in domain.chips:
         total = total + (UNSEEN if _kindred(case) else case.stack.unfitted.kernel) ** 2
     if domain.counts:
-        least, most = domain.counts
+        least, most = domain.counts[0], domain.counts[-1]
         beyond = np.log2(max(case.system.count / most, least / case.system.count, 1.0))
         total = total + np.square(PER_DOUBLING * beyond)
     if domain.phases and case.phase.name not in domain.phases:
