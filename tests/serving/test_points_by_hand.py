@@ -345,6 +345,26 @@ class TestPoints:
         assert math.isnan(meets(sure, 0, tpot, math.inf))
 
 
+@pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100")
+@pytest.mark.parametrize(("layout", "depth"), [("tp1", 1), ("pp2", 2), ("tp2", 1)])
+def test_a_replicas_steps_are_what_runs_say_of_them(layout, depth):
+    """One prompt alone is the first token's; a pipeline that is full has one for each of its stages."""
+    traffic = Traffic(prompt=100.0, output=12.0)  # half of the output is written on average
+    asked = question(batches=(4.0, 16.0), traffic=traffic)
+    one = replica(asked, ib.installed().chip("h100-sxm"), Layout.parse(layout))
+
+    def seconds(phase: str, batch: float, context: float) -> float:
+        system = f"{one.layout.chips}xh100-sxm:{layout}@vllm-h100"
+        run = ib.run(system, f"llama3-8b/{phase}", batch=batch, context=context, precision="bf16")
+        return float(np.ravel(run.seconds)[0])
+
+    steps = [seconds("decode", batch, 106.0) for batch in (4.0, 16.0)]
+    assert np.ravel(one.plain.decode) == pytest.approx(steps)
+    alone, full = (seconds("prefill", batch, 100.0) for batch in (1.0, depth))
+    assert np.ravel(one.plain.prefill) == pytest.approx([alone])
+    assert np.ravel(one.plain.occupancy) == pytest.approx([full / depth])
+
+
 def test_a_table_sets_speed_and_throughput_first_and_costs_behind_times():
     assert [one.title for one in TABLE] == [
         *("tokens/s per user", "tokens/s per chip", "users", "first token", "per token"),

@@ -259,6 +259,9 @@ def test_tokens_come_later_than_they_were_made():
     # A step of a microsecond a position: after the prompt 100 of the other, 101 + 102 after the second's.
     both, _ = replay(asked([0.0, 0.0], [100, 1], [3, 1]), [table()], Rules(lag=1.0, chunk=100.0))
     assert both.first[1] == both.done[1] > both.first[0]
+    three, _ = replay(asked([0.0] * 3, [100, 50, 25], [11] * 3), [table()], Rules(lag=1.0, chunk=4096.0))
+    plain, _ = replay(asked([0.0] * 3, [100, 50, 25], [11] * 3), [table()], Rules(chunk=4096.0))
+    assert three.first[2] - plain.first[2] == pytest.approx(POSITION * (101 + 51))
     loop, _ = replay(in_a_loop(1, 2, *(Lengths("fixed", 10.0),) * 2), [even()], Rules(lag=2.0))
     assert loop.arrival == pytest.approx([0.0, loop.done[0]])
 
