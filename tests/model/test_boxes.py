@@ -135,6 +135,37 @@ def gemm(m, **more):
     return ib.Gemm(name="up", precision=BF16, m=m, n=1000.0, k=1000.0, **more)
 
 
+class TestSharesOfAStep:
+    """Products of 32 bytes at 2^40 bytes a second, so that shares of a step are exact."""
+
+    def flagged(self, toy, inside: float) -> tuple[bool, tuple[str, ...]]:
+        class Products(type(toy.workload("toy-mlp"))):
+            def graph(self, network, at, phase, options):
+                common = {"precision": at.precision, "m": at["batch"]}
+                yield ib.Gemm(name="narrow", n=2.0, k=10.0, repeat=inside, **common)
+                yield ib.Gemm(name="wide", n=10.0, k=2.0, **common)
+
+        chip = a_chip(toy, "exact", memory={"hbm": ib.MemoryLevel(6e8, 2.0**40)})
+        stack = fitted(ops={"gemm": {"n": (1.0, 5.0)}})
+        known = toy.with_records("stacks", [stack]).with_records("chips", [chip])
+        entry = known.entries("workloads")["toy-mlp"]
+        known._entries["workloads"]["toy-mlp"] = attrs.evolve(entry, record=Products())
+        run = ib.run(
+            "exact", "toy-net/decode", stack="fitted", precision="fp8", scenario="toy", registry=known
+        )
+        return bool(np.all(run.flags["extrapolated"])), words(run)[0]
+
+    def test_more_than_a_tenth_outside_is_extrapolated(self, toy):
+        assert self.flagged(toy, 9.0) == (False, ())
+        assert self.flagged(toy, 8.0) == (True, ("wide: n 10: fitted to 5, 1 doubling beyond",))
+
+    def test_what_was_not_fitted_has_no_box(self, run):
+        bound = run(attrs.evolve(fitted(axes={"batch": (4.0, 4.0)}), fit=Fit()))
+        assert "extrapolated" not in bound.flags
+        assert "extrapolated" in run(fitted(axes={"batch": (4.0, 4.0)})).flags
+        assert words(bound) == [()]
+
+
 class TestTheShareOutside:
     """2 MB of weights take 2 us; one row more moves 4 kB."""
 

@@ -76,10 +76,16 @@ def powered(toy, plugin):
 def step(toy):
     """Run a step of given operators."""
 
-    def go(ops, system="toy-chip", **more: Any):
+    def go(ops, system="toy-chip", passes=1.0, eager=0.0, **more: Any):
         class Given(type(toy.workload("toy-mlp"))):
             def graph(self, network, at, phase, options):
                 yield from ops(at)
+
+            def passes(self, network, at, phase, options):
+                return passes
+
+            def eager(self, network, at, phase, options):
+                return eager
 
         replace(toy, "workloads", "toy-mlp", Given())
         settings = {"precision": "bf16", "scenario": "toy", "registry": toy, "batch": 100, **more}
@@ -158,9 +164,24 @@ def test_a_pipeline_reads_weights_for_every_microbatch_and_hands_its_results_ove
     assert one(found.busy["network"]) == pytest.approx(2 * 1.0 * US)
 
 
-def test_launches_gaps_exchanges_and_eager_kernels_are_counted_in_every_pass(step, tmp_path):
-    """On two chips three kernels of a product, one of them measured with the one before, and three exchanges:
+@pytest.mark.parametrize(
+    ("host", "system", "more"),
+    [
+        ('gap = "7 us"', "2xtoy-chip:tp2", 5 * 7),
+        ('exchange = "7 us"', "2xtoy-chip:tp2", 3 * 7),
+        ('step = "7 us"', "2xtoy-chip:tp2", 2 * 7),
+        ('sequence = "7 us"', "2xtoy-chip:dp2", 2 * 50 * 7),
+        ('gap = "7 us"', "4xtoy-chip:tp2pp2", 2 * 5 * 7),
+        ('exchange = "7 us"', "4xtoy-chip:tp2pp2", 2 * 3 * 7),
+        ('eager = "7 us"', "4xtoy-chip:tp2pp2", 2 * 6 * 7 / 4),
+        ('kernel = "1 s"\noverlap = 1', "4xtoy-chip:tp2pp2", 2 * 6 * 1e6),
+    ],
+)
+def test_launches_gaps_and_exchanges_are_counted_in_every_pass(step, tmp_path, host, system, more):
+    """On two chips three kernels of products, one of them measured with the one before, and three exchanges:
     six kernels, five gaps, three waits; in two stages each twice.
+
+    Half of one of the host's two passes is eager: a quarter of the kernels.
     """
     path = tmp_path / "s.toml"
 
@@ -168,18 +189,11 @@ def test_launches_gaps_exchanges_and_eager_kernels_are_counted_in_every_pass(ste
         halves = {"split": ("k",), "repeat": 2.0}
         return [product(at, **halves), product(at, "down", split=("k",), joined=True)]
 
-    def more(host, system):
-        path.write_text(STACK)
-        bare = step(ops, system, stack=str(path))
-        path.write_text(f"{STACK}[host]\n{host}\n")
-        toy = step(ops, system, stack=str(path))
-        return (one(toy.seconds) - one(bare.seconds)) / US
-
-    assert more('gap = "7 us"', "2xtoy-chip:tp2") == pytest.approx(5 * 7)
-    assert more('exchange = "7 us"', "2xtoy-chip:tp2") == pytest.approx(3 * 7)
-    assert more('step = "7 us"', "2xtoy-chip:tp2") == pytest.approx(7)
-    assert more('sequence = "7 us"', "2xtoy-chip:dp2") == pytest.approx(50 * 7)
-    assert more('gap = "7 us"', "4xtoy-chip:tp2pp2") == pytest.approx(2 * 5 * 7)
+    path.write_text(STACK)
+    bare = step(ops, system, stack=str(path), passes=2.0, eager=0.5)
+    path.write_text(f"{STACK}[host]\n{host}\n")
+    found = step(ops, system, stack=str(path), passes=2.0, eager=0.5)
+    assert (one(found.seconds) - one(bare.seconds)) / US == pytest.approx(more)
 
 
 def test_a_step_is_put_down_to_launches_its_longest_engine_the_host_and_the_power_limit(

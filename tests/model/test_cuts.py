@@ -24,12 +24,14 @@ from inferbench.model.intervals import (
     together,
 )
 from inferbench.model.partition import (
+    Share,
     Stages,
     Sums,
     candidates,
     cut,
     duration,
     joint,
+    local_graph,
     microbatch,
     replica,
     stages,
@@ -87,6 +89,28 @@ def test_stages_hold_all_units_between_them():
     assert first + last + 2 * middle == sums.total
     assert sums.per_stage(Stages(7, 0, 5, 2), 12) == [15.0, 15.0]
     assert sums.per_stage(Stages(12, 0, 0, 1), 12) == [30.0]
+
+
+def held(sums: tuple[Sums, Sums], passes: float) -> list[tuple[float, float]]:
+    """Bytes of weights and state of the fullest of two stages of four layers, and the most of any."""
+    graph, _ = local_graph(Share((), *sums, 1.0), 2, 4, passes)
+    return [(float(one.weights), float(one.state)) for one in (graph.footprint, graph.most)]
+
+
+def test_the_fullest_stage_and_the_most_of_each_kind():
+    """Four layers of 10, with a state of 2 for each microbatch, in two stages.
+
+    An embedding of 100 leaves all layers to the last stage. With few microbatches the first is the fullest.
+    """
+    layers, state = Sums(0.0, 40.0, 0.0), Sums(0.0, 8.0, 0.0)
+    assert held((layers, state), 3.0) == [(20.0, 12.0), (20.0, 12.0)]
+    uneven = Sums(100.0, 40.0, 0.0)
+    assert held((uneven, state), 3.0) == [(100.0, 0.0), (100.0, 24.0)]
+    assert held((uneven, state), 8.0) == [(40.0, 64.0), (100.0, 64.0)]
+    alone, _ = local_graph(Share((), uneven, state, 1.0), 1, 4, 3.0)
+    assert (alone.footprint.weights, alone.footprint.state, alone.footprint.total) == (140.0, 24.0, 165.0)
+    points, _ = local_graph(Share((), uneven, state, 1.0), 2, 4, np.array([3.0, 8.0]))
+    assert points.footprint.weights.tolist() == [100.0, 40.0]
 
 
 def test_a_step_is_one_microbatch_through_all_stages_or_the_fullest_stage_for_each():
