@@ -43,8 +43,13 @@ def replace(registry, kind, name, record):
 
 
 def counting_bytes(registry):
-    """The registry with an architecture that counts bytes too."""
-    plain = type(registry.architecture("toy"))
+    """The registry with an architecture and a fabric that count bytes too."""
+    plain, bus = type(registry.architecture("toy")), type(registry.fabric("toy-bus"))
+
+    class Bus(bus):
+        def cost(self, collective, link, layout):
+            found = bus.cost(self, collective, link, layout)
+            return attrs.evolve(found, actions={"bytes.network": collective.payload})
 
     class Counting(plain):
         def gemm(self, op, site):
@@ -52,6 +57,7 @@ def counting_bytes(registry):
             return attrs.evolve(cost, actions={**cost.actions, "bytes.hbm": op.bytes.total})
 
     replace(registry, "architectures", "toy", Counting())
+    replace(registry, "fabrics", "toy-bus", Bus())
     return registry
 
 
@@ -158,10 +164,13 @@ def test_experts_that_ranks_share_count_the_tokens_of_all(step):
 def test_a_pipeline_reads_weights_for_every_microbatch_and_hands_its_results_over(step):
     """Two microbatches of 50: four layers, of which each stage has two, and 0.1 MB to the next stage."""
     found = step(lambda at: [product(at, repeat=4.0)], "2xtoy-chip:pp2")
-    assert counted(found) == {"ops": 8e8, "bytes.hbm": 2 * 4 * 2.2e6}
+    assert counted(found) == {"ops": 8e8, "bytes.hbm": 2 * 4 * 2.2e6, "bytes.network": 2 * 0.1e6}
     # A microbatch takes 2 x 2.2 us and hands over in 1 us of bytes and 1 us of latency.
     assert one(found.seconds) == pytest.approx(2 * (2 * 2.2 + 2.0) * US)
     assert one(found.busy["network"]) == pytest.approx(2 * 1.0 * US)
+    four = step(lambda at: [product(at, repeat=4.0)], "4xtoy-chip:pp4")
+    assert counted(four)["bytes.network"] == pytest.approx(4 * 3 * 0.05e6)
+    assert one(four.busy["network"]) == pytest.approx(4 * 3 * 0.5 * US)
 
 
 @pytest.mark.parametrize(
@@ -255,6 +264,15 @@ class TestRows:
         assert found.seconds == pytest.approx(np.array([5.4, 7.0]) * US)
         assert found.model == pytest.approx(np.array([2.4, 4.0]) * US)
         assert list(found.bound) == ["launch", "compute"]
+
+    def test_what_keeps_nothing_busy_is_bound_by_nothing(self, toy):
+        class Free(type(toy.architecture("toy"))):
+            def gemm(self, op, site):
+                return ib.Cost()
+
+        replace(toy, "architectures", "toy", Free())
+        with np.errstate(divide="ignore"):  # of no time there is no share
+            assert list(self.rows(toy).bound) == ["", ""]
 
     def test_one_chip_draws_its_power_within_its_limit(self, powered):
         found = self.rows(powered())

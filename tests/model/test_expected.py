@@ -102,6 +102,25 @@ def test_a_figure_at_its_bound_never_beats_what_lies_above():
     assert chances([Estimate(30.0, 10.0, 90.0), sure], True, [True, True])[0] > 0.2
 
 
+@pytest.mark.parametrize(
+    ("one", "sure", "higher"),
+    [
+        (Estimate(30.0, 10.0, 40.0, limit=40.0), 35.0, True),
+        (Estimate(10.0, 8.0, 20.0, limit=8.0), 9.0, False),
+    ],
+)
+def test_a_limit_beyond_what_is_to_beat_takes_no_chance(one, sure, higher):
+    """A wider side of a factor of 3, or of 2: to reach 35 from 30, or 9 from 10, is a share of it."""
+    wide = math.log(one.value / one.low if higher else one.high / one.value) / Z90
+    far = abs(math.log(sure / one.value)) / wide
+    chance = 0.5 * math.erfc(far / math.sqrt(2.0))
+    found = chances([one, Estimate(sure)], higher, [True, True])
+    assert found == pytest.approx([chance, 1.0 - chance], abs=0.005)
+    # Beyond the limit it never comes, however far it may be off to the other side.
+    beyond = one.limit * (1.02 if higher else 0.98)
+    assert chances([one, Estimate(beyond)], higher, [True, True]) == pytest.approx([0.0, 1.0], abs=1e-9)
+
+
 @pytest.mark.needs_plugins("chips/tpu-v5p", "stacks/tpu-serving")
 def test_no_interval_of_a_time_passes_the_bound():
     """TPU v5p takes the figures of its siblings, so that its interval is wide; the bound cuts it."""

@@ -72,8 +72,9 @@ def test_every_point_has_its_own(toy):
 
 
 def test_a_memory_of_unknown_size_is_told(toy):
-    with pytest.raises(ib.InferBenchError, match=r"toy-chip.toml lacks memory.hbm.capacity"):
+    with pytest.raises(ib.InferBenchError, match=r"toy-chip.toml lacks memory.hbm.capacity") as caught:
         run(toy, with_memory(toy, capacity=float("nan")))
+    assert str(caught.value).endswith("\n  give batch=1")
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,7 @@ def test_a_memory_of_unknown_size_is_told(toy):
         (130e6, "tp4"),  # a quarter of each of the five; one product on each would be five chips
         (110e6, "pp5"),  # one on each; a quarter of five is 125 MB, an eighth takes eight chips
         (55e6, "tp2pp5"),
+        (150e3, "tp1024pp5"),  # no network without heads is cut further; a row of the result takes 10 kB
     ],
 )
 def test_the_smallest_system_holds_a_unit_per_chip_or_parts_of_all(toy, capacity, layout):
