@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.calibration.forms import NODES, SHARE, step_form
-from inferbench.calibration.line import Line, nodes
+from inferbench.calibration.forms import ENERGY, NODES, SHARE, step_form
+from inferbench.calibration.line import Line, Power, nodes
 from inferbench.calibration.pooled import networks_left_out, pooled, weights
 from inferbench.calibration.priors import START, Effects, Prior, priors
 from inferbench.calibration.samples import Sample
@@ -148,6 +148,72 @@ class TestHostTime:
             else:
                 with pytest.raises(ib.InferBenchError, match="3 rows for 2 parameters; at least 4 were"):
                     fit_step("c", lines, step_form())
+
+
+def warm(factor: float, seconds: float, network: str, read: float = 1.0, limit: float = 1e4) -> Line:
+    """A step at 100 W beside 2 J of operations, each of so many times its energy, and 1 J of all else."""
+    watts = min(100.0 + (2.0 * factor + 1.0) / seconds, limit)
+    return line(
+        seconds,
+        network=network,
+        seconds=np.array([seconds]),
+        power=Power(read * watts, 100.0, 2.0, 1.0, limit),
+    )
+
+
+class TestEnergy:
+    FORM = ("host.step", "energy.ops")
+    SECONDS = (0.01, 0.02, 0.05, 0.1)
+
+    def test_what_an_operation_takes_is_found_again(self):
+        lines = [warm(2.5, t, name) for name in "ab" for t in self.SECONDS]
+        found = fit_step("c", lines, step_form(self.FORM))
+        assert found.values[ENERGY.path] == pytest.approx(2.5)
+        assert (found.power, found.energy) == pytest.approx((0.0, 0.0), abs=1e-9)
+        part = found.parts["decode.power"]
+        assert (part.rows, part.scored, part.error, part.sd) == (8, 8, pytest.approx(0.0, abs=1e-6), 0.0)
+
+    def test_an_odd_reading_pulls_little(self):
+        lines = [
+            warm(2.5, t, name, 3.0 if (name, t) == ("a", 0.02) else 1.0)
+            for name in "abc"
+            for t in self.SECONDS
+        ]
+        found = fit_step("c", lines, step_form(self.FORM))
+        assert found.values[ENERGY.path] == pytest.approx(2.5, rel=0.06)
+        equal = [
+            warm(2.5, t, name, read) for name, read in (("a", 1.1), ("b", 1 / 1.1)) for t in self.SECONDS
+        ]
+        assert fit_step("c", equal, step_form(self.FORM)).values[ENERGY.path] == pytest.approx(2.5, rel=0.03)
+
+    def test_a_network_left_out_has_the_others_watts_and_joules(self):
+        """2 and 4 times: 500 W, told 820, and the other way round. Times are right, so joules err as much."""
+        lines = [warm(factor, 0.0125, name) for name, factor in (("a", 2.0), ("b", 4.0)) for _ in range(5)]
+        found = fit_step("c", lines, step_form(self.FORM))
+        told = 100.0 + np.array([9.0] * 5 + [5.0] * 5) / 0.0125
+        true = 100.0 + np.array([5.0] * 5 + [9.0] * 5) / 0.0125
+        errors = told / true - 1.0
+        assert [one.power for one in found.unseen] == pytest.approx(errors)
+        assert [one.joules for one in found.unseen] == pytest.approx(errors)
+        for name in ("decode.power", "decode.joules"):
+            assert found.parts[name].error == pytest.approx(100 * np.abs(errors).mean())
+        wide = math.log(820 / 500) * math.sqrt(1.5) / Z
+        assert (found.power, found.energy) == pytest.approx((wide, wide))
+
+    def test_no_step_draws_more_than_the_limit(self):
+        lines = [warm(2.5, t, name, limit=300.0) for name in "ab" for t in self.SECONDS]
+        found = fit_step("c", lines, step_form(self.FORM))
+        assert found.values[ENERGY.path] == pytest.approx(2.5)
+        assert lines[0].power.measured == 300.0
+
+    def test_some_rows_with_power_are_enough_and_none_is_not(self):
+        cold = [line(t, network=name, seconds=np.array([t])) for name in "ab" for t in self.SECONDS]
+        mixed = [*cold, *(warm(2.5, t, "c") for t in self.SECONDS), warm(2.5, 0.01, "d")]
+        found = fit_step("c", mixed, step_form(self.FORM))
+        assert found.values[ENERGY.path] == pytest.approx(2.5)
+        assert found.parts["decode.power"].rows == 5
+        with pytest.raises(ib.InferBenchError, match="no row has a power that is modelled"):
+            fit_step("c", cold, step_form(self.FORM))
 
 
 class TestSearches:
