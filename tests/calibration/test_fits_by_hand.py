@@ -171,6 +171,31 @@ class TestTwoFigures:
             fit(kernel([1.0] * 4, [2.0] * 4, "abcd", Launches(), **same))
 
 
+class TestLooseFigures:
+    """A launch of 1 us beside 9 us of bytes, and rows of bytes alone; residuals of both signs cancel."""
+
+    def fitted(self, off: float) -> Any:
+        memory = np.concatenate([np.full(20, 4.5e-6), np.full(20, 1.0)])
+        wrong = np.where(memory < 1.0, off * np.where(np.arange(40) % 2, 1.0, -1.0), 0.0)
+        groups = "".join(chr(97 + i % 26) for i in range(40))
+        return fit(kernel(memory, (memory / 0.5 + 1e-6) * np.exp(wrong), groups, Launches()))
+
+    @pytest.mark.parametrize("off", [0.01, 0.1, 0.2])
+    def test_a_figure_larger_than_its_own_standard_error_stays(self, off):
+        found = self.fitted(off)
+        assert found.part.defaults == ()
+        assert found.values == pytest.approx([0.5, 1e-6], rel=1e-3)
+        deviation = found.part.deviations[1]
+        assert deviation < 1.0
+        if off == 0.01:  # launches are a tenth of 20 times, which err by 1 %, of 40 of which two are spent
+            assert deviation == pytest.approx(0.01 * math.sqrt(20 / 38) / 0.1 / math.sqrt(20), rel=0.4)
+
+    def test_one_that_is_smaller_says_nothing(self):
+        found = self.fitted(0.3)
+        assert found.part.defaults == ("launch",)
+        assert found.part.parameters == ("efficiency.memory",)
+
+
 class TestEntries:
     """A stack of the entries says of a kernel what its fit says, whatever it is based on."""
 

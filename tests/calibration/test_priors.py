@@ -60,6 +60,39 @@ def test_chips_left_out_lie_in_their_intervals_nine_times_in_ten():
     assert 0.82 <= np.mean([one.covered for one in missed]) <= 0.97
 
 
+def test_a_chip_left_out_is_told_what_the_others_say():
+    """Four chips alike and a fifth that takes twice as long: each is off from the mean of the others."""
+    work = np.array([[4e-3, 1e-4, 0.0, 0.0, 0.0, 0.0]])
+    some = [
+        Sample(f"c{i}", f"v{i}", "made", f"s{k}", "n", "decode", "t", slow * seconds, work)
+        for i, slow in enumerate((1.0, 1.0, 1.0, 1.0, 2.0))
+        for k, seconds in enumerate((8e-3, 8.8e-3))
+    ]
+    found = list(left_out(some))
+    assert [id(one.sample) for one in found] == [id(one) for one in some]
+    assert {one.prior for one in found} == {"class-made"}
+    last = [one.error for one in found if one.sample.chip == "c4"]
+    # Twice as long as all others, 10 % between its own two rows; figures of the others lie between these.
+    assert last[0] - last[1] == pytest.approx(math.log(1.1))
+    assert sum(last) / 2 == pytest.approx(-math.log(2.0), abs=0.02)
+    first = [one.error for one in found if one.sample.chip == "c0"]
+    assert sum(first) / 2 == pytest.approx(math.log(2.0) / 4, abs=0.05)
+    assert all(one.covered == (abs(one.error) <= 1.6449 * one.log_error) for one in found)
+
+
+def test_rows_that_stand_alone_say_nothing_of_what_differs_within():
+    """Two rows of one version differ by 0.2 in logs: a variance of 0.02. Single rows of others have none."""
+    work = np.array([[4e-3, 1e-4, 0.0, 0.0, 0.0, 0.0]])
+    rows = [("a", "v1", 0.1), ("a", "v1", -0.1), ("a", "v2", 0.0), ("b", "v1", 0.0), ("c", "v1", 0.0)]
+    some = [
+        Sample(chip, chip, "made", version, "n", "decode", "t", 8e-3 * math.exp(off), work)
+        for chip, version, off in rows
+    ]
+    prior = next(one for one in priors(some) if one.name == "class-made")
+    assert prior.effects["decode"].within == pytest.approx(math.sqrt(0.02))
+    assert prior.chips == ("a", "b", "c")
+
+
 def test_the_error_of_an_unseen_chip_holds_all_three_effects_and_the_error_of_the_mean():
     # 0.09 (1 + 1/9) + 0.01 + 0.04 = 0.15
     assert Effects(90, 9, 0.3, 0.1, 0.2).log_error == pytest.approx(math.sqrt(0.15))
