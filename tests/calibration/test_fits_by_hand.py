@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 
 import inferbench as ib
+from inferbench.calibration.calibrate import Calibration
 from inferbench.calibration.entries import beside, entries
 from inferbench.calibration.fitting import fit, stack_of
 from inferbench.calibration.kernels import Kernel
+from inferbench.calibration.writing import Labels, stack_toml
 from inferbench.records.cost import Cost
+from inferbench.records.fit import FitFile
 from inferbench.records.roofline import LAUNCH, MEMORY, Roofline, RooflineFigures
 from inferbench.records.stack import Stack
+from inferbench.specs.assemble_stack import stack_from
 
 pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench-core[calibrate]'")
 
@@ -40,7 +44,7 @@ def kernel(memory: Any, measured: Any, groups: str, model: Roofline | None = Non
     rows = busy.shape[1]
     op = ib.Gemm(
         name="gemm",
-        precision=ib.Precision.of(["bf16"]),
+        precision=ib.Precision.of([more.get("precision", "bf16")]),
         m=np.arange(1.0, rows + 1.0)[None, :],
         n=8.0,
         k=8.0,
@@ -227,3 +231,48 @@ class TestEntries:
         assert one.figures.efficiency["memory.hbm"] == {"move": 0.7, "gemm": 0.5}
         two = stack_of("gemm", {"launch@elementwise.experts": 3e-6, "tuning.prologue": 4.0})
         assert two.figures == RooflineFigures(launch={"elementwise.experts": 3e-6})
+
+
+class TestWritten:
+    """Two kernels of 4 and 12 rows, written as a stack and read again."""
+
+    @pytest.fixture
+    def calibration(self, toy: Any) -> Calibration:
+        memory = np.array([1e-5, 1e-4, 1e-3, 2e-3])
+        signs = np.array([0.02, -0.02] * 6)
+        narrow = kernel(memory, memory / 0.5, "abcd", key="gemm.fp8", precision="fp8", formats=("fp8",))
+        wide = kernel(np.tile(memory, 3), np.tile(memory, 3) / 0.4 * np.exp(signs), "abcdefghijkl")
+        files = (FitFile("rows.csv", "00ff", 16),)
+        fits = (fit(narrow), fit(wide))
+        return Calibration(toy.chip("toy-chip"), fits, {}, {}, files, ("Lib 2", "Lib 1"))
+
+    def read(self, found: Calibration, labels: Labels) -> Stack:
+        return stack_from(stack_toml(found, labels).encode(), "mine", "mine.toml", None)
+
+    def test_figures_come_back_in_four_digits(self, calibration):
+        stack = self.read(calibration, Labels("Mine"))
+        assert stack.figures.efficiency == {"memory": {"gemm.fp8": 0.5, "gemm": pytest.approx(0.4, abs=5e-5)}}
+        assert (stack.title, stack.architectures) == ("Mine", ("toy",))
+        assert stack.domain.chips == ("toy-chip",)
+        assert set(stack.domain.precisions) == {"bf16", "fp8"}
+        assert stack.domain.ops == {"gemm": {"m": (0.0, 11.0)}}
+
+    def test_its_software_is_what_was_measured_unless_something_else_is_said(self, calibration):
+        assert self.read(calibration, Labels("Mine")).software == ("Lib 2", "Lib 1")
+        assert self.read(calibration, Labels("Mine", software=("Lib",))).software == ("Lib",)
+
+    def test_errors_of_all_kernels_weigh_by_their_rows(self, calibration):
+        """4 rows without an error and 12 of about 2 %: three quarters of it, and in quadrature the root."""
+        wide = calibration.fits[1].part
+        assert wide.error == pytest.approx(2.0, rel=0.2)
+        record = calibration.fit
+        assert (record.rows, record.error) == (16, pytest.approx(0.75 * wide.error, rel=1e-3))
+        assert record.kernel == pytest.approx(math.sqrt(0.75) * wide.log_error, rel=1e-3)
+        assert record.kernels["gemm"] == wide.log_error
+        assert record.kernels["gemm.fp8"] == pytest.approx(0.0, abs=1e-6)
+        assert record.on == "16 rows of toy-chip under Lib 2, Lib 1"
+        back = self.read(calibration, Labels("Mine", command="calibrate rows.csv")).fit
+        assert (back.rows, back.command, back.files) == (16, "calibrate rows.csv", calibration.files)
+        assert back.error == pytest.approx(record.error, rel=0.01)
+        assert set(back.parts) == {"gemm", "gemm.fp8"}
+        assert back.parts["gemm"].rows == 12

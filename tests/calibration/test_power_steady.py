@@ -51,6 +51,12 @@ def test_no_more_sequences_write_than_run(tmp_path):
     assert found["ops"] == pytest.approx(8 * (2 * (BODY + OUTPUT) + SCORE * 150), rel=0.01)
 
 
+def test_less_than_one_sequence_may_write_on_average(tmp_path):
+    """50 tokens/s at 10 ms: one of two steps has a token."""
+    found = counts(tmp_path, "steady state,,", rate=50)
+    assert found["ops"] == pytest.approx(0.5 * (2 * (BODY + OUTPUT) + SCORE * 150), rel=0.01)
+
+
 @pytest.mark.parametrize(("top_p", "sorts"), [("0.95", 6 * 128256), ("1", 0), ("", 0)])
 def test_logits_are_sorted_where_tokens_are_drawn_with_top_p(tmp_path, top_p, sorts):
     assert counts(tmp_path, f"steady state,512,{top_p}").get("logits", 0) == pytest.approx(sorts)

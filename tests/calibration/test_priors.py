@@ -80,6 +80,17 @@ def test_a_chip_left_out_is_told_what_the_others_say():
     assert all(one.covered == (abs(one.error) <= 1.6449 * one.log_error) for one in found)
 
 
+def test_no_class_is_faster_than_datasheets():
+    """Steps of half the time that their bytes and operations take at full rates: both shares end at one."""
+    work = np.array([[4e-3, 0.0, 0.0, 0.0, 0.0, 0.0]]), np.array([[0.0, 4e-3, 0.0, 0.0, 0.0, 0.0]])
+    some = [
+        Sample(f"c{i}", f"v{i}", "made", "s", "n", phase, "t", 2e-3, one)
+        for i in range(3)
+        for phase, one in zip(("decode", "prefill"), work, strict=True)
+    ]
+    assert np.exp(priors(some)[-1].figures[:2]) == pytest.approx([1.0, 1.0], rel=1e-3)
+
+
 def test_rows_that_stand_alone_say_nothing_of_what_differs_within():
     """Two rows of one version differ by 0.2 in logs: a variance of 0.02. Single rows of others have none."""
     work = np.array([[4e-3, 1e-4, 0.0, 0.0, 0.0, 0.0]])
