@@ -30,8 +30,10 @@ from pathlib import Path
 from reach import ENVIRONMENT, Reach
 
 ROOT = Path(__file__).parent.parent
-SLOWEST = 400
+SLOWEST = 400.0
 """Seconds after which a mutant counts as noticed: tests hang in it. An area's tests must take far less."""
+STARTING, BUSY = 60.0, 4.0
+"""Tests that were asked for some seconds hang after so many more, and so many times as long: others work too."""
 FIRST = 60
 """Tests that are asked before all others: most mutants end there."""
 LEARNT = ("tests", "--ignore=tests/docs", "--ignore=tests/benchmarks", "plugins", "contrib")
@@ -144,26 +146,27 @@ def mutant(source: str, number: int) -> tuple[str, str]:
     return ast.unparse(tree), f"{getattr(node, 'lineno', 0)}: {before}  ->  {ast.unparse(node)}"
 
 
-def noticed(path: Path, batches: Iterable[Sequence[str]]) -> bool:
+def noticed(path: Path, batches: Iterable[Sequence[str]], slowest: float = SLOWEST) -> bool:
     """Whether a test fails, or an example of the module.
 
     Args:
         path: Of the module.
         batches: Tests or folders of them, in turn.
+        slowest: Seconds after which tests hang.
     """
     examples = [str(path.relative_to(ROOT)), "--doctest-modules"]
-    return any(_fails(asked) for asked in (*batches, examples) if asked)
+    return any(_fails(asked, slowest) for asked in (*batches, examples) if asked)
 
 
-def _fails(asked: Sequence[str]) -> bool:
-    """Whether one of some tests fails."""
+def _fails(asked: Sequence[str], slowest: float) -> bool:
+    """Whether one of some tests fails, or they hang."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as names:
         names.write("\n".join(asked))
         names.flush()
         try:
             done = subprocess.run(
-                [*command, f"@{names.name}"], cwd=ROOT, capture_output=True, timeout=SLOWEST
+                [*command, f"@{names.name}"], cwd=ROOT, capture_output=True, timeout=slowest
             )
         except subprocess.TimeoutExpired:
             return True
@@ -225,20 +228,22 @@ def main() -> None:
     seen = 0
     for count, (path, number) in enumerate(sample, 1):
         wanted = batches(reach, path, number, known[path], asked.seconds)
-        killed, said = tried(path, number, wanted)
+        killed, said = tried(path, number, wanted, min(SLOWEST, STARTING + BUSY * asked.seconds))
         seen += killed
         print(f"{said}\n  {seen} of {count} noticed", flush=True)
     print(f"{seen} of {len(sample)} mutants noticed, {100.0 * seen / max(1, len(sample)):.0f} %")
 
 
-def tried(path: Path, number: int, wanted: Iterable[Sequence[str]]) -> tuple[bool, str]:
+def tried(
+    path: Path, number: int, wanted: Iterable[Sequence[str]], slowest: float = SLOWEST
+) -> tuple[bool, str]:
     """Whether a mutant is noticed, and a line that says so."""
     source = path.read_text(encoding="utf-8")
     changed, said = mutant(source, number)
     start = time.monotonic()
     try:
         path.write_text(changed, encoding="utf-8")
-        killed = noticed(path, wanted)
+        killed = noticed(path, wanted, slowest)
     finally:
         path.write_text(source, encoding="utf-8")
     took = time.monotonic() - start

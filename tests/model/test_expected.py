@@ -154,6 +154,11 @@ def test_points_are_ranked_by_what_was_measured_and_not_by_bounds():
     assert point.per_user.value * point.seconds.value == pytest.approx(1.0)
     assert point.per_chip.value == pytest.approx(users * point.per_user.value)
     assert point.per_user.low == pytest.approx(1.0 / point.seconds.high)
+    assert point.seconds.limit == pytest.approx(point.bound)
+    for one in (point.per_user, point.per_chip):  # rates are the other way round of times
+        ends = (one.low, one.high, one.limit)
+        times = (point.seconds.high, point.seconds.low, point.seconds.limit)
+        assert [end / one.value for end in ends] == pytest.approx([point.seconds.value / t for t in times])
     assert point.joules.low < point.joules.value < point.joules.high
 
 
