@@ -33,7 +33,7 @@ ROOT = Path(__file__).parent.parent
 SLOWEST = 400.0
 """Seconds after which a mutant counts as noticed: tests hang in it. An area's tests must take far less."""
 STARTING, BUSY = 60.0, 4.0
-"""Tests that were asked for some seconds hang after so many more, and so many times as long: others work too."""
+"""Tests that take some seconds hang after so many more, and so many times as long: a machine may be busy."""
 FIRST = 60
 """Tests that are asked before all others: most mutants end there."""
 LEARNT = ("tests", "--ignore=tests/docs", "--ignore=tests/benchmarks", "plugins", "contrib")

@@ -70,8 +70,8 @@ def toy(toy):
 def powered(toy, plugin):
     """Give the toy chip a power model with a limit in watts."""
 
-    def go(limit=1e6):
-        made = plugin(inferbench_power_models=lambda: iter([Watts(limit)]))
+    def go(limit=1e6, model=Watts):
+        made = plugin(inferbench_power_models=lambda: iter([model(limit)]))
         toy.load("made", lambda: made, "made", "1")
         return counting_bytes(toy)
 
@@ -167,6 +167,9 @@ def test_a_pipeline_reads_weights_for_every_microbatch_and_hands_its_results_ove
     assert counted(found) == {"ops": 8e8, "bytes.hbm": 2 * 4 * 2.2e6, "bytes.network": 2 * 0.1e6}
     # A microbatch takes 2 x 2.2 us and hands over in 1 us of bytes and 1 us of latency.
     assert one(found.seconds) == pytest.approx(2 * (2 * 2.2 + 2.0) * US)
+    halves = step(lambda at: [product(at, repeat=3.0, split=("k",))], "2xtoy-chip:tp2")
+    assert one(halves.busy["exposed.hops"]) == pytest.approx(3 * 1.0 * US)
+    assert one(halves.busy["network"]) == pytest.approx(3 * 2.0 * US)
     assert one(found.busy["network"]) == pytest.approx(2 * 1.0 * US)
     four = step(lambda at: [product(at, repeat=4.0)], "4xtoy-chip:pp4")
     assert counted(four)["bytes.network"] == pytest.approx(4 * 3 * 0.05e6)
@@ -223,6 +226,18 @@ def test_a_step_is_put_down_to_launches_its_longest_engine_the_host_and_the_powe
     stretched = causes()
     assert stretched.pop("power limit") == pytest.approx(40.96 - 14.8)
     assert stretched == pytest.approx({"launch": 6.0, "memory.hbm": 4.8, "host": 4.0})
+
+
+def test_nobody_asks_for_the_error_of_power_under_software_that_was_not_fitted(step, powered, tmp_path):
+    class Sure(Watts):
+        def log_error(self, counts, system, energy):
+            raise AssertionError("never asked")
+
+    path = tmp_path / "s.toml"
+    path.write_text(STACK)
+    powered(model=Sure)
+    for stack in (str(path), "ideal"):
+        assert np.isnan(step(lambda at: [product(at)], stack=stack).energy.log_error).all()
 
 
 def test_all_chips_draw_power_for_the_whole_step(step, powered):

@@ -19,6 +19,7 @@ from inferbench.model.intervals import (
     energy_log_errors,
     inside,
     log_error,
+    longest,
     outside,
     slower,
     together,
@@ -270,6 +271,11 @@ class TestEnds:
         assert np.isnan([low[2], high[2]]).all()
         assert ends(0.2, 1.1)[1] == pytest.approx(1.1)
         assert ends(0.2, 0.9)[1] == 1.0  # never below the figure itself
+
+    def test_energy_reaches_the_limit_for_as_long_as_the_step_may_take(self):
+        """Twice the watts at most, and a step of up to 1.5 times: three times the joules."""
+        assert float(longest(2.0, math.log(1.5) / Z)) == pytest.approx(3.0)
+        assert longest(np.array([1.0, 4.0]), 0.0).tolist() == [1.0, 4.0]
 
     def test_what_nobody_measured_is_slower_by_its_upper_end(self):
         assert float(slower(0.5)) == pytest.approx(math.exp(0.5 * Z) - 1.0)

@@ -135,6 +135,9 @@ def test_no_interval_of_a_time_passes_the_bound():
     assert point.per_user.high == pytest.approx(1.0 / point.bound)
     never = meets(run.metrics()["tpot_s"], run, float(bound[at]) * 0.99)
     assert never[at] == 0.0
+    assert (
+        0.0 < meets(run.metrics()["tpot_s"], run, float(bound[at]))[at] < 0.5
+    )  # at it, all that would lie below
 
 
 @pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100")

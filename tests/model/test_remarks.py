@@ -60,6 +60,7 @@ class TestRemarks:
         """Copies don't, what fits nowhere does nothing, and of software that was fitted it is known."""
         assert not any("links" in said for said in notes(run("2xtoy-chip:dp2", batch=2)))
         assert not any("links" in said for said in notes(run("2xtoy-chip:tp2", batch=1_000_000)))
+        assert any("links" in said for said in notes(run("2xtoy-chip:tp2", batch=[1, 1_000_000])))
         fitted = Stack(name="fitted", title="F", fit=Fit(rows=3, step=0.1))
         known = toy.with_records("stacks", [fitted])
         assert not any("links" in said for said in notes(run("2xtoy-chip:tp2@fitted", registry=known)))
