@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -20,7 +20,7 @@ from inferbench.records.op import Op
 from inferbench.records.reserve import Reserve
 from inferbench.records.scenario import Scenario
 from inferbench.records.stack import Stack
-from inferbench.records.system import System
+from inferbench.records.system import Layout, System
 
 if TYPE_CHECKING:
     from inferbench.discovery.registry import Registry
@@ -48,6 +48,9 @@ class Case:
             chip does alone; NaN where nobody asks and nothing rests on it.
         graphs: Graphs built already, by work and point, and what a layout makes of them, under one network
             and its options; None to remember none.
+        beside: Layouts that a search asks for too: their operators are costed in one call, where graphs are
+            kept.
+        asked_at: What each of these is asked at, arrays of one shape; None: all at the same points.
         rooms: Chips with the memory that is left, by chip and reserve: each is made and checked once.
     """
 
@@ -73,6 +76,8 @@ class Case:
     boxed: bool = True
     ideal: bool = True
     graphs: dict[Any, Any] | None = attrs.field(default=None, repr=False)
+    beside: tuple[Layout, ...] = attrs.field(default=(), repr=False)
+    asked_at: Callable[[Layout], Point] | None = attrs.field(default=None, repr=False)
     rooms: dict[tuple[int, Reserve], tuple[Chip, Chip]] = attrs.field(factory=dict, repr=False)
 
     @property

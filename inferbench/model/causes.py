@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import attrs
 import numpy as np
 
-from inferbench.num import Numeric
+from inferbench.num import Mask, Numeric
 from inferbench.records.cost import Cost
 from inferbench.records.op import Op
 from inferbench.records.stack import Stack
@@ -34,7 +34,9 @@ def idle_seconds(stack: Stack, cost: Cost, op: Op, formats: tuple[str, ...]) -> 
     return stack.time(attrs.evolve(cost, busy=busy, exposed={}), op, formats)
 
 
-def add(causes: dict[str, Numeric], cost: Cost, seconds: Numeric, idle: Numeric, repeat: Numeric) -> None:
+def add(
+    causes: dict[str, Numeric], cost: Cost, seconds: Numeric, idle: Numeric, repeat: Numeric
+) -> dict[str, Mask]:
     """Put an operator's time down to what it goes to.
 
     Args:
@@ -44,9 +46,12 @@ def add(causes: dict[str, Numeric], cost: Cost, seconds: Numeric, idle: Numeric,
         idle: Of one execution without work.
         repeat: Executions.
 
+    Returns:
+        Name to where time went to it.
+
     Example:
         >>> found = {}
-        >>> add(found, Cost({"compute": 1.0, "memory.hbm": 3.0}), 10.0, 1.0, 2.0)
+        >>> _ = add(found, Cost({"compute": 1.0, "memory.hbm": 3.0}), 10.0, 1.0, 2.0)
         >>> {name: float(value) for name, value in found.items()}
         {'launch': 2.0, 'memory.hbm': 8.0}
     """
@@ -57,11 +62,13 @@ def add(causes: dict[str, Numeric], cost: Cost, seconds: Numeric, idle: Numeric,
     for part in parts.values():
         longest = np.maximum(longest, part)
     left = seconds - launch
+    where = {LAUNCH: np.asarray(True)}
     for name, part in parts.items():
         mine = np.asarray(part) >= longest
         if np.any(mine):
             causes[name] = causes.get(name, 0.0) + np.where(mine, left, 0.0)
-            left = np.where(mine, 0.0, left)
+            left, where[name] = np.where(mine, 0.0, left), mine
+    return where
 
 
 def whole(

@@ -36,7 +36,7 @@ _SHARED = ("seconds", "model", "bound_seconds", "roofline", "silicon", "compulso
 REMEMBERED = 20_000
 """Points up to which the graphs of all layouts are kept in memory."""
 
-__all__ = ["Case", "evaluate", "holds", "layouts_of", "placed", "prepare"]
+__all__ = ["Case", "evaluate", "holds", "layouts_of", "placed", "prepare", "whole_chip"]
 
 
 def evaluate(case: Case, grid: Grid, layouts: Sequence[Layout] | None = None, prefer: str = "latency") -> Run:
@@ -103,7 +103,7 @@ class Best:
         first: First pass, for what all layouts share.
         fields: Name to array, of the layout chosen at each point.
         rank: What is minimised, infinite where nothing fits yet; None until there is a choice.
-        layouts: Layouts tried.
+        layouts: Layouts tried; `unlike` of each, where few points are asked.
         chosen: Index into them.
         rows: Breakdown of the layout that won everywhere, if one did.
     """
@@ -114,11 +114,13 @@ class Best:
     layouts: tuple[Layout, ...]
     chosen: Indices
     rows: tuple[OpRow, ...]
+    unlike: tuple[Numeric | None, ...]
 
     @classmethod
     def start(cls, done: Pass) -> Best:
         """Begin with the first pass."""
-        return cls(done, _fields(done), None, (done.layout,), np.zeros((), dtype=np.intp), done.rows)
+        none = np.zeros((), dtype=np.intp)
+        return cls(done, _fields(done), None, (done.layout,), none, done.rows, (_few(done.unlike),))
 
     @property
     def everywhere(self) -> bool:
@@ -132,7 +134,7 @@ class Best:
         fields, rank = _fields(done), _rank(done, items)
         homeless = np.isinf(rank) & np.isinf(before)
         better = (rank < before) | (homeless & (fields["needed"] < self.fields["needed"]))
-        self.layouts = (*self.layouts, done.layout)
+        self.layouts, self.unlike = (*self.layouts, done.layout), (*self.unlike, _few(done.unlike))
         least = _least_bound(self.fields, fields)
         self._take(better, fields, rank, done)
         self.fields["bound_seconds"] = least
@@ -151,6 +153,11 @@ class Best:
         kept = np.inf if self.rank is None else self.rank
         self.rank, self.chosen = np.where(better, rank, kept), np.where(better, last, self.chosen)
         self.rows = ()
+
+
+def _few(share: Numeric | None) -> Numeric | None:
+    """A share that is kept of every layout: none of many points."""
+    return None if share is None or np.size(share) > REMEMBERED else share
 
 
 def _fields(done: Pass) -> dict[str, Numeric]:
@@ -197,7 +204,9 @@ def _search(
     """
     best: Best | None = None
     refused: InferBenchError | None = None
-    for layout in _holding(case, at, layouts):
+    holding = _holding(attrs.evolve(case, beside=tuple(layouts)), at, layouts)
+    case = attrs.evolve(case, beside=tuple(holding)) if len(holding) > 1 else case
+    for layout in holding:
         try:
             if best is not None and best.everywhere and not holds(case, at, layout).any():
                 continue
@@ -232,7 +241,7 @@ def _holding(case: Case, at: Point, layouts: Sequence[Layout]) -> Sequence[Layou
     return some if bool(np.all(covered)) else layouts
 
 
-def _whole_chip(case: Case) -> Site:
+def whole_chip(case: Case) -> Site:
     """One chip with everything in its main memory: what peaks and ridge points are stated for."""
     anywhere = Placement(dict.fromkeys(ROLES, case.chip.main), {})
     return case.architecture.site(case.chip, placement=anywhere)
@@ -279,7 +288,7 @@ def _run(
 ) -> Run:
     first, merged = best.first, best.fields
     energy = _merged_energy(best)
-    site = _whole_chip(case)
+    site = whole_chip(case)
     rate = site.rate_at(grid.at.precision)  # not of an operator: parts may be stored otherwise
     home = next(iter(first.chain["placement"].homes.values()), case.chip.main)
     feasible, reasons = _feasible(case, whole, best, rate, site, idle)
@@ -349,11 +358,15 @@ def _strange(case: Case, at: Point, best: Best) -> tuple[Mask, tuple[str, ...]]:
     strange: Mask = np.asarray(False)
     said: tuple[str, ...] = ()
     for index in set(np.ravel(best.chosen).tolist()):
-        site, graph, _, _ = placed(case, at, best.layouts[int(index)])
-        mine = best.chosen == index
-        here = mine & (unlike(case.stack, graph.ops, site) > MATERIAL)
+        mine, share = best.chosen == index, best.unlike[int(index)]
+        if share is None:
+            site, graph, _, _ = placed(case, at, best.layouts[int(index)])
+            share = unlike(case.stack, graph.ops, site)
+        here = mine & (share > MATERIAL)
         strange = np.where(mine, here, strange)
-        said = (*said, *strange_operators(case.stack, graph.ops)) if np.any(here) else said
+        if np.any(here):
+            graph = placed(case, at, best.layouts[int(index)])[1]
+            said = (*said, *strange_operators(case.stack, graph.ops))
     return strange, tuple(dict.fromkeys(said))
 
 

@@ -16,7 +16,7 @@ from inferbench.records.run import Run
 from inferbench.records.stack import OUTSIDE, Stack
 from inferbench.records.variants import variants
 
-__all__ = ["outside_at", "strange_operators", "unlike"]
+__all__ = ["outside_at", "roughly", "share_of", "strange_operators", "unlike"]
 
 NEVER = ": no kernel like it was fitted"
 
@@ -140,13 +140,31 @@ def unlike(stack: Stack, ops: Sequence[Op], site: Site) -> Numeric:
     total: Numeric = 0.0
     part: Numeric = 0.0
     for op in ops:
-        seconds = _roughly(op, site) * op.repeat
         formats = tuple(site.computes_in(point.compute) for point in op.precision.points)
-        outside = ~np.asarray(stack.domain.holds(op))
-        more = stack.shared_error(op, formats) / OUTSIDE * (np.asarray(op.useful) > 0)
-        more = np.where(np.isnan(more), 1.0, more)  # nobody knows how far: outside, as any other
-        total, part = total + seconds, part + seconds * np.maximum(outside, more)
+        seconds, strange = roughly(stack, op, site, stack.shared_error(op, formats))
+        total, part = total + seconds, part + strange
+    return share_of(part, total)
+
+
+def share_of(part: Numeric, total: Numeric) -> Numeric:
+    """Share of a step; 0 of one that takes no time."""
     return part / np.where(np.asarray(total) > 0, total, 1.0)
+
+
+def roughly(stack: Stack, op: Op, site: Site, shared: Numeric) -> tuple[Numeric, Numeric]:
+    """Roofline time of all executions of an operator, and what of it counts as outside.
+
+    Args:
+        stack: With its domain.
+        op: Of one layout.
+        site: Where it runs.
+        shared: Log standard error that it shares with kernels which the stack has no figure of.
+    """
+    seconds = _roughly(op, site) * op.repeat
+    outside = ~np.asarray(stack.domain.holds(op))
+    more = shared / OUTSIDE * (np.asarray(op.useful) > 0)
+    more = np.where(np.isnan(more), 1.0, more)  # nobody knows how far: outside, as any other
+    return seconds, seconds * np.maximum(outside, more)
 
 
 def _roughly(op: Op, site: Site) -> Numeric:

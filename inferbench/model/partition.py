@@ -21,6 +21,7 @@ __all__ = [
     "attends",
     "candidates",
     "cut",
+    "held",
     "duration",
     "joint",
     "microbatch",
@@ -198,7 +199,7 @@ class Share:
         activations: Bytes of the largest operator.
     """
 
-    ops: tuple[Op, ...]
+    ops: Sequence[Op]
     weights: Sums
     state: Sums
     activations: Numeric
@@ -206,7 +207,11 @@ class Share:
 
 def share(ops: Sequence[Op], layout: Layout) -> Share:
     """Shard operators and add up what they hold; the stages of the layout play no part."""
-    mine = shard(ops, layout)
+    return held(shard(ops, layout))
+
+
+def held(mine: tuple[Op, ...]) -> Share:
+    """Add up what sharded operators hold."""
     return Share(
         mine,
         add_up(mine, [op.parameters * op.precision.weights * op.instances for op in mine]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from string import Formatter
 from typing import Any, ClassVar
@@ -118,7 +118,7 @@ class Graph:
 
     EMPTY: ClassVar[Graph]
 
-    ops: tuple[Op, ...]
+    ops: Sequence[Op]
     footprint: Footprint
     layers: int
     most: Footprint = attrs.field(default=attrs.Factory(lambda self: self.footprint, takes_self=True))

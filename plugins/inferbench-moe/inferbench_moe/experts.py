@@ -76,14 +76,14 @@ class ExpertGemm(ib.Gemm):
         return attrs.evolve(mine, m=mine.m * uneven, count=count, stored=stored, busiest=uneven)
 
     def _check(self, layout: ib.Layout) -> None:
-        experts, where = self.route.experts, f"layout {layout}"
+        experts = self.route.experts
         if layout.ep <= layout.tp and experts % layout.ep:
             said = f"{experts:g} experts do not divide over ep{layout.ep}"
-            raise ib.InferBenchError.at(where, said, f"choose ep so that it divides {experts:g}")
+            raise ib.InferBenchError.at(f"layout {layout}", said, f"choose ep so that it divides {experts:g}")
         if layout.ep > self.route.places:
             said = f"ep{layout.ep} has more chips than the {self.route.places:g} experts of a layer"
             remedy = f"choose ep up to {self.route.places:g}, or hold some twice: --option redundant=…"
-            raise ib.InferBenchError.at(where, said, remedy)
+            raise ib.InferBenchError.at(f"layout {layout}", said, remedy)
 
     def exchanges(self, layout: ib.Layout) -> Iterator[ib.Collective]:
         """Yield what chips exchange.
