@@ -16,19 +16,19 @@ import numpy as np
 
 from inferbench.errors import InferBenchError
 from inferbench.model.case import Case
-from inferbench.num import Mask
+from inferbench.num import Array, Mask
 from inferbench.records.chip import Chip
 from inferbench.records.grid import Grid
 from inferbench.records.run import Run
 from inferbench.records.scenario import HourlyCost, Term
 from inferbench.records.system import MOST_CHIPS, Layout, System
 from inferbench.serving.frontier import Frontier, points_of
-from inferbench.serving.points import ABOUT
+from inferbench.serving.points import ABOUT, Points
 from inferbench.serving.replica import Question, Replica, decoding, whole_replica
-from inferbench.serving.replicas import layouts_of
+from inferbench.serving.replicas import layouts_of, services
 from inferbench.serving.simulate import Simulated
 from inferbench.serving.sizing import worth_trying
-from inferbench.serving.slo import simulated
+from inferbench.serving.slo import simulated, within
 from inferbench.serving.steady_state import Service
 from inferbench.units import show
 
@@ -39,6 +39,8 @@ POD = 16
 # Numbers of chips that are tried below the first that serves, and points replayed of each.
 STEPS, TRIES = 12, 6
 WORTH = 2.0
+# Layouts that are costed together.
+BLOCK = 80
 # Times the number that should serve, tried one after the other where a replay of it does not.
 MORE = (1.25, 1.5, 2.0, 3.0, 4.0)
 
@@ -128,6 +130,7 @@ def fleet(
         return Fleet(chip, None, None, search.why(), asked.stack.name)
     ways: list[Way] = []
     tried = list(_below(first))
+    search.beside(tried)
     for i, count in enumerate(tried):
         watch(0.5 + 0.5 * i / len(tried))
         if not any(search.dearer(count, way) for way in ways) and (way := search.at(count)) is not None:
@@ -168,14 +171,41 @@ class _Slow:
         return float(np.min(np.where(run.values(run.feasible), run.values(run.seconds), math.inf)))
 
 
+@attrs.frozen(eq=False)
+class _Alone:
+    """Points of one replica by itself that are possible: every policy and load."""
+
+    tpot_s: Array
+    ttft_s: Array
+    users: Array
+    requests_per_s: Array
+
+    @classmethod
+    def of(cls, asked: Question, system: System, one: Replica) -> _Alone:
+        """Of a system that has the chips of one replica."""
+        shape = len(asked.batches), len(asked.precisions)
+        found: list[list[Array]] = []
+        for served, _, room, _ in services(asked, system, one):
+            fine = np.broadcast_to(np.asarray(served.sustained) & room[0] & room[1], shape)
+            columns = served.tpot, served.ttft, served.users, served.rate
+            found.append([np.broadcast_to(np.asarray(column), shape)[fine] for column in columns])
+        return cls(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+    def most(self, need: Need) -> float:
+        """The largest load within the limits."""
+        within = (self.tpot_s <= need.tpot) & (self.ttft_s <= need.ttft)
+        return float(np.max(np.where(within, getattr(self, need.column), 0.0), initial=0.0))
+
+
 class _Search:
     """Frontiers of one chip by their number; replicas are evaluated once."""
 
     def __init__(self, asked: Question, chip: Chip, need: Need) -> None:
         self.asked, self.chip, self.need = asked, chip, need
         self.replicas: dict[Layout, Replica | _Slow | None] = {}
+        self.layouts: dict[int, list[Layout]] = {}
         self.found: dict[int, Frontier] = {}
-        self.alone: list[Frontier] = []
+        self.alone: list[_Alone] = []
         self.refused = ""
 
     def first(self, watch: Callable[[float], None]) -> int | None:
@@ -188,9 +218,11 @@ class _Search:
             watch(i / len(layouts))
             if layout.chips > best:
                 break
+            if i % BLOCK == 0:
+                self.asked = attrs.evolve(self.asked, beside=tuple(layouts[i : i + BLOCK]))
             if self._slow(layout) or (one := self._replica(layout)) is None:
                 continue
-            most = self._most(self._alone(one))
+            most = self._alone(one).most(self.need)
             if most > 0.0:
                 best = min(best, math.ceil(self.need.load / most * (1.0 - 1e-9)) * layout.chips)
         return int(best) if best <= MOST_CHIPS else None
@@ -198,13 +230,27 @@ class _Search:
     def _points(self, count: int) -> Frontier:
         if count not in self.found:
             system = System(self.chip, count)
-            layouts, _ = layouts_of(self.asked, system)
-            made = [one for layout in layouts if (one := self._replica(layout)) is not None]
-            self.found[count] = points_of(self.asked, system, made)
+            self.found[count] = points_of(self.asked, system, self._made(count), worth=self._serves)
         return self.found[count]
 
-    def _alone(self, one: Replica) -> Frontier:
-        alone = points_of(self.asked, System(self.chip, one.layout.chips), [one])
+    def _made(self, count: int) -> list[Replica]:
+        """Replicas of a system."""
+        return [one for layout in self._layouts(count) if (one := self._replica(layout)) is not None]
+
+    def beside(self, counts: Iterable[int]) -> None:
+        """Let replicas be costed together that systems of so many chips are cut into."""
+        new = dict.fromkeys(one for count in counts if count <= POD for one in self._layouts(count))
+        wanted = tuple(one for one in new if not isinstance(self.replicas.get(one), Replica))
+        self.asked = attrs.evolve(self.asked, beside=wanted)
+
+    def _layouts(self, count: int) -> list[Layout]:
+        """Layouts of the replicas of a system."""
+        if count not in self.layouts:
+            self.layouts[count] = layouts_of(self.asked, System(self.chip, count))[0]
+        return self.layouts[count]
+
+    def _alone(self, one: Replica) -> _Alone:
+        alone = _Alone.of(self.asked, System(self.chip, one.layout.chips), one)
         self.alone.append(alone)
         return alone
 
@@ -237,12 +283,6 @@ class _Search:
         fine: Mask = (points.points.tpot_s <= self.need.tpot) & (points.points.ttft_s <= self.need.ttft)
         return fine
 
-    def _most(self, points: Frontier) -> float:
-        """The largest load within the limits."""
-        if not points.count:
-            return 0.0
-        return float(np.max(np.where(self._within(points), points.points[self.need.column], 0.0)))
-
     def at(self, count: int) -> Way | None:
         """The cheapest way of so many chips, its times those of a replay under the load."""
         system = System(self.chip, count)
@@ -254,8 +294,7 @@ class _Search:
             except InferBenchError as error:
                 self.refused = str(error).splitlines()[0]
                 continue
-            times = seen.found.times
-            if times["tpot_s"]["mean"] <= limits[0] and times["ttft_s"]["mean"] <= limits[1]:
+            if within(seen.found, limits):
                 return Way(system, point, seen)
         return None
 
@@ -303,18 +342,20 @@ class _Search:
         prompts have a limit too.
         """
         slow = [(one.least, layout) for layout, one in self.replicas.items() if isinstance(one, _Slow)]
-        least = min((float(np.min(one.points.tpot_s)) for one in self.alone if one.count), default=math.inf)
+        least = min((float(np.min(one.tpot_s)) for one in self.alone if len(one.tpot_s)), default=math.inf)
         for fastest, layout in sorted(slow, key=lambda one: one[0]):
             if math.isinf(self.need.ttft) and least <= fastest:
                 return
             one = self._replica(layout)
-            if one is not None and (alone := self._alone(one)).count:
-                least = min(least, float(np.min(alone.points.tpot_s)))
+            if one is not None and len((alone := self._alone(one)).tpot_s):
+                least = min(least, float(np.min(alone.tpot_s)))
 
     def why(self) -> str:
         """Why no number of chips serves."""
         self._ask_slow()
-        known = [points for points in (*self.alone, *self.found.values()) if points.count]
+        pods = [points_of(self.asked, System(self.chip, n), self._made(n)).points for n in self.found]
+        tried: list[_Alone | Points] = [*self.alone, *pods]
+        known = [one for one in tried if len(one.tpot_s)]
         if not known:
             has = show(self.chip.memory[self.chip.outermost].capacity, "B")
             return (
@@ -322,7 +363,8 @@ class _Search:
                 or f"a chip holds {has}: no layout that was tried holds the network and a request"
             )
         least = {
-            name: min(float(np.min(points.points[name])) for points in known) for name in ("tpot_s", "ttft_s")
+            name: min(float(np.min(getattr(points, name))) for points in known)
+            for name in ("tpot_s", "ttft_s")
         }
         said = [
             f"the shortest {title} of any layout is {show(least[name], 's')};"

@@ -23,8 +23,8 @@ from inferbench.serving.errors import SCHEDULER
 from inferbench.serving.notes import notes_on, unknown
 from inferbench.serving.points import ABOUT, MONEY, PAIRS, QUANTITIES, Points
 from inferbench.serving.replica import Question, Replica
-from inferbench.serving.replicas import layouts_of, loads, per_byte, replicas_of
-from inferbench.serving.steady_state import Service, chunked, disaggregated, interleaved
+from inferbench.serving.replicas import layouts_of, loads, per_byte, replicas_of, services
+from inferbench.serving.steady_state import Service, disaggregated
 
 __all__ = ["Frontier", "declared", "frontier", "goodput", "pareto", "points_of"]
 
@@ -181,17 +181,11 @@ def _alone(
     chunk.
     """
     copies, steps = system.count // one.layout.chips, one.plain
-    whole = interleaved(steps, asked.traffic), one.watts["prefill"], (one.fits, one.fits_prompt), math.nan
-    chunks = [
-        (chunked(chunk.steps, asked.traffic), chunk.watts, (chunk.fits, np.asarray(True)), size)
-        for size, chunk in one.chunks.items()
-    ]
-    for served, busy, room, size in (whole, *chunks):
-        watts = served.share * busy + (1.0 - served.share) * one.watts["decode"]
-        ratio = steps.occupancy * steps.batch / (asked.traffic.steps * steps.decode)
-        served = attrs.evolve(served, rate=copies * served.rate, users=copies * served.users)
+    for served, busy, room, size in services(asked, system, one):
         if not worth(served):
             continue
+        watts = served.share * busy + (1.0 - served.share) * one.watts["decode"]
+        ratio = steps.occupancy * steps.batch / (asked.traffic.steps * steps.decode)
         extra = {
             "replicas": copies,
             "prompt_replicas": 0.0,

@@ -8,34 +8,32 @@ usual one.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import attrs
 import numpy as np
 
 from inferbench.discovery.registry import Registry
 from inferbench.model import partition
+from inferbench.model.brief import Brief, brief
 from inferbench.model.case import Case, prepare
 from inferbench.model.evaluate import evaluate
 from inferbench.num import Array, Mask, Numeric
-from inferbench.records.attention import Attention
 from inferbench.records.chip import Chip
 from inferbench.records.energy import ActivityCounts
-from inferbench.records.grid import Grid, Point
-from inferbench.records.interfaces import NoParams, Phase, Workload
+from inferbench.records.grid import Grid
 from inferbench.records.network import Network
-from inferbench.records.op import Op
 from inferbench.records.reserve import Reserve
 from inferbench.records.run import Run
 from inferbench.records.scenario import Scenario
 from inferbench.records.stack import Stack
 from inferbench.records.system import Layout, System
+from inferbench.serving.mixed import Mixed
 from inferbench.serving.steady_state import Steps, Traffic
 from inferbench.specs.options import structured
 
 __all__ = [
-    "Mixed",
     "Question",
     "Replica",
     "cache_bytes",
@@ -45,61 +43,6 @@ __all__ = [
     "timed",
     "whole_replica",
 ]
-
-
-@attrs.frozen(eq=False)
-class Mixed(Workload):
-    """A decode step with a chunk of a prompt in it; asked like a decode phase.
-
-    Attributes:
-        inner: The network's own workload.
-        prompt: Tokens of the whole prompt.
-        chunk: Tokens of a chunk.
-        chunking: The workload's options for chunks of this size.
-    """
-
-    name: ClassVar[str] = "mixed"
-    title: ClassVar[str] = "decoding sequences and a chunk of a prompt"
-    params: ClassVar[type] = NoParams
-    phases: ClassVar[tuple[Phase, ...]] = ()
-
-    inner: Workload
-    prompt: float
-    chunk: float
-    chunking: Numeric
-
-    def graph(self, network: Network, at: Point, phase: str, options: Any) -> Iterator[Op]:
-        """Yield the operators: weights once for the rows of both, attention of each, logits of the decoding
-        ones.
-        """
-        alone = tuple(self.inner.graph(network, at, phase, options))
-        rows = at["batch"] + self.chunk * at.coordinates.get("ranks", 1.0)
-        together = self.inner.graph(network, at.replace(batch=rows), phase, options)
-        for op, joint in zip(alone, together, strict=True):
-            own = isinstance(op, Attention) or op.unit == "head"
-            yield op if own else joint
-        names = {op.name for op in alone}
-        times = np.ceil(self.prompt / self.chunk)
-        one = at.replace(batch=np.ones_like(at["batch"]), context=np.asarray(self.prompt))
-        reads = self.inner.of_role("prompt")
-        assert reads is not None
-        for op in self.inner.graph(network, one, reads.name, self.chunking):
-            if isinstance(op, Attention):
-                yield attrs.evolve(op, name=f"chunk.{op.name}", repeat=op.repeat / times)
-            elif op.name not in names:
-                yield attrs.evolve(op, name=f"chunk.{op.name}", repeat=op.repeat / times, copies=0.0)
-
-    def eager(self, network: Network, at: Point, phase: str, options: Any) -> Numeric:
-        """All of it: the prompt's chunk has a shape of its own."""
-        return self.passes(network, at, phase, options)
-
-    def items(self, network: Network, at: Point, phase: str) -> Numeric:
-        """New tokens of the decoding sequences."""
-        return self.inner.items(network, at, phase)
-
-    def layers(self, network: Network) -> int:
-        """Layers that pipeline stages may divide."""
-        return self.inner.layers(network)
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -118,6 +61,9 @@ class Question:
         options: Of the workload.
         graphs: What was built of the network already, by work: no chip or software changes it.
         rooms: Chips with the memory that engines leave, as in `Case`.
+        cases: Looked up already, by chip, role and options, of one chip or of several.
+        tables: Steps tabulated already, by chip, layout and what requests reach.
+        beside: Layouts of replicas that the search asks for, as in `Case`.
         declares: Whether metrics stand in a frontier: they may read whatever a run has.
     """
 
@@ -136,6 +82,9 @@ class Question:
     longest: float = math.inf
     graphs: dict[Any, dict[Any, Any]] = attrs.field(factory=dict, repr=False)
     rooms: dict[tuple[int, Reserve], tuple[Chip, Chip]] = attrs.field(factory=dict, repr=False)
+    cases: dict[Any, Case] = attrs.field(factory=dict, repr=False)
+    tables: dict[Any, Any] = attrs.field(factory=dict, repr=False)
+    beside: tuple[Layout, ...] = attrs.field(default=(), repr=False)
     declares: bool = attrs.field(init=False)
 
     @declares.default
@@ -144,6 +93,15 @@ class Question:
 
     def case(self, system: System, role: Literal["prompt", "token"], **options: Any) -> Case:
         """Look up what a run of the phase of a role needs."""
+        key = self.about(system.chip), role, str(options), system.count > 1
+        if key not in self.cases:
+            self.cases[key] = self._case(system, role, **options)
+        asks = self.declares
+        return attrs.evolve(
+            self.cases[key], system=system, causes=asks, ideal=asks, rooms=self.rooms, beside=self.beside
+        )
+
+    def _case(self, system: System, role: Literal["prompt", "token"], **options: Any) -> Case:
         phase = self.registry.workload(self.network.type).of_role(role)
         assert phase is not None
         case = prepare(
@@ -157,8 +115,14 @@ class Question:
             ignore_capacity=self.ignore_capacity,
             reserve=self.reserve,
         )
-        graphs = self.built(phase.name, case.options)
-        return attrs.evolve(case, graphs=graphs, causes=self.declares, ideal=self.declares, rooms=self.rooms)
+        return attrs.evolve(case, graphs=self.built(phase.name, case.options))
+
+    def about(self, chip: Chip) -> tuple[Any, ...]:
+        """What tells apart what was looked up and evaluated for a chip already; whoever keeps something by it
+        keeps its case or run too, so that no other object gets the same id.
+        """
+        objects = id(chip), id(self.network), id(self.stack), id(self.scenario), id(self.registry)
+        return *objects, str(self.options), self.ignore_capacity, str(self.reserve)
 
     def built(self, work: str, options: Any, *more: float) -> dict[Any, Any]:
         """Graphs of a work that were built already, under its options."""
@@ -265,7 +229,7 @@ def whole_replica(asked: Question, case: Case, decode: Run) -> Replica:
     )
     watts = {
         "decode": _at(decode, decode.energy.watts),
-        "prefill": _at(prompt, prompt.energy.watts)[-1:],
+        "prefill": _at(prompt, prompt.watts)[-1:],
         "idle": idle_watts(case, asked),
     }
     chunks = {}
@@ -273,7 +237,7 @@ def whole_replica(asked: Question, case: Case, decode: Run) -> Replica:
     for size in asked.chunks if counts and _chunks(asked, system) else ():
         mixed, count = _mixed(asked, case, layout, size)
         joint = attrs.evolve(plain, mixed=_at(mixed, mixed.seconds), chunks=count)
-        chunks[size] = Chunked(joint, _at(mixed, mixed.energy.watts), _at(mixed, mixed.feasible) > 0)
+        chunks[size] = Chunked(joint, _at(mixed, mixed.watts), _at(mixed, mixed.feasible) > 0)
     return Replica(
         layout=layout,
         batch=batch,
@@ -300,26 +264,29 @@ def _run(
     return evaluate(case, Grid.of({"batch": batches, "context": [context]}, precisions), [layout])
 
 
-def _at(run: Run, values: Numeric | Mask) -> Array:
+def _at(run: Run | Brief, values: Numeric | Mask) -> Array:
     """Values as (batches, precisions)."""
     numbers: Array = np.asarray(values, dtype=np.float64)
-    found: Array = run.values(numbers)[:, 0, :]
+    found: Array = run.grid.full(numbers)[:, 0, :]
     return found
 
 
-def _prompt(asked: Question, system: System, layout: Layout) -> tuple[Run, bool]:
+def _prompt(asked: Question, system: System, layout: Layout) -> tuple[Brief, bool]:
     """Prompts in one chunk, or where that doesn't fit in the largest chunks: one alone, and one per pipeline
     stage of every rank.
     """
-    depth = _depth(layout)
-    depths = [1.0] if depth == 1 else [1.0, depth]
-    case = asked.case(system, "prompt")
-    run = _run(timed(case), layout, depths, asked.traffic.prompt, asked.precisions)
+
+    def grid(one: Layout) -> Grid:
+        return Grid.of({"batch": [1.0, _depth(one)], "context": [asked.traffic.prompt]}, asked.precisions)
+
+    def of(**options: Any) -> Brief:
+        case = attrs.evolve(timed(asked.case(system, "prompt", **options)), asked_at=lambda one: grid(one).at)
+        return brief(case, grid(layout), layout)
+
+    run = of()
     if bool(np.asarray(run.feasible).all()) or not _chunks(asked, system):
         return run, True
-    size = max(asked.chunks)
-    chunked = timed(asked.case(system, "prompt", chunk=size))
-    return _run(chunked, layout, depths, asked.traffic.prompt, asked.precisions), False
+    return of(chunk=max(asked.chunks)), False
 
 
 def timed(case: Case) -> Case:
@@ -351,14 +318,15 @@ def _lanes(case: Case, asked: Question, layout: Layout) -> Array:
     return np.broadcast_to(lanes.reshape(-1, 1), (len(asked.batches), 1))
 
 
-def _mixed(asked: Question, case: Case, layout: Layout, size: float) -> tuple[Run, float]:
+def _mixed(asked: Question, case: Case, layout: Layout, size: float) -> tuple[Brief, float]:
     prompt = asked.traffic.prompt
     chunks = float(np.ceil(prompt / size))
     options = structured(case.workload, {**asked.options, "chunk": size})
     graphs = asked.built("mixed", options, prompt)
     work = graphs.setdefault("work", Mixed(case.workload, prompt, prompt / chunks, options))
     joint = attrs.evolve(case, workload=work, graphs=graphs, bare=True, causes=False, ideal=False)
-    return _run(joint, layout, asked.batches, asked.traffic.context, asked.precisions), chunks
+    grid = Grid.of({"batch": asked.batches, "context": [asked.traffic.context]}, asked.precisions)
+    return brief(joint, grid, layout), chunks
 
 
 def idle_watts(case: Case, asked: Question) -> Array:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -11,11 +12,15 @@ import numpy as np
 from inferbench.errors import InferBenchError
 from inferbench.model import partition
 from inferbench.model.capacity import fits
+from inferbench.num import Array, Mask
+from inferbench.records.chip import Chip
 from inferbench.records.grid import Grid
 from inferbench.records.system import Layout, System
 from inferbench.serving.replica import Question, Replica, replica
+from inferbench.serving.steady_state import Service, chunked, interleaved
+from inferbench.serving.tabulated import Span, StepTable, tabulate
 
-__all__ = ["MOST", "layouts_of", "loads", "per_byte", "replicas_of"]
+__all__ = ["MOST", "layouts_of", "loads", "per_byte", "replicas_of", "services", "steps_of"]
 
 MOST = 2.0**17
 """Sequences of a replica beyond which no load is tried."""
@@ -88,6 +93,7 @@ def replicas_of(
     """
     found: list[Replica] = []
     refusals: dict[str, int] = {}
+    asked = attrs.evolve(asked, beside=tuple(layouts))
     for i, layout in enumerate(layouts):
         watch(i / len(layouts))
         try:
@@ -96,6 +102,37 @@ def replicas_of(
             reason = str(error).splitlines()[0]
             refusals[reason] = refusals.get(reason, 0) + 1
     return found, refusals
+
+
+def services(
+    asked: Question, system: System, one: Replica
+) -> Iterator[tuple[Service, Array, tuple[Mask, Mask], float]]:
+    """Yield what equal replicas do that process prompts and tokens alike, over all loads: the service, watts
+    while prompts are processed, where tokens and prompts fit, and the size of a chunk, NaN for whole prompts.
+
+    Args:
+        asked: What is asked.
+        system: With its number of chips.
+        one: Of the replicas.
+    """
+    copies, traffic = system.count // one.layout.chips, asked.traffic
+    whole = interleaved(one.plain, traffic), one.watts["prefill"], (one.fits, one.fits_prompt), math.nan
+    chunks = (
+        (chunked(chunk.steps, traffic), chunk.watts, (chunk.fits, np.asarray(True)), size)
+        for size, chunk in one.chunks.items()
+    )
+    for served, watts, room, size in (whole, *chunks):
+        all_of = attrs.evolve(served, rate=copies * served.rate, users=copies * served.users)
+        yield all_of, watts, room, size
+
+
+def steps_of(asked: Question, chip: Chip, layout: Layout, span: Span, reserve: float) -> StepTable:
+    """Steps of a replica over what requests reach, evaluated once; arguments as of `tabulate`."""
+    key = *asked.about(chip), asked.precisions, layout, span, reserve
+    if key not in asked.tables:
+        asked.tables[key] = tabulate(asked, chip, layout, span, reserve)
+    found: StepTable = asked.tables[key]
+    return found
 
 
 def per_byte(system: System, chips: int) -> float:

@@ -21,9 +21,9 @@ from inferbench.serving.log import Log
 from inferbench.serving.outcome import Outcome, outcome
 from inferbench.serving.replay import Watch, replay, replay_disaggregated
 from inferbench.serving.replica import Question, cache_bytes
-from inferbench.serving.replicas import per_byte
+from inferbench.serving.replicas import per_byte, steps_of
 from inferbench.serving.requests import Requests
-from inferbench.serving.tabulated import Span, StepTable, tabulate
+from inferbench.serving.tabulated import Span, StepTable
 
 __all__ = ["Plan", "Simulated", "layout_for", "simulate", "span_of", "times_of", "waited"]
 
@@ -303,7 +303,7 @@ def _tables(plan: Plan, requests: Requests) -> Tables:
     chip, span = plan.system.chip, span_of(requests, plan.rules)
 
     def table(layout: Layout) -> StepTable:
-        found = tabulate(plan.asked, chip, layout, span, plan.reserve)
+        found = steps_of(plan.asked, chip, layout, span, plan.reserve)
         return attrs.evolve(found, least=plan.rules.compiled)
 
     one = table(plan.layout)

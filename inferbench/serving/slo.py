@@ -14,12 +14,13 @@ from inferbench.records.choice import Choice
 from inferbench.records.system import Layout, System
 from inferbench.serving.engine import Rules
 from inferbench.serving.frontier import Frontier
+from inferbench.serving.outcome import Outcome
 from inferbench.serving.replica import Question
 from inferbench.serving.requests import Lengths, Requests, at_a_rate
 from inferbench.serving.schedulers import compiles, rules_of
 from inferbench.serving.simulate import Plan, Simulated, simulate, times_of
 
-__all__ = ["best_replayed", "plan_of", "simulated"]
+__all__ = ["best_replayed", "plan_of", "simulated", "within"]
 
 # Requests of one replay, and points that are tried before a limit is said to be out of reach.
 FEW, TRIES = 200, 40
@@ -43,7 +44,7 @@ def plan_of(asked: Question, system: System, point: Mapping[str, Any]) -> Plan:
     if point["policy"] == "disaggregated":
         prompts = int(point["prompt_replicas"]), Layout.parse(str(point["prompt_layout"]))
     return Plan(
-        asked=attrs.evolve(asked, precisions=(str(point["precision"]),)),
+        asked=attrs.evolve(asked, precisions=(str(point["precision"]),), beside=()),
         choice=Choice.of(asked.stack, system.chip.name),
         system=system,
         layout=Layout.parse(str(point["layout"])),
@@ -62,7 +63,8 @@ def _load(asked: Question, rate: float) -> Requests:
 def simulated(
     asked: Question, system: System, point: Mapping[str, Any], limits: tuple[float, float], rate: float
 ) -> Simulated:
-    """Replay a point under a load, with intervals; of many copies that share nothing, a few stand for all.
+    """Replay a point under a load, with intervals where it is within the limits; of many copies that share
+    nothing, a few stand for all.
 
     Args:
         asked: What the frontier was asked.
@@ -79,7 +81,20 @@ def simulated(
         copies=plan.copies // alike,
         prompts=(prompts // alike, plan.prompts[1]) if plan.prompts else None,
     )
-    return simulate(few, _load(asked, rate / alike), sustained=False)
+    load = _load(asked, rate / alike)
+    seen = simulate(few, load, intervals=False, sustained=False)
+    return simulate(few, load, sustained=False) if within(seen.found, limits) else seen
+
+
+def within(found: Outcome, limits: tuple[float, float]) -> bool:
+    """Whether mean times are within limits.
+
+    Args:
+        found: Of a replay.
+        limits: Longest time per token and to the first token, seconds.
+    """
+    times = found.times
+    return times["tpot_s"]["mean"] <= limits[0] and times["ttft_s"]["mean"] <= limits[1]
 
 
 def best_replayed(

@@ -14,8 +14,9 @@ from inferbench.records.grid import Grid
 from inferbench.records.system import Layout, System, SystemName
 from inferbench.serving.engine import Rules
 from inferbench.serving.frontier import frontier, goodput, pareto
+from inferbench.serving.mixed import Mixed
 from inferbench.serving.replay import replay, replay_disaggregated
-from inferbench.serving.replica import Mixed, Question, Replica, replica
+from inferbench.serving.replica import Question, Replica, replica
 from inferbench.serving.requests import Lengths, at_a_rate, in_a_loop
 from inferbench.serving.steady_state import (
     Steps,
