@@ -11,7 +11,7 @@ import pytest
 
 import inferbench as ib
 from inferbench.model.intervals import INTERVAL
-from inferbench.serving.simulate import Simulated, simulate, waited
+from inferbench.serving.simulate import Simulated, layout_for, simulate, waited
 from inferbench.serving.tabulated import Span, tabulate
 
 pytestmark = pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100")
@@ -155,6 +155,34 @@ class TestCapacity:
     def test_copies_sustain_as_many_times_as_much(self):
         one, two = (replayed(f"{n}xh100:dp{n}@ideal", rate=1.0, requests=400 * n).capacity for n in (1, 2))
         assert two == pytest.approx(2 * one, rel=0.1)
+
+
+class TestLayouts:
+    """Of four H100 the layout of the shortest step, at the first load that makes a third more than asked."""
+
+    def chosen(self, **load: Any) -> str:
+        found = replayed("h100@vllm-h100", concurrency=1, requests=2)
+        system = ib.System(ib.installed().chip("h100-sxm"), 4)
+        return str(layout_for(found.plan.asked, system, attrs.evolve(found.requests, **load)))
+
+    @pytest.mark.parametrize("rate", [0.1, 33.0, 40.0, 52.0, 70.0, 1e4])
+    def test_it_is_that_of_a_step_that_keeps_up(self, rate):
+        loads = [2.0**i for i in range(10)]
+        run = ib.run("4xh100@vllm-h100", "llama3-8b/decode", batch=loads, context=1050, precision="bf16")
+        seconds, which = run.values(run.seconds)[:, 0, 0], run.values(run.layout)[:, 0, 0]
+        enough = [i for i in range(10) if loads[i] / (101 * seconds[i]) >= 4 * rate / 3]
+        wanted = str(run.layouts[int(which[enough[0] if enough else -1])])
+        assert self.chosen(users=0, arrival=np.array([0.0, 1.0 / rate])) == wanted
+        assert wanted == {0.1: "tp4", 1e4: "dp4"}.get(rate, wanted)
+
+    def test_a_closed_loop_has_its_users(self):
+        assert [self.chosen(users=users) for users in (16, 512)] == ["tp4", "dp4"]
+
+    def test_what_is_given_stays(self):
+        found = replayed("h100@vllm-h100", concurrency=1, requests=2)
+        one = ib.System(ib.installed().chip("h100-sxm"), 4, ib.Layout(dp=2, tp=2))
+        assert layout_for(found.plan.asked, one, found.requests) == ib.Layout(dp=2, tp=2)
+        assert layout_for(found.plan.asked, ib.System(one.chip, 1), found.requests) == ib.Layout()
 
 
 class TestSteps:
