@@ -105,5 +105,9 @@ def test_the_smallest_system_is_that_of_the_largest_point(toy):
     assert np.ravel(small.values(small.feasible)).tolist() == [True, False]
     found = smallest_system(small, toy, None)
     assert (found.count, str(found.layout)) == (2, "pp2")
+    # Halves of five products and 15 kB of one row: another row would need three stages.
+    tight = run(toy, with_memory(toy, capacity=250.02e6), batch=1)
+    assert str(smallest_system(tight, toy, None).layout) == "tp2"
+    assert smallest_system(run(toy, with_memory(toy, capacity=250.02e6), batch=2), toy, None).count == 3
     nothing = run(toy, with_memory(toy, capacity=5e3), batch=1)  # of every chip a result's row takes 10 kB
     assert smallest_system(nothing, toy, None) is None
