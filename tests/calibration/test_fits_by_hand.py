@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.calibration.calibrate import Calibration
+from inferbench.calibration.calibrate import Calibration, _strange
 from inferbench.calibration.entries import beside, entries
 from inferbench.calibration.fitting import fit, stack_of
 from inferbench.calibration.kernels import Kernel
@@ -231,6 +231,24 @@ class TestEntries:
         assert one.figures.efficiency["memory.hbm"] == {"move": 0.7, "gemm": 0.5}
         two = stack_of("gemm", {"launch@elementwise.experts": 3e-6, "tuning.prologue": 4.0})
         assert two.figures == RooflineFigures(launch={"elementwise.experts": 3e-6})
+
+
+class TestDoubts:
+    """Times in another unit, or of another chip, are likelier than software that is so slow."""
+
+    def test_a_median_of_thirty_times_the_roofline(self):
+        times = np.array([10.0, 25.0, 40.0, 80.0, 90.0])
+        found = fit(kernel(np.full(5, 1e-3), 1e-3 * times, "abcde"))
+        median, _ = _strange(found)
+        assert median.startswith("gemm: the median row takes 40 times as long as the roofline of the chip")
+        screened = kernel(np.full(5, 1e-3), 1e-3 * times, "abcde", screened=("", "", "", "odd", "odd"))
+        assert not [said for said in _strange(fit(screened)) if "median" in said]
+
+    def test_a_share_at_its_lowest(self):
+        slow = fit(kernel(np.full(4, 1e-3), np.full(4, 24e-3), "abcd"))
+        (said,) = _strange(slow)
+        assert said.startswith("gemm: efficiency.memory ends at 0.05, the lowest that is thought possible")
+        assert not list(_strange(fit(kernel(np.full(4, 1e-3), np.full(4, 15e-3), "abcd"))))
 
 
 class TestWritten:

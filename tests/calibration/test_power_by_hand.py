@@ -63,11 +63,7 @@ def reading(chip: Any, network: str, watts: float, count: int = 1, **actions: fl
 def test_both_figures_are_found_again(known):
     """150 W, and 5 pJ of 10 and of 80 trillion operations a second."""
     chip = known.chip("toy-chip")
-    some = [
-        reading(chip, name, 150.0 + 5e-12 * ops / 0.01, ops=ops)
-        for name in "ab"
-        for ops in (1e11, 8e11)
-    ]
+    some = [reading(chip, name, 150.0 + 5e-12 * ops / 0.01, ops=ops) for name in "ab" for ops in (1e11, 8e11)]
     found = fit_power(chip, some, known)
     assert found.values == pytest.approx({"idle": 150.0, "each": 5e-12}, rel=1e-5)
     assert found.part.error == pytest.approx(0.0, abs=1e-3)

@@ -11,6 +11,7 @@ import pytest
 
 import inferbench as ib
 from inferbench.model.choice import ForeignStack, choose, scaled
+from inferbench.model.own_formats import own_formats
 from inferbench.records.choice import Choice
 from inferbench.records.fit import Domain, Fit
 from inferbench.records.roofline import RooflineFigures
@@ -202,6 +203,25 @@ class TestNames:
         assert scaled(plain, network, ["fp8_block", "fp8"], known).name == "plain"
         assert scaled(plain, network, ["fp8"], known).name == "plain"
         assert scaled(plain, None, [], known).name == "plain"
+
+
+@pytest.mark.parametrize(
+    ("peak", "own", "said"),
+    [
+        ({"fp8": 2e14}, "fp8", {}),
+        ({"int8": 2e14}, "int8", {"8bit": "odd: 8 bits are int8, its fastest format of that width"}),
+        ({"fp8": 1e14, "int8": 1e14}, "fp8", {}),
+        (
+            {"fp8": 1e14, "int8": 2e14},
+            "int8",
+            {"8bit": "odd: 8 bits are int8, its fastest format of that width"},
+        ),
+    ],
+)
+def test_a_width_is_the_fastest_format_that_has_it(toy, peak, own, said):
+    chip = a_chip(toy, "odd", peak={"bf16": 1e14, **peak})
+    assert own_formats(["8bit", "bf16"], chip, toy) == ([own, "bf16"], said)
+    assert own_formats(["int8"], chip, toy) == (["int8"], {})
 
 
 def test_numbers_are_those_of_the_stack_that_was_taken(toy):
