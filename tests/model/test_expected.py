@@ -166,6 +166,26 @@ def test_points_are_ranked_by_what_was_measured_and_not_by_bounds():
 
 
 @pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100")
+@pytest.mark.parametrize(("layout", "chips"), [("tp2", 2), ("tp2dp2", 4)])
+def test_figures_of_a_system_are_of_each_chip_and_each_user(layout, chips):
+    """16 sequences: a chip makes their share of tokens, and the server's joules are of one token."""
+    run = ib.run(
+        f"{chips}xh100-sxm:{layout}", "llama3-8b/decode", batch=16, stack="vllm-h100", precision="bf16"
+    )
+    at = next(run.points())[1]
+    point = expected(run, at)
+    step = point.seconds.value
+    assert step == pytest.approx(float(run.values(run.seconds)[at]))
+    assert point.per_user.value == pytest.approx(1.0 / step)
+    assert point.per_chip.value == pytest.approx(16.0 / chips / step)
+    assert point.joules.value == pytest.approx(float(run.values(run.wall_watts)[at]) * step / 16.0)
+    # A million tokens cost what the system costs in the hours that it takes for them.
+    hours = 1e6 / (16.0 / step) / 3600.0
+    cost = run.scenario.cost(run.system, float(run.values(run.energy.watts)[at]), run.energy.limit)
+    assert point.dollars.value == pytest.approx(float(np.ravel(cost.of(point.term))[0]) * hours, rel=1e-6)
+
+
+@pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100")
 def test_one_chip_has_no_layout_that_costs_time():
     """What one perfectly shared chip takes is what the model takes where there is one chip alone."""
     for stack in ("ideal", "vllm-h100"):
