@@ -328,6 +328,26 @@ class TestClasses:
             found = effects.within**2, effects.software**2, effects.between**2
             assert found == pytest.approx((within, software, between), rel=1e-4)
 
+    def test_a_class_has_variances_of_its_own_and_of_all_classes_as_of_two_chips_more(self):
+        """Six chips of one architecture differ by 0.8, six of another by nothing.
+
+        All twelve have half of that variance. Five degrees of freedom count beside two: a class of 0.64 times
+        six fifths has five sevenths of it, and both have two sevenths of the mean.
+        """
+        some = [
+            sample(off, f"{kind}{i}", f"v{k}", architecture=kind)
+            for kind, wide in (("wide", 0.4), ("same", 0.0))
+            for i, off in enumerate((wide, -wide) * 3)
+            for k in range(2)
+        ]
+        found = {one.name: one.effects["decode"].between for one in priors(some)}
+        all_of = found["class-any"] ** 2
+        wide, same = (found[f"class-{kind}"] ** 2 for kind in ("wide", "same"))
+        own = 0.4**2 * 6 / 5
+        assert all_of == pytest.approx(0.4**2 * 6 / 11, rel=0.02)
+        assert wide == pytest.approx((5 * own + 2 * all_of) / 7, rel=0.02)
+        assert same == pytest.approx(2 * all_of / 7, rel=0.02)
+
     def test_variances_are_never_negative(self):
         """Rows that differ more than versions and chips do leave nothing for these."""
         effects = priors(spread(0.0, 0.0, 0.3))[-1].effects["decode"]

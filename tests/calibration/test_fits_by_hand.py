@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 import inferbench as ib
-from inferbench.calibration.calibrate import Calibration, _strange
+from inferbench.calibration.calibrate import Calibration, _doubts, _strange
 from inferbench.calibration.entries import beside, entries
 from inferbench.calibration.fitting import fit, stack_of
-from inferbench.calibration.kernels import Kernel
+from inferbench.calibration.kernels import FASTER, Kernel
+from inferbench.calibration.text import part_lines
 from inferbench.calibration.writing import Labels, stack_toml
 from inferbench.records.cost import Cost
-from inferbench.records.fit import FitFile
+from inferbench.records.fit import FitFile, FitPart
 from inferbench.records.roofline import LAUNCH, MEMORY, Roofline, RooflineFigures
 from inferbench.records.stack import Stack
 from inferbench.specs.assemble_stack import stack_from
@@ -170,6 +171,10 @@ class TestTwoFigures:
     def test_two_rows_for_each_figure_and_as_many_shapes(self):
         with pytest.raises(ib.InferBenchError, match="3 rows for 2 parameters; at least 4 were expected"):
             fit(kernel([1.0, 2.0, 3.0], [2.0, 4.0, 6.0], "abc", Launches()))
+        two = {"fields": {"m": np.array([5.0, 5.0, 6.0, 6.0])}}
+        assert fit(
+            kernel([1e-4, 1e-4, 1e-2, 1e-2], [3e-4, 3e-4, 3e-2, 3e-2], "abcd", Launches(), **two)
+        ).values
         same = {"fields": {"m": np.full(4, 5.0)}}
         with pytest.raises(ib.InferBenchError, match="4 rows of 1 shape for 2 parameters; at least 2 shapes"):
             fit(kernel([1.0] * 4, [2.0] * 4, "abcd", Launches(), **same))
@@ -244,11 +249,48 @@ class TestDoubts:
         screened = kernel(np.full(5, 1e-3), 1e-3 * times, "abcde", screened=("", "", "", "odd", "odd"))
         assert not [said for said in _strange(fit(screened)) if "median" in said]
 
+    @pytest.mark.parametrize(
+        ("beaten", "refused", "warned"), [(1, False, False), (2, False, True), (3, True, True)]
+    )
+    def test_rows_faster_than_the_roofline(self, toy, beaten, refused, warned):
+        """Of four rows more than half are refused, and more than three in ten are doubted."""
+        screened = tuple([FASTER] * beaten + [""] * (4 - beaten))
+        one = kernel(np.full(4, 1e-3), np.full(4, 2e-3), "abcd", screened=screened)
+        if refused:
+            with pytest.raises(
+                ib.InferBenchError, match="3 of 4 rows are faster than the roofline of toy-chip"
+            ):
+                _doubts([one], toy.chip("toy-chip"))
+        else:
+            assert bool(_doubts([one], toy.chip("toy-chip"))) is warned
+            good = kernel(np.full(8, 1e-3), np.full(8, 2e-3), "abcdefgh")
+            said = _doubts([one, good], toy.chip("toy-chip"))
+            assert [text.split(":")[0] for text in said] == ["gemm"] * warned  # of one kernel alone
+
     def test_a_share_at_its_lowest(self):
         slow = fit(kernel(np.full(4, 1e-3), np.full(4, 24e-3), "abcd"))
         (said,) = _strange(slow)
         assert said.startswith("gemm: efficiency.memory ends at 0.05, the lowest that is thought possible")
         assert not list(_strange(fit(kernel(np.full(4, 1e-3), np.full(4, 15e-3), "abcd"))))
+
+
+def test_a_part_of_a_fit_is_written_in_few_digits_and_without_what_is_not_known():
+    part = FitPart(
+        rows=12,
+        scored=0,
+        error=2.34567,
+        regimes={"memory": 0.0123456},
+        parameters=("launch",),
+        deviations=(0.123456,),
+        correlation=((1.0, -1 / 3), (-1 / 3, 1.0)),
+    )
+    lines = part_lines(part)
+    assert "rows = 12" in lines
+    assert "correlation = [[1, -0.33], [-0.33, 1]]" in lines
+    assert 'parameters = ["launch"]' in lines
+    (deviation,) = (line for line in lines if line.startswith("deviations"))
+    assert float(deviation.split("[")[1].rstrip("]")) == pytest.approx(0.1235, abs=5e-4)
+    assert not any(line.startswith(("sd", "coverage", "defaults", "chips", "constant")) for line in lines)
 
 
 class TestWritten:

@@ -52,6 +52,7 @@ def test_what_nothing_changes_is_fixed_by_nothing():
     assert found.free == pytest.approx([0.0, 1.0])
     both = _solution_of(np.array([[1.0, 1.0], [2.0, 2.0]]), np.ones(2), np.ones(2), cost=2.5, freedom=1)
     assert both.deviations.tolist() == [math.inf, math.inf]  # only their sum is known
+    assert both.correlation.tolist() == [[0.0, 0.0], [0.0, 0.0]]
 
 
 def test_what_the_rows_may_not_fix():

@@ -160,3 +160,20 @@ def test_a_loop_launches_the_kernels_of_the_prompts_that_a_token_waits_for(users
     prompts = line.eager / kernels
     assert 0.1 * users / 64 < prompts <= 1.05 * users / 64
     assert line.batch <= users
+
+
+def test_a_loop_is_above_the_roofline_of_its_mean_step(tmp_path):
+    """At the mean length: 512 tokens of the prompt and half of 64. Two users have less than two sequences
+    in a step, whose bytes lie between those of one and of two.
+    """
+    path = tmp_path / "loops.csv"
+    path.write_text(f"{HEAD}\nh100-sxm,1,1,Mine 1,llama3-8b,bf16,serving,2,512,64,0.5,0.05\n")
+    known = ib.installed()
+    rows = [(path.name, one) for one in read_rows(path, known)]
+    (line,), _ = lines_of(rows, {"h100-sxm": "trtllm-1.3"}, (), False, known)
+    assert (line.axes["context"], line.axes["output"]) == (544.0, 64.0)
+    run = ib.run("h100-sxm@ideal", "llama3-8b/decode", batch=[1, 2], context=544, precision="bf16")
+    one, two = np.ravel(run.values(run.roofline)).tolist()
+    assert 1.0 < line.batch < 2.0
+    assert line.floor == pytest.approx(one + (line.batch - 1.0) * (two - one), rel=1e-9)
+    assert line.floor < float(line.seconds[-1]) < line.measured == 0.05

@@ -36,6 +36,7 @@ from inferbench.model.partition import (
     microbatch,
     replica,
     stages,
+    widest_tp,
 )
 from inferbench.records.energy import Energy
 from inferbench.records.fit import Domain, Fit
@@ -112,6 +113,19 @@ def test_the_fullest_stage_and_the_most_of_each_kind():
     assert (alone.footprint.weights, alone.footprint.state, alone.footprint.total) == (140.0, 24.0, 165.0)
     points, _ = local_graph(Share((), uneven, state, 1.0), 2, 4, np.array([3.0, 8.0]))
     assert points.footprint.weights.tolist() == [100.0, 40.0]
+
+
+def test_products_are_cut_as_far_as_there_are_query_heads_or_a_thousand_ways():
+    bf16 = ib.Precision.of(["bf16"])
+    plain = ib.Gemm(name="a", precision=bf16, m=1.0, n=8.0, k=8.0)
+    sizes = {"batch": 1.0, "queries": 1.0, "keys": 8.0, "pairs": 8.0, "qk_dim": 8.0, "v_dim": 8.0}
+    few = ib.Attention(name="b", precision=bf16, heads=16.0, kv_heads=2.0, split=("heads",), **sizes)
+    many = attrs.evolve(few, heads=np.array([32.0, 64.0]))
+    assert widest_tp([plain]) == 1
+    assert widest_tp([plain, attrs.evolve(plain, split=("n",))]) == 1024
+    assert widest_tp([attrs.evolve(plain, split=("n",)), few]) == 16
+    assert widest_tp([few, many]) == 64
+    assert widest_tp([plain, attrs.evolve(few, split=())]) == 1
 
 
 def test_a_step_is_one_microbatch_through_all_stages_or_the_fullest_stage_for_each():
