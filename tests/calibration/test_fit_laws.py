@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import attrs
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 
 import inferbench as ib
+from inferbench.calibration import pooled as pooled_stacks
 from inferbench.calibration.forms import ENERGY, NODES, SHARE, step_form
 from inferbench.calibration.line import Line, Power, nodes
 from inferbench.calibration.pooled import networks_left_out, pooled, weights
 from inferbench.calibration.priors import START, Effects, Prior, priors
+from inferbench.calibration.recipe import Recipe
 from inferbench.calibration.samples import Sample
 from inferbench.calibration.steps import fit_step
 
@@ -328,6 +331,14 @@ class TestClasses:
             found = effects.within**2, effects.software**2, effects.between**2
             assert found == pytest.approx((within, software, between), rel=1e-4)
 
+    def test_a_class_that_has_all_chips_is_stretched_as_all_are(self):
+        """Its own factor, and that of all beside it, are the same; both hold for every phase."""
+        found = priors(spread(0.3, 0.1, 0.05, 6))
+        stretches = {one.stretch for prior in found for one in prior.effects.values()}
+        assert len(found) == 2
+        assert max(stretches) == pytest.approx(min(stretches))
+        assert 0.5 < max(stretches) < 3.0
+
     def test_a_class_has_variances_of_its_own_and_of_all_classes_as_of_two_chips_more(self):
         """Six chips of one architecture differ by 0.8, six of another by nothing.
 
@@ -435,3 +446,61 @@ class TestPools:
         assert part.roofline == pytest.approx(100 * (1 - floor), rel=1e-6)
         assert part.error == pytest.approx(0.0, abs=1e-3)
         assert part.constant == pytest.approx(0.0, abs=1e-9)
+
+
+class TestPooledStacks:
+    """A stack of two chips' software, drawn to the class of four others, written and read again."""
+
+    @pytest.fixture
+    def known(self, toy: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+        chips = [attrs.evolve(toy.chip("toy-chip"), name=name, title=name) for name in ("one", "two")]
+        at = {"axes": {"batch": 4.0, "context": 100.0, "output": 50.0}, "precision": "bf16"}
+        rows = [
+            sample(off, chip, software, network, **at, table="made", count=count, phase=phase)
+            for chip, off, count in (
+                ("one", 0.1, 1),
+                ("two", 0.3, 8),
+                *((f"c{i}", 0.05 * (-1) ** i, 1) for i in range(4)),
+            )
+            for software in ("Lib 1", "Other 2")
+            for network in ("a", "b")
+            for phase in (("decode",) if chip in ("one", "two") else ("decode", "prefill"))
+        ]
+        image = sample(0.0, "one", "Lib 1", "c", axes={"batch": 64.0}, table="made")
+        monkeypatch.setattr(
+            pooled_stacks, "samples_of", lambda files, registry: ([*rows, image], Counter(odd=3))
+        )
+        return toy.with_records("chips", chips)
+
+    def fitted(self, known: Any, **more: Any) -> Any:
+        return pooled_stacks.pooled_stack(Recipe(**{"kind": "class", **more}), known, None, None)
+
+    def test_it_is_of_the_chips_and_software_that_were_asked_for(self, known):
+        found = self.fitted(known, chip="one,two", software=("lib",))
+        stack = found.stack
+        assert (stack.domain.chips, stack.domain.counts) == (("one", "two"), (1, 8))
+        assert (stack.fit.rows, stack.software) == (4, ("lib",))
+        assert stack.domain.axes == {"batch": (4.0, 4.0), "context": (100.0, 150.0)}
+        assert set(stack.domain.phases) == {"decode", "generate"}
+        assert "4 published times of whole steps: a, b; drawn to class-made" in stack.fit.on
+        assert (found.chip.name, found.left) == ("one", {"odd": 3})
+        alone = self.fitted(known, chip="one")
+        assert alone.stack.fit.rows == 4
+        assert alone.stack.software == ("Lib", "Other")
+
+    def test_its_figures_are_those_of_its_rows_and_its_class(self, known):
+        """Predicted longer than measured by 0.1 and 0.3 in logs: shares are larger, by less than that."""
+        shares = {
+            name: self.fitted(known, chip=name).stack.figures.efficiency["memory"]["default"]
+            for name in ("one", "two")
+        }
+        usual = math.exp(START[0])
+        assert usual < shares["one"] < shares["two"] < usual * math.exp(0.3)
+        first, *_ = self.fitted(known, chip="two").parameters
+        assert first.value == pytest.approx(shares["two"], abs=5e-4)
+
+    def test_what_nobody_measured_is_told(self, known):
+        with pytest.raises(ib.InferBenchError, match="no row of toy-chip under this software"):
+            self.fitted(known, chip="toy-chip")
+        with pytest.raises(ib.InferBenchError, match="'class-mada' is no class of these files"):
+            self.fitted(known, stack="class-mada")

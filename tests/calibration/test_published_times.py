@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 import inferbench as ib
-from inferbench.calibration.published_times import published
+from inferbench.calibration.published_times import published, samples_of
 
 pytestmark = pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "networks/sd1.5")
 USUAL = {
@@ -256,3 +256,16 @@ def test_a_row_that_is_of_no_time_says_why(times, cells, why):
 def test_chips_share_the_network_where_that_is_usual_or_said(times, chips, tp, layout):
     (one,), _ = times(batch=4, input_len=100, tpot_s=0.01, n_chips=chips, tp=tp)
     assert (one.system.count, str(one.system.layout)) == (chips, layout)
+
+
+@pytest.mark.parametrize(("every", "rows"), [(1, [0, 1, 2, 3, 4, 5, 6]), (3, [0, 2, 4])])
+def test_every_third_row_of_a_chip_and_software_is_taken_from_the_first_on(tmp_path, every, rows):
+    """Rows 2 and 6 are of a version of their own; of the other rows 0 is the first and 4 the fourth."""
+    path = tmp_path / "rows.csv"
+    versions = ("0.9", "0.9", "1.0", "0.9", "0.9", "0.9", "1.0")
+    cells = [{**USUAL, "version": one, "batch": "4", "input_len": "100"} for one in versions]
+    lines = [",".join([*row.values(), f"{0.01 + 0.001 * i}"]) for i, row in enumerate(cells)]
+    path.write_text("\n".join([",".join([*cells[0], "tpot_s"]), *lines]) + "\n")
+    found, left = samples_of([str(path)], ib.installed(), every)
+    assert [round((one.measured - 0.01) / 0.001) for one in found] == rows
+    assert left == {}
