@@ -44,6 +44,8 @@ def decode(batch, context):
     [
         # Decoding at a rate without lengths: a thousand positions, half of them generated.
         ({"batch": 4, "tokens_per_s": 200}, "decode", 0.02, [decode(4.0, 750.0)]),
+        # One sequence, and a token in two seconds.
+        ({"batch": 1, "tokens_per_s": 0.5}, "decode", 2.0, [decode(1.0, 750.0)]),
         # A time per token at half of the answer.
         (
             {"batch": 4, "input_len": 100, "output_len": 50, "tpot_s": 0.01},

@@ -64,6 +64,22 @@ def test_three_of_a_batch_cost_three_times_one_and_share_their_weights(kind):
                 assert number(three[name].parameters * three[name].instances) == stored
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_held_is_two_bytes_for_every_weight_and_grows_with_sequences(kind):
+    """In 16 bits; experts that are shipped in mxfp4 take four bits, and eight for each block of 32."""
+    for network in networks(kind):
+        for phase in phases(network):
+            one, three = graph(network, phase, batch=1.0), graph(network, phase, batch=3.0)
+            for name, op in one.items():
+                where = (network.name, phase, name)
+                each = 4.25 / 8.0 if "mxfp4" in op.precision.points[0].weights else 2.0
+                assert number(op.resident.weights) == pytest.approx(each * number(op.parameters)), where
+                assert number(three[name].resident.state) == pytest.approx(3.0 * number(op.resident.state)), (
+                    where
+                )
+                assert number(op.resident.inputs + op.resident.outputs) == 0.0, where
+
+
 # What reads one tensor and writes one of the same size; what reads two; each of a size that it has alone.
 ONE = re.compile(r"(norm\d?|norm_cross|final_norm|latent_norm|relu|silu\d?|gelu\d?|modulate|reorder|join)")
 TWO = re.compile(r"(residual\d?|residual_cross|positions)")

@@ -212,3 +212,19 @@ def test_limited_groups_never_visit_more_than_they_allow():
         free, limited = distinct_parts(parts, 256, 8), distinct_parts(parts, 256, 8, 8, 4)
         assert 1.0 <= limited <= free <= min(parts, 8)
         assert parts > 8 or limited <= 4
+
+
+@pytest.mark.parametrize(
+    ("option", "low", "high", "said"),
+    [
+        ("routing", 0.0, 10.0, "an exponent between 0 and 10"),
+        ("imbalance", 1.0, 1000.0, "a ratio between 1 and 1000"),
+        ("redundant", 0.0, 10_000.0, "a number between 0 and 10,000"),
+    ],
+)
+def test_options_have_ends_that_are_within(option, low, high, said):
+    for value in (low, high):
+        assert getattr(MoeOptions(**{option: value}), option) == value
+    for value in (low - 0.01, high * 1.01):
+        with pytest.raises(ValueError, match=f"{option} is .*; {said} was expected"):
+            MoeOptions(**{option: value})
