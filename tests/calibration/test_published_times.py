@@ -53,7 +53,13 @@ def decode(batch, context):
             0.01,
             [decode(4.0, 125.0)],
         ),
-        # Without an answer's length: at the prompt.
+        # Without an answer's length, or of none: at the prompt.
+        (
+            {"batch": 4, "input_len": 100, "output_len": 0, "tpot_s": 0.01},
+            "decode",
+            0.01,
+            [decode(4.0, 100.0)],
+        ),
         ({"batch": 4, "input_len": 100, "tpot_s": 0.01}, "decode", 0.01, [decode(4.0, 100.0)]),
         # A prefill by its latency, or by the first token.
         (

@@ -345,17 +345,29 @@ class TestPoints:
         assert math.isnan(meets(sure, 0, tpot, math.inf))
 
 
-@pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100")
-@pytest.mark.parametrize(("layout", "depth"), [("tp1", 1), ("pp2", 2), ("tp2", 1)])
-def test_a_replicas_steps_are_what_runs_say_of_them(layout, depth):
-    """One prompt alone is the first token's; a pipeline that is full has one for each of its stages."""
+@pytest.mark.needs_plugins(
+    "chips/h100-sxm", "networks/llama3-8b", "networks/mixtral-8x7b", "stacks/vllm-h100"
+)
+@pytest.mark.parametrize(
+    ("layout", "depth", "network"),
+    [
+        ("tp1", 1, "llama3-8b"),
+        ("pp2", 2, "llama3-8b"),
+        ("tp2", 1, "llama3-8b"),
+        ("dp2ep2", 2, "mixtral-8x7b"),
+        ("pp2dp2ep2", 4, "mixtral-8x7b"),
+    ],
+)
+def test_a_replicas_steps_are_what_runs_say_of_them(layout, depth, network):
+    """One prompt alone is the first token's; what is full has one for each of its stages and ranks."""
     traffic = Traffic(prompt=100.0, output=12.0)  # half of the output is written on average
-    asked = question(batches=(4.0, 16.0), traffic=traffic)
+    net = ib.installed().network(network)
+    asked = question(batches=(4.0, 16.0), traffic=traffic, network=net)
     one = replica(asked, ib.installed().chip("h100-sxm"), Layout.parse(layout))
 
     def seconds(phase: str, batch: float, context: float) -> float:
         system = f"{one.layout.chips}xh100-sxm:{layout}@vllm-h100"
-        run = ib.run(system, f"llama3-8b/{phase}", batch=batch, context=context, precision="bf16")
+        run = ib.run(system, f"{network}/{phase}", batch=batch, context=context, precision="bf16")
         return float(np.ravel(run.seconds)[0])
 
     steps = [seconds("decode", batch, 106.0) for batch in (4.0, 16.0)]

@@ -15,6 +15,7 @@ from inferbench.serving.simulate import Simulated, layout_for, simulate, waited
 from inferbench.serving.tabulated import Span, tabulate
 
 pytestmark = pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-8b", "stacks/vllm-h100")
+POLICIES = ("chunked", "interleaved")
 BARE: dict[str, Any] = {"precision": "bf16", "requests": 60, "prompt": 1000, "output": 101}
 
 
@@ -175,6 +176,28 @@ class TestLayouts:
         assert self.chosen(users=0, arrival=np.array([0.0, 1.0 / rate])) == wanted
         assert wanted == {0.1: "tp4", 1e4: "dp4"}.get(rate, wanted)
 
+    def test_prompts_run_in_the_layout_of_their_replicas(self):
+        """Two chips read a prompt sooner than one, whoever decodes; a reader is told both."""
+        split = {"requests": 20, "concurrency": 1, "decode": "1xtp1"}
+        found = {
+            layout: replayed("3xh100@ideal", prefill=f"1x{layout}", **split) for layout in ("tp1", "tp2")
+        }
+        first = {layout: one.found.times["ttft_s"]["mean"] for layout, one in found.items()}
+        alone = [
+            float(np.ravel(ib.run(system, "llama3-8b/prefill", context=1000, precision="bf16").seconds)[0])
+            for system in ("h100@ideal", "2xh100:tp2@ideal")
+        ]
+        assert first["tp1"] - first["tp2"] == pytest.approx(alone[0] - alone[1], rel=0.01)
+        assert found["tp2"].plan.how == "disaggregated 1×tp2 + 1×tp1"
+
+    def test_it_is_told_with_the_policy_and_the_chunk(self):
+        plans = (replayed("2xh100:dp2@ideal", requests=4, concurrency=2, policy=one).plan for one in POLICIES)
+        how = dict(zip(POLICIES, (plan.how for plan in plans), strict=True))
+        assert how["interleaved"] == "interleaved 2×tp1"
+        assert how["chunked"].startswith("chunked ")
+        assert how["chunked"].endswith(" 2×tp1")
+        assert how["chunked"].split()[1].replace(",", "").isdigit()
+
     def test_a_closed_loop_has_its_users(self):
         assert [self.chosen(users=users) for users in (16, 512)] == ["tp4", "dp4"]
 
@@ -224,8 +247,9 @@ class TestTables:
     def test_steps(self, layout):
         table = self.table(layout)
         for batch, context in ((1.0, 2048.0), (8.0, 64.0), (64.0, 2048.0)):
-            if batch not in table.batches.values:
+            if batch < table.layout.dp:  # fewer sequences than ranks
                 continue
+            assert batch in table.batches.values
             seconds, watts, _ = self.figures(layout, "decode", batch=batch, context=context)
             assert table.of_tokens(batch, context) == pytest.approx((seconds, watts), rel=1e-6)
 
