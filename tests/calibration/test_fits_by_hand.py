@@ -121,6 +121,14 @@ class TestOneShare:
         assert part.error == pytest.approx(0.0, abs=1e-4)
         assert part.error_all == pytest.approx(100 * (2 / 3) / 4, rel=1e-4)
 
+    def test_a_row_far_off_lies_outside_of_the_interval(self):
+        """One of ten takes three times as long: 1.1 in logs, where nine hardly err and the mean is 0.35."""
+        times = np.full(10, 2.0)
+        times[3] = 6.0
+        part = fit(kernel(np.ones(10), times, "abcdefghij")).part
+        assert part.sd == pytest.approx(math.log(3.0) / math.sqrt(10), rel=0.1)
+        assert part.coverage == 0.9
+
     def test_rows_that_are_fitted_only_have_no_part_in_errors(self):
         one = kernel([1.0, 2.0, 4.0], [2.0, 4.0, 10.0], "abc", unscored=np.array([False, False, True]))
         found = fit(one)
