@@ -15,6 +15,7 @@ from inferbench.records.system import Layout, System
 from inferbench.serving.frontier import Frontier, goodput, points_of
 from inferbench.serving.points import TABLE
 from inferbench.serving.replica import Chunked, Question, Replica, replica
+from inferbench.serving.replicas import layouts_of
 from inferbench.serving.steady_state import (
     Service,
     Steps,
@@ -375,6 +376,25 @@ def test_a_replicas_steps_are_what_runs_say_of_them(layout, depth, network):
     alone, full = (seconds("prefill", batch, 100.0) for batch in (1.0, depth))
     assert np.ravel(one.plain.prefill) == pytest.approx([alone])
     assert np.ravel(one.plain.occupancy) == pytest.approx([full / depth])
+
+
+@pytest.mark.needs_plugins("chips/h100-sxm", "networks/llama3-70b", "stacks/vllm-h100")
+def test_replicas_are_of_layouts_that_hold_a_request_in_some_precision():
+    """70.6 billion weights: 141 GB in 16 bits take two H100 of 80 GB, 71 GB in 8 bits one of them."""
+    known = ib.installed()
+    system, net = System(known.chip("h100-sxm"), 2), known.network("llama3-70b")
+
+    def named(*precisions: str) -> tuple[set[str], int]:
+        asked = question(network=net, precisions=precisions, stack=known.stack("ideal"))
+        layouts, refused = layouts_of(asked, system)
+        return {str(one) for one in layouts}, sum(refused.values())
+
+    wide, narrow, both = named("bf16"), named("fp8"), named("bf16", "fp8")
+    assert wide[1] >= 1
+    assert "tp1" not in wide[0]
+    assert {"tp2", "pp2"} <= wide[0] < narrow[0] == both[0]
+    assert "tp1" in narrow[0]
+    assert (narrow[1], both[1]) == (0, 0)
 
 
 def test_a_table_sets_speed_and_throughput_first_and_costs_behind_times():

@@ -266,6 +266,17 @@ def test_tokens_come_later_than_they_were_made():
     assert loop.arrival == pytest.approx([0.0, loop.done[0]])
 
 
+def test_errors_lie_between_those_of_the_batches_and_of_prompts():
+    """0.1 of one sequence, 0.3 of 64 and 0.2 of prompts; outside of its box is what lies nearer to 64."""
+    some = attrs.evolve(table(), decode_error=[0.1, 0.3], prompt_error=[0.5, 0.2], outside=[False, True])
+    assert some.error(1.0, 0.0) == pytest.approx((0.1, 0.2))
+    assert some.error(64.0, 0.0) == pytest.approx((0.3, 0.2))
+    assert some.error(64.0, 0.25) == pytest.approx((0.75 * 0.3 + 0.25 * 0.2, 0.2))
+    between = [some.error(batch, 0.0)[0] for batch in (1.0, 4.0, 16.0, 64.0)]
+    assert between == sorted(between)
+    assert [some.leaves_the_box(batch) for batch in (1.0, 2.0, 60.0, 64.0)] == [False, False, True, True]
+
+
 def test_schedulers_know_of_requests_a_little_later():
     """Seconds apart, so that nobody waits for another: first tokens are late by the mean entry."""
     many = asked(list(range(0, 4000, 2)), [100] * 2000, [2] * 2000)
