@@ -277,6 +277,33 @@ def test_errors_lie_between_those_of_the_batches_and_of_prompts():
     assert [some.leaves_the_box(batch) for batch in (1.0, 2.0, 60.0, 64.0)] == [False, False, True, True]
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_seconds_and_watts_of_prompts_lie_between_those_of_the_table(compiled):
+    """16 tokens at 100 W and 1,024 at 300: 520 lie in the middle. What is compiled is always as long."""
+    flat = attrs.evolve(table(), pasts=Axis([0.0]), prompt_watts=[100.0, 300.0])
+    if not compiled:
+        for tokens, watts in ((16.0, 100.0), (520.0, 200.0), (1024.0, 300.0)):
+            assert flat.of_prompts(tokens, 0.0, 1) == pytest.approx((TOKEN * tokens, watts))
+        slow = attrs.evolve(flat, scale=2.0)
+        assert slow.of_prompts(520.0, 0.0, 1) == pytest.approx((2 * TOKEN * 520.0, 200.0))
+        return
+    padded = attrs.evolve(flat, least=(4.0, 520.0))
+    for count in (1, 3):  # one after the other
+        assert padded.of_prompts(16.0 * count, 0.0, count) == pytest.approx((count * TOKEN * 520.0, 200.0))
+    assert padded.of_tokens(1.0, 100.0)[0] == pytest.approx(POSITION * 4.0 * 520.0)
+
+
+@pytest.mark.parametrize(("layout", "lanes"), [(Layout(pp=2), 2), (Layout(pp=2, dp=2, ep=2), 4)])
+def test_prompts_side_by_side_take_up_to_what_all_lanes_take(layout, lanes):
+    """All lanes full take twice as long as one: two of four a third of the way."""
+    flat = attrs.evolve(table(layout=layout), pasts=Axis([0.0]))
+    assert flat.depth == lanes
+    for count in range(1, 6):
+        side = min(count, lanes)
+        found = flat.of_prompts(100.0 * side, 0.0, count)[0]
+        assert found == pytest.approx(TOKEN * 100.0 * (1.0 + (side - 1) / (lanes - 1)))
+
+
 def test_schedulers_know_of_requests_a_little_later():
     """Seconds apart, so that nobody waits for another: first tokens are late by the mean entry."""
     many = asked(list(range(0, 4000, 2)), [100] * 2000, [2] * 2000)
