@@ -83,6 +83,17 @@ def test_tensor_parallel_halves_the_weights_and_adds_an_exchange(run):
     assert one(result.needed) == 2.5e8 + 15e3
 
 
+@pytest.mark.parametrize("layout", ["tp2", "dp2", "pp2"])
+def test_a_grid_too_large_to_remember_says_what_a_small_one_says(run, layout):
+    """20,001 points and more are evaluated without keeping any graph."""
+    many = run(f"2xtoy-chip:{layout}", batch=np.arange(1.0, 20_003.0))
+    few = run(f"2xtoy-chip:{layout}", batch=[1, 20_000])
+    for name in ("seconds", "model", "bound_seconds", "roofline", "silicon", "needed"):
+        large, small = (np.ravel(one.values(getattr(one, name))) for one in (many, few))
+        assert [large[0], large[19_999]] == pytest.approx(small.tolist(), rel=1e-12), name
+    assert np.ravel(many.values(many.roofline))[0] == pytest.approx(5 * 100 * US / 2, rel=1e-12)
+
+
 def test_a_pipeline_takes_the_sum_of_its_stages_at_batch_1(run):
     """All five products one after the other, and one hand-over of 10 kB: 1.1 us."""
     result = run("2xtoy-chip:pp2")

@@ -55,6 +55,13 @@ class TestIntervals:
         assert middle < high <= 700.0
         assert high == pytest.approx(min(middle * math.exp(1.6448536 * error), 700.0))
 
+    def test_two_chips_have_twice_the_limit(self):
+        found = replayed("2xh100:dp2@vllm-h100", concurrency=64, requests=64)
+        low, high = found.between("watts")
+        error = float(np.nanmean(np.asarray(found.run.power_log_error)))
+        assert low < found.found.watts < high <= 1400.0
+        assert high == pytest.approx(min(found.found.watts * math.exp(1.6448536 * error), 1400.0))
+
     def test_a_share_lies_between_those_of_fast_and_slow_steps(self, loop):
         """Between 8 ms and the time per token lies the limit: fast steps meet it oftener."""
         assert loop.between("good") == (loop.slow.good, loop.fast.good)
