@@ -60,7 +60,8 @@ def command(
     Example: inferbench validate
 
     Without FILES every measurement set that the installed packages ship. FILES are anything an importer
-    reads, or TOML of a set. Each row is scored by the stack fitted for its chip and software, or says why not.
+    reads, or TOML of a set. Each row is scored by the stack fitted for its chip and software, or says why
+    not.
     """
     registry = common.the_registry()
     with progress_bar("rows") as tick:
