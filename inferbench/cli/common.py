@@ -30,6 +30,7 @@ from inferbench.cli.points import (
 )
 from inferbench.discovery.registry import Registry
 from inferbench.errors import Fault, InferBenchError
+from inferbench.records.immutable import frozen
 from inferbench.report.model import PROGRAM, Next, Report
 
 __all__ = [
@@ -73,7 +74,7 @@ MOST_SECONDS = 86_400.0
 _FORCE = "inferbench.force"
 
 
-@attrs.frozen
+@frozen
 class Output:
     """The options that say how the answer is written: format, file, and whether with the long tables."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import attrs
 import click
 import rich_click
 
@@ -13,6 +12,7 @@ from inferbench.cli import common
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.face.compare import compare
+from inferbench.records.immutable import frozen
 
 if TYPE_CHECKING:
     from inferbench.face.users import UsersAt
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@attrs.frozen
+@frozen
 class Users:
     """The options that ask for a speed per user, as typed."""
 

@@ -12,6 +12,7 @@ import click
 
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
+from inferbench.records.immutable import frozen
 from inferbench.records.scenario import Term
 from inferbench.specs.options import read_option
 from inferbench.units import Unit, parse
@@ -74,7 +75,7 @@ def options_of(pairs: Sequence[str]) -> dict[str, Any]:
     return dict(found)
 
 
-@attrs.frozen
+@frozen
 class Asked:
     """The options that pick points, as they were typed.
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import attrs
-
 from inferbench.discovery.border import quiet
 from inferbench.discovery.entries import Entry, said
 from inferbench.discovery.ownership import trust
 from inferbench.errors import interruptible
+from inferbench.records.immutable import frozen
 from inferbench.specs import toml
 
 __all__ = ["Claim", "claims", "pairs_of", "read_aliases", "without_taken", "yielded"]
@@ -18,7 +17,7 @@ __all__ = ["Claim", "claims", "pairs_of", "read_aliases", "without_taken", "yiel
 HOOK = "inferbench_aliases"
 
 
-@attrs.frozen
+@frozen
 class Claim:
     """A foreign name that a package gives to a record.
 

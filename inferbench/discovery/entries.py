@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import pluggy
 
 from inferbench.discovery import hookspecs
 from inferbench.errors import InferBenchError, closest
 from inferbench.files import read
+from inferbench.records.immutable import frozen
 
 __all__ = ["FILE", "Entry", "Problem", "near_hook", "said", "spec_file"]
 
@@ -19,7 +19,7 @@ PREFIX = "inferbench_"
 """How the names of all hooks begin."""
 
 
-@attrs.frozen
+@frozen
 class Problem:
     """What is broken, and whose it is."""
 
@@ -29,7 +29,7 @@ class Problem:
     remedy: str = ""
 
 
-@attrs.frozen
+@frozen
 class Entry:
     """One name: its owner and either the record or the file that describes it."""
 

@@ -26,6 +26,7 @@ import attrs
 from inferbench import files
 from inferbench.discovery.border import Fixed, FixedList
 from inferbench.errors import Fault
+from inferbench.records.immutable import frozen
 from inferbench.records.time_model import TimeModel
 
 __all__ = ["KEPT", "Index", "Kept", "folder", "stamps"]
@@ -89,7 +90,7 @@ def _stamp(path: str, about: os.stat_result) -> str:
     return f"{path} {about.st_size} {about.st_mtime_ns}"
 
 
-@attrs.frozen
+@frozen
 class Index:
     """Who brings what, in a set of packages with which nothing is wrong.
 

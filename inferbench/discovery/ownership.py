@@ -15,11 +15,10 @@ from importlib.metadata import Distribution
 from importlib.resources import files
 from typing import Any
 
-import attrs
-
 from inferbench._version import DISTRIBUTION
 from inferbench.discovery.entries import Entry, Problem
 from inferbench.errors import suggest
+from inferbench.records.immutable import frozen
 from inferbench.specs import toml
 from inferbench.specs.versions import newer
 
@@ -116,7 +115,7 @@ def needs_newer_core(distribution: Distribution) -> str:
     return ""
 
 
-@attrs.frozen
+@frozen
 class Choice:
     """Which installed plugins are loaded, by name of the plugin or of its package.
 

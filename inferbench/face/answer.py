@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from inferbench.face.frames import by_column, to_frame
 from inferbench.face.verb import verb
+from inferbench.records.immutable import frozen
 from inferbench.report.export import html_tables
 from inferbench.report.model import Report
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer"]
 
 
-@attrs.frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class Answer:
     """A result that can be looked at, kept as data, or handed on as a frame."""
 

@@ -20,6 +20,7 @@ from inferbench.model.document import document, flatten
 from inferbench.model.own_formats import OWN
 from inferbench.model.remarks import with_remarks
 from inferbench.records.choice import BOUND, GRADES
+from inferbench.records.immutable import frozen
 from inferbench.records.placement import Reason
 from inferbench.records.run import Run
 from inferbench.records.scenario import Suite
@@ -33,7 +34,7 @@ from inferbench.specs.ranges import Axis
 __all__ = ["Column", "Comparison", "Work", "compare"]
 
 
-@attrs.frozen
+@frozen
 class Work:
     """One piece of work that all systems are given: a workload, its precisions and its axes."""
 
@@ -43,7 +44,7 @@ class Work:
     axes: Mapping[str, Axis]
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Column:
     """One system's answer to one piece of work.
 
@@ -56,7 +57,7 @@ class Column:
     notes: tuple[str, ...] = ()
 
 
-@attrs.frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class Comparison(Answer):
     """Systems compared on the same work.
 

@@ -24,6 +24,7 @@ from inferbench.model.remarks import with_remarks
 from inferbench.num import Array
 from inferbench.records.choice import Choice
 from inferbench.records.grid import Grid
+from inferbench.records.immutable import frozen
 from inferbench.records.network import Network
 from inferbench.records.run import Metric, Run
 from inferbench.records.system import System, SystemName
@@ -197,7 +198,7 @@ def _choice(
     )
 
 
-@attrs.frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class InstalledView:
     """What a run is read through: the metrics of a registry, the model's intervals, the screen's tables.
 

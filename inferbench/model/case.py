@@ -14,6 +14,7 @@ from inferbench.errors import InferBenchError, blamed_on
 from inferbench.records.chip import Chip
 from inferbench.records.choice import Choice
 from inferbench.records.grid import Point
+from inferbench.records.immutable import frozen
 from inferbench.records.interfaces import Architecture, Phase, PowerModel, Workload
 from inferbench.records.network import Network
 from inferbench.records.op import Op
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Case", "prepare"]
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Case:
     """Everything an evaluation needs, looked up once.
 

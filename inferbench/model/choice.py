@@ -23,6 +23,7 @@ from inferbench.model.fitted_on import fitted_on
 from inferbench.model.intervals import HOSTLESS, PER_DOUBLING, UNSEEN
 from inferbench.records.chip import Chip
 from inferbench.records.choice import Choice
+from inferbench.records.immutable import frozen
 from inferbench.records.network import Network
 from inferbench.records.op import Op
 from inferbench.records.stack import Stack
@@ -47,7 +48,7 @@ class ForeignStack(InferBenchError):
     """A stack, or all stacks of a family, that can't serve a chip: they are of another architecture."""
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class _Asked:
     """What software is wanted for."""
 

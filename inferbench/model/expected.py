@@ -10,19 +10,19 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-import attrs
 import numpy as np
 
 from inferbench.model.intervals import INTERVAL, bounds, error_of
 from inferbench.num import Array
 from inferbench.records.choice import BOUND, GRADES
+from inferbench.records.immutable import frozen
 from inferbench.records.run import Run
 from inferbench.records.scenario import Term, term_beside
 
 __all__ = ["Estimate", "Expected", "chances", "expected", "ranks"]
 
 
-@attrs.frozen
+@frozen
 class Estimate:
     """A figure with its 90% interval.
 
@@ -75,7 +75,7 @@ class Estimate:
         return _phi((math.log(limit) - math.log(self.value)) / self.log_error)
 
 
-@attrs.frozen
+@frozen
 class Expected:
     """The figures of one point that a buyer decides by.
 

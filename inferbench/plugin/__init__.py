@@ -15,7 +15,6 @@ from inferbench.face.lazy import homes
 
 if TYPE_CHECKING:
     from attrs import field as field
-    from attrs import frozen as frozen
 
     from inferbench.cli.authors import Output as Output
     from inferbench.cli.authors import output_options as output_options
@@ -65,6 +64,7 @@ if TYPE_CHECKING:
     from inferbench.records.figure import Scale as Scale
     from inferbench.records.free import Free as Free
     from inferbench.records.grid import Point as Point
+    from inferbench.records.immutable import frozen as frozen
     from inferbench.records.interfaces import Architecture as Architecture
     from inferbench.records.interfaces import Fabric as Fabric
     from inferbench.records.interfaces import NoParams as NoParams

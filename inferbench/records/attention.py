@@ -11,13 +11,14 @@ import numpy as np
 
 from inferbench.errors import InferBenchError
 from inferbench.num import Numeric
+from inferbench.records.immutable import frozen
 from inferbench.records.op import Bytes, Collective, Op
 from inferbench.records.system import Layout
 
 __all__ = ["Attention"]
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False)
+@frozen(kw_only=True, slots=False, eq=False)
 class Attention(Op):
     """Scaled dot-product attention, scores kept on chip.
 

@@ -10,6 +10,7 @@ import attrs
 
 from inferbench.errors import Fault, InferBenchError, raise_if
 from inferbench.records.facts import Fact, Source
+from inferbench.records.immutable import frozen
 from inferbench.records.node import Node
 from inferbench.records.rules import broken, known_formats
 from inferbench.units import (
@@ -34,7 +35,7 @@ SMALLEST = 1e9
 UNKNOWN = Range(NAN, NAN)
 
 
-@attrs.frozen
+@frozen
 class MemoryLevel:
     """One level of memory of one chip: `[memory.hbm]`, `[memory.sram]`, `[memory.l2]`.
 
@@ -55,7 +56,7 @@ class MemoryLevel:
     rate: BitsPerSecond = NAN
 
 
-@attrs.frozen
+@frozen
 class Link:
     """One interconnect: `[interconnect.scale_up]`, `[interconnect.scale_out]`.
 
@@ -80,7 +81,7 @@ class Link:
     workspace: ByteCount = NAN
 
 
-@attrs.frozen
+@frozen
 class Power:
     """Watts of one chip.
 
@@ -97,7 +98,7 @@ class Power:
     boundary: Literal["chip", "board", "system"] = "board"
 
 
-@attrs.frozen
+@frozen
 class Rental:
     """What one chip costs to rent for an hour, by term.
 
@@ -112,7 +113,7 @@ class Rental:
     reserved_3y: DollarsPerHour = UNKNOWN
 
 
-@attrs.frozen
+@frozen
 class Price:
     """What one chip costs. Prices of different terms are different quantities: only like is compared with
     like.
@@ -131,7 +132,7 @@ class Price:
     includes_system: bool = False
 
 
-@attrs.frozen
+@frozen
 class Silicon:
     """How and when it was made.
 
@@ -158,7 +159,7 @@ def _copies(level: MemoryLevel) -> bool:
     return _size(level) < SMALLEST if level.cache is None else level.cache
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Chip:
     """A chip as its maker describes it. NaN marks a figure nobody published; `facts` says why.
 
@@ -259,7 +260,7 @@ class Chip:
         return "not given in the spec" if fact is None else fact.missing
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ChipFile:
     """The layout of a chip's TOML; `[architecture]` is walked along the plugin's own class."""
 

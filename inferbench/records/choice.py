@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
-
+from inferbench.records.immutable import frozen
 from inferbench.records.stack import Stack
 
 __all__ = ["BOUND", "CALIBRATED", "CLASS", "GRADES", "TRANSFERRED", "Choice"]
@@ -14,7 +13,7 @@ GRADES = ("calibrated", "transferred", "class", "bound")
 CALIBRATED, TRANSFERRED, CLASS, BOUND = range(len(GRADES))
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Choice:
     """A stack chosen for a system.
 

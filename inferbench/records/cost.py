@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import attrs
 import numpy as np
 
 from inferbench.num import Numeric
+from inferbench.records.immutable import frozen
 from inferbench.records.overlap import maximum_of
 
 __all__ = ["SEQUENCE", "Cost", "add"]
@@ -18,7 +18,7 @@ SEQUENCE = "sequence"
 _NONE: Mapping[str, Numeric] = {}
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Cost:
     """What one execution of one operator keeps busy on one chip, if nothing is wasted by software.
 

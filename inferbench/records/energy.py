@@ -9,12 +9,13 @@ import attrs
 import numpy as np
 
 from inferbench.num import Numeric
+from inferbench.records.immutable import frozen
 from inferbench.records.precision import Precision
 
 __all__ = ["Energy", "ActivityCounts"]
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class ActivityCounts:
     """Everything that happened in one step, on all chips together.
 
@@ -66,7 +67,7 @@ class ActivityCounts:
         return self.actions[action] if factor is None else self.actions[action] * factor
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Energy:
     """What a power model answers for a step of the whole system.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-import attrs
+from inferbench.records.immutable import frozen
 
 __all__ = ["Executor", "Future", "ExecutorOptions", "Pool"]
 
@@ -40,7 +40,7 @@ class Pool(Protocol):
         """
 
 
-@attrs.frozen
+@frozen
 class ExecutorOptions:
     """What a user asked for.
 
@@ -55,7 +55,7 @@ class ExecutorOptions:
     argument: str = "scheduler"
 
 
-@attrs.frozen
+@frozen
 class Executor:
     """A way to run many chunks.
 

@@ -7,13 +7,14 @@ from functools import cached_property
 import attrs
 
 from inferbench.num import Numeric
+from inferbench.records.immutable import frozen
 from inferbench.records.op import Elementwise, Op
 from inferbench.records.system import Layout
 
 __all__ = ["ExpertSum"]
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False)
+@frozen(kw_only=True, slots=False, eq=False)
 class ExpertSum(Elementwise):
     """The weighted sum of a layer's experts, which knows what a chip's tokens do on other chips.
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import attrs
+from inferbench.records.immutable import frozen
 
 __all__ = ["Basis", "Fact", "Source"]
 
 Basis = Literal["datasheet", "measured", "estimate", "published"]
 
 
-@attrs.frozen
+@frozen
 class Source:
     """A citation. The basis belongs to the source: a datasheet states, a microbenchmark measures.
 
@@ -28,7 +28,7 @@ class Source:
     key: str = ""
 
 
-@attrs.frozen
+@frozen
 class Fact:
     """One number of a spec with its footnote.
 

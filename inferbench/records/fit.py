@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 
 from inferbench.num import Mask, Numeric
+from inferbench.records.immutable import frozen
 from inferbench.records.op import Op
 from inferbench.records.variants import variants
 from inferbench.units import Deviation
@@ -17,7 +18,7 @@ from inferbench.units import Deviation
 __all__ = ["field_of", "Domain", "Fit", "FitFile", "FitPart"]
 
 
-@attrs.frozen
+@frozen
 class Domain:
     """The box in which a fitted stack was seen to hold; empty means nowhere.
 
@@ -78,7 +79,7 @@ def field_of(op: Any, field: str) -> Numeric | None:
     return None if value is None else np.asarray(value)
 
 
-@attrs.frozen
+@frozen
 class FitPart:
     """How one kind of kernel in one precision was fitted.
 
@@ -131,7 +132,7 @@ class FitPart:
     at_bound: tuple[str, ...] = ()
 
 
-@attrs.frozen
+@frozen
 class FitFile:
     """A file that a stack was fitted on.
 
@@ -150,7 +151,7 @@ class FitFile:
     rows: int = 0
 
 
-@attrs.frozen
+@frozen
 class Fit:
     """What a stack was fitted on.
 

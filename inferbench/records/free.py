@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-import attrs
 import numpy as np
 
 from inferbench.num import Array
+from inferbench.records.immutable import frozen
 
 __all__ = ["Free"]
 
 
-@attrs.frozen
+@frozen
 class Free:
     """One parameter that measurements may fix: a kernel's, the host's, or a power model's.
 

@@ -12,12 +12,13 @@ import numpy as np
 
 from inferbench.errors import InferBenchError
 from inferbench.num import Array, Indices, Mask, Numeric
+from inferbench.records.immutable import frozen
 from inferbench.records.precision import Precision
 
 __all__ = ["Grid", "Point", "span"]
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Point:
     """What a workload's graph is asked at: named coordinates, each an array of its own dimension.
 
@@ -44,7 +45,7 @@ class Point:
         return Point({**self.coordinates, **coordinates}, self.precision)
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Grid:
     """Axes and their values; the longest lies last in memory, results are shown in the order given.
 

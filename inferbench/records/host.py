@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import attrs
-
 from inferbench.num import Numeric
 from inferbench.records.free import Free
+from inferbench.records.immutable import frozen
 from inferbench.records.overlap import power_sum
 from inferbench.units import Exponent, Fraction, Seconds
 
 __all__ = ["Across", "Host"]
 
 
-@attrs.frozen
+@frozen
 class Host:
     """What a step takes beside its kernels: `step` and `sequence` are the CPU's and waited for; `kernel` runs
     beside the chip and shows where it is longer; `gap` and `exchange` pass on the chip.
@@ -112,7 +111,7 @@ class Host:
         return seconds + passes * (self.step + self.sequence * batch)
 
 
-@attrs.frozen
+@frozen
 class Across:
     """How far operators overlap with each other: two-batch overlap, prefetched weights, fused kernels.
 

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, ClassVar, Literal, TypeAlias
 
-import attrs
-
 from inferbench.errors import UnsupportedOp
 from inferbench.num import Numeric
 from inferbench.records.chip import Chip, Link
@@ -19,6 +17,7 @@ from inferbench.records.energy import ActivityCounts, Energy
 from inferbench.records.fit import Fit
 from inferbench.records.free import Free
 from inferbench.records.grid import Point
+from inferbench.records.immutable import frozen
 from inferbench.records.network import Network
 from inferbench.records.op import Collective, Op
 from inferbench.records.owned import Owned
@@ -39,12 +38,12 @@ class Support(Enum):
     IMPOSSIBLE = "impossible"
 
 
-@attrs.frozen
+@frozen
 class NoParams:
     """An empty parameter class."""
 
 
-@attrs.frozen
+@frozen
 class Phase:
     """One thing a workload can do: decode, prefill, generate, forward.
 
@@ -379,7 +378,7 @@ class PowerModel(Owned, ABC):
         return {}
 
 
-@attrs.frozen
+@frozen
 class Renderer:
     """A way to write a report.
 

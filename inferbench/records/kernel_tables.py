@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 import attrs
 
 from inferbench.errors import suggest
+from inferbench.records.immutable import frozen
 from inferbench.records.lookup import Figure, PerKernel
 from inferbench.units import Joules, JoulesPerByte, JoulesPerOp, Seconds, Unit, Watts, parse
 
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 
-@attrs.frozen
+@frozen
 class ByKernel:
     """Marks a field of a time model's figures as a table with an entry per kind of kernel.
 
@@ -107,7 +108,7 @@ class ByKernel:
         return f"{said}, or inf," if self.infinite else f"{said}, or false," if self.neutral is None else said
 
 
-@attrs.frozen
+@frozen
 class ByAction:
     """Marks tables by kind of kernel, one per action, whose unit is the action's: watts of the baseline,
     joules per operation, per byte, or per any other count.
@@ -131,7 +132,7 @@ def _unit(hint: Any) -> Unit:
     return found
 
 
-@attrs.frozen
+@frozen
 class Engines:
     """Marks the keys of a table as engines: a closed set, so that a misspelt one is not silently ideal."""
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
 import numpy as np
 
 from inferbench.num import Array, Mask, Numeric, curve
+from inferbench.records.immutable import frozen
 from inferbench.records.op import Op
 from inferbench.records.precision import PrecisionName, stored
 from inferbench.records.variants import Names
@@ -18,7 +18,7 @@ from inferbench.records.variants import Names
 __all__ = ["Curve", "Figure", "Lookup", "PerKernel", "entry"]
 
 
-@attrs.frozen
+@frozen
 class Curve:
     """A figure that depends on an op's size, linear between points in log size and flat outside.
 
@@ -41,7 +41,7 @@ PerKernel = Mapping[str, Figure | None]
 """Kind of kernel (`gemm.fp8`) to a figure; None: no such term, though a more general key has one."""
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Lookup:
     """Looks up entries for one operator under one set of names.
 

@@ -10,13 +10,14 @@ import attrs
 
 from inferbench.errors import raise_if
 from inferbench.records.facts import Fact, Source
+from inferbench.records.immutable import frozen
 from inferbench.records.rules import broken
 from inferbench.units import Count, Deviation
 
 __all__ = ["Network", "Published"]
 
 
-@attrs.frozen
+@frozen
 class Published:
     """Figures its publisher states, which the operator graph must reproduce.
 
@@ -31,7 +32,7 @@ class Published:
     rounding: Deviation = 0.005
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Network:
     """Hyper-parameters, typed by the workload plugin that reads them.
 
@@ -71,7 +72,7 @@ class Network:
         raise_if(attrs.evolve(fault, where=f"{self.name}: {fault.where}") for fault in faults)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class NetworkFile:
     """The layout of a network's TOML; `[network]` is walked along the plugin's own class."""
 

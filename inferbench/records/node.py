@@ -9,6 +9,7 @@ import attrs
 
 from inferbench.num import Numeric
 from inferbench.records.facts import Fact, Source
+from inferbench.records.immutable import frozen
 from inferbench.units import Deviation, Factor, Fraction, Watts
 
 __all__ = ["Node", "NodeFile"]
@@ -16,7 +17,7 @@ __all__ = ["Node", "NodeFile"]
 NAN = math.nan
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Node:
     """A server or a rack as it is sold, seen from the wall: `wall = fixed + factor x watts of its boards`.
 
@@ -80,7 +81,7 @@ class Node:
         return self.fixed_watts(chips, limit) + self.factor * watts
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class NodeFile:
     """The layout of a node's TOML, in a folder `systems`."""
 

@@ -14,6 +14,7 @@ import attrs
 
 from inferbench.errors import InferBenchError
 from inferbench.num import Numeric, ceil_div
+from inferbench.records.immutable import frozen
 from inferbench.records.precision import Precision
 from inferbench.records.system import Layout
 
@@ -23,7 +24,7 @@ Role = Literal["weights", "state", "inputs", "outputs"]
 ROLES: tuple[Role, ...] = ("weights", "state", "inputs", "outputs")
 
 
-@attrs.frozen
+@frozen
 class Bytes:
     """Bytes by role: weights, state (KV cache), inputs and outputs (activations)."""
 
@@ -38,7 +39,7 @@ class Bytes:
         return self.weights + self.state + self.inputs + self.outputs
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False)
+@frozen(kw_only=True, slots=False, eq=False)
 class Op:
     """One operator of the whole model, unsharded; every figure is for one execution, `repeat` says how many.
 
@@ -78,9 +79,7 @@ class Op:
     """Variants of the kind that stacks may hold figures of: `context.delta`."""
 
     def __init_subclass__(cls) -> None:
-        """Name the kind, which stacks and architectures dispatch on; a variant of a kind is costed like
-        it.
-        """
+        """Name the kind, which stacks and architectures dispatch on; a variant of it is costed like it."""
         super().__init_subclass__()
         if "kind" not in cls.__dict__:
             parent = cls.__mro__[1]
@@ -183,7 +182,7 @@ class Op:
         return Collective(**{**common, **named, "payload": payload, "group": group, **fields})
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False)
+@frozen(kw_only=True, slots=False, eq=False)
 class Gemm(Op):
     """`count` products of (m x k) by (k x n).
 
@@ -258,7 +257,7 @@ class Gemm(Op):
         return stored * (self.n * self.k + self.bias)
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False)
+@frozen(kw_only=True, slots=False, eq=False)
 class Elementwise(Op):
     """Per-element work: norms, activations, residual additions, rotations.
 
@@ -304,7 +303,7 @@ class Elementwise(Op):
         return self.stored
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False)
+@frozen(kw_only=True, slots=False, eq=False)
 class Reduce(Op):
     """`elements` reduced to `results`: a softmax's maximum, a pooling."""
 
@@ -324,7 +323,7 @@ class Reduce(Op):
         return Bytes(inputs=self.elements * act, outputs=self.results * act)
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False)
+@frozen(kw_only=True, slots=False, eq=False)
 class Move(Op):
     """Bytes moved without arithmetic: an embedding lookup, a transpose.
 
@@ -361,7 +360,7 @@ class Move(Op):
             yield self.exchange("all_reduce", self.bytes.outputs, layout.tp)
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False)
+@frozen(kw_only=True, slots=False, eq=False)
 class Collective(Op):
     """Communication inside a group of chips; fabrics cost it, architectures never see it.
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import attrs
-
 from inferbench.num import Numeric
+from inferbench.records.immutable import frozen
 
 __all__ = ["OpRow"]
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class OpRow:
     """One operator of the breakdown: arrays over the grid, all of its executions together.
 

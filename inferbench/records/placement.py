@@ -12,6 +12,7 @@ import numpy as np
 
 from inferbench.num import Array, Mask, Numeric
 from inferbench.records.chip import Chip, Link
+from inferbench.records.immutable import frozen
 from inferbench.records.op import ROLES, Move, Op
 from inferbench.records.precision import WIDER, Precision
 from inferbench.records.system import Layout
@@ -36,7 +37,7 @@ def _written(value: float, unit: str) -> str:
     return show(value, unit) if unit else f"{value:,.15g}"
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Reason:
     """Why points are infeasible, rendered only for the points that are shown.
 
@@ -90,7 +91,7 @@ class Reason:
         return _written(largest, self.units.get(name, ""))
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Footprint:
     """Bytes that one chip of the fullest pipeline stage must hold."""
 
@@ -104,7 +105,7 @@ class Footprint:
         return self.weights + self.state + self.activations
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Graph:
     """The operators of one chip's share (sharded, collectives included) and what they need resident.
 
@@ -148,7 +149,7 @@ def _amounts(graph: Graph) -> dict[str, Numeric]:
     return {**weights, "activations": needs.activations, "state": needs.state}  # in the order of KINDS
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Placement:
     """Where each role lives, and whether it fits.
 
@@ -222,7 +223,7 @@ class Placement:
         return cls(dict.fromkeys(ROLES, level), {level: need}, fits, () if fits.all() else (reason,))
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Site:
     """All that a cost may ask: the chip, the layout, where things live, the stack's tuning for this
     architecture.

@@ -11,6 +11,7 @@ import numpy as np
 
 from inferbench.errors import InferBenchError, suggest
 from inferbench.num import Array
+from inferbench.records.immutable import frozen
 
 __all__ = ["FORMATS", "WIDER", "Precision", "PrecisionName", "stored"]
 
@@ -79,7 +80,7 @@ _APART = re.compile(
 _FLOATS = {"8": "fp8", "16": "bf16"}
 
 
-@attrs.frozen(cache_hash=True)
+@frozen(cache_hash=True)
 class PrecisionName:
     """One precision: what weights, activations and KV cache are stored in, and what products are computed in.
 
@@ -140,7 +141,7 @@ class PrecisionName:
         return cls(name, weights, activations, kv, activations)
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Precision:
     """The precision axis as a struct of arrays, each shaped to its own dimension of the grid.
 

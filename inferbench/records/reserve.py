@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-import attrs
-
 from inferbench.errors import InferBenchError
 from inferbench.num import Numeric
 from inferbench.records.chip import Chip
+from inferbench.records.immutable import frozen
 from inferbench.records.placement import Footprint
 from inferbench.units import Unit, parse, show
 
@@ -18,7 +17,7 @@ _BYTES = Unit("B", "an amount of memory", "8 GB", zero=True)
 _SHARE = re.compile(r"(?P<number>[0-9]*\.?[0-9]+)\s*(?P<percent>%?)")
 
 
-@attrs.frozen
+@frozen
 class Reserve:
     """What an engine leaves unused of each chip's memory: graphs, workspaces, fragments.
 

@@ -12,6 +12,7 @@ import numpy as np
 from inferbench.num import Numeric
 from inferbench.records.cost import Cost
 from inferbench.records.free import Free
+from inferbench.records.immutable import frozen
 from inferbench.records.kernel_tables import (
     EfficiencyByKernel,
     Engine,
@@ -36,7 +37,7 @@ COMBINE = Free(
 )
 
 
-@attrs.frozen
+@frozen
 class RooflineFigures:
     """What a roofline needs of software.
 

@@ -15,6 +15,7 @@ from inferbench.num import Array, Indices, Mask, Numeric
 from inferbench.records.choice import BOUND, CALIBRATED, CLASS, GRADES, TRANSFERRED, Choice
 from inferbench.records.energy import Energy
 from inferbench.records.grid import Grid, span
+from inferbench.records.immutable import frozen
 from inferbench.records.network import Network
 from inferbench.records.op_row import OpRow
 from inferbench.records.placement import Footprint, Reason
@@ -28,7 +29,7 @@ from inferbench.records.typed import typed
 __all__ = ["Metric", "OpRow", "Run", "View"]
 
 
-@attrs.frozen(eq=False, kw_only=True, repr=False)
+@frozen(eq=False, kw_only=True, repr=False)
 class Run:
     """One workload on one system under one stack, at every point of a grid.
 
@@ -316,7 +317,7 @@ Whose = Literal[
 ]
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Metric:
     """A figure of merit computed from a finished run.
 

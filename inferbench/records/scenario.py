@@ -13,6 +13,7 @@ import numpy as np
 
 from inferbench.num import Numeric
 from inferbench.records.facts import Fact, Source
+from inferbench.records.immutable import frozen
 from inferbench.records.rules import Ruled
 from inferbench.records.system import System
 from inferbench.units import (
@@ -80,7 +81,7 @@ _LACKING: Mapping[Term, str] = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Scenario(Ruled):
     """What an hour costs beside the chip.
 
@@ -150,7 +151,7 @@ class Scenario(Ruled):
         return self.kilowatts(system, watts, limit) * self.carbon_intensity
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class HourlyCost:
     """US dollars per hour of a system, by term.
 
@@ -268,7 +269,7 @@ def term_beside(known: Collection[Term], shared: Term | None) -> Term | None:
     return next((term for term in (shared, Term.PURCHASE, Term.ON_DEMAND) if term in known), None)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ScenarioFile:
     """The layout of a scenario's TOML."""
 
@@ -284,7 +285,7 @@ class ScenarioFile:
     carbon_intensity: GramsPerKilowattHour = math.nan
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SuitePoint:
     """One column of work.
 
@@ -305,7 +306,7 @@ class SuitePoint:
     precision: str = "fp8"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SuiteSpace:
     """The workload points and the reference systems by which flexibility is judged.
 
@@ -323,7 +324,7 @@ class SuiteSpace:
     against: tuple[str, ...]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Suite:
     """A named list of workload points that everyone runs alike, and the space that judges flexibility.
 
@@ -338,7 +339,7 @@ class Suite:
     origin: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SuiteFile:
     """The layout of a suite's TOML: `[[points]]` tables and, for flexibility, one `[space]`."""
 

@@ -15,6 +15,7 @@ from inferbench.records.cost import Cost
 from inferbench.records.facts import Fact, Source
 from inferbench.records.fit import Domain, Fit, FitFile, FitPart
 from inferbench.records.host import Across, Host
+from inferbench.records.immutable import frozen
 from inferbench.records.kernel_tables import ByKernel, EnergyByKernel
 from inferbench.records.lookup import Curve, Lookup, PerKernel
 from inferbench.records.op import Op
@@ -44,7 +45,7 @@ __all__ = [
 OUTSIDE = 0.25
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class Stack(Ruled):
     """How a kernel's cost becomes seconds; host time, tuning, energies; what was fitted, and where it holds.
 
@@ -265,7 +266,7 @@ IDEAL = Stack(
 )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class StackFile:
     """The layout of a stack's TOML; `[time]` has the keys of the time model that it names.
 

@@ -10,6 +10,7 @@ import attrs
 from inferbench.errors import InferBenchError
 from inferbench.num import Numeric
 from inferbench.records.chip import Chip
+from inferbench.records.immutable import frozen
 from inferbench.records.typed import typed
 
 __all__ = ["Layout", "System", "SystemName"]
@@ -19,7 +20,7 @@ _SYSTEM = re.compile(r"(?:(?P<count>[0-9]+)x)?(?P<chip>.+?)(?::(?P<layout>[a-z0-
 _LAYOUT = re.compile(r"(tp|cp|pp|dp|ep)([0-9]{1,18})")
 
 
-@attrs.frozen
+@frozen
 class Layout:
     """How a network is spread: attention and experts are cut apart.
 
@@ -120,7 +121,7 @@ class Layout:
         return "".join(f"{key}{value}" for key, value in attrs.asdict(self).items() if value > 1) or "tp1"
 
 
-@attrs.frozen
+@frozen
 class SystemName:
     """What a user wrote, `[COUNTx]CHIP[:LAYOUT][@STACK]`; what is not written is None.
 
@@ -177,7 +178,7 @@ def _count(digits: str) -> float:
     return int(digits) if len(digits) < 20 else math.inf
 
 
-@attrs.frozen
+@frozen
 class System:
     """A number of equal chips.
 

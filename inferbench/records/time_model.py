@@ -14,6 +14,7 @@ from inferbench.errors import InferBenchError
 from inferbench.num import Mask, Numeric
 from inferbench.records.cost import Cost
 from inferbench.records.free import Free
+from inferbench.records.immutable import frozen
 from inferbench.records.kernel_tables import ByKernel, kernel_tables, mark_of, table_names
 from inferbench.records.lookup import Lookup, PerKernel
 from inferbench.records.op import Op
@@ -23,7 +24,7 @@ from inferbench.units import Deviation
 __all__ = ["TimeModel", "Unfitted"]
 
 
-@attrs.frozen
+@frozen
 class Unfitted:
     """Log standard errors of kernels that a stack was not fitted on; NaN where nobody has measured any.
 

@@ -11,6 +11,7 @@ from inferbench.model.document import reason_at
 from inferbench.model.expected import Estimate, Expected, chances, expected, ranks
 from inferbench.records.chip import Chip
 from inferbench.records.choice import BOUND, CLASS, GRADES, TRANSFERRED
+from inferbench.records.immutable import frozen
 from inferbench.records.run import Metric, Run
 from inferbench.records.scenario import HourlyCost, Term, shared_term
 from inferbench.records.system import System
@@ -40,7 +41,7 @@ NO_KIN = f"{GRADES[CLASS]}: no sibling measured"
 SURE = 0.9
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Block:
     """One point of one piece of work, on all systems.
 

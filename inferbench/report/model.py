@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import attrs
 
+from inferbench.records.immutable import frozen
 from inferbench.text import all_visible, visible
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ DASH = "–"
 PROGRAM = "inferbench"
 
 
-@attrs.frozen
+@frozen
 class Cell:
     """One cell.
 
@@ -37,7 +38,7 @@ class Cell:
     unsure: bool = False
 
 
-@attrs.frozen
+@frozen
 class Table:
     """A titled table.
 
@@ -62,7 +63,7 @@ class Table:
     packed: bool = False
 
 
-@attrs.frozen
+@frozen
 class Next:
     """A command that may be run next; whoever renders a report writes it.
 
@@ -155,7 +156,7 @@ class LaterRows(Sequence[Mapping[str, Any]]):
         return len(self._made)
 
 
-@attrs.frozen
+@frozen
 class Report:
     """A whole answer.
 

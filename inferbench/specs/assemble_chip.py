@@ -11,6 +11,7 @@ import attrs
 from inferbench.errors import Fault, InferBenchError, raise_if, suggest
 from inferbench.records.chip import Chip, ChipFile
 from inferbench.records.facts import Fact
+from inferbench.records.immutable import frozen
 from inferbench.records.precision import FORMATS
 from inferbench.specs.assemble import walk_typed
 from inferbench.specs.structure import structure
@@ -23,7 +24,7 @@ FindFile = Callable[[str], bytes]
 SECTION = "architecture"
 
 
-@attrs.frozen
+@frozen
 class _Whole:
     """A chip's file with what it took from others.
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import attrs
 
+from inferbench.records.immutable import frozen
 from inferbench.records.roofline import ROOFLINE
 from inferbench.records.stack import Stack
 from inferbench.specs.assemble_stack import energies_alone, family_of
@@ -17,7 +18,7 @@ from inferbench.specs.toml import read_toml
 __all__ = ["Head", "HeadDomain", "HeadFit", "Headed", "head_from"]
 
 
-@attrs.frozen
+@frozen
 class HeadDomain:
     """Where a stack was fitted."""
 
@@ -25,14 +26,14 @@ class HeadDomain:
     phases: tuple[str, ...] = ()
 
 
-@attrs.frozen
+@frozen
 class HeadFit:
     """How many rows it was fitted on."""
 
     rows: int = 0
 
 
-@attrs.frozen
+@frozen
 class Head:
     """The part of a stack that says where it applies; fields are those of `Stack`.
 

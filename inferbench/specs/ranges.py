@@ -9,11 +9,11 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-import attrs
 import numpy as np
 
 from inferbench.errors import Fault, InferBenchError
 from inferbench.num import Array
+from inferbench.records.immutable import frozen
 from inferbench.units import count
 
 __all__ = [
@@ -36,7 +36,7 @@ LIMITED = ("batch", "context")
 MAX = "max"
 
 
-@attrs.frozen
+@frozen
 class Segment:
     """One item between commas: a number, or a range with both ends included where the step meets them.
 
@@ -78,7 +78,7 @@ class Segment:
         return f"{self.first:.0f}:{self.last:.0f}:{'x' if self.times else '+'}{self.step:.0f}"
 
 
-@attrs.frozen
+@frozen
 class Points:
     """The points of one axis, in the order given, or the largest batch that fits.
 

@@ -19,6 +19,7 @@ import attrs
 
 from inferbench.errors import MOST_TOLD, Fault, InferBenchError, suggest
 from inferbench.records.facts import Basis, Fact, Source
+from inferbench.records.immutable import frozen
 from inferbench.records.kernel_tables import Engines, marker, of_action
 from inferbench.records.rules import least_of
 from inferbench.specs.by_kernel import read_by_kernel
@@ -36,7 +37,7 @@ _ENTRY = {"is", "source", "note", "missing", "date"}
 _DATE = re.compile(r"\d{4}(-\d{2}){0,2}")
 
 
-@attrs.frozen
+@frozen
 class Walked:
     """A table after the walk: SI values, the facts behind them, and everything that was wrong."""
 

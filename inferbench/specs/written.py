@@ -6,9 +6,8 @@ import re
 import typing
 from typing import Any
 
-import attrs
-
 from inferbench.records.facts import Source
+from inferbench.records.immutable import frozen
 from inferbench.units import Range, Unit, parse
 
 __all__ = ["Entry", "example", "hint_example", "join", "number", "span", "written_like"]
@@ -16,7 +15,7 @@ __all__ = ["Entry", "example", "hint_example", "join", "number", "span", "writte
 _SPAN = re.compile(r"^\s*(?P<low>[-+.\deE]+)\s*(?:to|\.\.|–)\s*(?P<high>[-+.\deE]+)\s*(?P<unit>\S*)\s*$")
 
 
-@attrs.frozen
+@frozen
 class Entry:
     """One number as it stands in a file: its value as written, and its footnote."""
 
