@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import Any
 
 import click
-import rich_click
 
 from inferbench._version import __version__
+from inferbench.cli.coloured import Group, coloured
 from inferbench.cli.commands import COMMANDS, keep_records, registry_with_commands
 from inferbench.cli.guard import disabled, guarded
 from inferbench.cli.spelling import message
@@ -20,7 +20,7 @@ from inferbench.text import visible
 __all__ = ["app", "run"]
 
 
-class Lazy(rich_click.RichGroup):
+class Lazy(Group):
     """Commands that are imported when they are called; plugins may add theirs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -36,7 +36,7 @@ class Lazy(rich_click.RichGroup):
                 command.callback = guarded(command.callback)
             return command
         entry = registry_with_commands().entries("commands").get(name)
-        return _styled(entry.record) if entry else None
+        return coloured(entry.record) if entry else None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what it says of arguments is written as its options."""
@@ -65,14 +65,6 @@ class Lazy(rich_click.RichGroup):
                 suggest(args[0], self.list_commands(ctx)) or "see inferbench --help",
             )
         return super().resolve_command(ctx, args)
-
-
-def _styled(command: click.Command) -> click.Command:
-    """Let the help of a plugin's plain command look like that of the core's."""
-    if type(command) is not click.Command:
-        return command
-    fields = {name: value for name, value in vars(command).items() if not name.startswith("_")}
-    return rich_click.RichCommand(**fields)
 
 
 def _load(ctx: click.Context, parameter: click.Parameter, files: tuple[str, ...]) -> tuple[str, ...]:
@@ -127,6 +119,9 @@ def _run(given: list[str], debug: bool) -> int:
             raise
         return _say(str(error))
     except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
         return error.exit_code
     except click.UsageError as error:
         hint = f"\n  {error.ctx.command_path} --help" if error.ctx else ""

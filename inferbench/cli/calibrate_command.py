@@ -8,12 +8,12 @@ from pathlib import Path
 
 import attrs
 import click
-import rich_click
 
 from inferbench import files
 from inferbench.calibration.outcome import FittedStack
 from inferbench.calibration.recipe import pooled
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.face.calibrate import Calibrated, calibrate
@@ -131,7 +131,7 @@ WORDS = (
 )
 
 
-@click.command("calibrate", cls=rich_click.RichCommand)
+@click.command("calibrate", cls=Command)
 @common.bundled("fitting", Fitting, OPTIONS)
 @common.bundled("written", Written, WORDS)
 @click.option(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import click
-import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.face.card import card
 
 __all__ = ["command"]
 
 
-@click.command("card", cls=rich_click.RichCommand)
+@click.command("card", cls=Command)
 @click.argument("systems", nargs=-1, required=True, metavar="SYSTEM…", callback=common.each_once)
 @click.option("--suite", default="reference", show_default=True, help="Whose workloads and space to take.")
 @common.point_options(

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import attrs
 import click
-import rich_click
 
 from inferbench.cli import common
 from inferbench.cli.audit import LAW as CLAIMS
 from inferbench.cli.badge import badge, is_badge
 from inferbench.cli.bundle import Bundle, unpacked
+from inferbench.cli.coloured import Command
 from inferbench.cli.trials import LIMIT, Trial, tried
 from inferbench.files import refuse_existing
 from inferbench.report.model import Cell, Next, Report, Table
@@ -22,7 +22,7 @@ from inferbench.testing.laws import LAWS, Finding, Verdict
 __all__ = ["command"]
 
 
-@click.command("check", cls=rich_click.RichCommand)
+@click.command("check", cls=Command)
 @click.argument("target", default=".")
 @click.option(
     "--badge",

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
-import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.face.compare import compare
@@ -81,7 +81,7 @@ def _at_a_speed(
     )
 
 
-@click.command("compare", cls=rich_click.RichCommand)
+@click.command("compare", cls=Command)
 @click.argument("systems", nargs=-1, required=True, metavar="SYSTEM…", callback=common.each_once)
 @click.option(
     "-w",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import click
-import rich_click
 
 from inferbench._version import DISTRIBUTION
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.cli.trials import ALL, LIMIT, core_alone, left_out, tried
 from inferbench.discovery.kinds import KINDS
 from inferbench.discovery.registry import Problem, Registry
@@ -27,7 +27,7 @@ FOLDED = 3
 """Doubts of one package with one remedy that are told one by one on the screen."""
 
 
-@click.command("doctor", cls=rich_click.RichCommand)
+@click.command("doctor", cls=Command)
 @common.time_limit(LIMIT, "Time for one import, or for trying one record.")
 @common.output_options(verbose=False)
 @click.pass_context

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import click
-import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.errors import InferBenchError
 from inferbench.face.explain import explain
 
 __all__ = ["command"]
 
 
-@click.command("explain", cls=rich_click.RichCommand)
+@click.command("explain", cls=Command)
 @click.argument("first", metavar="RUN.json|SYSTEM")
 @click.argument("second", metavar="MEASUREMENT|NETWORK/PHASE")
 @click.option("--measured", metavar="TIME", help="What was measured, for SYSTEM NETWORK/PHASE: '8.4 ms'.")

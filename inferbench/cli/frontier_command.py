@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
-import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.cli.validate_command import progress_bar
 from inferbench.face.frontier import frontier
 from inferbench.face.picture import picture
@@ -13,7 +13,7 @@ from inferbench.face.picture import picture
 __all__ = ["command"]
 
 
-@click.command("frontier", cls=rich_click.RichCommand)
+@click.command("frontier", cls=Command)
 @click.argument("systems", nargs=-1, required=True, metavar="SYSTEM…", callback=common.each_once)
 @click.option(
     "-w", "--workload", "network", required=True, metavar="NETWORK", help="A language model; no phase."

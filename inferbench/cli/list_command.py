@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import click
-import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.discovery.kinds import KINDS
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
@@ -20,7 +20,7 @@ SCHEMA = "inferbench.list/1"
 SHOWN = list(KINDS)
 
 
-@click.command("list", cls=rich_click.RichCommand)
+@click.command("list", cls=Command)
 @click.argument("kind", required=False, metavar="[KIND]")
 @click.option("--coverage", is_flag=True, help="Architectures against operator kinds.")
 @click.option("--long", is_flag=True, help="More columns of chips and stacks.")

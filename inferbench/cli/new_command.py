@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import click
-import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.cli.guard import answers
 from inferbench.cli.skeleton import CIS, LICENCES, update, write
 from inferbench.errors import InferBenchError, suggest
@@ -33,7 +33,7 @@ NEXT = {"chip": "inferbench show {name}", "workload": "inferbench run b200 {name
 _NAME = re.compile(r"^[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*$")
 
 
-@click.command("new", cls=rich_click.RichCommand)
+@click.command("new", cls=Command)
 @click.argument("kind", metavar="KIND", required=False)
 @click.argument("name", required=False)
 @click.option(

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import click
-import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.face.op import op
 from inferbench.records.kinds import Kind, op_kinds
 
 __all__ = ["command"]
 
 
-class OpCommand(rich_click.RichCommand):
+class OpCommand(Command):
     """Has an option per number of every kind of operator, those of plugins included."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 import click
-import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.cli.trials import ALL, left_out, tried
 from inferbench.discovery.ownership import trust
 from inferbench.discovery.registry import KINDS, Registry
@@ -21,7 +21,7 @@ HANGS = "hangs or ends the process: left out, see doctor"
 HOOKS = [*KINDS, "aliases"]
 
 
-@click.command("plugins", cls=rich_click.RichCommand)
+@click.command("plugins", cls=Command)
 @common.time_limit(PATIENCE, "Time for one import, or for asking one hook.")
 @common.output_options(verbose=False)
 def command(limit: float, output: common.Output) -> None:

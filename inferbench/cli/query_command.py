@@ -8,9 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import click
-import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.report.model import DASH, Cell, Report, Table
 from inferbench.sweeping.query import LIMIT, Answer, query
 from inferbench.text import short
@@ -22,7 +22,7 @@ MOST_SHOWN = 1000
 """Characters of one text on the screen; `--format json` has all."""
 
 
-@click.command("query", cls=rich_click.RichCommand)
+@click.command("query", cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("sql")
 @click.option("--format", "form", default="table", show_default=True, help=common.FORMATS)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import attrs
 import click
 import numpy as np
-import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.errors import InferBenchError
 from inferbench.face.run import run as run_once
 from inferbench.records.run import Run
@@ -21,7 +21,7 @@ __all__ = ["command"]
 MOST_ROWS = 20_000
 
 
-@click.command("run", cls=rich_click.RichCommand)
+@click.command("run", cls=Command)
 @click.argument("system")
 @click.argument("workload", metavar="NETWORK/PHASE")
 @click.option(

@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 import click
-import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.discovery.registry import KINDS as ALL
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError, suggest
@@ -31,7 +31,7 @@ MARKS = {"datasheet": "●", "published": "●", "measured": "◐", "estimate": 
 LEGEND = "● datasheet or published  ◐ measured  ○ estimate  – missing"
 
 
-@click.command("show", cls=rich_click.RichCommand)
+@click.command("show", cls=Command)
 @click.argument("name")
 @click.option("--kind", type=click.Choice(KINDS), help="Where a name stands for several records.")
 @common.output_options()

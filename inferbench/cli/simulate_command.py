@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import attrs
 import click
-import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.cli.validate_command import progress_bar
 from inferbench.face.simulate import simulate
 
@@ -116,7 +116,7 @@ _SCHEDULING = [
 ]
 
 
-@click.command("simulate", cls=rich_click.RichCommand)
+@click.command("simulate", cls=Command)
 @click.argument("system", metavar="SYSTEM")
 @click.argument("workload", metavar="NETWORK")
 @common.bundled("load", Load, _LOAD)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import click
-import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.cli.validate_command import progress_bar
 from inferbench.face.size import size
 
 __all__ = ["command"]
 
 
-@click.command("size", cls=rich_click.RichCommand)
+@click.command("size", cls=Command)
 @click.argument("workload", metavar="NETWORK[/PHASE]")
 @click.option("--chips", required=True, metavar="b200,…", help="Chips to choose from.")
 @click.option("--users", metavar="200", help="Requests at once, all copies together.")

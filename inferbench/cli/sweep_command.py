@@ -7,10 +7,10 @@ from pathlib import Path
 
 import attrs
 import click
-import rich_click
 
 from inferbench import files
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.cli.progress import Progress
 from inferbench.errors import InferBenchError
 from inferbench.face.sweep import sweep
@@ -94,7 +94,7 @@ RANKING = (
 )
 
 
-@click.command("sweep", cls=rich_click.RichCommand)
+@click.command("sweep", cls=Command)
 @click.argument("systems", nargs=-1, required=True, metavar="SYSTEM…", callback=common.each_once)
 @click.option(
     "--grid",

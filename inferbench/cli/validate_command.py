@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import click
-import rich_click
 
 from inferbench.cli import common
+from inferbench.cli.coloured import Command
 from inferbench.errors import InferBenchError
 from inferbench.face.validate import validate
 from inferbench.specs.ranges import parse
@@ -20,7 +20,7 @@ __all__ = ["command"]
 PATIENCE = 2.0
 
 
-@click.command("validate", cls=rich_click.RichCommand)
+@click.command("validate", cls=Command)
 @click.argument("files", nargs=-1, metavar="[FILES…]")
 @click.option(
     "--stack", default=None, help="Score all rows by this stack instead of the one fitted for each."
