@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import sys
 import threading
 from contextlib import suppress
@@ -30,6 +31,7 @@ def main() -> None:
 
         print(f"inferbench {__version__}")
         return
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads spin as they start; no matrix is large
     gc.set_threshold(100_000)  # what is imported and read lives to the end: looking for garbage finds none
     from inferbench.cli.app import run
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 
 import numpy as np
@@ -338,3 +339,23 @@ def test_a_file_may_bring_a_command_of_its_own(toy_cli, tmp_path):
     path.write_text(COMMAND)
     assert toy_cli("-p", str(path), "greet", "you") == (0, "hello you\n", "")
     assert "greet" in toy_cli("-p", str(path), "--help")[1]
+
+
+THREADS = """
+import os, sys
+from inferbench.cli import main
+sys.argv = ["inferbench", "list", "stacks"]
+try:
+    main()
+except SystemExit:
+    import numpy
+    print(len(os.listdir("/proc/self/task")), os.environ["OPENBLAS_NUM_THREADS"], file=sys.stderr)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="Linux alone lists threads there")
+def test_numpy_starts_no_threads_that_nobody_needs(process, monkeypatch):
+    """OpenBLAS has one per core, unless told otherwise."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    assert process("-c", THREADS).stderr.split() == ["1", "1"]
+    assert process("-c", THREADS, OPENBLAS_NUM_THREADS="2").stderr.split()[1] == "2"
