@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, wraps
 from numbers import Integral, Real
 from pathlib import Path
@@ -70,8 +70,11 @@ def typed(function: Callable[Given, Found]) -> Callable[Given, Found]:
 
 
 @cache
-def _takes(function: Callable[..., object]) -> tuple[inspect.Signature, dict[str, Any]]:
-    """Parameters, and the types of those annotated; what is returned may be known to type checkers only."""
+def _takes(function: Callable[..., object]) -> tuple[inspect.Signature, dict[str, Any], list[str], int]:
+    """Parameters, the types of those annotated, and the names of those that go by place and how many must.
+
+    What is returned may be known to type checkers only. No name goes by place where not all may.
+    """
     signature = inspect.signature(function)
     written = {
         name: one.annotation
@@ -79,14 +82,22 @@ def _takes(function: Callable[..., object]) -> tuple[inspect.Signature, dict[str
         if one.annotation is not inspect.Parameter.empty and one.kind is not inspect.Parameter.VAR_KEYWORD
     }
     holder = SimpleNamespace(__annotations__=written)
-    return signature, get_type_hints(holder, function.__globals__)
+    all_ = signature.parameters.values()
+    by_place = all(one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for one in all_)
+    least = sum(one.default is inspect.Parameter.empty for one in all_)
+    names = list(signature.parameters) if by_place else []
+    return signature, get_type_hints(holder, function.__globals__), names, least
 
 
 def _arguments(
     function: Callable[..., object], given: Sequence[object], named: Mapping[str, object]
 ) -> Iterator[tuple[str, object, object]]:
-    signature, hints = _takes(function)
-    for name, value in signature.bind(*given, **named).arguments.items():
+    signature, hints, names, least = _takes(function)
+    if not named and least <= len(given) <= len(names):
+        values: Iterable[tuple[str, object]] = zip(names, given, strict=False)
+    else:  # slow, and says what is missing or too much
+        values = signature.bind(*given, **named).arguments.items()
+    for name, value in values:
         if name in hints:
             yield name, value, hints[name]
 

@@ -9,7 +9,6 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
 from importlib import import_module
 from typing import Any
 
@@ -149,30 +148,36 @@ def html_tables(report: Report) -> str:
     return "".join(part for table in report.tables for part in _html(table))
 
 
+def _escape(text: str) -> str:
+    from html import escape
+
+    return escape(text)
+
+
 def _html(table: Table) -> Iterator[str]:
     numbers = footnotes(table)
     if table.title:
-        yield f"<h4>{escape(table.title)}</h4>\n"
+        yield f"<h4>{_escape(table.title)}</h4>\n"
     if table.aside:
-        yield f"<p>{escape(table.aside)}</p>\n"
+        yield f"<p>{_escape(table.aside)}</p>\n"
     yield _grid(table, "unsafehtml", _html_cell, numbers)
     if numbers:
-        notes = (f"<li value='{number}'>{escape(note)}</li>" for note, number in numbers.items())
+        notes = (f"<li value='{number}'>{_escape(note)}</li>" for note, number in numbers.items())
         yield f"<ol>{''.join(notes)}</ol>"
-    yield from (f"<p>{escape(line)}</p>" for line in (*table.notes, *table.legend))
+    yield from (f"<p>{_escape(line)}</p>" for line in (*table.notes, *table.legend))
     yield "\n"
 
 
 def _html_cell(cell: Cell, numbers: dict[str, int]) -> str:
     marks = ", ".join(str(numbers[note]) for note in cell.notes)
-    text = escape(cell.text.strip())
+    text = _escape(cell.text.strip())
     text = _indent(cell, "&emsp;") + (f"<b>{text}</b>" if cell.best else text)
     return f"{text}<sup>{marks}</sup>" if marks else text
 
 
 def _page(report: Report, width: int) -> str:
     title = next((table.title for table in report.tables if table.title), "InferBench")
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title>'
+    head = f'<meta charset="utf-8"><title>{_escape(title)}</title>'
     body = f"<head>{head}</head>\n<body>\n{html_tables(report)}</body>"
     return f'<!doctype html>\n<html lang="en">\n{body}\n</html>\n'
 
