@@ -44,6 +44,8 @@ RIDGE, NOISE = 0.7, 0.5
 # Chips of one vendor that make a class of their own; chips that the variance of all classes counts for.
 ENOUGH, BORROWED = 4, 2
 LEVEL, NORMAL = 0.9, 1.6448536269514722
+LEAST = 0.01
+"""The most that intervals shrink where errors are small: chips that agree say little of the next."""
 
 
 @attrs.frozen
@@ -169,11 +171,14 @@ def _stretches(missed: Sequence[LeftOut]) -> dict[str, float]:
 def _quantile(missed: Sequence[LeftOut]) -> float:
     """The 90% quantile of errors over half intervals, every chip weighing the same."""
     chips = [one.sample.chip for one in missed]
-    size = np.asarray([abs(one.error) / (NORMAL * one.log_error) for one in missed])
+    # Where chips agree to the last bit there is nothing to stretch.
+    size = np.asarray(
+        [abs(one.error) / (NORMAL * one.log_error) if one.log_error > 0.0 else 1.0 for one in missed]
+    )
     weight = np.asarray([1.0 / chips.count(chip) for chip in chips])
     order = np.argsort(size)
     reached = np.cumsum(weight[order]) / weight.sum()
-    return float(size[order][min(int(np.searchsorted(reached, LEVEL)), len(size) - 1)])
+    return max(float(size[order][min(int(np.searchsorted(reached, LEVEL)), len(size) - 1)]), LEAST)
 
 
 def _classes(samples: Sequence[Sample]) -> list[Prior]:

@@ -62,9 +62,9 @@ def files_lines(name: str, files: Iterable[FitFile]) -> list[str]:
 
 
 def part_lines(part: FitPart) -> list[str]:
-    """The fields of a part that are known."""
+    """The fields of a part that are known. What the data could not fix is among the defaults alone."""
     lines = []
-    for name, value in attrs.asdict(part, recurse=False).items():
+    for name, value in attrs.asdict(_fixed_by_data(part), recurse=False).items():
         if isinstance(value, Mapping):
             if value:
                 lines.append(f"{name} = {{ {', '.join(f'{k} = {short(v)}' for k, v in value.items())} }}")
@@ -76,6 +76,19 @@ def part_lines(part: FitPart) -> list[str]:
         elif math.isfinite(value):
             lines.append(f"{name} = {short(value)}")
     return lines
+
+
+def _fixed_by_data(part: FitPart) -> FitPart:
+    """A part without the parameters that have no deviation."""
+    kept = [place for place, one in enumerate(part.deviations) if math.isfinite(one)]
+    if len(kept) == len(part.deviations):
+        return part
+    return attrs.evolve(
+        part,
+        parameters=tuple(part.parameters[place] for place in kept),
+        deviations=tuple(part.deviations[place] for place in kept),
+        correlation=tuple(tuple(part.correlation[row][place] for place in kept) for row in kept),
+    )
 
 
 def _item(value: Any) -> str:

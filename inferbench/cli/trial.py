@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import attrs
 
@@ -115,7 +115,7 @@ def _spec(registry: Registry, path: Path) -> Verdict:
         if kind == "claims":  # their plugin reads them
             said = "a file of claims is judged in its package"
             raise InferBenchError.at(owner, said, "name the folder of the package")
-        found_by: dict[str, Callable[[str], Any]] = {
+        found_by: dict[str, Callable[[str], object]] = {
             "chips": registry.chip,
             "networks": registry.network,
             "stacks": registry.stack,

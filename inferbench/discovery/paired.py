@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
@@ -56,7 +55,7 @@ def workload_of(network: Network, registry: Registry) -> Workload:
     return found
 
 
-def _refuse_strange(where: str, table: Any, expected: type, plugin: str) -> None:
+def _refuse_strange(where: str, table: object, expected: type, plugin: str) -> None:
     """Raise unless a record's own table is of the class that its plugin reads, or of one of its name: a
     notebook that runs a cell again makes another class of it.
     """

@@ -97,7 +97,8 @@ def at_largest_batch(case: Case, grid: Grid) -> Run:
     if np.isnan(case.chip.capacity):
         path = f"memory.{case.chip.main}.capacity"
         lacks = f"{case.chip.name}.toml lacks {path}"
-        why = f"the largest is not known: {lacks} ({case.chip.missing(path)})"
+        said = case.chip.missing(path)
+        why = f"the largest is not known: {lacks}{f' ({said})' if said else ''}"
         error = UnknownCapacity.of_argument("batch", why, batch=1)
         error.lacks = lacks
         raise error

@@ -32,7 +32,7 @@ MANY = 16384
 
 Pair = tuple[Point, Point | None]
 """What one rank sees in a pass, and what experts see that ranks share."""
-Name = tuple[Any, ...]
+Name = tuple[object, ...]
 
 
 def of_rank(case: Case, micro: Point, joint: Point | None, layout: Layout) -> tuple[Op, ...]:
@@ -186,7 +186,7 @@ class Crowd:
         Args:
             many: Name of what ranks see to a layout and that.
         """
-        alike: dict[Any, list[tuple[Group, Sequence[Name]]]] = {}
+        alike: dict[object, list[tuple[Group, Sequence[Name]]]] = {}
         for members in by_degrees(many):
             group = Group.of(self.case, members)
             if group is None:
@@ -202,7 +202,7 @@ class Crowd:
             else:
                 yield costs, [name for _, names in some for name in names]
 
-    def _kind(self, group: Group) -> Any:
+    def _kind(self, group: Group) -> object:
         """What groups have alike that are costed together; a plan of the architecture's own sees one layout's
         operators.
         """
@@ -257,8 +257,8 @@ def _lined(some: Sequence[Group]) -> list[dict[int, Op]]:
     Raises:
         _Disorder: There is none.
     """
-    order: list[Any] = []
-    found: dict[Any, dict[int, Op]] = {}
+    order: list[object] = []
+    found: dict[object, dict[int, Op]] = {}
     for i, group in enumerate(some):
         last = -1
         for op in group.ops:
@@ -284,7 +284,7 @@ def _priced(costs: StepCost, ops: Mapping[int, Op], sizes: Sequence[int]) -> lis
     Returns:
         Prices, and the groups that each is of.
     """
-    kinds: dict[Any, list[int]] = {}
+    kinds: dict[object, list[int]] = {}
     for i, op in ops.items():
         kinds.setdefault(_words(op), []).append(i)
     dims, total = len(costs.shape) - 1, costs.shape
@@ -298,13 +298,13 @@ def _priced(costs: StepCost, ops: Mapping[int, Op], sizes: Sequence[int]) -> lis
     return found
 
 
-def _numeric(value: Any) -> bool:
+def _numeric(value: object) -> bool:
     return isinstance(value, float | np.ndarray)
 
 
-def _words(op: Op) -> Any:
+def _words(op: Op) -> object:
     """What of an operator is no number: those that have the same are priced in one call."""
-    said: list[Any] = [type(op)]
+    said: list[object] = [type(op)]
     for name in _names(type(op)):
         value = getattr(op, name)
         if isinstance(value, float | np.ndarray):
@@ -316,10 +316,10 @@ def _words(op: Op) -> Any:
     return tuple(said)
 
 
-_NAMES: dict[Any, tuple[str, ...]] = {}
+_NAMES: dict[type, tuple[str, ...]] = {}
 
 
-def _names(kind: Any) -> tuple[str, ...]:
+def _names(kind: type) -> tuple[str, ...]:
     """Fields of a class but for the precision, which is that of the grid."""
     found = _NAMES.get(kind)
     if found is None:
@@ -335,7 +335,7 @@ def _merged(ops: Sequence[Op], sizes: Sequence[int], dims: int) -> Op:
     return attrs.evolve(ops[0], **changed)
 
 
-def _chain(values: Sequence[Any], sizes: Sequence[int], dims: int) -> Any:
+def _chain(values: Sequence[Numeric], sizes: Sequence[int], dims: int) -> Any:
     """Numbers of several groups in one array; as they are where all have the same one."""
     first = values[0]
     if isinstance(first, float) and all(isinstance(one, float) and one == first for one in values):

@@ -85,7 +85,8 @@ def one_layout(case: Case, at: Point, whole: tuple[Op, ...], layout: Layout) -> 
     seconds = chip = model
     if not case.stack.ideal:
         seconds = partition.duration(charged.seconds, cut, case.layers, passes, charged.sent[1])
-        seconds = case.stack.overlap_across.shorten(seconds, bound_seconds / model)
+        timed = np.where(model == 0.0, 1.0, model)  # a step of no time has nothing to overlap
+        seconds = case.stack.overlap_across.shorten(seconds, bound_seconds / timed)
         chip, seconds = seconds, _hosted(case, at, layout, charged, seconds, passes)
     actions = _all_chips(charged, at, layout, passes)
     unthrottled = seconds

@@ -77,17 +77,17 @@ def _written(self: object) -> str:
 
 
 @cache
-def _compared(kind: Any) -> Read:
+def _compared(kind: type) -> Read:
     return _reader([one for one in attrs.fields(kind) if one.eq])
 
 
 @cache
-def _told_apart(kind: Any) -> Read:
+def _told_apart(kind: type) -> Read:
     return _reader([one for one in attrs.fields(kind) if (one.eq if one.hash is None else one.hash)])
 
 
 @cache
-def _shown(kind: Any) -> Sequence[tuple[str, Callable[[object], str]]]:
+def _shown(kind: type) -> Sequence[tuple[str, Callable[[object], str]]]:
     shown = [one for one in attrs.fields(kind) if one.repr is not False]
     return [(one.name, repr if one.repr is True else one.repr) for one in shown]
 

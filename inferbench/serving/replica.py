@@ -82,7 +82,7 @@ class Question:
     longest: float = math.inf
     graphs: dict[Any, dict[Any, Any]] = attrs.field(factory=dict, repr=False)
     rooms: dict[tuple[int, Reserve], tuple[Chip, Chip]] = attrs.field(factory=dict, repr=False)
-    cases: dict[Any, Case] = attrs.field(factory=dict, repr=False)
+    cases: dict[object, Case] = attrs.field(factory=dict, repr=False)
     tables: dict[Any, Any] = attrs.field(factory=dict, repr=False)
     beside: tuple[Layout, ...] = attrs.field(default=(), repr=False)
     declares: bool = attrs.field(init=False)

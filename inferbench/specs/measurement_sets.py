@@ -127,7 +127,7 @@ def set_from(text: bytes, name: str, where: str) -> MeasurementSet:
     )
 
 
-def _without_rows(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Any]]:
+def _without_rows(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[object]]:
     """A file whose series have no rows, and the rows: `nan` is a figure there, and nowhere else in a spec."""
     series = raw.get("series", [])
     if not isinstance(series, list) or not all(isinstance(one, dict) and "rows" in one for one in series):
@@ -136,7 +136,7 @@ def _without_rows(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Any]]
 
 
 def _rows(
-    series: Series, rows: Any, sources: Mapping[str, Source], at: str, faults: list[Fault]
+    series: Series, rows: object, sources: Mapping[str, Source], at: str, faults: list[Fault]
 ) -> Iterator[Measurement]:
     if series.source not in sources:
         faults.append(

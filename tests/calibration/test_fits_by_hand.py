@@ -301,6 +301,24 @@ def test_a_part_of_a_fit_is_written_in_few_digits_and_without_what_is_not_known(
     assert not any(line.startswith(("sd", "coverage", "defaults", "chips", "constant")) for line in lines)
 
 
+def test_what_data_could_not_fix_is_written_as_a_default_alone():
+    """No row told the second of three: neither its figure nor its row of the table is written."""
+    part = FitPart(
+        rows=3,
+        parameters=("memory", "launch", "compute"),
+        deviations=(0.01, math.inf, 0.02),
+        correlation=((1.0, 0.0, 0.5), (0.0, 1.0, 0.0), (0.5, 0.0, 1.0)),
+        defaults=("launch",),
+    )
+    lines = part_lines(part)
+    assert 'parameters = ["memory", "compute"]' in lines
+    assert "deviations = [0.01, 0.02]" in lines
+    assert "correlation = [[1, 0.5], [0.5, 1]]" in lines
+    assert 'defaults = ["launch"]' in lines
+    alone = attrs.evolve(part, parameters=("launch",), deviations=(math.inf,), correlation=((1.0,),))
+    assert not any("inf" in line or line.startswith("parameters") for line in part_lines(alone))
+
+
 class TestWritten:
     """Two kernels of 4 and 12 rows, written as a stack and read again."""
 

@@ -80,6 +80,19 @@ def test_a_chip_left_out_is_told_what_the_others_say():
     assert all(one.covered == (abs(one.error) <= 1.6449 * one.log_error) for one in found)
 
 
+def test_chips_that_are_as_expected_to_the_last_bit_have_intervals_all_the_same():
+    """Steps of bytes alone, at the six tenths of the bandwidth that is expected before anybody measures."""
+    work = np.array([[4e-3, 0.0, 0.0, 0.0, 0.0, 0.0]])
+    same = [
+        Sample(f"c{i}", f"v{i}", "made", f"s{k // 2}", "n", "decode", "t", 4e-3 / 0.6, work)
+        for i in range(5)
+        for k in range(4)
+    ]
+    found = next(one for one in priors(same) if one.name == "class-made")
+    assert np.exp(found.figures[0]) == pytest.approx(0.6)
+    assert 0.0 <= found.effects["decode"].log_error < 1e-3
+
+
 def test_no_class_is_faster_than_datasheets():
     """Steps of half the time that their bytes and operations take at full rates: both shares end at one."""
     work = np.array([[4e-3, 0.0, 0.0, 0.0, 0.0, 0.0]]), np.array([[0.0, 4e-3, 0.0, 0.0, 0.0, 0.0]])

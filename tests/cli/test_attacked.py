@@ -263,10 +263,11 @@ def test_two_files_of_one_name_are_two_plugins(toy_cli, tmp_path):
 
 NO_MEMORY = """
 import inferbench as ib
+from inferbench_file_toy import Params
 
 @ib.hookimpl
 def inferbench_chips():
-    yield ib.Chip(name="bare", title="B", vendor="V", architecture_type="toy", architecture=None,
+    yield ib.Chip(name="bare", title="B", vendor="V", architecture_type="toy", architecture=Params(),
                   peak={"bf16": 1e12})
 """
 

@@ -13,6 +13,8 @@ import pytest
 
 import inferbench as ib
 from inferbench.errors import InferBenchError
+from inferbench.records.host import Across
+from inferbench.records.stack import Stack
 
 US = 1e-6
 
@@ -231,3 +233,17 @@ def test_a_group_without_a_link_is_told(run, toy):
         "toy-chip.toml: interconnect: a group of 2 chips needs a link, and the spec has none\n"
         "  add [interconnect.scale_up] with fabric, bandwidth and size"
     )
+
+
+def test_a_step_that_takes_no_time_ends_without_a_warning(toy):
+    """An architecture that says zero of every operator: there is nothing that could overlap."""
+
+    class Swift(type(toy.architecture("toy"))):
+        def gemm(self, op, site):
+            cost = super().gemm(op, site)
+            return attrs.evolve(cost, busy={name: 0.0 * busy for name, busy in cost.busy.items()}, exposed={})
+
+    stack = Stack(name="half", title="Half", overlap_across=Across(share=0.5))
+    known = toy.with_records("architectures", [Swift()]).with_records("stacks", [stack])
+    settings = {"precision": "fp8", "scenario": "toy", "registry": known, "stack": "half"}
+    assert one(ib.run("toy-chip", "toy-net/decode", **settings).seconds) == 0.0

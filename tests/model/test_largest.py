@@ -11,6 +11,7 @@ import pytest
 import inferbench as ib
 from inferbench.model.capacity import smallest_layout, smallest_system
 from inferbench.model.case import prepare
+from inferbench.records.facts import Fact
 
 
 def with_memory(toy, **more):
@@ -111,3 +112,17 @@ def test_the_smallest_system_is_that_of_the_largest_point(toy):
     assert smallest_system(run(toy, with_memory(toy, capacity=250.02e6), batch=2), toy, None).count == 3
     nothing = run(toy, with_memory(toy, capacity=5e3), batch=1)  # of every chip a result's row takes 10 kB
     assert smallest_system(nothing, toy, None) is None
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [("", "memory.hbm.capacity\n"), ("not published", "memory.hbm.capacity (not published)")],
+)
+def test_a_memory_of_unknown_size_has_no_largest_batch(toy, missing, said):
+    """The message says why nobody knows it, where that is known."""
+    path = "memory.hbm.capacity"
+    chip = attrs.evolve(with_memory(toy, capacity=np.nan), facts={path: Fact(path, None, missing=missing)})
+    with pytest.raises(ib.InferBenchError) as refused:
+        run(toy, chip)
+    assert said in str(refused.value) + "\n"
+    assert "()" not in str(refused.value)
