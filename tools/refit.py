@@ -2,7 +2,7 @@
 
     python tools/refit.py NAME...        write specs/inferbench_specs/stacks/NAME.toml
 
-Words of a file (title, note, source, names and versions of software) and energies of kernels stay.
+Words of a file (title, note, source, names and versions of software), schedulers and energies of kernels stay.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import attrs
 
 from inferbench.calibration.fits import fit_recipe
 from inferbench.calibration.recipe import Recipe
-from inferbench.calibration.writing import Labels, energy_toml
+from inferbench.calibration.writing import Labels, energy_toml, scheduler_toml
 from inferbench.discovery.registry import Registry, installed
 
 HOME = Path(__file__).resolve().parent.parent / "specs" / "inferbench_specs" / "stacks"
@@ -50,7 +50,7 @@ def refit(path: Path, registry: Registry) -> str:
         found = fit_recipe(there, registry, words)
     named = "software" in raw or recipe.kind == "class"
     made = found.toml if named else re.sub(r"(?m)^software = .*\n", "", found.toml, count=1)
-    return made + energy_toml(text)
+    return made + scheduler_toml(text) + energy_toml(text)
 
 
 def main(names: list[str]) -> None:

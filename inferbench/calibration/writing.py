@@ -14,7 +14,7 @@ from inferbench.calibration.entries import entries
 from inferbench.calibration.text import files_lines, key_text, listed, part_lines, quoted, short
 from inferbench.records.kernel_tables import ByKernel
 
-__all__ = ["Labels", "energy_toml", "head_lines", "stack_toml", "without_energies"]
+__all__ = ["Labels", "energy_toml", "head_lines", "scheduler_toml", "stack_toml", "without_energies"]
 
 
 @attrs.frozen
@@ -105,10 +105,30 @@ def energy_toml(text: str) -> str:
         [kernel_energy.ops]
         gemm = "0.5 pJ/OP"
     """
+    return _tables_of(text, _ENERGIES)
+
+
+def scheduler_toml(text: str) -> str:
+    """How a stack's file says that its engine takes requests, to stand in another as it is; empty where it
+    says nothing.
+
+    Args:
+        text: The file: its table `scheduler` with the comments before it is taken.
+
+    Example:
+        >>> print(scheduler_toml('title = "S"\\n[scheduler]\\nchunk = 2048').strip())
+        [scheduler]
+        chunk = 2048
+    """
+    return _tables_of(text, ("[scheduler]",))
+
+
+def _tables_of(text: str, heads: tuple[str, ...]) -> str:
+    """The tables whose heads begin so, each with the comments before it."""
     kept, waiting, taken = list[str](), list[str](), False
     for line in text.splitlines():
         if line.startswith("["):
-            taken = line.startswith(_ENERGIES)
+            taken = line.startswith(heads)
         if not line.strip() or line.startswith("#"):
             waiting.append(line)
             continue

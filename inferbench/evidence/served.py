@@ -77,7 +77,12 @@ def plan_for(
         layout=attrs.evolve(whole, dp=whole.sharing),
         copies=whole.replicas,
         rules=rules_of(
-            s.stack, rules_told(told), "", _number(told, "step_tokens"), software, longest=load.longest
+            s.stack,
+            rules_told(told),
+            chunk=_number(told, "step_tokens"),
+            software=software,
+            longest=load.longest,
+            registry=registry,
         ),
     )
 

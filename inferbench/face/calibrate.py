@@ -12,7 +12,7 @@ from inferbench import files
 from inferbench.calibration.fits import FittedStack, fit_recipe
 from inferbench.calibration.recipe import Kind, Recipe
 from inferbench.calibration.shipped import Again, fit_again, fitted_names
-from inferbench.calibration.writing import Labels, energy_toml, without_energies
+from inferbench.calibration.writing import Labels, energy_toml, scheduler_toml, without_energies
 from inferbench.discovery.registry import Registry, installed
 from inferbench.errors import InferBenchError
 from inferbench.face.answer import Answer
@@ -60,7 +60,8 @@ class Calibrated(Answer):
     def write(self, path: str | Path, force: bool = False) -> tuple[str, ...]:
         """Write the stack's file, which `stack=PATH` reads back.
 
-        Energies of kernels that stand in a file which is replaced are kept; energies that were fitted take
+        Energies of kernels that stand in a file which is replaced are kept, and how its engine takes
+        requests. Energies that were fitted take
         their place in it, and the rest of the file stays.
 
         Args:
@@ -82,7 +83,7 @@ class Calibrated(Answer):
             files.write(target, without_energies(old) + self.fitted.energies)
             return ()
         kept = energy_toml(old) if old and self.fitted.kernels is not None else ""
-        files.write(target, self.fitted.toml + kept)
+        files.write(target, self.fitted.toml + scheduler_toml(old) + kept)
         if kept:
             return (f"kept the energies of kernels that stood in {path}",)
         return self._without() if self.fitted.kernels is not None else ()

@@ -164,7 +164,7 @@ def simulate(
     parts = _parts(question, size, load, prefill, decode)
     limits = duration(slo_tpot, "slo_tpot"), duration(slo_ttft, "slo_ttft")
     told = _told(wait, poll, compiled)
-    rules = _rules(choice, policy, chunk, (block, max_seqs, reuse), load.longest, told)
+    rules = _rules(choice, policy, chunk, (block, max_seqs, reuse), load.longest, told, known)
     whole, kept = System(size.chip, size.count), _share(reserve, "reserve", "10%")
     plan = _plan(question, choice, whole, parts, rules, kept, limits)
     return Simulation(of_plan(plan, load, watch), said, system)
@@ -234,6 +234,7 @@ def _rules(
     cache: tuple[Number, Number | None, bool],
     longest: float,
     told: Rules,
+    known: Registry,
 ) -> Rules:
     """The engine's own rules, and what is asked for instead."""
     if policy is not None and policy not in POLICIES:
@@ -247,7 +248,7 @@ def _rules(
         reuse=reuse,
     )
     size = None if chunk is None else one_number(chunk, "chunk", 8192.0)
-    return rules_of(choice.stack, rules, policy or "", size, longest=longest)
+    return rules_of(choice.stack, rules, policy or "", size, longest=longest, registry=known)
 
 
 def _told(wait: Number | None, poll: Number, compiled: str | None) -> Rules:

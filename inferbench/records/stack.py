@@ -22,6 +22,7 @@ from inferbench.records.op import Op
 from inferbench.records.overlap import maximum_of
 from inferbench.records.roofline import ROOFLINE, exposed
 from inferbench.records.rules import Ruled
+from inferbench.records.scheduler import Scheduler
 from inferbench.records.time_model import TimeModel, Unfitted
 from inferbench.records.variants import variants
 from inferbench.units import Times
@@ -36,6 +37,7 @@ __all__ = [
     "FitFile",
     "FitPart",
     "Host",
+    "Scheduler",
     "Stack",
     "StackFile",
 ]
@@ -62,6 +64,7 @@ class Stack(Ruled):
         time_model: What turns the cost of a kernel into seconds.
         figures: What that model needs of this software: of its class `figures`.
         host: What the CPU adds to a step.
+        scheduler: How its engine takes requests; None: as another stack of its family says.
         overlap_across: How far operators overlap with each other.
         tuning: Architecture type to its raw `[tuning.<type>]` table, structured by the plugin's class.
         energy: Action (`ops`, `bytes.hbm`) to a factor on the chip's energy for it: what this software
@@ -90,6 +93,7 @@ class Stack(Ruled):
     time_model: TimeModel = ROOFLINE
     figures: Any = attrs.field(default=attrs.Factory(lambda self: self.time_model.figures(), takes_self=True))
     host: Host = attrs.field(factory=Host)
+    scheduler: Scheduler | None = None
     overlap_across: Across = attrs.field(factory=Across)
     tuning: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict)
     energy: Mapping[str, Times] = attrs.field(factory=dict)
@@ -297,6 +301,7 @@ class StackFile:
     architectures: tuple[str, ...] = ()
     time: Mapping[str, object] = attrs.field(factory=dict)
     host: Host = attrs.field(factory=Host)
+    scheduler: Scheduler | None = None
     overlap_across: Across = attrs.field(factory=Across)
     tuning: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict)
     energy: Mapping[str, Times] = attrs.field(factory=dict)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from inferbench.model.intervals import INTERVAL
 from inferbench.records.fit import Domain, Fit, FitPart
 from inferbench.records.host import Host
+from inferbench.records.scheduler import Scheduler
 from inferbench.records.stack import Stack
 from inferbench.report.grades import MEANINGS
 from inferbench.report.model import DASH, Cell, Table
@@ -52,6 +53,7 @@ def _said(stack: Stack) -> Iterator[tuple[str, str]]:
     if fit.rows and not stack.grade and math.isnan(fit.step):
         bare = stack.host == Host()
         yield "one step", "not fitted: kernels only" + (", no host time" if bare else "")
+    yield "scheduler", _scheduled(stack.scheduler)
     yield "holds for", "; ".join(_box(stack.domain))
     energy = stack.energy_fit
     if energy.rows:
@@ -59,6 +61,21 @@ def _said(stack: Stack) -> Iterator[tuple[str, str]]:
             "energies",
             f"{energy.rows:,} rows{_off(energy.power, ', power')}{_off(energy.energy, ', joules')}",
         )
+
+
+def _scheduled(own: Scheduler | None) -> str:
+    """How the engine takes requests by default, in words; empty where the file says nothing."""
+    if own is None:
+        return ""
+    most = "tokens of the longest request" if own.longest else f"{own.tokens:,.0f} tokens"
+    said = [own.policy, f"{most} of prompts a step at most"]
+    said += ["a request enters when its whole answer has room"] if own.whole else []
+    said += ["a step for those who decode between two of prompts"] if own.turns else []
+    if own.compiled:
+        said.append(
+            f"computes {own.computed_batch:,.0f} sequences of {own.computed_positions:,.0f} positions"
+        )
+    return "; ".join(said)
 
 
 def _fitted(fit: Fit) -> Iterator[tuple[str, str]]:

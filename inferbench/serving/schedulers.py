@@ -1,21 +1,8 @@
-"""How serving engines schedule by default, by family of software.
+"""How serving engines schedule by default: what stacks say of it, and what lies between them and users.
 
-Policies and sizes are the engines' own defaults. vLLM (V1) and TensorRT-LLM put tokens of prompts into steps
-of those who decode. vLLM's are taken 2,048 at a time: `max_num_batched_tokens` of small chips. On those of
-70 GiB and more a server takes 8,192, and yet replays with 8,192 are worse (docs/results/serving.md).
-TensorRT-LLM takes `max_num_tokens`: 8,192, but servers are told the length of the longest request
-(SemiAnalysisAI/InferenceX, `benchmarks/70b_fp8_h200_trt_slurm.sh`: `--max_num_tokens $MAX_MODEL_LEN`).
-ai-dynamo/aiconfigurator writes about the same, and adds the sequences, whose tokens count too. SGLang
-processes prompts first, 8,192 tokens at a time (`chunked_prefill_size`), unless told to mix.
-
-TensorRT-LLM lets a request in only when its answer has room to its end (`GUARANTEED_NO_EVICT`, the default of
-its `SchedulerConfig`). vLLM and SGLang let it in when its prompt has room, and put the newest off where the
-cache overflows. ATOM (`Scheduler.schedule`) tries prompts first, and decodes where none is ready.
-
-optimum-neuron runs graphs of fixed shapes (`optimum/neuron/vllm/ARCHITECTURE_VLLM_SERVING.md`). A step of
-tokens computes all sequences that it was compiled for, a prompt all positions (`pad_to_max_compiled_seq`).
-Prompts go one by one, and those who decode have a step between. Its benchmarks compile 32 sequences of 4,096
-positions.
+A stack's file says how its engine takes requests (`[scheduler]`). Where it says nothing, another stack of its
+family does. Replays of measurements take the scheduler of the software that ran, whatever stack stands for
+its kernels.
 
 What lies between a user and the scheduler is one pair of figures for all engines, fitted on times to first
 tokens in closed loops: docs/results/serving.md has the rows.
@@ -23,24 +10,53 @@ tokens in closed loops: docs/results/serving.md has the rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 import attrs
 
+from inferbench.discovery.registry import Registry
+from inferbench.records.scheduler import Scheduler
 from inferbench.records.stack import Stack
 from inferbench.serving.engine import Rules
 
-__all__ = ["ENTRY", "LAG", "compiles", "rules_of"]
+__all__ = ["ENTRY", "LAG", "rules_of", "scheduler_of"]
 
 # Seconds until a scheduler knows of a request, and steps by which tokens come later than they were made.
 ENTRY, LAG = 0.03, 1.0
-POLICIES: Mapping[str, str] = dict.fromkeys(("sglang", "atom", "optimum", "neuronx"), "interleaved")
-CHUNKS: Mapping[str, float] = {"vllm": 2048.0}
-CHUNK = 8192.0
-# Engines whose chunks are as long as the longest request, where it is known, and that put nobody off.
-WHOLE = ("trtllm", "tensorrt")
-COMPILED: Mapping[str, tuple[float, float]] = dict.fromkeys(("optimum", "neuronx"), (32.0, 4096.0))
-FAMILIES = (*POLICIES, *CHUNKS, *WHOLE)
+
+
+def scheduler_of(stack: Stack, registry: Registry | None = None, software: str = "") -> Scheduler:
+    """Return how requests are taken by default under a stack, or under the software that ran on it.
+
+    Args:
+        stack: The software.
+        registry: Has the other stacks of a family; without it the stack alone is asked.
+        software: That really ran, where a stack of other software stands for it.
+
+    Example:
+        >>> import inferbench as ib
+        >>> scheduler_of(ib.installed().stack("vllm-h100")).chunk
+        2048.0
+    """
+    wanted = software.lower() or stack.family
+    own = stack.scheduler
+    if own is not None and (not software or (stack.family and wanted.startswith(stack.family))):
+        return own
+    if registry is None or not wanted:
+        return own or Scheduler()
+    return next(_others(wanted, registry), None) or (
+        own or next(_others(stack.family, registry), None) or Scheduler()
+    )
+
+
+def _others(wanted: str, registry: Registry) -> Iterator[Scheduler]:
+    """Schedulers of stacks of a software: those whose family its name begins with, then those that are cited
+    under a name that it begins with.
+    """
+    said = [head for head in registry.heads() if getattr(head, "schedules", True)] if wanted else []
+    of = [head for head in said if head.family and wanted.startswith(head.family)]
+    of += [head for head in said if any(wanted.startswith(name.lower()) for name in head.software)]
+    yield from (one for head in of if (one := registry.stack(head.name).scheduler) is not None)
 
 
 def rules_of(
@@ -50,6 +66,7 @@ def rules_of(
     chunk: float | None = None,
     software: str = "",
     longest: float = 0.0,
+    registry: Registry | None = None,
 ) -> Rules:
     """Return the rules of a stack's engine; under a bound nothing lies between a user and the chip.
 
@@ -60,32 +77,23 @@ def rules_of(
         policy, chunk: Asked for instead of the engine's.
         software: That really ran, where a stack of other software stands for it.
         longest: Tokens of the longest request with its answer; 0 where it is not known.
+        registry: Has the other stacks of a family (see `scheduler_of`).
 
     Example:
         >>> import inferbench as ib
         >>> rules_of(ib.installed().stack("vllm-h100")).chunk
         2048.0
     """
-    family = _family(stack, software)
-    given = rules or Rules()
-    compiled = given.compiled if any(given.compiled) else COMPILED.get(family, given.compiled)
-    usual = longest if longest and family in WHOLE else CHUNKS.get(family, compiled[1] or CHUNK)
+    own, given = scheduler_of(stack, registry, software), rules or Rules()
+    compiled = given.compiled if any(given.compiled) else (own.computed_batch, own.computed_positions)
+    usual = longest if longest and own.longest else attrs.evolve(own, computed_positions=compiled[1]).tokens
     found = attrs.evolve(
         given,
-        policy=policy or POLICIES.get(family, "chunked"),
+        policy=policy or own.policy,
         chunk=chunk or usual,
-        whole=family in WHOLE,
+        whole=own.whole,
         compiled=compiled,
         most=min(given.most, compiled[0] or given.most),
-        turns=family in COMPILED,
+        turns=own.turns,
     )
     return found if stack.ideal else attrs.evolve(found, entry=ENTRY, lag=LAG)
-
-
-def compiles(stack: Stack) -> bool:
-    """Whether a stack's engine computes the batch that it was compiled for."""
-    return _family(stack, "") in COMPILED
-
-
-def _family(stack: Stack, software: str) -> str:
-    return next((one for one in FAMILIES if software.lower().startswith(one)), stack.family)

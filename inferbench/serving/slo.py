@@ -17,7 +17,7 @@ from inferbench.serving.frontier import Frontier
 from inferbench.serving.outcome import Outcome
 from inferbench.serving.replica import Question
 from inferbench.serving.requests import Lengths, Requests, at_a_rate
-from inferbench.serving.schedulers import compiles, rules_of
+from inferbench.serving.schedulers import rules_of, scheduler_of
 from inferbench.serving.simulate import Plan, Simulated, simulate, times_of
 
 __all__ = ["best_replayed", "plan_of", "simulated", "within"]
@@ -38,8 +38,9 @@ def plan_of(asked: Question, system: System, point: Mapping[str, Any]) -> Plan:
     chunk = float(point["chunk"])
     size = asked.traffic.prompt if math.isnan(chunk) else chunk
     asked_for = float(point["batch"]), asked.traffic.prompt + asked.traffic.output
-    whole = Rules(compiled=asked_for) if compiles(asked.stack) else Rules()
-    rules = rules_of(asked.stack, whole, policy, size)
+    compiled = scheduler_of(asked.stack, asked.registry).compiled
+    whole = Rules(compiled=asked_for) if compiled else Rules()
+    rules = rules_of(asked.stack, whole, policy, size, registry=asked.registry)
     prompts = None
     if point["policy"] == "disaggregated":
         prompts = int(point["prompt_replicas"]), Layout.parse(str(point["prompt_layout"]))

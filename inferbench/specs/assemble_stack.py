@@ -205,6 +205,7 @@ def _inherit(stack: Stack, base: Stack, raw: Mapping[str, Any]) -> Stack:
         kernel_energy=spent,
         power=power,
         host=stack.host if "host" in raw else base.host,
+        scheduler=stack.scheduler or base.scheduler,
         overlap_across=stack.overlap_across if "overlap_across" in raw else base.overlap_across,
         tuning=_both(base.tuning, stack.tuning),
         energy={**base.energy, **stack.energy},

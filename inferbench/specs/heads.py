@@ -40,6 +40,7 @@ class Head:
     Attributes:
         name: Its stem.
         model: Name of the time model that its figures are of.
+        schedules: Whether it says how its engine takes requests.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Head:
     domain: HeadDomain = HeadDomain()
     fit: HeadFit = HeadFit()
     model: str = ROOFLINE.name
+    schedules: bool = False
 
 
 Headed: TypeAlias = Stack | Head
@@ -84,6 +86,7 @@ def head_from(text: bytes, name: str, where: str, find: Callable[[str], Headed |
         return attrs.evolve(_head(base), name=name, based_on=based_on, block_scales_of=scales_of)
     software, domain, fit = _texts(raw.get("software")), _table(raw.get("domain")), _table(raw.get("fit"))
     rows, own = fit.get("rows"), _texts(raw.get("architectures"))
+    theirs = base is not None and _head(base).schedules
     return Head(
         name,
         own or (base.architectures if base is not None else ()),
@@ -97,6 +100,7 @@ def head_from(text: bytes, name: str, where: str, find: Callable[[str], Headed |
         HeadDomain(_texts(domain.get("chips")), _texts(domain.get("phases"))),
         HeadFit(rows if isinstance(rows, int) else 0),
         _text(_table(raw.get("time")).get("model")) or (ROOFLINE.name if base is None else _head(base).model),
+        bool(raw.get("scheduler")) or theirs,
     )
 
 
@@ -110,6 +114,7 @@ def _head(stack: Headed) -> Head:
         domain=HeadDomain(tuple(stack.domain.chips), tuple(stack.domain.phases)),
         fit=HeadFit(stack.fit.rows),
         model=stack.time_model.name,
+        schedules=stack.scheduler is not None,
     )
 
 

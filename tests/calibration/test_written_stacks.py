@@ -12,7 +12,7 @@ import inferbench as ib
 from inferbench.calibration.calibrate import calibrate
 from inferbench.calibration.kernels import kernels
 from inferbench.calibration.recipe import Recipe
-from inferbench.calibration.writing import Labels, energy_toml, stack_toml
+from inferbench.calibration.writing import Labels, energy_toml, scheduler_toml, stack_toml
 from inferbench.evidence.matching import read_rows
 
 pytest.importorskip("scipy", reason="scipy is not installed: pip install 'inferbench-core[calibrate]'")
@@ -200,6 +200,12 @@ def test_energies_of_kernels_are_kept_word_for_word():
         " = 0.2330\n"
     )
     assert energy_toml('title = "S"\n[fit]\nrows = 3\n') == ""
+
+
+def test_a_scheduler_is_kept_word_for_word():
+    text = 'title = "S"\n# Its default.\n[scheduler]\nchunk = 64 # small\n\n[fit]\nrows = 3\n'
+    assert scheduler_toml(text) == "\n# Its default.\n[scheduler]\nchunk = 64 # small\n"
+    assert scheduler_toml('title = "S"\n[fit]\nrows = 3\n') == ""
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -86,6 +86,13 @@ def test_an_exponent_without_end_is_json_all_the_same(cli):
     }
 
 
+@pytest.mark.needs_plugins("stacks/trtllm-serving-h100", "stacks/neuronx")
+def test_a_stack_says_how_its_engine_takes_requests(cli):
+    said = flat(cli("show", "trtllm-serving-h100")[1])
+    assert "scheduler chunked; tokens of the longest request of prompts a step at most" in said
+    assert "computes 32 sequences of 4,096 positions" in flat(cli("show", "neuronx")[1])
+
+
 @pytest.mark.needs_plugins("stacks/trtllm-1.3-b200")
 def test_a_stack_leads_with_what_it_was_fitted_on(cli):
     code, out, _ = cli("show", "trtllm-1.3-b200")
