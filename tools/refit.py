@@ -2,7 +2,7 @@
 
     python tools/refit.py NAME...        write specs/inferbench_specs/stacks/NAME.toml
 
-Words of a file (title, note, source, names and versions of software), schedulers and energies of kernels stay.
+Words of a file (title, note, source, names of software), schedulers and energies of kernels stay.
 """
 
 from __future__ import annotations

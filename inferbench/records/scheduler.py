@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
-import attrs
+from inferbench.records.immutable import frozen
+from inferbench.units import WholeOrNone
 
 __all__ = ["Scheduler"]
 
-
 # Tokens of a step: the `chunked_prefill_size` of SGLang, the `max_num_tokens` of TensorRT-LLM.
-USUAL = 8192.0
+USUAL = 8192
 
 
-def _amount(_: object, field: attrs.Attribute[float], value: float) -> None:
-    """Refuse an amount below 0, and one without end."""
-    if not (value >= 0.0 and math.isfinite(value)):
-        raise ValueError(f"{value:g} is no number of at least 0\nwrite {field.name} = 8192, or leave it out")
-
-
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Scheduler:
     """What an engine does where its server is told nothing else.
 
@@ -36,24 +29,24 @@ class Scheduler:
         computed_positions: Positions of each of them, likewise; a prompt takes all.
 
     Example:
-        >>> Scheduler(policy="interleaved", computed_batch=32.0).compiled
+        >>> Scheduler(policy="interleaved", computed_batch=32).compiled
         True
     """
 
     policy: Literal["chunked", "interleaved"] = "chunked"
-    chunk: float = attrs.field(default=0.0, validator=_amount)
+    chunk: WholeOrNone = 0
     longest: bool = False
     whole: bool = False
     turns: bool = False
-    computed_batch: float = attrs.field(default=0.0, validator=_amount)
-    computed_positions: float = attrs.field(default=0.0, validator=_amount)
+    computed_batch: WholeOrNone = 0
+    computed_positions: WholeOrNone = 0
 
     @property
     def tokens(self) -> float:
         """Tokens of prompts in one step at most, where the longest request is not known."""
-        return self.chunk or self.computed_positions or USUAL
+        return float(self.chunk or self.computed_positions or USUAL)
 
     @property
     def compiled(self) -> bool:
         """Whether steps compute a batch that was compiled, however few are there."""
-        return self.computed_batch > 0.0
+        return self.computed_batch > 0

@@ -36,7 +36,7 @@ def scheduler_of(stack: Stack, registry: Registry | None = None, software: str =
     Example:
         >>> import inferbench as ib
         >>> scheduler_of(ib.installed().stack("vllm-h100")).chunk
-        2048.0
+        2048
     """
     wanted = software.lower() or stack.family
     own = stack.scheduler
@@ -85,8 +85,9 @@ def rules_of(
         2048.0
     """
     own, given = scheduler_of(stack, registry, software), rules or Rules()
-    compiled = given.compiled if any(given.compiled) else (own.computed_batch, own.computed_positions)
-    usual = longest if longest and own.longest else attrs.evolve(own, computed_positions=compiled[1]).tokens
+    shapes = float(own.computed_batch), float(own.computed_positions)
+    compiled = given.compiled if any(given.compiled) else shapes
+    usual = longest if longest and own.longest else float(own.chunk or compiled[1] or own.tokens)
     found = attrs.evolve(
         given,
         policy=policy or own.policy,
