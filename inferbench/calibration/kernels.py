@@ -281,7 +281,10 @@ def _sort(row: Measurement, registry: Registry) -> Sort | str:
 
 
 def _variant(row: Measurement) -> str:
-    return EXPERT_PRODUCTS[0] if row.op == EXPERTS else regime(row)
+    if row.op != EXPERTS:
+        return regime(row)
+    shared = str(row.extra.get("variant", ""))
+    return f"{EXPERT_PRODUCTS[0]}.{shared}" if shared else EXPERT_PRODUCTS[0]
 
 
 def _kernel(
@@ -303,7 +306,7 @@ def _kernel(
 
     bare, tuned = costs({}), costs(tuning)
     tiled = sort.variant == "gemm" and _differ(bare, tuned)
-    grouped = sort.variant == "gemm.experts" and any(one.waves is not None for one in tuned)
+    grouped = sort.variant.startswith(EXPERT_PRODUCTS[0]) and any(one.waves is not None for one in tuned)
     formats = cost(ops[0], chip, registry)[1]
     key = f"{sort.variant}.{sort.suffix}" if sort.suffix else sort.variant
     measured = np.array([row.latency_s for row in rows])
@@ -318,7 +321,7 @@ def _kernel(
         formats,
         model,
         measured,
-        tuple(_group(row) for row in rows),
+        _groups(rows),
         ("",) * len(rows),
         np.zeros(len(rows), dtype=bool),
         fields,
@@ -349,6 +352,14 @@ def _screen(kernel: Kernel) -> Kernel:
     why[np.broadcast_to(other, (1, len(why)))[0]] = said
     small = kernel.fields["payload"] < MESSAGE if collective else np.zeros(len(why), dtype=bool)
     return attrs.evolve(kernel, screened=tuple(why), unscored=small)
+
+
+def _groups(rows: Sequence[Measurement]) -> tuple[str, ...]:
+    """What every row belongs to; of one network's experts that chips share, how many chips do."""
+    found = tuple(_group(row) for row in rows)
+    if len(set(found)) > 1 or not all(row.op == EXPERTS and row.extra.get("variant") for row in rows):
+        return found
+    return tuple(f"{name} on {row.axes['ep']:g} chips" for name, row in zip(found, rows, strict=True))
 
 
 def _group(row: Measurement) -> str:

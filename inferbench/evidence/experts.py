@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from inferbench.evidence.spread import Spread, fallen
 from inferbench.num import Array, Numeric
 from inferbench.records.expert_sum import ExpertSum
 from inferbench.records.measurement import Measurement
@@ -20,6 +21,8 @@ __all__ = ["LayerGemm", "busiest", "expert_layer", "exponent"]
 DRAWS = 64
 SEED = 7
 POWER = "power_law_"
+EVENED = "_eplb"
+ALL_TOKENS = ".context"
 
 
 @attrs.frozen(kw_only=True, slots=False, eq=False)
@@ -28,22 +31,31 @@ class LayerGemm(Gemm):
 
     Attributes:
         routed: Tokens of the layer, on all chips that share the experts.
+        shared: `wide` where chips with tokens of their own share the experts, with the phase after it where
+            that is known; else empty.
     """
 
     routed: Numeric
+    shared: str = ""
+
+    @property
+    def variant(self) -> str:
+        """Which kernels run the layer: those of chips that share experts may be others."""
+        return f"experts.{self.shared}" if self.shared else ""
 
 
 def exponent(distribution: str) -> float | None:
     """Exponent of a source's name of a routing: 0 where all experts are wanted alike; None for one not known.
 
     Example:
-        >>> exponent("power_law_1.2"), exponent("balanced")
-        (1.2, 0.0)
+        >>> exponent("power_law_1.2"), exponent("power_law_1.2_eplb"), exponent("balanced")
+        (1.2, 1.2, 0.0)
     """
-    if distribution in ("", "balanced"):
+    if distribution in ("", "balanced", "uniform"):
         return 0.0
     try:
-        return float(distribution.removeprefix(POWER)) if distribution.startswith(POWER) else None
+        written = distribution.removeprefix(POWER).removesuffix(EVENED)
+        return float(written) if distribution.startswith(POWER) else None
     except ValueError:
         return None
 
@@ -96,49 +108,60 @@ def expert_layer(c: Mapping[str, Any], precision: Precision, rows: Sequence[Meas
     Args:
         c: Columns of shape (1, rows): tokens, hidden, inter, topk, experts, tp, ep.
         precision: Of the products.
-        rows: For the routing's name.
+        rows: For the routing's name, and how chips share the experts.
     """
+    shared = str(rows[0].extra.get("variant", ""))
+    drawn = _shared(rows) if shared else _grouped(c, rows)
+    touched, received, tokens = (drawn[:, i][None, :] for i in range(3))
+    inner, each, every = c["inter"] / c["tp"], received / touched, tokens * c["topk"]
+    common: dict[str, Any] = {"routed": c["tokens"], "shared": shared, "precision": precision}
+    common |= {"m": each, "count": touched}
+    return [
+        LayerGemm(name="up", n=2.0 * inner, k=c["hidden"], split=("experts", "n"), **common),
+        Elementwise(name="activation", precision=precision, elements=received * inner, reads=2.0),
+        LayerGemm(name="down", n=c["hidden"], k=inner, split=("experts", "k"), **common),
+        _sum(c, precision, (received, tokens, every), shared),
+    ]
+
+
+def _grouped(c: Mapping[str, Any], rows: Sequence[Measurement]) -> Array:
+    """Experts touched, rows and tokens of the busiest chip of a group all of whose tokens it has."""
     names = ("tokens", "topk", "experts", "ep")
     shapes = zip(*(c[name][0].astype(int).tolist() for name in names), strict=True)
     powers = (exponent(str(row.extra.get("distribution", ""))) or 0.0 for row in rows)
-    drawn = np.array([busiest(*shape, power) for shape, power in zip(shapes, powers, strict=True)])
-    touched, received = drawn[:, 0][None, :], drawn[:, 1][None, :]
-    wide = 2.0 / precision.activations
-    inner, each, every = c["inter"] / c["tp"], received / touched, c["tokens"] * c["topk"]
-    return [
-        LayerGemm(
-            name="up",
-            routed=c["tokens"],
-            precision=precision,
-            m=each,
-            n=2.0 * inner,
-            k=c["hidden"],
-            count=touched,
-            split=("experts", "n"),
-        ),
-        Elementwise(name="activation", precision=precision, elements=received * inner, reads=2.0),
-        LayerGemm(
-            name="down",
-            routed=c["tokens"],
-            precision=precision,
-            m=each,
-            n=c["hidden"],
-            k=inner,
-            count=touched,
-            split=("experts", "k"),
-        ),
-        # Results are summed in 16 bits: the rows that this chip's experts made are read, every token's is
-        # written.
-        ExpertSum(
-            name="combine",
-            precision=precision,
-            elements=c["tokens"] * c["hidden"],
-            of="experts",
-            reads=received / c["tokens"] * wide,
-            writes=wide,
-            rows=every,
-            inner=inner,
-            hidden=c["hidden"],
-            away=np.maximum(1.0 - received / every, 0.0),
-        ),
-    ]
+    drawn = [(*busiest(*shape, power), shape[0]) for shape, power in zip(shapes, powers, strict=True)]
+    return np.array(drawn, dtype=np.float64)
+
+
+def _shared(rows: Sequence[Measurement]) -> Array:
+    """The same of chips with tokens of their own, which are sent to their experts."""
+    found = []
+    for row in rows:
+        tokens, topk, experts, ep = (int(row.axes[name]) for name in ("tokens", "topk", "experts", "ep"))
+        routing = str(row.extra.get("distribution", ""))
+        slots, power = int(row.axes.get("slots", experts)), exponent(routing) or 0.0
+        layer = Spread(tokens, topk, experts, slots, ep, power, routing.endswith(EVENED))
+        touched, received, came = fallen(layer, row.axes.get("came", 0.0))
+        # SGLang's benchmark of prompts hands the tokens of all chips to one, which goes through them.
+        whole = str(row.extra.get("variant", "")).endswith(ALL_TOKENS)
+        found.append((touched, received, float(tokens) if whole else came))
+    return np.array(found, dtype=np.float64)
+
+
+def _sum(c: Mapping[str, Any], precision: Precision, amounts: tuple[Array, Array, Array], shared: str) -> Op:
+    """The weighted sum. Results are summed in 16 bits: the rows that this chip's experts made are read, every
+    token's is written.
+    """
+    (received, tokens, every), wide = amounts, 2.0 / precision.activations
+    return ExpertSum(
+        name="combine",
+        precision=precision,
+        elements=tokens * c["hidden"],
+        of=f"experts.{shared}" if shared else "experts",
+        reads=received / tokens * wide,
+        writes=wide,
+        rows=every,
+        inner=c["inter"] / c["tp"],
+        hidden=c["hidden"],
+        away=0.0 * received if shared else np.maximum(1.0 - received / every, 0.0),
+    )

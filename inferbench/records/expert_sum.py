@@ -23,6 +23,8 @@ class ExpertSum(Elementwise):
         inner: Width of an expert on this chip.
         hidden: Width of the network.
         away: Share of the rows whose experts other chips hold; 0 where tokens are sent to their experts.
+        phase: `context` or `generation` where that is known; software may run shared experts in other
+            kernels for prompts than for new tokens.
 
     Example:
         Eight rows, half of them elsewhere, experts of 100 in a network of 10.
@@ -37,6 +39,7 @@ class ExpertSum(Elementwise):
     inner: Numeric
     hidden: Numeric
     away: Numeric = 0.0
+    phase: str = ""
 
     @cached_property
     def elsewhere(self) -> Numeric:
@@ -50,8 +53,10 @@ class ExpertSum(Elementwise):
         experts; beyond the group tokens are sent.
         """
         mine = super().shard(layout)
-        if layout.ep == 1 or layout.ep > layout.tp or not isinstance(mine, ExpertSum):
+        if layout.ep == 1 or not isinstance(mine, ExpertSum):
             return mine
+        if layout.ep > layout.tp:
+            return attrs.evolve(mine, of=".".join(filter(None, ("experts.wide", self.phase))))
         return attrs.evolve(
             mine, inner=self.inner / (layout.tp // layout.ep), away=1.0 - 1.0 / float(layout.ep)
         )

@@ -96,8 +96,10 @@ class Roofline(TimeModel):
         """Rates, overlap and launch; of an exchange the links' rate."""
         if variant.startswith("collective"):
             return (NETWORK, OVERLAP, LAUNCH)
-        weighted = (COMBINE,) if variant == "gemm.experts" else ()
-        return (COMPUTE, MEMORY, OVERLAP, LAUNCH, *weighted)
+        common = (COMPUTE, MEMORY, OVERLAP, LAUNCH)
+        if not variant.startswith("gemm.experts"):
+            return common
+        return (*common, attrs.evolve(COMBINE, of=f"elementwise{variant.removeprefix('gemm')}"))
 
     @staticmethod
     def _over(seconds: Numeric, engine: str, figures: RooflineFigures, at: Lookup) -> Numeric:

@@ -20,6 +20,9 @@ __all__ = ["Names", "variants", "length"]
 Names = tuple[str, ...]
 
 EXPERT_PRODUCTS = ("gemm.experts", "gemm")
+WIDE = ("gemm.experts.wide", *EXPERT_PRODUCTS)
+WIDE_CONTEXT = ("gemm.experts.wide.context", *WIDE)
+WIDE_GENERATION = ("gemm.experts.wide.generation", *WIDE)
 CONTEXT = ("attention.context", "attention")
 ENCODER = ("attention.encoder", *CONTEXT)
 GENERATION = ("attention.generation", "attention")
@@ -29,7 +32,7 @@ LATENT = ("attention.generation.mla", *GENERATION)
 NAMED: Mapping[str, tuple[str, ...]] = {
     kind: tuple(names[0].removeprefix(f"{kind}.") for names in some)
     for kind, some in {
-        "gemm": (EXPERT_PRODUCTS,),
+        "gemm": (WIDE_CONTEXT, WIDE_GENERATION, WIDE, EXPERT_PRODUCTS),
         "attention": (LATENT, ALONE, GENERATION, LATENT_CONTEXT, CONTEXT, ENCODER),
     }.items()
 }
@@ -47,7 +50,8 @@ def variants(op: Op) -> tuple[tuple[Names, Mask | bool], ...]:
       head has keys of its own: libraries have another kernel for grouped heads), `attention.encoder` where
       nothing is cached, else `attention.context`; where a latent is held in place of keys and values,
       `attention.generation.mla` and `attention.context.mla`.
-    - Products of touched experts: `gemm.experts`.
+    - Products of touched experts: `gemm.experts`; of experts that chips with tokens of their own share
+      `gemm.experts.wide`, with the phase after it where that is known (`gemm.experts.wide.context`).
     - Element-wise work that is part of something: `elementwise.experts` (the weighted sum of experts'
     results).
     - Kinds of plugins: what their class calls a `variant`, each name without its last word after it.
@@ -63,7 +67,7 @@ def variants(op: Op) -> tuple[tuple[Names, Mask | bool], ...]:
     if isinstance(op, Collective):
         name = f"collective.{op.collective}"
         return (((f"{name}.{op.group}", name, "collective"), True),)
-    if op.kind == "gemm" and "experts" in op.split:
+    if op.kind == "gemm" and "experts" in op.split and not op.variant:
         return ((EXPERT_PRODUCTS, True),)
     own = op.of if isinstance(op, Elementwise) else op.variant
     words = own.split(".") if own else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 import pytest
 
@@ -72,3 +73,19 @@ def test_routing_that_is_not_known_is_refused():
         layer_rows(
             rows(16.0, distribution="sideways"), "bf16", known.chip("h100-sxm"), known.stack("ideal"), known
         )
+
+
+@pytest.mark.needs_plugins("stacks/trtllm-1.3-wide")
+def test_only_experts_that_chips_share_take_the_figures_of_shared_ones():
+    """A layer of one group costs as on the stack beneath; one whose tokens are sent doesn't."""
+    known = ib.installed()
+    chip, stacks = known.chip("h100-sxm"), [known.stack(f"trtllm-1.3-{name}") for name in ("block", "wide")]
+
+    def seconds(**extra: str) -> list[float]:
+        some = rows(256.0, distribution="balanced", **extra)
+        each = [attrs.evolve(row, axes={**row.axes, "ep": 8.0}) for row in some]
+        return [float(layer_rows(each, "fp8", chip, stack, known).seconds[0]) for stack in stacks]
+
+    grouped, shared = seconds(), seconds(variant="wide")
+    assert grouped[0] == grouped[1]
+    assert shared[0] != shared[1]

@@ -33,6 +33,15 @@ LATENT = {
     "mla_context": ("context", {"head_dim": 192.0, "v_dim": 128.0, "latent": 576.0}),
     "mla_generation": ("generation", {"head_dim": 576.0, "v_dim": 512.0, "latent": 576.0, "kv_heads": 1.0}),
 }
+# Layers of experts that chips with tokens of their own share, and which phase they are measured in.
+WIDE = {
+    "wideep_moe": "wide",
+    "wideep_moe_eplb": "wide",
+    "moe_context": "wide.context",
+    "moe_generation": "wide.generation",
+}
+# Fewest rows of an expert with which layers of an even routing ran as they say: a tile, and one.
+FILLED = {"moe_context": 128.0, "moe_generation": 1.0}
 # How near a rate must be to tokens by time to be taken for that count.
 NEAR = 0.05
 # Phase of servers under load, and what `batch_kind` says where their batch is the requests in flight.
@@ -98,9 +107,11 @@ def op_fields(row: Row, chips: int) -> dict[str, Any]:
     if name in COLLECTIVES:
         axes = {"payload": row.number("message_bytes"), "group": float(chips)}
         return _op("collective", axes, variant=COLLECTIVES[name])
-    if name.startswith("moe"):
+    if name in WIDE or name.startswith("moe"):
         names = ("tp", "ep", "hidden", "inter", "topk", "experts")
-        return _op("moe", row.axes(tokens="batch", **{key: key for key in names}))
+        shared = {"slots": "slots", "came": "tokens_first_rank"} if name in WIDE else {}
+        axes = row.axes(tokens="batch", **{key: key for key in names}, **shared)
+        return _op(name if _uncovered(row, name, axes) else "moe", axes, variant=WIDE.get(name, ""))
     kind = ib.op_kinds().get(name)
     fields = kind.fields if kind is not None else ("batch", *"mnk")
     return _op(name or "unknown", row.axes(**{key: key for key in fields if key in row.values}))
@@ -108,6 +119,14 @@ def op_fields(row: Row, chips: int) -> dict[str, Any]:
 
 def _op(kind: str, axes: dict[str, float], variant: str = "") -> dict[str, Any]:
     return {"phase": "op", "op": kind, "variant": variant, "axes": axes, "refused": {}}
+
+
+def _uncovered(row: Row, name: str, axes: dict[str, float]) -> bool:
+    """Whether an even routing gave the kernel other experts than it is said to have: a benchmark of SGLang
+    hands prompts on without filling tiles, and a few tokens to more experts than they have.
+    """
+    each = axes.get("tokens", NAN) * axes.get("topk", NAN) / axes.get("experts", NAN)
+    return name in FILLED and row.values.get("distribution") == "uniform" and each < FILLED[name]
 
 
 def _attention(row: Row, kind: str) -> dict[str, float]:

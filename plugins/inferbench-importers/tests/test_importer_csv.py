@@ -292,3 +292,22 @@ def test_a_setting_that_is_no_number_is_told(tmp_path):
     file.write_text(f"{LOOP},poll_steps\n{ROW},-3\n")
     with pytest.raises(ib.InferBenchError, match="poll_steps: -3"):
         ib.read_measurements(file, ib.installed())
+
+
+def test_layers_that_chips_share_say_phase_places_and_how_tokens_fell(tmp_path):
+    """Even routing of a few tokens is not taken: the benchmark gave the kernel other experts than it says."""
+    file = tmp_path / "wide.csv"
+    head = "chip,software,precision,phase,op,batch,tp,ep,hidden,inter,topk,experts,slots,distribution,"
+    shape = "7168,2048,8,256"
+    file.write_text(
+        f"{head}tokens_first_rank,latency_s\n"
+        f"B200,S 1,fp8,op,wideep_moe_eplb,64,1,32,{shape},288,power_law_1.2_eplb,19,0.0001\n"
+        f"B200,S 1,fp8,op,moe_context,4096,1,32,{shape},,uniform,,0.0001\n"
+        f"B200,S 1,fp8,op,moe_context,2048,1,32,{shape},,uniform,,0.0001\n"
+        f"B200,S 1,fp8,op,moe_generation,32,1,32,{shape},,uniform,,0.0001\n"
+        f"B200,S 1,fp8,op,moe_generation,16,1,32,{shape},,uniform,,0.0001\n"
+    )
+    found = ib.read_measurements(file, ib.installed())
+    assert [row.op for row in found] == ["moe", "moe", "moe_context", "moe", "moe_generation"]
+    assert [row.extra["variant"] for row in found[:2]] == ["wide", "wide.context"]
+    assert (found[0].axes["slots"], found[0].axes["came"]) == (288.0, 19.0)

@@ -25,12 +25,21 @@ class ExpertGemm(ib.Gemm):
         route: How tokens choose experts.
         part: `up` sends tokens to the chips of their experts before, `down` their results back after.
         alone: Whether nothing else of the layer (shared experts) is summed over a tensor-parallel group.
+        phase: `context` or `generation`.
+        shared: Whether chips with tokens of their own share the experts: tokens are sent to them.
     """
 
     tokens: ib.Numeric
     route: Route
     part: Literal["up", "down"]
     alone: bool = True
+    phase: str = ""
+    shared: bool = False
+
+    @property
+    def variant(self) -> str:
+        """Where chips with tokens of their own share the experts, other kernels may run than in a group."""
+        return ".".join(filter(None, ("experts.wide", self.phase))) if self.shared else ""
 
     @property
     def experts(self) -> float:
@@ -73,7 +82,7 @@ class ExpertGemm(ib.Gemm):
         spans, places = self.spans_ranks(layout), self.route.places
         stored = ib.ceil_div(places, layout.ep) if spans else places / layout.ep
         count = ib.maximum(mine.count, 1.0)
-        return attrs.evolve(mine, m=mine.m * uneven, count=count, stored=stored, busiest=uneven)
+        return attrs.evolve(mine, m=mine.m * uneven, count=count, stored=stored, busiest=uneven, shared=spans)
 
     def _check(self, layout: ib.Layout) -> None:
         experts = self.route.experts
@@ -161,8 +170,16 @@ class ExpertLayers:
             )
             rows = base.sweep.rows * p.num_experts_per_tok
             yield ib.ExpertSum(
-                **attrs.asdict(op, recurse=False), rows=rows, inner=p.moe_intermediate_size, hidden=width
+                **attrs.asdict(op, recurse=False),
+                rows=rows,
+                inner=p.moe_intermediate_size,
+                hidden=width,
+                phase=self._phase,
             )
+
+    @property
+    def _phase(self) -> str:
+        return "generation" if self.base.sweep.decoding else "context"
 
     def _routed(self, layers: float) -> Iterator[ib.Op]:
         p, base = self.params, self.base
@@ -208,4 +225,5 @@ class ExpertLayers:
             part=part,
             joined=part == "down",
             alone=not p.shared_width,
+            phase=self._phase,
         )

@@ -294,3 +294,14 @@ def test_experts_of_a_chip_have_the_rows_of_its_tokens(mixtral, degrees, rows):
     given = {"batch": [64.0], "options": MoeOptions(imbalance=1.0)}
     mine = mixtral().ops("decode", **given)["experts_up"].shard(ib.Layout(**degrees))
     assert np.squeeze(mine.m * mine.count) == pytest.approx(rows)
+
+
+@pytest.mark.parametrize(("phase", "named"), [("decode", "generation"), ("prefill", "context")])
+def test_experts_that_ranks_share_are_of_a_kind_of_their_own(mixtral, phase, named):
+    """Beyond a tensor-parallel group tokens are sent, and software runs other kernels; inside it doesn't."""
+    ops = mixtral().ops(phase, batch=[8.0])
+    for name in ("experts_up", "experts_down"):
+        assert ops[name].shard(ib.Layout(tp=1, dp=8, ep=8)).variant == f"experts.wide.{named}"
+        assert ops[name].shard(ib.Layout(tp=8, ep=4)).variant == ""
+    assert ops["combine"].shard(ib.Layout(tp=1, dp=8, ep=8)).of == f"experts.wide.{named}"
+    assert ops["combine"].shard(ib.Layout(tp=8, ep=4)).of == "experts"

@@ -70,12 +70,18 @@ class GroupedKernel(PagedKernel):
             >>> [free.table for free in GroupedKernel().frees("gemm.experts")][-3:]
             ['elsewhere', 'tile_time', 'loop_tokens']
         """
-        common = super().frees(variant, narrow, tiled and variant != "gemm.experts")
+        experts = variant.startswith("gemm.experts")
+        common = super().frees(variant, narrow, tiled and not experts)
         if variant == "attention.context":
             return (*common, THROTTLE)
         if variant.startswith("elementwise") and variant.endswith(".context"):
             return (*common, LEAST)
-        return (*common, ELSEWHERE, TILE, LOOP_TOKENS) if variant == "gemm.experts" else common
+        if not experts:
+            return common
+        if variant == "gemm.experts":
+            return (*common, ELSEWHERE, TILE, LOOP_TOKENS)
+        # Tokens are sent to their experts: no rows are elsewhere.
+        return (*common, LEAST, TILE)
 
     def _parts(self, cost: ib.Cost, loop: ib.Numeric, figures: Any, at: ib.Lookup) -> list[ib.Numeric]:
         """Seconds of what runs side by side; the loop of experts in deeper steps for few tokens."""

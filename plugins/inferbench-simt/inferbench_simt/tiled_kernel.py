@@ -176,7 +176,7 @@ class TiledKernel(ib.Roofline):
         own = (*first, *FORMS.get(name, ()), *weighted)
         if not name.startswith("gemm"):
             return own
-        waves = (TILE,) if variant == "gemm.experts" else (PROLOGUE, TAIL, SHRINK)
+        waves = (TILE,) if name == "gemm.experts" else (PROLOGUE, TAIL, SHRINK)
         return (*own, *((QUANTIZE,) if narrow else ()), *(waves if tiled else ()))
 
     def _parts(
