@@ -13,6 +13,7 @@ from inferbench.calibration import kernel_power
 from inferbench.calibration.fitting import _at_bound
 from inferbench.calibration.kernel_power import Readings, fit_kernel_energies
 from inferbench.calibration.kernels import Sort, _sort
+from inferbench.calibration.lines import _counted
 from inferbench.calibration.shipped import _compared, _times
 from inferbench.records.free import Free
 from inferbench.records.kinds import op_kinds
@@ -137,3 +138,18 @@ def test_attention_with_a_smaller_cache_is_a_kernel_of_its_own():
     small = _sort(row("attention", kv="fp8", **wanted), known)
     assert isinstance(small, Sort)
     assert (small.suffix, small.spelled) == ("kv8", "bf16 with KV in fp8")
+
+
+def test_kernels_of_prompts_are_their_share_of_the_passes():
+    """Of four passes two process prompts: half of ten kernels and of two exchanges, that is six."""
+    exchange = SimpleNamespace(kind="collective", repeat=2.0)
+    ops = [SimpleNamespace(kind="gemm", repeat=7.0, joined=False)]
+    ops.append(SimpleNamespace(kind="elementwise", repeat=3.0, joined=True))
+    workload = SimpleNamespace(passes=lambda *_: 4.0, eager=lambda *_: 2.0)
+    case: Any = SimpleNamespace(
+        graph=lambda at: ops, workload=workload, network=None, phase=SimpleNamespace(name="p"), options=None
+    )
+    run: Any = SimpleNamespace(ops=[*ops, exchange], feasible=np.array(True), roofline=np.array(1.0))
+    grid: Any = SimpleNamespace(at={})
+    _, _, kernels, passes, exchanges, eager, joined = _counted(run, case, grid)
+    assert [float(x) for x in (kernels, passes, exchanges, eager, joined)] == [12.0, 4.0, 2.0, 6.0, 3.0]
