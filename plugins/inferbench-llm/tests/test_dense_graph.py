@@ -69,6 +69,14 @@ def test_options_drop_parts(bench):
     assert "attention" not in neither
 
 
+@pytest.mark.parametrize(("norms", "passes"), [(2.0, 4.0), (4.0, 6.0)])
+def test_two_additions_of_a_layer_read_and_write_beside_its_norms(bench, norms, passes):
+    """Each norm reads its tensor and writes it, and so does each of two additions: 80 layers."""
+    op = bench(norms_per_layer=norms).ops("decode")["norm"]
+    assert float(op.repeat) * float(op.reads) == 80 * passes
+    assert float(op.repeat) * float(op.writes) == 80 * passes
+
+
 def test_cache_is_read_even_if_attention_is_not_counted(bench):
     """Published figures often count the bytes of the cache and only the operations of the linear layers."""
     op = bench().ops("decode", options=Options(attention=False))["attention"]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from inferbench_plot.draw.look import ticks
-from inferbench_plot.draw.terminal import Canvas
+from inferbench_plot.draw.place import Box
+from inferbench_plot.draw.terminal import Canvas, _sign
 from inferbench_plot.draw.traces import chart
 from inferbench_plot.figures import verdict
 
@@ -102,6 +103,26 @@ def test_texts_of_a_terminal_touch_no_sign():
     assert canvas.text(0, 2, "abc")
     assert not canvas.text(0, 6, "abc")
     assert canvas.signs[0] == ["●", "", "a", "b", "c", "", "", ""]
+
+
+def test_a_line_of_three_points_is_drawn_and_one_of_four_is_marked():
+    assert _sign(ib.Line("", POINTS[:3], POINTS[:3])) == "⠒"
+    assert _sign(ib.Line("", POINTS, POINTS)) != "⠒"
+
+
+def test_a_rectangle_holds_itself_and_shares_nothing_with_its_neighbour():
+    """From 1 to 3 across and from 2 to 6 upwards."""
+    box = Box(1.0, 2.0, 2.0, 4.0)
+    assert box.holds(box)
+    assert box.meets(box)
+    for x, y in ((3.0, 2.0), (-1.0, 2.0), (1.0, 6.0), (1.0, -2.0)):
+        other = Box(x, y, 2.0, 4.0)
+        assert not box.meets(other)
+        assert not box.holds(other)
+    for x, y in ((2.9, 2.0), (-0.9, 2.0), (1.0, 5.9), (1.0, -1.9)):
+        other = Box(x, y, 2.0, 4.0)
+        assert box.meets(other)
+        assert not box.holds(other)
 
 
 @pytest.mark.parametrize("count", [1, 2])
