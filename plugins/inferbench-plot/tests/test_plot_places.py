@@ -41,6 +41,14 @@ def test_a_limit_is_named_along_itself():
         assert all(1.0 < place[1 - own] < 100.0 for place in label["at"])
 
 
+def test_a_limit_is_named_along_the_other_axis_s_own_scale():
+    """A logarithmic axis of 1 to 100 has its half at 10, a linear one at 50.5."""
+    log, linear = ib.Scale(low=1.0, high=100.0, log=True), ib.Scale(low=1.0, high=100.0)
+    for axis, half in (("x", 50.5), ("y", 10.0)):
+        (label,) = chart(ib.Panel(log, linear, (ib.Rule("limit", 3.0, axis),)))["labels"]
+        assert any(place[axis == "x"] == pytest.approx(half) for place in label["at"])
+
+
 def test_every_category_gets_the_same_height():
     heights = [chart(rows(count))["layout"]["height"] for count in (4, 8, 12)]
     assert heights[2] - heights[1] == heights[1] - heights[0] > 4 * 20
