@@ -108,7 +108,7 @@ def test_experts_that_a_server_names_take_the_place_of_those_in_its_librarys_tab
 @pytest.mark.parametrize(
     ("server", "kernels", "key"),
     [
-        ("trtllm-serving-b200-block", "trtllm-1.3-b200-mla", "attention.generation.mla.kv8"),
+        ("trtllm-serving-b200-block", "trtllm-1.3-b200-latent", "attention.generation.mla.kv8"),
         ("sglang-serving-h200-block", "trtllm-1.3-mla", "attention.context.mla"),
         ("trtllm-serving-h100", "trtllm-1.3-linear", "recurrence.context.delta"),
         ("sglang-serving-h100", "sglang-0.5-h100-linear", "recurrence.generation.kda"),
