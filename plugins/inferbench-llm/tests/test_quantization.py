@@ -108,6 +108,14 @@ class TestMethods:
             SIXTEEN,
         )
 
+    @pytest.mark.parametrize(
+        ("layers", "kept"), [(1, {}), (2, {"attention": "bf16"}), (4, {"attention": "bf16"})]
+    )
+    def test_what_half_of_the_four_layers_keep_counts_as_kept(self, layers, kept):
+        names = [f"model.layers.{i}.self_attn.q_proj" for i in range(layers)]
+        found = said({"quant_method": "fp8", "modules_to_not_convert": ["lm_head", *names]})
+        assert found == ("fp8kv16", {**SIXTEEN, **kept})
+
     def test_experts_alone(self):
         group = {"weights": {"num_bits": 4, "type": "int", "group_size": 32}, "input_activations": None}
         ignore = ["lm_head", "re:.*self_attn.*", "re:.*shared_experts.*", "re:.*mlp\\.(gate|up|down)_proj.*"]

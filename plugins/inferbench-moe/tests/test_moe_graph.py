@@ -305,3 +305,9 @@ def test_experts_that_ranks_share_are_of_a_kind_of_their_own(mixtral, phase, nam
         assert ops[name].shard(ib.Layout(tp=8, ep=4)).variant == ""
     assert ops["combine"].shard(ib.Layout(tp=1, dp=8, ep=8)).of == f"experts.wide.{named}"
     assert ops["combine"].shard(ib.Layout(tp=8, ep=4)).of == "experts"
+
+
+def test_the_weighted_sum_reads_every_chosen_expert_and_what_all_tokens_share(mixtral, deepseek):
+    """Two experts of Mixtral; eight of DeepSeek V3 beside the shared one."""
+    for network, reads in ((mixtral, 2.0), (deepseek, 9.0)):
+        assert network().ops("decode", batch=[4.0])["combine"].reads == reads

@@ -129,6 +129,13 @@ def test_at_the_limit_a_calibrated_chip_takes_longer():
     assert found.joules[0] == pytest.approx(400.0 * 340 / 290, rel=1e-12)
 
 
+def test_eight_chips_at_the_limit_are_one_chip_eight_times():
+    """Counts are of all chips: each has an eighth of them, and as many watts for them as one alone."""
+    one, all_ = run(A100, {"ops": 400e12}), run(A100, {"ops": 8 * 400e12}, chips=8)
+    assert all_.throttle[0] == pytest.approx(340 / 290, rel=1e-12) == one.throttle[0]
+    assert all_.watts[0] == pytest.approx(8 * 400.0, rel=1e-12)
+
+
 def test_published_gemms_run_unthrottled():
     # ai-dynamo/aiconfigurator, bf16: 1024 x 10240 x 10240 on the A100, 16384 x 1536 x 51200 on the H100.
     assert run(A100, {"ops": 290.2e12, "bytes.hbm": 0.340e12}).throttle[0] == 1.0
