@@ -67,8 +67,9 @@ def _scheduled(own: Scheduler | None) -> str:
     """How the engine takes requests by default, in words; empty where the file says nothing."""
     if own is None:
         return ""
-    most = "tokens of the longest request" if own.longest else f"{own.tokens:,.0f} tokens"
-    said = [own.policy, f"{most} of prompts a step at most"]
+    most = f"{own.tokens:,.0f} tokens of prompts a step at most"
+    longest = "as many tokens of prompts a step as the longest request has"
+    said = [own.policy, longest if own.longest else most]
     said += ["a request enters when its whole answer has room"] if own.whole else []
     said += ["a step for those who decode between two of prompts"] if own.turns else []
     if own.compiled:

@@ -89,7 +89,7 @@ def test_an_exponent_without_end_is_json_all_the_same(cli):
 @pytest.mark.needs_plugins("stacks/trtllm-serving-h100", "stacks/neuronx")
 def test_a_stack_says_how_its_engine_takes_requests(cli):
     said = flat(cli("show", "trtllm-serving-h100")[1])
-    assert "scheduler chunked; tokens of the longest request of prompts a step at most" in said
+    assert "scheduler chunked; as many tokens of prompts a step as the longest request has" in said
     assert "computes 32 sequences of 4,096 positions" in flat(cli("show", "neuronx")[1])
 
 
