@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import attrs
+
 from inferbench.discovery.registry import Registry
 from inferbench.errors import InferBenchError
 from inferbench.records.chip import Chip
@@ -56,10 +58,14 @@ def workload_of(network: Network, registry: Registry) -> Workload:
 
 
 def _refuse_strange(where: str, table: object, expected: type, plugin: str) -> None:
-    """Raise unless a record's own table is of the class that its plugin reads, or of one of its name: a
+    """Raise unless a record's own table is of the class that its plugin reads, or of one with its fields: a
     notebook that runs a cell again makes another class of it.
     """
-    if not isinstance(table, expected) and type(table).__qualname__ != expected.__qualname__:
+    if not isinstance(table, expected) and _fields(type(table)) != _fields(expected):
         given = "dict" if isinstance(table, Mapping) else type(table).__name__
         found = f"{given} is not what '{plugin}' reads"
         raise InferBenchError.at(where, found, f"give a {expected.__module__}.{expected.__qualname__}")
+
+
+def _fields(kind: type) -> tuple[str, ...] | None:
+    return tuple(attrs.fields_dict(kind)) if attrs.has(kind) else None

@@ -61,8 +61,7 @@ class Calibrated(Answer):
         """Write the stack's file, which `stack=PATH` reads back.
 
         Energies of kernels that stand in a file which is replaced are kept, and how its engine takes
-        requests. Energies that were fitted take
-        their place in it, and the rest of the file stays.
+        requests. Energies that were fitted take their place in it, and the rest of the file stays.
 
         Args:
             path: Of the file.

@@ -307,7 +307,7 @@ def _words(op: Op) -> object:
     said: list[object] = [type(op)]
     for name in _names(type(op)):
         value = getattr(op, name)
-        if isinstance(value, float | np.ndarray):
+        if _numeric(value):
             said.append(0.0)
         elif callable(value):
             said += [getattr(value, "__func__", value), getattr(value, "__self__", None)]

@@ -120,6 +120,11 @@ class Stack(Ruled):
         bare = (self.host, self.overlap_across) == (Host(), Across()) and not self.tuning
         return bare and self.time_model.neutral(self.figures)
 
+    @property
+    def schedules(self) -> bool:
+        """Whether it says how its engine takes requests."""
+        return self.scheduler is not None
+
     @cached_property
     def tables(self) -> dict[str, tuple[PerKernel, ByKernel]]:
         """Tables by kind of kernel that have entries, by path (`launch`, `efficiency.memory`)."""

@@ -42,18 +42,17 @@ def scheduler_of(stack: Stack, registry: Registry | None = None, software: str =
     own = stack.scheduler
     if own is not None and (not software or (stack.family and wanted.startswith(stack.family))):
         return own
-    if registry is None or not wanted:
-        return own or Scheduler()
-    return next(_others(wanted, registry), None) or (
-        own or next(_others(stack.family, registry), None) or Scheduler()
-    )
+    found = next(_others(wanted, registry), None) or own
+    return found or next(_others(stack.family, registry), None) or Scheduler()
 
 
-def _others(wanted: str, registry: Registry) -> Iterator[Scheduler]:
+def _others(wanted: str, registry: Registry | None) -> Iterator[Scheduler]:
     """Schedulers of stacks of a software: those whose family its name begins with, then those that are cited
     under a name that it begins with.
     """
-    said = [head for head in registry.heads() if getattr(head, "schedules", True)] if wanted else []
+    if registry is None or not wanted:
+        return
+    said = [head for head in registry.heads() if head.schedules]
     of = [head for head in said if head.family and wanted.startswith(head.family)]
     of += [head for head in said if any(wanted.startswith(name.lower()) for name in head.software)]
     yield from (one for head in of if (one := registry.stack(head.name).scheduler) is not None)
